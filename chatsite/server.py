@@ -1,0 +1,115 @@
+"""Daphne with what it leaves to others: a start and an end around the event loop, a body limit, and the unsent bytes of a socket.
+
+Daphne has no ASGI lifespan, keeps request bodies whole in memory and tells nobody how much a slow client has not read. The
+hooks below are its and Twisted's own methods, some of them private: tests/test_server.py notices when they change.
+"""
+
+import asyncio
+import logging
+import socket
+from collections.abc import Awaitable, Callable
+
+import daphne.server
+from daphne.http_protocol import HTTPFactory, WebRequest
+from django.conf import settings
+from twisted.internet import reactor
+from twisted.internet.defer import Deferred
+
+logger = logging.getLogger(__name__)
+
+SOCKET_BUFFER = 64 * 1024  # bytes the kernel may hold for a client that does not read
+LARGEST_FRAME = 64 * 1024  # bytes of a websocket message from a browser, which never has a reason to send any
+PING_SECONDS = 20  # under every proxy's idle limit (Azure Container Apps: 240 s)
+
+TOO_LARGE = (
+    "<!doctype html><html lang=en><meta charset=utf-8><title>Too large</title>"
+    "<h1>That is more than this site takes</h1><p>A request may have %d MB. Go back: what you typed is still there. "
+    "Shorten it and send again.</p>"
+)
+
+
+class LimitedRequest(WebRequest):
+    """A request whose body is not kept once it is over the limit; it is answered with 413 when it has been sent."""
+
+    _received = 0
+
+    def handleContentChunk(self, data: bytes) -> None:
+        self._received += len(data)
+        if self._received <= settings.DATA_UPLOAD_MAX_MEMORY_SIZE:
+            super().handleContentChunk(data)
+
+    def process(self):
+        if self._received <= settings.DATA_UPLOAD_MAX_MEMORY_SIZE:
+            return super().process()
+        self.client_addr = None
+        body = (TOO_LARGE % (settings.DATA_UPLOAD_MAX_MEMORY_SIZE // 2**20)).encode()
+        headers = [(b"content-type", b"text/html; charset=utf-8"), (b"content-security-policy", b"default-src 'none'")]
+        self.handle_reply({"type": "http.response.start", "status": 413, "headers": headers})
+        self.handle_reply({"type": "http.response.body", "body": body})
+        return None
+
+
+class LimitedHTTPFactory(HTTPFactory):
+    def buildProtocol(self, addr):
+        protocol = super().buildProtocol(addr)
+        protocol.requestFactory = LimitedRequest
+        return protocol
+
+
+class Server(daphne.server.Server):
+    """Daphne, awaiting `start` when the loop runs and `stop` before it ends."""
+
+    def __init__(
+        self,
+        application,
+        *,
+        host: str,
+        port: int,
+        start: Callable[["Server"], Awaitable[object]],
+        stop: Callable[[], Awaitable[object]],
+    ) -> None:
+        # Daphne builds its factory by this name, inside `run`.
+        daphne.server.HTTPFactory = LimitedHTTPFactory
+        interface = host.replace(":", r"\:")
+        super().__init__(
+            application,
+            endpoints=[f"tcp:port={port}:interface={interface}"],
+            websocket_timeout=-1,  # else sockets close after a day with a code that says not to come back
+            websocket_max_message_size=LARGEST_FRAME,
+            websocket_max_frame_size=LARGEST_FRAME,
+            ping_interval=PING_SECONDS,
+            server_name="",
+        )
+        self._start = start
+        self._stop = stop
+        self.failed = False
+
+    def run(self) -> None:
+        reactor.callWhenRunning(lambda: asyncio.ensure_future(self._begin()))
+        super().run()
+
+    async def _begin(self) -> None:
+        try:
+            await self._start(self)
+        except Exception:
+            logger.exception("the site could not start")
+            self.failed = True
+            self.stop()
+
+    def kill_all_applications(self) -> Deferred:
+        """Drain before the reactor ends.
+
+        Daphne's own method is not called: it raises when one socket's consumer has already returned, and cancels nothing then.
+        """
+        return Deferred.fromFuture(asyncio.ensure_future(self._stop()))
+
+    def create_application(self, protocol, scope):
+        if scope["type"] == "websocket":
+            transport = protocol.transport
+            transport.socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SOCKET_BUFFER)
+            scope["unsent"] = lambda: len(transport.dataBuffer) - transport.offset + transport._tempDataLen
+        return super().create_application(protocol, scope)
+
+    def listen_error(self, failure) -> None:
+        self.failed = True
+        super().listen_error(failure)

@@ -1,0 +1,266 @@
+"""Settings: the only module that reads the environment.
+
+Each reader is typed and raises `environs.EnvError` with the variable's name on nonsense; `manage.py` turns that into one
+sentence and a failed start. `.env` in the project's root is honoured; the environment wins over it. A variable may be
+given as a file: `SECRET_KEY_FILE=/run/secrets/key` (the form container secrets take).
+"""
+
+import secrets
+from email.utils import parseaddr
+from pathlib import Path
+from typing import Any
+
+from environs import FileAwareEnv, validate
+from environs.exceptions import EnvValidationError
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+VAR_DIR = BASE_DIR / "var"
+
+env = FileAwareEnv(strip_whitespace=True)
+env.read_env(BASE_DIR / ".env", recurse=False)
+
+
+def refuse(variable: str, reason: str) -> EnvValidationError:
+    """Return the error that stops the start, in the words environs itself uses."""
+    return EnvValidationError(f'Environment variable "{variable}" invalid: {reason}', [reason])
+
+
+# Who may connect, and how
+
+DEBUG = env.bool("DEBUG", False)
+SECRET_KEY = env.str("SECRET_KEY", secrets.token_urlsafe(50) if DEBUG else "")
+if len(SECRET_KEY) < 32:
+    raise refuse("SECRET_KEY", "set it to at least 32 random characters (`make run` writes one into .env).")
+SECRET_KEY_FALLBACKS = env.list("SECRET_KEY_FALLBACKS", [])
+ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", ["127.0.0.1", "localhost", "[::1]"])
+CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", [])
+for _origin in CSRF_TRUSTED_ORIGINS:
+    if not _origin.startswith(("http://", "https://")):
+        raise refuse("CSRF_TRUSTED_ORIGINS", f"{_origin!r} must start with http:// or https://.")
+ALLAUTH_TRUSTED_PROXY_COUNT = env.int("TRUSTED_PROXY_COUNT", 0, validate=validate.Range(min=0))
+# A site with a public https origin is served through TLS; without one (a laptop, a test) secure cookies would
+# never come back and nobody could sign in.
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = any(o.startswith("https://") for o in CSRF_TRUSTED_ORIGINS)
+SECURE_HSTS_SECONDS = 31_536_000 if SESSION_COOKIE_SECURE else 0
+SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if ALLAUTH_TRUSTED_PROXY_COUNT else None
+SECURE_REFERRER_POLICY = "same-origin"
+SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = "Lax"
+CSRF_COOKIE_HTTPONLY = True
+X_FRAME_OPTIONS = "DENY"
+CONTENT_SECURITY_POLICY = {
+    "DIRECTIVES": {
+        "default-src": ["'none'"],
+        "script-src": ["'self'"],
+        "style-src": ["'self'"],
+        "connect-src": ["'self'"],
+        "img-src": ["'self'"],
+        "font-src": ["'self'"],
+        "base-uri": ["'none'"],
+        "form-action": ["'self'"],
+        "frame-ancestors": ["'none'"],
+    }
+}
+# One body limit for the server (bytes on the wire) and Django. 200,000 emoji, percent-encoded, are 2.4 MB.
+DATA_UPLOAD_MAX_MEMORY_SIZE = 4 * 1024 * 1024
+PROMPT_CHARACTERS = 200_000
+
+SITE_NAME = env.str("SITE_NAME", "Ponder")
+SIGNUP = env.str("SIGNUP", "open" if DEBUG else "closed", validate=validate.OneOf(["open", "closed"]))
+
+# Where things are kept
+
+DATABASES: dict[str, dict[str, Any]] = {
+    "default": dict(env.dj_db_url("DATABASE_URL", f"sqlite:///{VAR_DIR / 'db.sqlite3'}"))
+}
+_database = DATABASES["default"]
+if _database["ENGINE"] == "django.db.backends.sqlite3":
+    # DEFERRED transactions under threads end in "database is locked"; IMMEDIATE ones wait for their turn.
+    _database["OPTIONS"] = {
+        "transaction_mode": "IMMEDIATE",
+        "timeout": 20,
+        "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;",
+    }
+    Path(_database["NAME"]).parent.mkdir(parents=True, exist_ok=True)
+elif _database["ENGINE"] == "django.db.backends.postgresql":
+    _database["CONN_MAX_AGE"] = 0
+    _database["OPTIONS"] = {**_database.get("OPTIONS", {}), "pool": {"min_size": 1, "max_size": 16, "timeout": 10}}
+else:
+    raise refuse("DATABASE_URL", "use sqlite:///path or postgresql://user:password@host:port/name.")
+
+REDIS_URL = env.str("REDIS_URL", "")
+if REDIS_URL and not REDIS_URL.startswith(("redis://", "rediss://", "unix://")):
+    raise refuse("REDIS_URL", "must start with redis://, rediss:// or unix://.")
+CHANNEL_LAYERS: dict[str, dict[str, Any]] = {
+    "default": {
+        "BACKEND": "channels_redis.pubsub.RedisPubSubChannelLayer",
+        "CONFIG": {"hosts": [REDIS_URL]},
+    }
+    if REDIS_URL
+    else {"BACKEND": "channels.layers.InMemoryChannelLayer"}
+}
+# Shared by all replicas and alive while Redis is not: sign-in limits are counted here.
+CACHES = {"default": {"BACKEND": "django.core.cache.backends.db.DatabaseCache", "LOCATION": "cache"}}
+
+# E-mail
+
+_email = env.dj_email_url("EMAIL_URL", "console://")
+if "EMAIL_BACKEND" not in _email:
+    raise refuse("EMAIL_URL", "use smtp://user:password@host:port/?tls=True, or console:// to print messages.")
+EMAIL_BACKEND = _email["EMAIL_BACKEND"]
+EMAIL_HOST = _email["EMAIL_HOST"] or ""
+EMAIL_PORT = _email["EMAIL_PORT"] or 25
+EMAIL_HOST_USER = _email["EMAIL_HOST_USER"] or ""
+EMAIL_HOST_PASSWORD = _email["EMAIL_HOST_PASSWORD"] or ""
+EMAIL_USE_TLS = _email["EMAIL_USE_TLS"]
+EMAIL_USE_SSL = _email["EMAIL_USE_SSL"]
+DEFAULT_FROM_EMAIL = _email.get("DEFAULT_FROM_EMAIL") or "no-reply@localhost"
+if "@" not in parseaddr(DEFAULT_FROM_EMAIL)[1]:
+    raise refuse("EMAIL_URL", "its _default_from_email must be an address.")
+
+# The model. Which endpoint follows from what is set: Azure, any OpenAI-compatible one, or the embedded model.
+
+AZURE_INFERENCE_ENDPOINT = env.str("AZURE_INFERENCE_ENDPOINT", "")
+AZURE_DEEPSEEK_DEPLOYMENT = env.str("AZURE_DEEPSEEK_DEPLOYMENT", "")
+AZURE_CLIENT_ID = env.str("AZURE_CLIENT_ID", "")
+AZURE_TENANT_ID = env.str("AZURE_TENANT_ID", "")
+AZURE_TOKEN_SCOPE = env.str("AZURE_TOKEN_SCOPE", "https://cognitiveservices.azure.com/.default")
+AZURE_API_VERSION = env.str("AZURE_API_VERSION", "")
+RUNNING_IN_PRODUCTION = env.bool("RUNNING_IN_PRODUCTION", False)
+OPENAI_BASE_URL = env.str("OPENAI_BASE_URL", "")
+OPENAI_API_KEY = env.str("OPENAI_API_KEY", "")
+OPENAI_MODEL = env.str("OPENAI_MODEL", "")
+for _name, _url in (("AZURE_INFERENCE_ENDPOINT", AZURE_INFERENCE_ENDPOINT), ("OPENAI_BASE_URL", OPENAI_BASE_URL)):
+    if _url and not _url.startswith(("http://", "https://")):
+        raise refuse(_name, "must start with https:// (or http:// for a server on your own network).")
+if AZURE_INFERENCE_ENDPOINT and (OPENAI_BASE_URL or OPENAI_API_KEY):
+    raise refuse("AZURE_INFERENCE_ENDPOINT", "OPENAI_BASE_URL or OPENAI_API_KEY is set too; keep one endpoint.")
+if AZURE_INFERENCE_ENDPOINT and not AZURE_DEEPSEEK_DEPLOYMENT:
+    raise refuse("AZURE_DEEPSEEK_DEPLOYMENT", "set it to the name of the model's deployment.")
+if AZURE_DEEPSEEK_DEPLOYMENT and not AZURE_INFERENCE_ENDPOINT:
+    raise refuse("AZURE_INFERENCE_ENDPOINT", "set it to the address of the Azure AI resource.")
+if (OPENAI_BASE_URL or OPENAI_API_KEY) and not OPENAI_MODEL:
+    raise refuse("OPENAI_MODEL", "set it to the name of the model at the endpoint.")
+if OPENAI_MODEL and not (OPENAI_BASE_URL or OPENAI_API_KEY):
+    raise refuse("OPENAI_BASE_URL", "set it to the endpoint's address, for example https://api.deepseek.com.")
+
+SYSTEM_PROMPT = env.str("SYSTEM_PROMPT", "")
+CONTEXT_TOKENS = env.int("CONTEXT_TOKENS", 0, validate=validate.Range(min=0))  # 0: what the endpoint is known to take
+MAX_OUTPUT_TOKENS = env.int("MAX_OUTPUT_TOKENS", 0, validate=validate.Range(min=0))  # 0: the endpoint's own limit
+THINKING = env.str("THINKING", "", validate=validate.OneOf(["", "on", "off"]))
+REASONING_EFFORT = env.str(
+    "REASONING_EFFORT", "", validate=validate.OneOf(["", "minimal", "low", "medium", "high", "max"])
+)
+
+GENERATION_CONCURRENCY = env.int("GENERATION_CONCURRENCY", 200, validate=validate.Range(min=1))
+USER_CONCURRENCY = env.int("USER_CONCURRENCY", 3, validate=validate.Range(min=1, max=100))
+STALL_SECONDS = env.float("STALL_SECONDS", 90.0, validate=validate.Range(min=1))
+DRAIN_SECONDS = env.float("DRAIN_SECONDS", 25.0, validate=validate.Range(min=0))
+PORT = env.int("PORT", 8000, validate=validate.Range(min=0, max=65535))
+
+LOG_FORMAT = env.str("LOG_FORMAT", "text", validate=validate.OneOf(["text", "json"]))
+
+# Django
+
+ROOT_URLCONF = "chatsite.urls"
+ASGI_APPLICATION = "chatsite.asgi.application"
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+INSTALLED_APPS = [
+    "conversations",
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.humanize",
+    "django.contrib.messages",
+    "django.contrib.sessions",
+    "django.contrib.staticfiles",
+    "allauth",
+    "allauth.account",
+    "csp",
+    "django_htmx",
+]
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "csp.middleware.CSPMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "allauth.account.middleware.AccountMiddleware",
+    "django_htmx.middleware.HtmxMiddleware",
+]
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+                "conversations.views.context.site",
+            ]
+        },
+    }
+]
+LANGUAGE_CODE = "en"
+TIME_ZONE = "UTC"
+USE_I18N = True
+USE_TZ = True
+
+STATIC_URL = "static/"
+STATIC_ROOT = BASE_DIR / "staticfiles"  # outside var/, which is a volume in a container
+STATICFILES_DIRS = [BASE_DIR / "static"]
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.InMemoryStorage"},  # the site takes no uploads
+    "staticfiles": {
+        "BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"
+        if DEBUG
+        else "whitenoise.storage.CompressedManifestStaticFilesStorage"
+    },
+}
+
+# Accounts
+
+AUTH_USER_MODEL = "conversations.User"
+AUTHENTICATION_BACKENDS = ["allauth.account.auth_backends.AuthenticationBackend"]
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": f"django.contrib.auth.password_validation.{name}"}
+    for name in (
+        "UserAttributeSimilarityValidator",
+        "MinimumLengthValidator",
+        "CommonPasswordValidator",
+        "NumericPasswordValidator",
+    )
+]
+LOGIN_URL = "account_login"
+LOGIN_REDIRECT_URL = "/"
+ACCOUNT_ADAPTER = "conversations.accounts.AccountAdapter"
+ACCOUNT_LOGIN_METHODS = {"username", "email"}
+ACCOUNT_SIGNUP_FIELDS = ["username*", "email*", "password1*", "password2*"]
+ACCOUNT_EMAIL_VERIFICATION = "optional"
+ACCOUNT_UNIQUE_EMAIL = True
+ACCOUNT_PREVENT_ENUMERATION = True
+ACCOUNT_SESSION_REMEMBER = True
+ACCOUNT_USERNAME_BLACKLIST = ["admin", "administrator", "root", "system"]
+
+# Logs: what happened, never what was said. Server, SDK and token traffic only when something is wrong.
+
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {
+        "text": {"format": "{asctime} {levelname} {name}: {message}", "style": "{"},
+        "json": {"()": "chatsite.logs.JsonFormatter"},
+    },
+    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": LOG_FORMAT}},
+    "root": {"handlers": ["console"], "level": "WARNING"},
+    "loggers": {
+        "chatsite": {"level": "INFO"},
+        "conversations": {"level": "INFO"},
+        "django": {"handlers": [], "level": "WARNING", "propagate": True},
+    },
+}

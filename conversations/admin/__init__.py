@@ -1,0 +1,3 @@
+from conversations.admin import conversation, user
+
+__all__ = ["conversation", "user"]

@@ -1,0 +1,22 @@
+"""System checks: what settings alone cannot tell, said at every start."""
+
+from django.conf import settings
+from django.core.checks import Tags, Warning, register
+
+from conversations.inference import endpoint
+
+
+@register(Tags.compatibility)
+def model_is_connected(app_configs, **kwargs) -> list[Warning]:
+    if endpoint.name():
+        return []
+    hint = "Set AZURE_INFERENCE_ENDPOINT and AZURE_DEEPSEEK_DEPLOYMENT, or OPENAI_BASE_URL and OPENAI_MODEL."
+    return [Warning("No model is connected: questions wait unanswered.", hint=hint, id="conversations.W001")]
+
+
+@register(Tags.security, deploy=True)
+def public_origin_is_named(app_configs, **kwargs) -> list[Warning]:
+    if settings.CSRF_TRUSTED_ORIGINS:
+        return []
+    hint = "Set CSRF_TRUSTED_ORIGINS=https://chat.example.org; https makes cookies secure."
+    return [Warning("No public origin is named.", hint=hint, id="conversations.W002")]

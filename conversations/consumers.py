@@ -1,0 +1,156 @@
+"""The socket of an open conversation: authorise, subscribe, forward. Nothing comes in by it."""
+
+import asyncio
+import logging
+import uuid
+from importlib import import_module
+from types import SimpleNamespace
+from urllib.parse import parse_qs
+
+from channels.db import database_sync_to_async
+from channels.generic.websocket import AsyncWebsocketConsumer
+from django.conf import settings
+from django.contrib.auth import get_user
+from django.db import DatabaseError
+
+from conversations.control import Listener, doorbell
+from conversations.generation import mirror
+from conversations.generation.live import Cursor, LiveText, live_text, tick_seconds
+from conversations.models import Conversation, Message
+from conversations.rendering import fragments
+
+logger = logging.getLogger(__name__)
+
+SIGNED_OUT, GONE, GOING_AWAY = 4401, 4404, 4503  # autobahn sends 1000 and 4000 to 4999 only
+MOST_UNSENT = 64 * 1024  # bytes; a viewer that reads slower than this waits for its next frame, at no cost to others
+SLOW_SECONDS = 0.1
+RETRY_SECONDS = 1.0
+
+
+SessionStore = import_module(settings.SESSION_ENGINE).SessionStore
+
+
+class Refused(Exception):
+    """This session may not see this conversation; `code` is the close code that says why."""
+
+    def __init__(self, code: int) -> None:
+        super().__init__(code)
+        self.code = code
+
+
+class ConversationConsumer(AsyncWebsocketConsumer):
+    """Sends its owner what a conversation shows, from what the page has `seen` to its end, for as long as it is open."""
+
+    # No layer: one that is down or frozen cannot keep a socket from opening. `control` rings instead.
+    channel_layer_alias = "none"
+
+    async def connect(self) -> None:
+        self.conversation_id: uuid.UUID = self.scope["url_route"]["kwargs"]["conversation_id"]
+        self.shown: dict[int, LiveText | None] = {}
+        self.followers: dict[int, asyncio.Task[None]] = {}
+        self.watching: asyncio.Task[None] | None = None
+        self.changed = asyncio.Event()
+        try:
+            thread = await self._thread()
+        except Refused:
+            await self.close()  # before it is accepted: the handshake is refused
+            return
+        await self.accept()
+        for topic, listener in self._topics():
+            doorbell.listen(topic, listener)
+        self.watching = asyncio.create_task(self._watch(thread))
+
+    async def disconnect(self, code: int) -> None:
+        for topic, listener in self._topics():
+            doorbell.unlisten(topic, listener)
+        tasks = [task for task in (self.watching, *self.followers.values()) if task]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    def _topics(self) -> list[tuple[str, Listener]]:
+        return [(f"conversation.{self.conversation_id}", self._ring), ("accounts", self._ring), ("draining", self._drain)]
+
+    def _ring(self, _subject: str) -> None:
+        self.changed.set()
+
+    def _drain(self, _subject: str) -> None:
+        self.closing = asyncio.create_task(self.close(code=GOING_AWAY))
+
+    async def _watch(self, thread: list[Message]) -> None:
+        """Bring the page to what the database says, now and after every ring."""
+        seen = parse_qs(self.scope["query_string"].decode()).get("seen", [""])[0]
+        upto = next((n for n, message in enumerate(thread, 1) if str(message.pk) == seen), 0)
+        self.shown = {message.pk: None for message in thread[:upto]}
+        self.changed.set()
+        while True:
+            await self.changed.wait()
+            self.changed.clear()
+            try:
+                await self._show(await self._thread())
+            except Refused as refused:
+                await self.close(code=refused.code)
+                return
+            except DatabaseError as error:
+                logger.info("a socket waits for the database: %s", type(error).__name__)
+                await asyncio.sleep(RETRY_SECONDS)
+                self.changed.set()
+
+    async def _show(self, thread: list[Message]) -> None:
+        """Send the difference between what the page shows and `thread`; follow what is live."""
+        path = {message.pk for message in thread}
+        parts = [fragments.remove(f"message-{pk}") for pk in self.shown if pk not in path]
+        for pk in [pk for pk in self.shown if pk not in path]:
+            self._unfollow(pk)
+            del self.shown[pk]
+        for message in thread:
+            live = live_text(message.generation.pk, message.pk) if message.is_live else None
+            if message.pk not in self.shown or (live and live is not self.shown[message.pk]):
+                state = await database_sync_to_async(fragments.state_of)(message, with_text=False)
+                parts.append(fragments.append("messages", fragments.article(message, state)))
+                self._unfollow(message.pk)
+            elif (ended := self.shown[message.pk]) and not live:
+                parts.append(await database_sync_to_async(fragments.ending)(message, ended.reasoning))
+                self._unfollow(message.pk)
+            self.shown[message.pk] = live
+        running = [message.generation.pk for message in thread if message.is_live]
+        parts.append(fragments.composer_actions(running[0] if running else None))
+        for frame in fragments.frames(parts):
+            await self.send(text_data=frame)
+        for pk, live in self.shown.items():
+            if live and pk not in self.followers:
+                self.followers[pk] = asyncio.create_task(self._follow(live))
+
+    async def _follow(self, live: LiveText) -> None:
+        """Send what lies between this viewer's cursor and now, tick by tick, until the text ends."""
+        mirror.ensure_fed(live)
+        cursor, ended = Cursor(), False
+        while not ended:
+            version, ended = live.version, live.ended
+            while self.scope["unsent"]() > MOST_UNSENT:
+                await asyncio.sleep(SLOW_SECONDS)
+            frames, cursor = live.since(cursor)
+            for frame in frames:
+                await self.send(text_data=frame)
+            if not ended:
+                if frames:
+                    await asyncio.sleep(tick_seconds(live.tail_characters))
+                await live.change_after(version)
+        self.changed.set()  # the database tells how it ended
+
+    def _unfollow(self, pk: int) -> None:
+        if task := self.followers.pop(pk, None):
+            task.cancel()
+
+    @database_sync_to_async
+    def _thread(self) -> list[Message]:
+        """Return the thread as it is now. Raises `Refused` if this session may not see it (any more)."""
+        session = SessionStore(self.scope["cookies"].get(settings.SESSION_COOKIE_NAME))
+        # The session is read anew each time: signing out, a new password or deactivation end what a socket may show.
+        user = get_user(SimpleNamespace(session=session))
+        if not user.is_authenticated:
+            raise Refused(SIGNED_OUT)
+        conversation = Conversation.objects.visible_to(user).filter(pk=self.conversation_id).first()
+        if conversation is None:
+            raise Refused(GONE)
+        return conversation.thread()

@@ -1,0 +1,45 @@
+import uuid
+
+from django import forms
+from django.conf import settings
+from django.core.exceptions import ValidationError
+
+from conversations.models.conversation import TITLE_CHARACTERS
+
+
+class PromptForm(forms.Form):
+    """A prompt: `content` as it was typed (its outer white space too, code needs it) and the `key` that makes a resend harmless."""
+
+    content = forms.CharField(
+        strip=False,
+        max_length=settings.PROMPT_CHARACTERS,
+        error_messages={
+            "required": "Write something first.",
+            "max_length": "That is %(show_value)d characters; a prompt may have %(limit_value)d. Shorten it and send again.",
+            "null_characters_not_allowed": "The text holds NUL characters, which cannot be kept. Remove them and send again.",
+        },
+    )
+    key = forms.UUIDField(required=False, error_messages={"invalid": "The form is damaged. Reload the page and send again."})
+
+    def clean_content(self) -> str:
+        content: str = self.cleaned_data["content"].replace("\r\n", "\n")
+        if not content.strip():
+            raise ValidationError(self.fields["content"].error_messages["required"])
+        return content
+
+    @property
+    def first_error(self) -> str:
+        return next(message for messages in self.errors.values() for message in messages)
+
+
+class KeyForm(forms.Form):
+    """The `key` of an action that starts a generation; without one every POST counts."""
+
+    key = forms.UUIDField(required=False)
+
+    def clean_key(self) -> uuid.UUID | None:
+        return self.cleaned_data["key"]
+
+
+class RenameForm(forms.Form):
+    title = forms.CharField(max_length=TITLE_CHARACTERS)

@@ -1,0 +1,199 @@
+"""What a worker writes: claims, the one-second commit, ends, and the settling of what dead workers left.
+
+Every statement is conditional on `worker`, `attempt` and a live status. That is the fence: a worker that was taken for dead
+finds its rows gone from the answer and drops them. All functions are synchronous and run in threads.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from django.conf import settings
+from django.db import IntegrityError, transaction
+from django.db.models import Exists, F, OuterRef
+from django.utils import timezone
+
+from conversations.inference.stream import Usage
+from conversations.models import Chunk, Conversation, Generation, Kind, Message, Status, Worker
+from conversations.models.generation import RUNNING
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A generation that is this worker's to run."""
+
+    generation_id: int
+    attempt: int
+    message_id: int
+    conversation_id: object
+
+
+@dataclass(slots=True)
+class Progress:
+    """What one running generation has to write since the last commit."""
+
+    generation_id: int
+    attempt: int
+    sequence: int
+    pieces: Sequence[tuple[Kind, str]]
+    relabels: bool = False
+    fields: dict[str, object] = field(default_factory=dict)  # columns of the generation that changed
+
+
+@dataclass(frozen=True, slots=True)
+class End:
+    """How a generation ended, with its whole text."""
+
+    status: Status
+    reasoning: str
+    content: str
+    error: str = ""
+    finish_reason: str = ""
+    usage: Usage = Usage()
+
+
+def claim(worker_id: int, generation_id: int) -> Claim | None:
+    """Claim a queued generation; None if it is gone, not its turn, or its owner's slots are taken."""
+    queued = Generation.objects.filter(pk=generation_id, status=Status.QUEUED)
+    generation = queued.first()
+    if generation is None:
+        return None
+    ahead = Generation.objects.filter(
+        conversation=OuterRef("conversation"), status=Status.QUEUED, pk__lt=generation_id
+    )
+    running = Generation.objects.running().filter(owner=generation.owner_id)
+    if running.filter(conversation=generation.conversation_id).exists():
+        return None
+    taken = set(running.values_list("slot", flat=True))
+    for slot in sorted(set(range(settings.USER_CONCURRENCY)) - taken):
+        try:
+            with transaction.atomic():
+                claimed = queued.exclude(Exists(ahead)).update(
+                    status=Status.THINKING,
+                    worker=worker_id,
+                    attempt=F("attempt") + 1,
+                    slot=slot,
+                    started_at=timezone.now(),
+                )
+                if not claimed:
+                    return None
+                attempt = Generation.objects.values_list("attempt", flat=True).get(pk=generation_id)
+        except IntegrityError:
+            continue  # another claimer was faster to this slot, or to this conversation: the constraints told
+        return Claim(generation_id, attempt, generation.message_id, generation.conversation_id)
+    return None
+
+
+def commit(worker_id: int, progress: Sequence[Progress]) -> dict[int, bool] | None:
+    """Write what all running generations said since the last commit, in one transaction, and beat.
+
+    Return stop_requested by generation id for those that are still this worker's; None if the worker itself was taken
+    for dead and must register anew.
+    """
+    with transaction.atomic():
+        if not Worker.objects.filter(pk=worker_id).update(beat=F("beat") + 1):
+            return None
+        held = _hold(worker_id, {p.generation_id: p.attempt for p in progress})
+        mine = [p for p in progress if p.generation_id in held]
+        for p in mine:
+            if p.relabels:
+                Chunk.objects.filter(generation=p.generation_id).update(kind=Kind.REASONING)
+            if p.fields:
+                Generation.objects.filter(pk=p.generation_id).update(**p.fields)
+        Chunk.objects.bulk_create(
+            Chunk(
+                generation_id=p.generation_id,
+                attempt=p.attempt,
+                sequence=p.sequence + number,
+                kind=kind,
+                text=text,
+            )
+            for p in mine
+            for number, (kind, text) in enumerate(p.pieces)
+        )
+    return held
+
+
+def finish(worker_id: int, claimed: Claim, end: End, fields: dict[str, object]) -> bool:
+    """Fold a generation's text into its message and end it, in one transaction; False if it was taken away."""
+    with transaction.atomic():
+        if not _hold(worker_id, {claimed.generation_id: claimed.attempt}):
+            return False
+        _fold(claimed.message_id, claimed.generation_id, end, fields)
+    return True
+
+
+def release(worker_id: int, claimed: Claim) -> bool:
+    """Give back a generation that has said nothing yet; False if it was taken away."""
+    return bool(
+        Generation.objects.filter(
+            pk=claimed.generation_id, worker=worker_id, attempt=claimed.attempt, status__in=RUNNING
+        ).update(status=Status.QUEUED, worker=None, slot=None, started_at=None)
+    )
+
+
+def settle_orphans(dead: Iterable[int]) -> list[object]:
+    """End or requeue what the workers `dead`, and workers whose row is gone, left running; return their conversations.
+
+    Without text and after the first attempt a generation goes back to the queue; otherwise it ends as interrupted.
+    """
+    settled = []
+    orphans = Generation.objects.running().filter(worker__in=dead) | Generation.objects.running().filter(worker=None)
+    for pk in list(orphans.values_list("pk", flat=True)):
+        with transaction.atomic():
+            generation = orphans.select_for_update(of=("self",)).filter(pk=pk).first()
+            if generation is None:
+                continue
+            reasoning, content = generation.message.text_so_far()
+            if not (reasoning or content) and generation.attempt < 2 and not generation.stop_requested:
+                Generation.objects.filter(pk=pk).update(
+                    status=Status.QUEUED, worker=None, slot=None, started_at=None
+                )
+            else:
+                status = Status.STOPPED if generation.stop_requested else Status.INTERRUPTED
+                error = "" if generation.stop_requested else interrupted(len(reasoning) + len(content))
+                _fold(generation.message_id, pk, End(status, reasoning, content, error), {})
+            settled.append(generation.conversation_id)
+    Worker.objects.filter(pk__in=dead).delete()
+    return settled
+
+
+def interrupted(characters: int, at: datetime | None = None) -> str:
+    """Return the sentence for an answer that its server's end cut short."""
+    time = timezone.localtime(at).strftime("%H:%M %Z")
+    kept = f"{characters:,} characters are kept" if characters else "nothing had arrived yet"
+    return f"The server restarted at {time}; {kept}."
+
+
+def _hold(worker_id: int, attempts: dict[int, int]) -> dict[int, bool]:
+    """Lock the generations that are still this worker's; return stop_requested by id.
+
+    On PostgreSQL the rows are locked to the transaction's end; on SQLite the IMMEDIATE transaction holds the database.
+    """
+    rows = (
+        Generation.objects.select_for_update()
+        .filter(pk__in=attempts, worker=worker_id, status__in=RUNNING)
+        .order_by("pk")
+        .values_list("pk", "attempt", "stop_requested")
+    )
+    return {pk: stop_requested for pk, attempt, stop_requested in rows if attempts[pk] == attempt}
+
+
+def _fold(message_id: int, generation_id: int, end: End, fields: dict[str, object]) -> None:
+    now = timezone.now()
+    Message.objects.filter(pk=message_id).update(reasoning=end.reasoning, content=end.content)
+    Chunk.objects.filter(generation=generation_id).delete()
+    Generation.objects.filter(pk=generation_id).update(
+        **fields
+        | {
+            "status": end.status,
+            "slot": None,
+            "error": end.error,
+            "finish_reason": end.finish_reason,
+            "prompt_tokens": end.usage.prompt_tokens,
+            "reasoning_tokens": end.usage.reasoning_tokens,
+            "answer_tokens": end.usage.answer_tokens,
+            "finished_at": now,
+        }
+    )
+    Conversation.objects.filter(generations=generation_id).update(updated_at=now)

@@ -1,0 +1,167 @@
+"""One generation: from its claim to its end."""
+
+import asyncio
+import logging
+from collections.abc import Callable
+from datetime import datetime
+
+from channels.db import database_sync_to_async
+from django.conf import settings
+from django.db import DatabaseError
+from django.utils import timezone
+
+from conversations.generation.commit import Claim, End, Progress, finish, interrupted, release
+from conversations.generation.live import live_text, merge_pieces
+from conversations.inference.endpoint import Endpoint
+from conversations.inference.errors import Filtered, InferenceError
+from conversations.inference.prompt import Prompt, build_prompt
+from conversations.inference.stream import Outcome, stream
+from conversations.inference.tags import Delta
+from conversations.models import Kind, Message, Status
+
+logger = logging.getLogger(__name__)
+
+# While the database is away the end of a generation waits for it; a worker that cannot write for this long is no longer believed alive.
+FINISH_TRIES = 60
+in_thread = database_sync_to_async
+
+
+class Run:
+    """A claimed generation: its live text, what is not committed yet, and the task that streams it."""
+
+    def __init__(self, claimed: Claim, worker_id: Callable[[], int], endpoint: Endpoint) -> None:
+        self.claim = claimed
+        self.live = live_text(claimed.generation_id, claimed.message_id)
+        self._worker_id = worker_id
+        self._endpoint = endpoint
+        self._uncommitted: list[Delta] = []
+        self._sequence = 0
+        self._relabelled = False
+        self._fields: dict[str, object] = {"model": endpoint.model}
+        self._first: dict[Kind, datetime] = {}
+        self._streaming: asyncio.Task[Outcome] | None = None
+        self._ending: str | None = None
+
+    async def run(self) -> None:
+        """Stream to the end and write it down. Whatever happens, the generation gets exactly one outcome or goes back."""
+        self.live.is_fed = self.live.has_runner = True
+        self.live.begin()
+        self._streaming = asyncio.get_running_loop().create_task(self._stream())
+        if self._ending is not None:
+            self._streaming.cancel()
+        try:
+            end = self._outcome(await self._streaming)
+        except asyncio.CancelledError:
+            if self._ending is None:
+                raise
+            if self._ending == Status.QUEUED:
+                await self._give_back()
+                return
+            error = interrupted(len(self.live.reasoning) + len(self.live.answer))
+            end = self._end(self._ending, error if self._ending == Status.INTERRUPTED else "")
+        except InferenceError as error:
+            logger.warning("generation %s failed: %s: %s", self.claim.generation_id, type(error).__name__, error.detail)
+            end = self._end(Status.FILTERED if isinstance(error, Filtered) else Status.FAILED, error.sentence)
+        except Exception:
+            # A fault of ours. The person hears that it was, the log gets the traceback, the row does not stay open.
+            logger.exception("generation %s failed", self.claim.generation_id)
+            end = self._end(Status.FAILED, "Something went wrong on this site. Your prompt is kept: try again.")
+        await self._finish(end)
+
+    def stop(self) -> None:
+        """End as stopped, keeping what was said."""
+        self._cancel(Status.STOPPED)
+
+    def interrupt(self) -> None:
+        """End because the process does: with text as interrupted, without any by going back to the queue."""
+        self._cancel(Status.INTERRUPTED if self.live.reasoning or self.live.answer else Status.QUEUED)
+
+    def drop(self) -> None:
+        """Leave a generation that another worker has taken: write nothing more."""
+        if self._streaming:
+            self._streaming.cancel()
+        self.live.end()
+
+    def take_progress(self) -> Progress:
+        """Return what is not committed yet, to be given back with `keep_progress` should the commit fail."""
+        pieces = merge_pieces(self._uncommitted)
+        progress = Progress(
+            self.claim.generation_id, self.claim.attempt, self._sequence, pieces, self._relabelled, self._fields
+        )
+        self._sequence += len(pieces)
+        self._uncommitted, self._relabelled, self._fields = [], False, {}
+        return progress
+
+    def keep_progress(self, progress: Progress) -> None:
+        self._sequence = progress.sequence
+        self._uncommitted = [Delta(kind, text) for kind, text in progress.pieces] + self._uncommitted
+        self._relabelled |= progress.relabels
+        self._fields = progress.fields | self._fields
+
+    def _cancel(self, ending: str) -> None:
+        if self._ending is None:
+            self._ending = ending
+            if self._streaming:
+                self._streaming.cancel()
+
+    async def _stream(self) -> Outcome:
+        prompt = await in_thread(self._prompt, thread_sensitive=False)()
+        self._fields["context_start"] = prompt.begins_at
+        return await stream(
+            self._endpoint.create,
+            self._endpoint.request(prompt.messages),
+            self._feed,
+            stall_seconds=settings.STALL_SECONDS,
+        )
+
+    def _prompt(self) -> Prompt:
+        message = Message.objects.select_related("conversation").get(pk=self.claim.message_id)
+        return build_prompt(
+            message.conversation.path_to(message.parent_id),
+            system=settings.SYSTEM_PROMPT,
+            context_tokens=self._endpoint.context_tokens,
+            output_tokens=settings.MAX_OUTPUT_TOKENS,
+        )
+
+    def _feed(self, deltas: list[Delta]) -> None:
+        for delta in deltas:
+            if delta.relabels:
+                self._relabelled = True
+                self._uncommitted = [Delta(Kind.REASONING, earlier.text) for earlier in self._uncommitted]
+                if Kind.ANSWER in self._first:
+                    self._first[Kind.REASONING] = self._first.pop(Kind.ANSWER)
+                    self._fields |= {"first_thought_at": self._first[Kind.REASONING], "first_answer_at": None}
+            if delta.text and delta.kind not in self._first:
+                self._first[delta.kind] = now = timezone.now()
+                self._fields["first_thought_at" if delta.kind == Kind.REASONING else "first_answer_at"] = now
+        self._uncommitted += deltas
+        self.live.feed(deltas)
+        self._fields["status"] = self.live.status
+
+    def _outcome(self, outcome: Outcome) -> End:
+        if outcome.finish_reason == "content_filter":
+            return self._end(Status.FILTERED, Filtered.sentence, outcome)
+        if outcome.finish_reason == "insufficient_system_resource":
+            sentence = "The model's endpoint ran out of resources in mid-answer. What had arrived is kept: try again."
+            return self._end(Status.FAILED, sentence, outcome)
+        return self._end(Status.LENGTH if outcome.finish_reason == "length" else Status.COMPLETE, "", outcome)
+
+    def _end(self, status: str, error: str, outcome: Outcome | None = None) -> End:
+        told = {"finish_reason": outcome.finish_reason, "usage": outcome.usage} if outcome else {}
+        return End(status, self.live.reasoning, self.live.answer, error, **told)
+
+    async def _finish(self, end: End) -> None:
+        fields = self._fields
+        for attempt in range(FINISH_TRIES):
+            try:
+                if not await in_thread(finish, thread_sensitive=False)(self._worker_id(), self.claim, end, fields):
+                    logger.warning("generation %s was taken over; its end is not ours to write", self.claim.generation_id)
+                break
+            except DatabaseError as error:
+                logger.warning("generation %s waits to be written: %s", self.claim.generation_id, type(error).__name__)
+                await asyncio.sleep(min(1.0, 0.1 * 2**attempt))
+        self.live.end()
+
+    async def _give_back(self) -> None:
+        await in_thread(release, thread_sensitive=False)(self._worker_id(), self.claim)
+        self.live.end()

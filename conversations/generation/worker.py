@@ -1,0 +1,216 @@
+"""The worker of a serving process: claims generations, commits them once a second, sweeps, drains."""
+
+import asyncio
+import contextvars
+import fcntl
+import logging
+import time
+from typing import IO
+
+from channels.db import database_sync_to_async
+from django.conf import settings
+from django.db import DatabaseError, connection
+
+from conversations.control import doorbell
+from conversations.generation import commit
+from conversations.generation.runner import Run
+from conversations.inference.endpoint import Endpoint
+from conversations.models import Generation, Worker
+
+logger = logging.getLogger(__name__)
+
+BEAT_SECONDS = 1.0
+# A worker is dead when its counter has stood still for this long of our own time, counted only while the database answered us.
+DEAD_SECONDS = 15.0
+
+
+_current: "GenerationWorker | None" = None
+
+
+def current() -> "GenerationWorker | None":
+    """Return this process's worker; None where nothing serves, or no model is connected."""
+    return _current
+
+
+async def in_thread(function, *args):
+    return await database_sync_to_async(function, thread_sensitive=False)(*args)
+
+
+class GenerationWorker:
+    """Runs what this process claims, until `drain`."""
+
+    def __init__(self, endpoint: Endpoint) -> None:
+        self.endpoint = endpoint
+        self.runs: dict[int, Run] = {}
+        self.draining = False
+        self._id = 0
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._loops: list[asyncio.Task[None]] = []
+        self._wake = asyncio.Event()
+        self._beats: dict[int, int] = {}
+        self._quiet: dict[int, float] = {}
+        self._observed = 0.0
+        self._lock: IO[str] | None = None
+
+    async def start(self) -> None:
+        """Register, settle what a process before this one left behind, and begin."""
+        self._id = await in_thread(self._register)
+        if self._is_alone():
+            await self._settle(await in_thread(self._others))
+        doorbell.listen("queued", self._queued)
+        doorbell.listen("stop", self._stop)
+        global _current
+        _current = self
+        self._loops = [self._spawn(self._commit_loop()), self._spawn(self._sweep_loop())]
+
+    async def drain(self, seconds: float) -> None:
+        """Claim nothing more, give what runs `seconds` to end, write down the rest honestly, and sign off."""
+        self.draining = True
+        doorbell.unlisten("queued", self._queued)
+        running = [task for task in self._tasks if task not in self._loops]
+        if running:
+            logger.info("draining: %s generations have %.0f s to end", len(self.runs), seconds)
+            await asyncio.wait(running, timeout=seconds)
+        for run in list(self.runs.values()):
+            run.interrupt()
+        running = [task for task in self._tasks if task not in self._loops]
+        if running:
+            await asyncio.wait(running, timeout=5)
+        doorbell.unlisten("stop", self._stop)
+        for loop in self._loops:
+            loop.cancel()
+        await asyncio.gather(*self._loops, return_exceptions=True)
+        await in_thread(Worker.objects.filter(pk=self._id).delete)
+        if self._lock:
+            self._lock.close()
+
+    # Claiming
+
+    def _queued(self, subject: str) -> None:
+        if len(self.runs) < settings.GENERATION_CONCURRENCY:
+            self._spawn(self._claim_and_run(int(subject)))
+
+    def _stop(self, subject: str) -> None:
+        if run := self.runs.get(int(subject)):
+            run.stop()
+
+    async def _claim_and_run(self, generation_id: int) -> None:
+        if self.draining or generation_id in self.runs:
+            return
+        try:
+            claimed = await in_thread(commit.claim, self._id, generation_id)
+        except DatabaseError as error:
+            logger.warning("could not claim a generation, the sweep will: %s", type(error).__name__)
+            return
+        if claimed is None:
+            return
+        run = self.runs[generation_id] = Run(claimed, lambda: self._id, self.endpoint)
+        doorbell.ring(f"conversation.{claimed.conversation_id}", claimed.conversation_id)
+        try:
+            await run.run()
+        finally:
+            if self.runs.get(generation_id) is run:
+                del self.runs[generation_id]
+            self._wake.set()  # a slot is free, and perhaps the next prompt of this conversation waits
+
+    # Once a second
+
+    async def _commit_loop(self) -> None:
+        while True:
+            await asyncio.sleep(BEAT_SECONDS)
+            taken = {run.claim.generation_id: (run, run.take_progress()) for run in list(self.runs.values())}
+            try:
+                held = await in_thread(commit.commit, self._id, [progress for _, progress in taken.values()])
+            except DatabaseError as error:
+                logger.warning("text waits for the database: %s", type(error).__name__)
+                for run, progress in taken.values():
+                    run.keep_progress(progress)
+                continue
+            if held is None:
+                logger.warning("this worker was taken for dead; it begins anew")
+                self._id = await in_thread(self._register)
+                held = {}
+            for generation_id, (run, _) in taken.items():
+                if generation_id not in held:
+                    if self.runs.get(generation_id) is run:
+                        run.drop()
+                elif held[generation_id]:
+                    run.stop()
+
+    async def _sweep_loop(self) -> None:
+        while True:
+            try:
+                async with asyncio.timeout(BEAT_SECONDS):
+                    await self._wake.wait()
+            except TimeoutError:
+                pass  # nobody woke us: the second is over
+            self._wake.clear()
+            if self.draining:
+                continue
+            try:
+                await self._sweep()
+            except DatabaseError as error:
+                logger.warning("the sweep waits for the database: %s", type(error).__name__)
+
+    async def _sweep(self) -> None:
+        await self._settle(self._dead(await in_thread(self._read_beats)))
+        free = settings.GENERATION_CONCURRENCY - len(self.runs)
+        if free > 0:
+            for generation_id in await in_thread(self._claimable, free):
+                self._spawn(self._claim_and_run(generation_id))
+
+    async def _settle(self, dead: list[int]) -> None:
+        for conversation_id in await in_thread(commit.settle_orphans, dead):
+            doorbell.ring(f"conversation.{conversation_id}", conversation_id)
+
+    # Who lives
+
+    def _register(self) -> int:
+        return Worker.objects.create().pk
+
+    def _others(self) -> list[int]:
+        return list(Worker.objects.exclude(pk=self._id).values_list("pk", flat=True))
+
+    def _read_beats(self) -> dict[int, int]:
+        return dict(Worker.objects.exclude(pk=self._id).values_list("pk", "beat"))
+
+    def _claimable(self, most: int) -> list[int]:
+        return list(Generation.objects.claimable().values_list("pk", flat=True)[:most])
+
+    def _dead(self, beats: dict[int, int]) -> list[int]:
+        """Return the workers whose counter stood still for `DEAD_SECONDS`; no clock but our own is read."""
+        now = time.monotonic()
+        # Time in which the database, or this process, stood still is nobody's silence.
+        passed = min(now - self._observed, 2 * BEAT_SECONDS) if self._observed else 0.0
+        self._observed = now
+        self._quiet = {
+            worker: self._quiet.get(worker, 0.0) + passed if self._beats.get(worker) == beat else 0.0
+            for worker, beat in beats.items()
+        }
+        self._beats = beats
+        return [worker for worker, seconds in self._quiet.items() if seconds >= DEAD_SECONDS]
+
+    def _is_alone(self) -> bool:
+        """Tell whether no other process serves this SQLite file, by a lock that the system frees when its holder dies."""
+        if connection.vendor != "sqlite":
+            return False
+        lock = open(f"{settings.DATABASES['default']['NAME']}.lock", "w")  # noqa: SIM115  (held for the process's life)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            lock.close()
+            return False
+        self._lock = lock
+        return True
+
+    def _spawn(self, coroutine) -> asyncio.Task[None]:
+        # A ring may come in a request's context; a generation must outlive that request and inherit nothing from it.
+        task = asyncio.get_running_loop().create_task(coroutine, context=contextvars.Context())
+        self._tasks.add(task)
+        task.add_done_callback(self._done)
+        return task
+
+    def _done(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()):
+            logger.error("a task of the worker failed", exc_info=error)

@@ -1,0 +1,166 @@
+"""Which model endpoint the settings name, and the one client and credential of this process."""
+
+import logging
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import urlsplit
+
+import httpx2
+import openai
+from azure.identity.aio import AzureDeveloperCliCredential, ManagedIdentityCredential, get_bearer_token_provider
+from django.conf import settings
+
+from conversations.inference import local
+
+logger = logging.getLogger(__name__)
+
+# The response body's time is `stream`'s to judge: it counts payloads, which no transport can.
+TIMEOUT = httpx2.Timeout(connect=10, read=None, write=30, pool=10)
+CONTEXT_TOKENS = 65_536  # the least that current hosted reasoning models read; CONTEXT_TOKENS says better
+
+
+@dataclass(slots=True)
+class Endpoint:
+    """An open endpoint: everything a request needs. `close` when the process ends."""
+
+    description: str
+    authentication: str
+    model: str
+    context_tokens: int
+    client: openai.AsyncOpenAI
+    close_also: list[Callable[[], Awaitable[object]]] = field(default_factory=list)
+    is_local: bool = False
+
+    @property
+    def create(self) -> Callable[..., Any]:
+        return self.client.chat.completions.with_streaming_response.create
+
+    def request(self, messages: list[dict[str, str]]) -> dict[str, Any]:
+        """Return the SDK's arguments for these messages, with thinking, effort and limits as this endpoint takes them."""
+        host = urlsplit(str(self.client.base_url)).hostname or ""
+        request: dict[str, Any] = {
+            "model": self.model,
+            "messages": messages,
+            "stream": True,
+            "stream_options": {"include_usage": True},
+        }
+        if settings.MAX_OUTPUT_TOKENS:
+            # OpenAI's own reasoning models refuse the older name, which everything else understands.
+            limit = "max_completion_tokens" if host.endswith("openai.com") else "max_tokens"
+            request[limit] = settings.MAX_OUTPUT_TOKENS
+        if settings.REASONING_EFFORT:
+            request["reasoning_effort"] = settings.REASONING_EFFORT
+        if settings.THINKING:
+            request["extra_body"] = _thinking(host, settings.THINKING == "on")
+        return request
+
+    async def close(self) -> None:
+        await self.client.close()
+        for close in self.close_also:
+            await close()
+
+
+def name() -> str:
+    """Return the model's name as people see it; '' when no endpoint is configured."""
+    if settings.AZURE_INFERENCE_ENDPOINT:
+        return settings.AZURE_DEEPSEEK_DEPLOYMENT
+    if settings.OPENAI_MODEL:
+        return settings.OPENAI_MODEL
+    return local.MODEL if local.installed() else ""
+
+
+def is_local() -> bool:
+    """Tell whether the embedded model answers."""
+    return not settings.AZURE_INFERENCE_ENDPOINT and not settings.OPENAI_MODEL and local.installed()
+
+
+async def open_endpoint() -> Endpoint | None:
+    """Open the configured endpoint, starting the embedded model if it is the one; None when there is none.
+
+    Raises `local.LocalModelError` when the embedded model does not start.
+    """
+    if settings.AZURE_INFERENCE_ENDPOINT:
+        return _azure()
+    if settings.OPENAI_MODEL:
+        base_url = settings.OPENAI_BASE_URL or "https://api.openai.com/v1"
+        client = openai.AsyncOpenAI(
+            base_url=base_url, api_key=settings.OPENAI_API_KEY or "none", max_retries=0, **_transport()
+        )
+        authentication = "API key" if settings.OPENAI_API_KEY else "none"
+        return Endpoint(
+            base_url, authentication, settings.OPENAI_MODEL, settings.CONTEXT_TOKENS or CONTEXT_TOKENS, client
+        )
+    if not local.installed():
+        return None
+    model = local.LocalModel()
+    await model.start()
+    client = openai.AsyncOpenAI(base_url=model.base_url, api_key="none", max_retries=0, **_transport())
+    return Endpoint(
+        f"embedded model at {model.base_url}",
+        "none",
+        local.MODEL,
+        settings.CONTEXT_TOKENS or local.CONTEXT_TOKENS,
+        client,
+        [model.stop],
+        is_local=True,
+    )
+
+
+def azure_root(address: str) -> str:
+    """Return the resource's address without what people copy along from documents and samples."""
+    root = address.rstrip("/")
+    for path in ("/openai/v1", "/models", "/openai"):
+        root = root.removesuffix(path)
+    return root.rstrip("/")
+
+
+def _azure() -> Endpoint:
+    """Open an Azure endpoint without any key: managed identity in production, the developer CLI's sign-in elsewhere."""
+    credential: ManagedIdentityCredential | AzureDeveloperCliCredential
+    if settings.RUNNING_IN_PRODUCTION:
+        credential = ManagedIdentityCredential(client_id=settings.AZURE_CLIENT_ID or None)
+        authentication = "managed identity"
+    else:
+        credential = AzureDeveloperCliCredential(tenant_id=settings.AZURE_TENANT_ID, process_timeout=30)
+        authentication = "azd's sign-in"
+    token = get_bearer_token_provider(credential, settings.AZURE_TOKEN_SCOPE)
+    root = azure_root(settings.AZURE_INFERENCE_ENDPOINT)
+    client: openai.AsyncOpenAI
+    if settings.AZURE_API_VERSION:
+        client = openai.AsyncAzureOpenAI(
+            azure_endpoint=root,
+            azure_deployment=settings.AZURE_DEEPSEEK_DEPLOYMENT,
+            api_version=settings.AZURE_API_VERSION,
+            azure_ad_token_provider=token,
+            max_retries=0,
+            **_transport(),
+        )
+    else:
+        client = openai.AsyncOpenAI(base_url=f"{root}/openai/v1/", api_key=token, max_retries=0, **_transport())
+    return Endpoint(
+        str(client.base_url),
+        f"{authentication}, scope {settings.AZURE_TOKEN_SCOPE}",
+        settings.AZURE_DEEPSEEK_DEPLOYMENT,
+        settings.CONTEXT_TOKENS or CONTEXT_TOKENS,
+        client,
+        [credential.close],
+    )
+
+
+def _transport() -> dict[str, Any]:
+    limits = httpx2.Limits(max_connections=None, max_keepalive_connections=100)
+    return {"timeout": TIMEOUT, "http_client": openai.DefaultAioHttpClient(timeout=TIMEOUT, limits=limits)}
+
+
+def _thinking(host: str, on: bool) -> dict[str, Any]:
+    """Return the request fields that switch thinking, which no standard names.
+
+    api.deepseek.com and Azure's DeepSeek deployments document `thinking`, OpenRouter `reasoning`; vLLM, SGLang and llama.cpp
+    pass `chat_template_kwargs` to the model's template, where Qwen reads `enable_thinking` and DeepSeek `thinking`.
+    """
+    if host.endswith(("deepseek.com", "azure.com")):
+        return {"thinking": {"type": "enabled" if on else "disabled"}}
+    if host.endswith("openrouter.ai"):
+        return {"reasoning": {"enabled": on}}
+    return {"chat_template_kwargs": {"enable_thinking": on, "thinking": on}}

@@ -1,0 +1,64 @@
+"""From a conversation's history to the messages of a request."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from conversations.inference.errors import TooLong
+from conversations.models import Message, Role
+
+# DeepSeek's documentation counts 0.3 tokens for an English character and 0.6 for a Chinese one, which UTF-8 holds in one byte
+# and three: three bytes a token errs on the safe side for both.
+BYTES_PER_TOKEN = 3
+TOKENS_PER_MESSAGE = 8  # role and separators of a chat template
+ANSWER_SHARE = 4  # one part in four of the context is left for thinking and answering
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """Messages to send, and the first message of history they begin with if older turns were left out."""
+
+    messages: list[dict[str, str]]
+    begins_at: Message | None
+
+
+def estimate_tokens(text: str) -> int:
+    return len(text.encode()) // BYTES_PER_TOKEN + TOKENS_PER_MESSAGE
+
+
+def build_prompt(
+    history: Sequence[Message], *, system: str, context_tokens: int, output_tokens: int = 0
+) -> Prompt:
+    """Return the request's messages: system instructions, then the newest whole turns that fit.
+
+    `history` ends with the prompt to answer. What was only thought, or never answered, is not sent: reasoning never is, and two
+    prompts in a row become one message, since many chat templates refuse two of a role. Raises `TooLong` if the last prompt
+    alone does not fit.
+    """
+    room = context_tokens - (output_tokens or context_tokens // ANSWER_SHARE)
+    room -= estimate_tokens(system) if system else 0
+    kept: list[Message] = []
+    for turn in reversed(_turns(history)):
+        room -= sum(estimate_tokens(message.content) for message in turn)
+        if room < 0:
+            break
+        kept = [*turn, *kept]
+    if not kept:
+        raise TooLong(f"an estimated {-room} tokens too many")
+    messages: list[dict[str, str]] = [{"role": "system", "content": system}] if system else []
+    for message in kept:
+        if messages and messages[-1]["role"] == message.role:
+            messages[-1]["content"] += "\n\n" + message.content
+        else:
+            messages.append({"role": str(message.role), "content": message.content})
+    return Prompt(messages, kept[0] if kept[0] != history[0] else None)
+
+
+def _turns(history: Sequence[Message]) -> list[list[Message]]:
+    """Group messages into turns: a prompt and, where there is one, its answer."""
+    turns: list[list[Message]] = []
+    for message in history:
+        if message.role == Role.USER:
+            turns.append([message])
+        elif message.content:
+            turns[-1].append(message)
+    return turns

@@ -1,0 +1,272 @@
+"""From an endpoint's bytes to deltas: every dialect of streamed chat completions in, one form out.
+
+`EventReader` cuts bytes into server-sent events, `ChunkReader` reads their JSON, `TagReader` finds reasoning that stands
+between tags in the content. All three give the same text however the bytes were cut into reads. `stream` runs one request
+through them, with the only retry policy there is.
+"""
+
+import asyncio
+import json
+import logging
+import random
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+
+from conversations.inference import errors
+from conversations.inference.tags import Delta, TagReader, merge
+from conversations.models import Kind
+
+logger = logging.getLogger(__name__)
+
+TRIES = 3
+LONGEST_WAIT = 20.0  # seconds of Retry-After that a person is made to wait; beyond it they are told instead
+LONGEST_EVENT = 8 * 1024 * 1024  # bytes
+# After [DONE] the response's end returns the connection to the pool; after a finish reason usage may still follow.
+SECONDS_AFTER_DONE = 0.1
+SECONDS_AFTER_FINISH = 2.0
+REASONING_FIELDS = ("reasoning_content", "reasoning", "reasoning_text")
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """Token counts as the endpoint told them; None where it did not."""
+
+    prompt_tokens: int | None = None
+    reasoning_tokens: int | None = None
+    answer_tokens: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How a stream ended: the endpoint's finish reason, usage, and the field reasoning came in ('' if none came)."""
+
+    finish_reason: str
+    usage: Usage
+    reasoning_field: str
+
+
+class EventReader:
+    """Cut bytes into the (event, data) of server-sent events, by the WHATWG rules; comments vanish."""
+
+    def __init__(self) -> None:
+        self._rest = b""
+        self._event = b""
+        self._data: list[bytes] = []
+
+    def feed(self, data: bytes) -> list[tuple[bytes, bytes]]:
+        """Return the events that `data` completes. Raises `Malformed` for an event over `LONGEST_EVENT` bytes."""
+        # A carriage return at the very end may be half of a CRLF: leave it for the next read.
+        buffer = self._rest + data
+        held = b"\r" if buffer.endswith(b"\r") else b""
+        if b"\r" in buffer:
+            buffer = buffer[: len(buffer) - len(held)].replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+        *lines, rest = buffer.split(b"\n")
+        self._rest = rest + held
+        if len(self._rest) > LONGEST_EVENT:
+            raise errors.Malformed(f"an event of over {LONGEST_EVENT} bytes")
+        return [event for line in lines for event in self._line(line)]
+
+    def close(self) -> list[tuple[bytes, bytes]]:
+        """Return the last event of a server that ended its response without the blank line."""
+        return self.feed(b"\n\n")
+
+    def _line(self, line: bytes) -> list[tuple[bytes, bytes]]:
+        if not line:
+            event = [(self._event, b"\n".join(self._data))] if self._data else []
+            self._event, self._data = b"", []
+            return event
+        field, _, value = line.partition(b":")
+        value = value.removeprefix(b" ")
+        if field == b"data":
+            self._data.append(value)
+        elif field == b"event":
+            self._event = value
+        return []
+
+
+class ChunkReader:
+    """Read chat completion chunks: `read` returns their deltas, the rest is kept for `outcome`."""
+
+    def __init__(self) -> None:
+        self.finish_reason = ""
+        self.done = False
+        self.reasoning_field = ""
+        self.usage = Usage()
+        self._tags = TagReader()
+        self._halves: dict[Kind, str] = {}
+
+    def read(self, event: bytes, data: bytes) -> list[Delta]:
+        """Return the deltas of one event. Raises an `InferenceError` for an error event or unreadable data."""
+        if data == b"[DONE]":
+            self.done = True
+            return []
+        chunk = _parse(data)
+        if event == b"error" or chunk.get("error"):
+            raise errors.from_body(chunk)
+        if chunk.get("usage"):
+            self.usage = _usage(chunk["usage"])
+        choices = chunk.get("choices")
+        if not choices:
+            return []
+        try:
+            choice = choices[0]
+            delta = choice.get("delta") or {}
+            self.finish_reason = str(choice.get("finish_reason") or self.finish_reason)[:40]
+            return self._delta(delta)
+        except (AttributeError, LookupError, TypeError) as error:
+            raise errors.Malformed(f"a chunk of unexpected shape: {type(error).__name__}") from error
+
+    def close(self) -> list[Delta]:
+        """Return what was held back in case it was the beginning of a tag."""
+        return self._tags.close()
+
+    def _delta(self, delta: dict[str, Any]) -> list[Delta]:
+        deltas = []
+        for field in REASONING_FIELDS:
+            if text := delta.get(field):
+                self.reasoning_field = field
+                deltas.append(Delta(Kind.REASONING, self._whole(Kind.REASONING, text)))
+                break  # gateways may repeat the same text under a second name
+        if text := delta.get("content"):
+            text = self._whole(Kind.ANSWER, text)
+            if self.reasoning_field in REASONING_FIELDS:
+                deltas += [*self._tags.close(), Delta(Kind.ANSWER, text)]
+            else:
+                found = self._tags.feed(text)
+                if self._tags.found:
+                    self.reasoning_field = "<think>"
+                deltas += found
+        return [delta for delta in deltas if delta.text or delta.relabels]
+
+    def _whole(self, kind: Kind, text: str) -> str:
+        """Return clean text, the first half of a surrogate pair kept for the delta that brings the second."""
+        text = self._halves.pop(kind, "") + text
+        if "\ud800" <= text[-1] <= "\udbff":
+            self._halves[kind] = text[-1]
+            text = text[:-1]
+        return _clean(text)
+
+
+async def stream(
+    create: Callable[..., Any],
+    request: dict[str, Any],
+    sink: Callable[[list[Delta]], None],
+    *,
+    stall_seconds: float,
+    record: Callable[[bytes], object] | None = None,
+) -> Outcome:
+    """Send `request` and give `sink` the deltas of each read as they come; return how the stream ended.
+
+    `create` is the SDK's `chat.completions.with_streaming_response.create`; its own retries must be off. A request is tried
+    again only before its first delta, and only after a connection error, 429, 500 or 503. Leaving (cancelling) closes the
+    upstream connection at once. Raises `InferenceError`.
+    """
+    begun = False
+
+    def note(deltas: list[Delta]) -> None:
+        nonlocal begun
+        begun = True
+        sink(deltas)
+
+    for attempt in range(1, TRIES + 1):
+        try:
+            return await _once(create, request, note, stall_seconds, record)
+        except errors.InferenceError as error:
+            wait = error.retry_after if error.retry_after is not None else 0.4 * 2**attempt * random.uniform(0.5, 1)  # noqa: S311
+            if begun or not error.retryable or attempt == TRIES or wait > LONGEST_WAIT:
+                raise
+            logger.info("asking the endpoint again in %.1f s: %s", wait, error.detail)
+            await asyncio.sleep(wait)
+    raise AssertionError("unreachable")
+
+
+async def _once(
+    create: Callable[..., Any],
+    request: dict[str, Any],
+    sink: Callable[[list[Delta]], None],
+    stall_seconds: float,
+    record: Callable[[bytes], object] | None,
+) -> Outcome:
+    events, chunks = EventReader(), ChunkReader()
+    clock = asyncio.get_running_loop().time
+    some = False
+    try:
+        async with asyncio.timeout(stall_seconds) as deadline, create(**request) as response:
+            async for data in response.iter_bytes():
+                if record:
+                    record(data)
+                # Keep-alive comments are bytes but no payload: only an event moves the deadline.
+                if read := events.feed(data):
+                    some = True
+                    if deltas := merge(delta for event in read for delta in chunks.read(*event)):
+                        sink(deltas)
+                    patience = (
+                        SECONDS_AFTER_DONE if chunks.done else SECONDS_AFTER_FINISH if chunks.finish_reason else stall_seconds
+                    )
+                    deadline.reschedule(clock() + patience)
+    except TimeoutError:
+        if not (chunks.done or chunks.finish_reason):
+            raise errors.Stalled(f"no payload for {stall_seconds:.0f} s") from None
+    except Exception as error:
+        if not (chunks.done or chunks.finish_reason):
+            ours = errors.translate(error)
+            if some and isinstance(ours, errors.CannotReach):
+                ours = errors.Cut(ours.detail, retryable=True)
+            _flush(chunks, sink)
+            raise ours from error
+        errors.translate(error)  # not one of the endpoint's: a fault of ours must not pass for a good end
+    if not (chunks.done or chunks.finish_reason):
+        if deltas := merge(delta for event in events.close() for delta in chunks.read(*event)):
+            some = True
+            sink(deltas)
+    _flush(chunks, sink)
+    if not (chunks.done or chunks.finish_reason):
+        raise errors.Cut("ended without a finish reason", retryable=True) if some else errors.Malformed("no event came")
+    return Outcome(chunks.finish_reason or "stop", chunks.usage, chunks.reasoning_field)
+
+
+def _flush(chunks: ChunkReader, sink: Callable[[list[Delta]], None]) -> None:
+    if deltas := chunks.close():
+        sink(deltas)
+
+
+def _parse(data: bytes) -> dict[str, Any]:
+    try:
+        chunk = orjson.loads(data)
+    except orjson.JSONDecodeError:
+        # orjson refuses lone surrogates, which some servers send for half an emoji: the standard library reads them.
+        try:
+            chunk = json.loads(data)
+        except ValueError as error:
+            raise errors.Malformed("an event that is not JSON") from error
+    if not isinstance(chunk, dict):
+        raise errors.Malformed("an event that is not a JSON object")
+    return chunk
+
+
+def _clean(text: str) -> str:
+    """Return text that UTF-8 and PostgreSQL can hold: no NUL, no lone surrogate; U+FFFD stands for either."""
+    if "\x00" in text:
+        text = text.replace("\x00", "\ufffd")
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        text = text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    return text
+
+
+def _usage(usage: Any) -> Usage:
+    """Return the counts that are counts; endpoints also send null, strings and nothing."""
+    fields = usage if isinstance(usage, dict) else {}
+    details = fields.get("completion_tokens_details")
+    reasoning = _count(details.get("reasoning_tokens")) if isinstance(details, dict) else None
+    completion = _count(fields.get("completion_tokens"))
+    answer = completion if completion is None or reasoning is None else max(0, completion - reasoning)
+    return Usage(_count(fields.get("prompt_tokens")), reasoning, answer)
+
+
+def _count(value: object) -> int | None:
+    return value if isinstance(value, int) and 0 <= value < 2**31 else None

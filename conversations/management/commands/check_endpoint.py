@@ -1,0 +1,105 @@
+"""Ask the configured model endpoint one small question and say what it does."""
+
+import asyncio
+import contextlib
+import time
+from pathlib import Path
+
+from django.conf import settings
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+
+from conversations.inference import errors, local
+from conversations.inference.endpoint import Endpoint, open_endpoint
+from conversations.inference.stream import Outcome, stream
+from conversations.inference.tags import Delta
+from conversations.models import Kind
+
+QUESTION = "Which is greater, 9.11 or 9.8? Answer in one sentence."
+SCOPES = ("https://cognitiveservices.azure.com/.default", "https://ai.azure.com/.default")
+
+
+class Command(BaseCommand):
+    help = __doc__
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("--record", type=Path, metavar="FILE", help="keep the response's raw bytes in FILE")
+
+    def handle(self, *args, record: Path | None, **options) -> None:
+        with contextlib.ExitStack() as stack:
+            file = stack.enter_context(record.open("wb")) if record else None
+            asyncio.run(self.open_and_ask(file.write if file else None))
+
+    async def open_and_ask(self, record) -> None:
+        try:
+            endpoint = await open_endpoint()
+        except local.LocalModelError as error:
+            raise CommandError(str(error)) from error
+        if endpoint is None:
+            raise CommandError("No endpoint is configured. Set OPENAI_BASE_URL and OPENAI_MODEL, or AZURE_INFERENCE_ENDPOINT.")
+        try:
+            await self.ask(endpoint, record)
+        finally:
+            await endpoint.close()
+
+    async def ask(self, endpoint: Endpoint, record) -> None:
+        self.say("Endpoint", endpoint.description)
+        self.say("Authentication", endpoint.authentication)
+        self.say("Model", endpoint.model)
+        began = time.monotonic()
+        first: dict[Kind, float] = {}
+        length = {Kind.REASONING: 0, Kind.ANSWER: 0}
+
+        def sink(deltas: list[Delta]) -> None:
+            for delta in deltas:
+                if delta.relabels and Kind.ANSWER in first:
+                    first[Kind.REASONING] = first.pop(Kind.ANSWER)
+                    length[Kind.REASONING], length[Kind.ANSWER] = length[Kind.ANSWER], 0
+                if delta.text:
+                    first.setdefault(delta.kind, time.monotonic() - began)
+                    length[delta.kind] += len(delta.text)
+
+        request = endpoint.request([{"role": "user", "content": QUESTION}])
+        try:
+            outcome = await stream(
+                endpoint.create, request, sink, stall_seconds=settings.STALL_SECONDS, record=record
+            )
+        except errors.InferenceError as error:
+            raise CommandError(self.failure(error)) from error
+        self.say("Reasoning", f"{length[Kind.REASONING]} characters in {outcome.reasoning_field}" if length[Kind.REASONING] else "none")
+        self.say("First thought", f"{first[Kind.REASONING]:.2f} s" if Kind.REASONING in first else "-")
+        self.say("First word", f"{first[Kind.ANSWER]:.2f} s" if Kind.ANSWER in first else "-")
+        self.say("Answer", f"{length[Kind.ANSWER]} characters, finish reason {outcome.finish_reason}")
+        usage = outcome.usage
+        self.say("Usage", f"prompt {usage.prompt_tokens}, reasoning {usage.reasoning_tokens}, answer {usage.answer_tokens}")
+        for line in self.advice(endpoint, outcome, length):
+            self.say("To set", line)
+
+    def say(self, what: str, value: object) -> None:
+        self.stdout.write(f"{what:<15} {value}")
+
+    def advice(self, endpoint: Endpoint, outcome: Outcome, length: dict[Kind, int]) -> list[str]:
+        lines = []
+        if not length[Kind.REASONING] and settings.THINKING != "off":
+            lines.append("THINKING=on, if this model can think: no reasoning came.")
+        if not length[Kind.ANSWER]:
+            lines.append("a larger MAX_OUTPUT_TOKENS: the model said nothing after thinking.")
+        if not settings.CONTEXT_TOKENS and not endpoint.is_local:
+            lines.append(f"CONTEXT_TOKENS to what the model reads at once (now taken as {endpoint.context_tokens:,}).")
+        if outcome.usage.prompt_tokens is None:
+            lines.append("nothing can help here: the endpoint tells no usage, so token counts stay unknown.")
+        return lines or ["nothing: everything the site needs is there."]
+
+    def failure(self, error: errors.InferenceError) -> str:
+        """Return one sentence: what failed, and the variable that most likely mends it."""
+        if isinstance(error, errors.NotAuthorised) and settings.AZURE_INFERENCE_ENDPOINT:
+            other = next(scope for scope in SCOPES if scope != settings.AZURE_TOKEN_SCOPE)
+            hint = f"check the identity's role, or set AZURE_TOKEN_SCOPE={other}"
+        elif isinstance(error, errors.NotAuthorised):
+            hint = "check OPENAI_API_KEY"
+        elif isinstance(error, errors.CannotReach):
+            hint = "check the address and that the endpoint is up"
+        elif isinstance(error, errors.Malformed):
+            hint = "check that the address ends where its API begins, often in /v1"
+        else:
+            hint = "the endpoint's own documentation tells more"
+        return f"{type(error).__name__}: {error.detail}; {hint}."

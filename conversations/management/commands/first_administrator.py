@@ -1,0 +1,27 @@
+"""Create an administrator if the site has none, and print the generated password: this once, it is kept nowhere."""
+
+import secrets
+
+from allauth.account.models import EmailAddress
+from django.core.management.base import BaseCommand, CommandParser
+from django.db import transaction
+
+from conversations.models import User
+
+
+class Command(BaseCommand):
+    help = __doc__
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("--username", default="admin")
+        parser.add_argument("--email", default="")
+
+    @transaction.atomic
+    def handle(self, *args, username: str, email: str, **options) -> None:
+        if User.objects.filter(is_superuser=True).exists():
+            return
+        password = secrets.token_urlsafe(12)
+        user = User.objects.create_superuser(username, email, password)
+        if email:
+            EmailAddress.objects.create(user=user, email=email, verified=True, primary=True)
+        self.stdout.write(f"Administrator: {username}   password: {password}   (shown this once)")

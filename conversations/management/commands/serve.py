@@ -1,0 +1,73 @@
+"""Serve the site: pages, sockets and the generation worker in one process."""
+
+import asyncio
+import socket
+import sys
+
+from django.conf import settings
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+
+from conversations.control import doorbell
+from conversations.generation.worker import GenerationWorker
+from conversations.inference import endpoint, local
+from conversations.rendering import pool
+
+SOCKET_CLOSE_SECONDS = 0.5  # for browsers to receive the close frame that tells them to come back
+
+
+class Command(BaseCommand):
+    help = __doc__
+    requires_system_checks = "__all__"
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("--host", default="127.0.0.1")
+        parser.add_argument("--port", type=int, default=settings.PORT)
+
+    def handle(self, *args, host: str, port: int, **options) -> None:
+        # Imported late: Daphne takes the event loop policy as it finds it, and other commands need no reactor.
+        from chatsite.asgi import application
+        from chatsite.server import Server
+
+        if taken(host, port):
+            raise CommandError(f"PORT: {port} is in use on {host}. Set PORT to another one.")
+        self.endpoint: endpoint.Endpoint | None = None
+        self.worker: GenerationWorker | None = None
+        server = Server(application, host=host, port=port, start=self.start, stop=self.stop)
+        server.run()
+        if server.failed:
+            sys.exit(1)
+
+    async def start(self, server) -> None:
+        doorbell.open()
+        try:
+            self.endpoint = await endpoint.open_endpoint()
+        except local.LocalModelError as error:
+            self.stderr.write(f"The embedded model did not start: {error}")
+        if self.endpoint:
+            self.worker = GenerationWorker(self.endpoint)
+            await self.worker.start()
+        host, port = server.listening_addresses[0]
+        model = self.endpoint.model if self.endpoint else "none is connected, see the README"
+        self.stdout.write(f"Model: {model}")
+        self.stdout.write(f"{settings.SITE_NAME} serves on http://{host}:{port} (Ctrl-C ends it)")
+
+    async def stop(self) -> None:
+        if self.worker:
+            await self.worker.drain(settings.DRAIN_SECONDS)
+        doorbell.ring("draining", "")
+        await asyncio.sleep(SOCKET_CLOSE_SECONDS)
+        await doorbell.close()
+        if self.endpoint:
+            await self.endpoint.close()
+        pool.close()
+
+
+def taken(host: str, port: int) -> bool:
+    """Tell whether something listens there already; said before a model is loaded for nothing."""
+    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError:
+            return True
+    return False

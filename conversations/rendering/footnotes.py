@@ -1,0 +1,39 @@
+"""Footnotes of one document: numbers, references and the section at its end."""
+
+from html import escape
+
+
+class Footnotes:
+    """Number footnotes in the order they are first referred to. `prefix` makes their ids unique in the page."""
+
+    def __init__(self, prefix: str) -> None:
+        self._prefix = prefix
+        self._numbers: dict[str, int] = {}
+        self._references: dict[str, list[str]] = {}
+        self._notes: dict[str, str] = {}
+
+    def refer(self, label: str) -> str:
+        """Return a link to the footnote `label`."""
+        number = self._numbers.setdefault(label, len(self._numbers) + 1)
+        references = self._references.setdefault(label, [])
+        repeat = f"-{len(references) + 1}" if references else ""
+        references.append(f"{self._prefix}-ref-{number}{repeat}")
+        return f'<sup><a class="footnote" href="#{self._prefix}-note-{number}" id="{references[-1]}">{number}</a></sup>'
+
+    def define(self, label: str, html: str) -> None:
+        """Keep `html` as the text of `label`; as with links, the first definition counts."""
+        self._notes.setdefault(label, html)
+
+    def section(self) -> str:
+        """Return the footnotes that are referred to, or nothing."""
+        if not self._numbers:
+            return ""
+        items = "".join(self._item(label, number) for label, number in self._numbers.items())
+        return f'<section class="footnotes" aria-label="Footnotes">\n<ol>\n{items}</ol>\n</section>\n'
+
+    def _item(self, label: str, number: int) -> str:
+        # Only the first eight of a footnote's references get a way back: a thousand arrows help nobody.
+        back = " ".join(
+            f'<a href="#{escape(reference)}" aria-label="Back to the text">\u21a9</a>' for reference in self._references[label][:8]
+        )
+        return f'<li id="{self._prefix}-note-{number}" dir="auto">\n{self._notes.get(label, "")}{back}</li>\n'

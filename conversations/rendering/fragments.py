@@ -1,0 +1,140 @@
+"""From state to HTML: what `_message.html` needs to know, and the frames a socket sends.
+
+A frame is one websocket message: HTML elements that htmx swaps out of band by their ids.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from django.template.loader import render_to_string
+from django.utils.html import escape
+from django.utils.safestring import SafeString, mark_safe
+
+from conversations.models import Generation, Message, Role, Status
+from conversations.rendering import outcomes, pool
+
+
+@dataclass(slots=True)
+class State:
+    """What an assistant's message shows beside its text; the context of `_message.html` as `state`."""
+
+    status: str
+    reasoning: str = ""
+    reasoning_words: int = 0
+    thinking_seconds: int | None = None
+    answer_html: SafeString = SafeString("")
+    tail_html: SafeString = SafeString("")
+    notice: str = ""
+    tone: str = ""
+    actions: Sequence[outcomes.Action] = field(default_factory=list)
+    figures: str = ""
+    queue_note: str = ""
+    is_live: bool = False
+    readonly: bool = False
+
+
+def prefix(message_id: int) -> str:
+    """Return what makes the ids inside one message's rendering unique on a page."""
+    return f"m{message_id}"
+
+
+def state_of(message: Message, *, with_text: bool = True, readonly: bool = False) -> State | None:
+    """Return the state of an assistant's message; None for a person's.
+
+    `with_text=False` leaves a live message's text out, for a viewer whose cursor will bring it.
+    """
+    if message.role == Role.USER:
+        return None
+    generation = message.generation or Generation(status=Status.COMPLETE)
+    with_text = with_text or not generation.is_live
+    reasoning, content = message.text_so_far() if with_text else ("", "")
+    seconds = generation.thinking_seconds
+    return State(
+        status=generation.status,
+        reasoning=reasoning,
+        reasoning_words=len(reasoning.split()),
+        thinking_seconds=None if seconds is None else round(seconds),
+        answer_html=mark_safe(pool.render_sync(content, prefix(message.pk))) if content else SafeString(""),  # noqa: S308
+        notice="" if generation.is_live else outcomes.notice(generation, message),
+        tone=outcomes.tone(generation, message),
+        actions=outcomes.actions(generation, message),
+        figures=outcomes.figures(generation),
+        queue_note="This waits for its turn." if generation.status == Status.QUEUED else "",
+        is_live=generation.is_live,
+        readonly=readonly,
+    )
+
+
+def entries(thread: Sequence[Message], *, readonly: bool = False) -> list[tuple[Message, State | None]]:
+    """Return what the page lists: each message with its state, the place marked where the model's memory begins."""
+    starts = next((m.generation.context_start_id for m in reversed(thread) if m.generation), None)
+    for message in thread:
+        message.context_starts_here = message.pk == starts
+    return [(message, state_of(message, readonly=readonly)) for message in thread]
+
+
+def article(message: Message, state: State | None) -> str:
+    return render_to_string("conversations/_message.html", {"message": message, "state": state})
+
+
+def replace(target: str, html: str) -> str:
+    return f'<div id="{target}" hx-swap-oob="innerHTML">{html}</div>'
+
+
+def append(target: str, html: str) -> str:
+    """Return the element that appends to `target`; rows parse only inside a table's body."""
+    tag = "tbody" if html.startswith("<tr") else "div"
+    return f'<{tag} id="{target}" hx-swap-oob="beforeend">{html}</{tag}>'
+
+
+def remove(target: str) -> str:
+    return f'<div id="{target}" hx-swap-oob="delete"></div>'
+
+
+def frames(parts: Sequence[str]) -> list[str]:
+    """Join parts into as few frames as may be: a table's body cannot be parsed beside other elements, so it goes alone."""
+    joined: list[str] = []
+    alone = True
+    for part in parts:
+        if part.startswith("<tbody") or alone:
+            joined.append(part)
+        else:
+            joined[-1] += part
+        alone = part.startswith("<tbody")
+    return joined
+
+
+def progress(message_id: int, status: str, seconds: float | None, reasoning: str) -> str:
+    """Return phase and status lines of a message that is being generated."""
+    state = State(
+        status=status,
+        reasoning_words=len(reasoning.split()) if status != Status.THINKING else 0,
+        thinking_seconds=None if seconds is None else round(seconds),
+        is_live=True,
+    )
+    return lines(Message(pk=message_id), state)
+
+
+def lines(message: Message, state: State) -> str:
+    """Return the phase line and the status line, to be swapped by their ids."""
+    context = {"message": message, "state": state, "oob": True}
+    return "".join(render_to_string(f"conversations/{name}.html", context) for name in ("_phase", "_status"))
+
+
+def composer_actions(live_generation: int | None) -> str:
+    """Return the composer's buttons: Stop beside Send while an answer runs."""
+    return render_to_string("conversations/_composer_actions.html", {"live_generation": live_generation, "oob": True})
+
+
+def composer_error(sentence: str) -> str:
+    return render_to_string("conversations/_composer_error.html", {"composer_error": sentence, "oob": True})
+
+
+def ending(message: Message, reasoning_sent: str) -> str:
+    """Return the parts that show how a message ended: its final rendering, and its reasoning if some was missing."""
+    state = state_of(message)
+    pk = message.pk
+    parts = [replace(f"settled-{pk}", state.answer_html), replace(f"tail-{pk}", ""), lines(message, state)]
+    if state.reasoning != reasoning_sent:
+        parts.append(replace(f"reasoning-{pk}", escape(state.reasoning)))
+    return "".join(parts)

@@ -1,0 +1,49 @@
+"""Markdown to safe HTML: the one renderer of page, stream, review and export.
+
+GitHub's Markdown (tables, task lists, strikethrough, footnotes, alerts, bare addresses), highlighted code and mathematics as MathML.
+Raw HTML is shown as text. See `emit` for the markup and `sanitise` for what may pass.
+"""
+
+from html import escape
+from typing import Final
+
+from pyromark import Markdown, Options
+
+from conversations.rendering.emit import Emitter
+from conversations.rendering.mathematics import protect
+from conversations.rendering.sanitise import sanitise
+
+# The parser is linear (10 MB of "[" take 2 s), but a megabyte of the densest markup would keep a process busy for seconds.
+MAX_CHARACTERS: Final = 500_000
+
+PARSER: Final = Markdown(
+    options=Options.ENABLE_TABLES
+    | Options.ENABLE_TASKLISTS
+    | Options.ENABLE_STRIKETHROUGH
+    | Options.ENABLE_FOOTNOTES
+    | Options.ENABLE_MATH
+    | Options.ENABLE_GFM
+)
+
+
+def render(text: str, *, prefix: str) -> str:
+    """Return `text` as safe HTML. `prefix` (letters, digits, hyphens) begins every id in it, so that it is unique in the page.
+
+    A text over `MAX_CHARACTERS` comes back as it is, see `plain`.
+    """
+    if len(text) > MAX_CHARACTERS:
+        return plain(text)
+    source = protect(normalise(text))
+    emitter = Emitter(prefix, source)
+    emitter.write(PARSER.events(source.text))
+    return sanitise(emitter.html())
+
+
+def plain(text: str) -> str:
+    """Return `text` escaped, as one preformatted block."""
+    return f'<pre class="plain" dir="auto">{escape(normalise(text), quote=False)}</pre>\n'
+
+
+def normalise(text: str) -> str:
+    r"""Return `text` with "\n" as its only line ending, and without the characters that HTML cannot carry."""
+    return text.replace("\r\n", "\n").replace("\r", "\n").replace("\0", "\ufffd")

@@ -1,0 +1,50 @@
+"""Websocket addresses, and who may open them."""
+
+from urllib.parse import urlsplit
+
+from asgiref.sync import ThreadSensitiveContext
+from channels.routing import URLRouter
+from channels.security.websocket import WebsocketDenier
+from channels.sessions import CookieMiddleware
+from django.conf import settings
+from django.http.request import validate_host
+from django.urls import path
+
+from conversations.consumers import ConversationConsumer
+
+_sockets = CookieMiddleware(
+    URLRouter([path("ws/conversations/<uuid:conversation_id>/", ConversationConsumer.as_asgi())])
+)
+
+
+async def websocket_application(scope, receive, send) -> None:
+    """Open a socket for pages of this very origin, and for clients that are no browser.
+
+    Each socket gets a thread context of its own: in the shared one, a slow query on one socket holds up all others.
+    """
+    if not is_same_origin(scope):
+        await WebsocketDenier()(scope, receive, send)
+        return
+    async with ThreadSensitiveContext():
+        await _sockets(scope, receive, send)
+
+
+def is_same_origin(scope) -> bool:
+    """Tell whether `Origin` is this site, scheme and port included, or one of CSRF_TRUSTED_ORIGINS.
+
+    Browsers always send the header and pages cannot forge it; who leaves it out brings no other site's cookies.
+    """
+    headers = dict(scope["headers"])
+    if (origin := headers.get(b"origin")) is None:
+        return True
+    origin, host = origin.decode("latin1"), headers.get(b"host", b"").decode("latin1")
+    if origin in settings.CSRF_TRUSTED_ORIGINS:
+        return True
+    schemes = {"https"} if settings.SESSION_COOKIE_SECURE else {"http", "https"}
+    parts = urlsplit(origin)
+    return parts.scheme in schemes and parts.netloc == host and validate_host(_name(host), settings.ALLOWED_HOSTS)
+
+
+def _name(host: str) -> str:
+    """Return a Host header without its port; a literal IPv6 address keeps its brackets."""
+    return host[: host.rindex("]") + 1] if host.startswith("[") and "]" in host else host.partition(":")[0].lower()

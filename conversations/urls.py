@@ -1,0 +1,16 @@
+from django.urls import path
+
+from conversations.views import conversations, messages, operations
+
+urlpatterns = [
+    path("", conversations.new, name="new"),
+    path("conversations/", conversations.index, name="conversations"),
+    path("conversations/<uuid:pk>/", conversations.show, name="conversation"),
+    path("conversations/<uuid:pk>/messages/", messages.send, name="send"),
+    path("conversations/<uuid:pk>/rename/", conversations.rename, name="rename"),
+    path("conversations/<uuid:pk>/delete/", conversations.delete, name="delete"),
+    path("messages/<int:pk>/retry/", messages.retry, name="retry"),
+    path("generations/<int:pk>/stop/", messages.stop, name="stop"),
+    path("healthz", operations.healthz, name="healthz"),
+    path("readyz", operations.readyz, name="readyz"),
+]

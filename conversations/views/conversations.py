@@ -1,0 +1,59 @@
+"""Pages: a new conversation, one conversation, the list of them; rename and delete."""
+
+import uuid
+
+from django.contrib import messages
+from django.contrib.auth.decorators import login_required
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.views.decorators.http import require_GET, require_http_methods, require_POST
+
+from conversations import actions
+from conversations.forms import RenameForm
+from conversations.models import Conversation
+from conversations.views.messages import begin
+from conversations.views.pages import listing, page
+
+
+@login_required
+@require_GET
+def new(request: HttpRequest) -> HttpResponse:
+    return render(request, "conversations/conversation.html", page(request))
+
+
+@login_required
+@require_http_methods(["GET", "POST"])
+def index(request: HttpRequest) -> HttpResponse:
+    """List conversations, or begin one by POST."""
+    if request.method == "POST":
+        return begin(request)
+    template = "_conversation_list" if request.htmx else "list"
+    return render(request, f"conversations/{template}.html", listing(request.user, request.GET.get("before", "")))
+
+
+@login_required
+@require_GET
+def show(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
+    conversation = get_object_or_404(Conversation.objects.visible_to(request.user), pk=pk)
+    return render(request, "conversations/conversation.html", page(request, conversation))
+
+
+@login_required
+@require_POST
+def rename(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
+    conversation = get_object_or_404(Conversation.objects.visible_to(request.user), pk=pk)
+    form = RenameForm(request.POST)
+    if form.is_valid():
+        actions.rename(conversation=conversation, title=form.cleaned_data["title"])
+    else:
+        messages.error(request, "A title needs 1 to 80 characters. The old one is kept.")
+    return redirect(conversation)
+
+
+@login_required
+@require_POST
+def delete(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
+    conversation = get_object_or_404(Conversation.objects.visible_to(request.user), pk=pk)
+    actions.delete(conversation=conversation)
+    messages.success(request, "The conversation is deleted.")
+    return redirect("new")

@@ -1,0 +1,78 @@
+"""Commands about messages and their generations. All POST; the answer by socket, or by the page for who has no script."""
+
+import uuid
+
+from django.contrib.auth.decorators import login_required
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.views.decorators.http import require_POST
+from django_htmx.http import HttpResponseClientRedirect
+
+from conversations import actions
+from conversations.forms import KeyForm, PromptForm
+from conversations.models import Conversation, Generation, Message
+from conversations.rendering import fragments
+from conversations.views.pages import page
+
+
+def begin(request: HttpRequest) -> HttpResponse:
+    """Begin a conversation with its first prompt; redirect to it."""
+    form = PromptForm(request.POST)
+    if not form.is_valid():
+        return _refuse(request, form)
+    generation = actions.send_message(user=request.user, **form.cleaned_data)
+    url = generation.conversation.get_absolute_url()
+    return HttpResponseClientRedirect(url) if request.htmx else redirect(url)
+
+
+@login_required
+@require_POST
+def send(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
+    conversation = get_object_or_404(Conversation.objects.visible_to(request.user), pk=pk)
+    form = PromptForm(request.POST)
+    if not form.is_valid():
+        return _refuse(request, form, conversation)
+    generation = actions.send_message(user=request.user, conversation=conversation, **form.cleaned_data)
+    return _show(request, generation)
+
+
+@login_required
+@require_POST
+def retry(request: HttpRequest, pk: int) -> HttpResponse:
+    message = get_object_or_404(Message.objects.visible_to(request.user).filter(generations__isnull=False).distinct(), pk=pk)
+    form = KeyForm(request.POST)
+    key = form.cleaned_data["key"] if form.is_valid() else None
+    generation = actions.retry(user=request.user, message=message, key=key)
+    return HttpResponse(status=204) if request.htmx else redirect(generation.conversation)
+
+
+@login_required
+@require_POST
+def stop(request: HttpRequest, pk: int) -> HttpResponse:
+    generation = get_object_or_404(Generation.objects.visible_to(request.user), pk=pk)
+    actions.stop(generation=generation)
+    return HttpResponse(status=204) if request.htmx else redirect(generation.conversation)
+
+
+def _show(request: HttpRequest, generation: Generation) -> HttpResponse:
+    """Answer a prompt with its two messages at once; the socket brings the same ones, and the page keeps one of each."""
+    if not request.htmx:
+        return redirect(generation.conversation)
+    answer = generation.message
+    articles = "".join(fragments.article(m, fragments.state_of(m)) for m in (answer.parent, answer))
+    parts = [
+        fragments.append("messages", articles),
+        fragments.composer_actions(generation.pk if generation.is_live else None),
+        fragments.composer_error(""),
+    ]
+    return HttpResponse("".join(parts))
+
+
+def _refuse(request: HttpRequest, form: PromptForm, conversation: Conversation | None = None) -> HttpResponse:
+    """Say what is wrong with a prompt and keep what was typed."""
+    if request.htmx:
+        return HttpResponse(fragments.composer_error(form.first_error), status=422)
+    context = page(
+        request, conversation, composer_error=form.first_error, composer_content=request.POST.get("content", "")
+    )
+    return render(request, "conversations/conversation.html", context, status=422)

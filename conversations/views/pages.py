@@ -1,0 +1,66 @@
+"""What the conversation page and its sidebar need to know."""
+
+import uuid
+from datetime import datetime
+from typing import Any
+
+from django.db.models import Q
+from django.http import HttpRequest
+from django.urls import reverse
+from django.utils.dateparse import parse_datetime
+from django.utils.http import urlencode
+
+from conversations.inference import endpoint
+from conversations.models import Conversation, User
+from conversations.rendering import fragments
+
+PAGE = 30
+
+
+def page(request: HttpRequest, conversation: Conversation | None = None, **context: Any) -> dict[str, Any]:
+    """Return the context of the conversation page; without `conversation`, of the page that begins one."""
+    thread = conversation.thread() if conversation else []
+    # The page shows these in their final form; the socket brings everything after them.
+    live = [message for message in thread if message.is_live]
+    settled = thread[: thread.index(live[0])] if live else thread
+    socket = reverse("conversation", args=[conversation.pk]) if conversation else ""
+    return {
+        **listing(request.user),
+        "conversation": conversation,
+        "entries": fragments.entries(thread),
+        "composer_url": reverse("send", args=[conversation.pk]) if conversation else reverse("conversations"),
+        "composer_key": uuid.uuid4(),
+        "live_generation": live[0].generation.pk if live else None,
+        "socket_url": f"/ws{socket}?seen={settled[-1].pk if settled else ''}" if conversation else "",
+        "model_name": endpoint.name(),
+        "local_model": endpoint.is_local(),
+        "no_endpoint": not endpoint.name(),
+        **context,
+    }
+
+
+def listing(user: User, before: str = "") -> dict[str, Any]:
+    """Return one page of a person's conversations, newest first, and the address of the next one ('' at the end).
+
+    `before` is "<updated_at>_<id>" of the last one listed: a page costs the same however far back it lies.
+    """
+    rows = Conversation.objects.visible_to(user).newest_first()
+    if cursor := _cursor(before):
+        when, pk = cursor
+        rows = rows.filter(Q(updated_at__lt=when) | Q(updated_at=when, pk__lt=pk))
+    found = list(rows[: PAGE + 1])
+    older = ""
+    if len(found) > PAGE:
+        last = found[PAGE - 1]
+        older = f"{reverse('conversations')}?{urlencode({'before': f'{last.updated_at.isoformat()}_{last.pk}'})}"
+    return {"conversations": found[:PAGE], "older_url": older}
+
+
+def _cursor(text: str) -> tuple[datetime, uuid.UUID] | None:
+    """Return a place in the list; None for none or for what is not one."""
+    when, _, pk = text.rpartition("_")
+    try:
+        moment, key = parse_datetime(when), uuid.UUID(pk)
+    except ValueError:
+        return None
+    return (moment, key) if moment and moment.tzinfo else None

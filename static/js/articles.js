@@ -1,0 +1,86 @@
+// Keeps the articles in #messages true to what the server sends: one article per message, its data-status, its reasoning's fold.
+// Tells the others: `message:status` on the article, detail {from, to, notice}, after every change of status.
+
+const messages = document.getElementById("messages");
+const setByHand = new WeakSet(); // <details> whose fold the reader chose
+const fedBySocket = new WeakSet(); // articles that a live frame has touched
+const HELD_MS = 1000;
+let inFrame = false;
+let held = null;
+
+document.addEventListener("htmx:wsBeforeMessage", () => { inFrame = true; });
+document.addEventListener("htmx:wsAfterMessage", () => { inFrame = false; });
+
+messages.addEventListener("click", (event) => {
+  const summary = event.target.closest("summary");
+  if (summary) setByHand.add(summary.parentElement);
+});
+
+document.addEventListener("htmx:oobBeforeSwap", ({ target, detail }) => {
+  if (target === messages) return replaceKnown(detail.fragment);
+  const article = target.closest("article.message");
+  if (!article) return;
+  if (inFrame) fedBySocket.add(article);
+  if (target.id.startsWith("status-")) setStatus(article, detail.fragment.firstElementChild);
+});
+
+/**
+ * Put arriving articles whose id is already on the page in the old one's place, so that only new ones are appended.
+ * The socket can be faster than the response to the POST that asked; such a response is older than what the
+ * page shows, so it never replaces an article that a frame has touched.
+ */
+function replaceKnown(fragment) {
+  for (const fresh of fragment.querySelectorAll(":scope > article.message")) {
+    const known = document.getElementById(fresh.id);
+    if (known && (inFrame || !fedBySocket.has(known))) replace(known, fresh);
+    else if (known) fresh.remove();
+    if (inFrame) fedBySocket.add(fresh);
+  }
+}
+
+function replace(known, fresh) {
+  const [before, after] = [known, fresh].map((article) => article.querySelector("details.reasoning"));
+  const focused = known.querySelector("summary") === document.activeElement;
+  if (before && after && setByHand.has(before)) {
+    after.open = before.open;
+    setByHand.add(after);
+  }
+  const from = known.dataset.status;
+  holdHeight();
+  known.replaceWith(fresh);
+  htmx.process(fresh);
+  if (focused) fresh.querySelector("summary")?.focus({ preventScroll: true });
+  announceStatus(fresh, from);
+}
+
+/** Keep the page as long as it was while the text of a replaced article comes in again, or a reader further down is moved up. */
+function holdHeight() {
+  messages.style.minBlockSize = `${messages.offsetHeight}px`;
+  clearTimeout(held);
+  held = setTimeout(() => { messages.style.minBlockSize = ""; }, HELD_MS);
+}
+
+function setStatus(article, footer) {
+  const from = article.dataset.status;
+  const to = footer.dataset.status;
+  if (from === to) return;
+  article.dataset.status = to;
+  const reasoning = article.querySelector("details.reasoning");
+  if (reasoning && !setByHand.has(reasoning)) {
+    if (to === "thinking") reasoning.open = true;
+    else if (reasoning.open && !beingRead(reasoning)) reasoning.open = false;
+  }
+  announceStatus(article, from, footer);
+}
+
+/** Tell whether folding would take away what is being read: a reader who left the end, with the reasoning in sight or above. */
+function beingRead(reasoning) {
+  return messages.dataset.following === "false" && reasoning.getBoundingClientRect().top < innerHeight;
+}
+
+function announceStatus(article, from, footer = article.querySelector("footer[data-status]")) {
+  const to = article.dataset.status;
+  if (from === to) return;
+  const notice = footer?.querySelector(".status-notice")?.textContent.trim() ?? "";
+  article.dispatchEvent(new CustomEvent("message:status", { bubbles: true, detail: { from, to, notice } }));
+}

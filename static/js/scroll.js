@@ -1,0 +1,60 @@
+// Follows new text while the reader is at the end of the page, and never moves the page otherwise.
+// Tells the others: #messages[data-following] is "true" or "false".
+
+const NEAR_PX = 8;
+
+const messages = document.getElementById("messages");
+const dock = document.querySelector(".composer-dock");
+const jump = document.getElementById("jump");
+const page = document.documentElement;
+let lastY = scrollY;
+
+const distance = () => page.scrollHeight - innerHeight - scrollY;
+
+function follow(following) {
+  messages.dataset.following = following;
+  jump.hidden = following;
+  // Kept by the browser with the page: after a reload a reader at the end is led to the end, any other to where they were.
+  history.scrollRestoration = following ? "manual" : "auto";
+}
+
+function toEnd() {
+  follow(true);
+  scrollTo({ top: page.scrollHeight, behavior: "instant" });
+}
+
+addEventListener("scroll", () => {
+  if (distance() <= NEAR_PX) follow(true);
+  else if (scrollY < lastY) follow(false);
+  lastY = scrollY;
+}, { passive: true });
+
+// A wheel turned upwards counts at once: its scroll event may come only after the next text has moved the page.
+addEventListener("wheel", (event) => {
+  if (event.deltaY < 0 && scrollY > 0 && !event.ctrlKey) follow(false);
+}, { passive: true });
+
+// Opening or folding something keeps it where it is, also at the end of the page.
+messages.addEventListener("click", (event) => {
+  if (event.target.closest("summary")) follow(false);
+});
+
+new ResizeObserver(() => {
+  if (messages.dataset.following === "true") scrollTo({ top: page.scrollHeight, behavior: "instant" });
+  else follow(distance() <= NEAR_PX);
+}).observe(messages);
+
+new ResizeObserver(() => {
+  page.style.setProperty("--dock", `${dock.offsetHeight}px`);
+  if (messages.dataset.following === "true") scrollTo({ top: page.scrollHeight, behavior: "instant" });
+}).observe(dock);
+
+jump.addEventListener("click", () => {
+  toEnd();
+  document.getElementById("composer-content").focus({ preventScroll: true });
+});
+document.addEventListener("composer:sent", toEnd);
+
+const [navigation] = performance.getEntriesByType("navigation");
+if (location.hash || (navigation.type !== "navigate" && history.scrollRestoration === "auto")) follow(distance() <= NEAR_PX);
+else toEnd();

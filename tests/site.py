@@ -1,0 +1,163 @@
+"""The site for tests: a real `manage.py serve` on a free port with a database of its own, and people who use it."""
+
+import os
+import re
+import shutil
+import sqlite3
+import subprocess
+import sys
+import threading
+import uuid
+from pathlib import Path
+from typing import Any
+
+import httpx2
+from websockets.sync.client import ClientConnection, connect
+
+ROOT = Path(__file__).parent.parent
+WAIT = 30  # seconds
+PASSWORD = "correct horse 1 battery"
+
+
+def environment(**variables: Any) -> dict[str, str]:
+    """Return a process environment with these variables alone saying how the site is configured."""
+    kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "TMPDIR") if name in os.environ}
+    defaults = {"SECRET_KEY": "k" * 50, "SIGNUP": "open", "EMAIL_URL": "console://", "DRAIN_SECONDS": 1}
+    return kept | {name: str(value) for name, value in (defaults | variables).items()}
+
+
+def manage(*arguments: str, **variables: Any) -> subprocess.CompletedProcess[str]:
+    """Run `manage.py` to its end."""
+    command = [sys.executable, "manage.py", *arguments]
+    return subprocess.run(
+        command, cwd=ROOT, env=environment(**variables), capture_output=True, text=True, timeout=120, check=False
+    )
+
+
+def migrated_database(folder: Path) -> Path:
+    """Return an empty migrated SQLite database, to be copied for each site."""
+    database = folder / "template.sqlite3"
+    migrated = manage("migrate", "--verbosity", "0", DATABASE_URL=f"sqlite:///{database}")
+    assert migrated.returncode == 0, migrated.stderr
+    return database
+
+
+class Site:
+    """A serving process. `lines` is what it printed so far, `url` where it listens."""
+
+    def __init__(self, template: Path, folder: Path, **variables: Any) -> None:
+        self.database = folder / f"{uuid.uuid4().hex}.sqlite3"
+        shutil.copy(template, self.database)
+        self.variables = {"DATABASE_URL": f"sqlite:///{self.database}", **variables}
+        self.lines: list[str] = []
+        self._printed = threading.Condition()
+        self.start()
+
+    def start(self) -> None:
+        command = [sys.executable, "manage.py", "serve", "--port", "0"]
+        self.process = subprocess.Popen(
+            command,
+            cwd=ROOT,
+            env=environment(**self.variables),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        self.lines = []
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+        self.url = re.search(r"http://\S+", self.await_line("serves on"))[0]
+
+    def await_line(self, part: str) -> str:
+        """Return the first printed line that holds `part`, waiting for it."""
+
+        def found() -> str | None:
+            return next((line for line in self.lines if part in line), None)
+
+        with self._printed:
+            self._printed.wait_for(lambda: found() or self.process.poll() is not None, WAIT)
+        line = found()
+        assert line, f"{part!r} was not printed:\n{''.join(self.lines)}"
+        return line
+
+    def stop(self) -> int:
+        """End the process as an operator would; return its exit status."""
+        self.process.terminate()
+        status = self.process.wait(WAIT)
+        self._reader.join(WAIT)
+        self.process.stdout.close()
+        return status
+
+    def kill(self) -> None:
+        self.process.kill()
+        self.process.wait(WAIT)
+        self._reader.join(WAIT)
+        self.process.stdout.close()
+
+    def rows(self, query: str, *arguments: Any) -> list[tuple[Any, ...]]:
+        """Read from the database behind the site's back."""
+        connection = sqlite3.connect(self.database, timeout=20)
+        try:
+            return connection.execute(query, arguments).fetchall()
+        finally:
+            connection.close()
+
+    def _read(self) -> None:
+        for line in self.process.stdout:
+            with self._printed:
+                self.lines.append(line)
+                self._printed.notify_all()
+        with self._printed:
+            self._printed.notify_all()
+
+
+class Person:
+    """Somebody with an account, and the HTTP client that is signed in as them."""
+
+    def __init__(self, site: Site, name: str) -> None:
+        self.site = site
+        self.name = name
+        self.http = httpx2.Client(base_url=site.url, timeout=WAIT, follow_redirects=False)
+        fields = {"username": name, "email": f"{name}@example.org", "password1": PASSWORD, "password2": PASSWORD}
+        signed_up = self.post("/accounts/signup/", **fields)
+        assert signed_up.status_code == 302, signed_up.text
+
+    def post(self, path: str, htmx: bool = False, **fields: str) -> httpx2.Response:
+        if "csrftoken" not in self.http.cookies:
+            self.http.get("/accounts/login/")
+        headers = {"X-CSRFToken": self.http.cookies["csrftoken"], "Origin": self.site.url}
+        if htmx:
+            headers["HX-Request"] = "true"
+        return self.http.post(path, data=fields, headers=headers)
+
+    def ask(self, content: str, conversation: str = "", **fields: str) -> str:
+        """Send a prompt; return the conversation's path."""
+        path = f"{conversation}messages/" if conversation else "/conversations/"
+        response = self.post(path, content=content, **fields)
+        assert response.status_code == 302, response.text
+        return response.headers["Location"]
+
+    def socket(self, conversation: str, query: str = "", **headers: str) -> ClientConnection:
+        """Open the conversation's socket; a context manager."""
+        cookies = "; ".join(f"{name}={value}" for name, value in self.http.cookies.items())
+        url = self.site.url.replace("http", "ws", 1) + f"/ws{conversation}{query}"
+        return connect(url, additional_headers={"Cookie": cookies, **headers}, open_timeout=WAIT, close_timeout=WAIT)
+
+    def await_end(self, conversation: str) -> list[tuple[str, str, str, str]]:
+        """Wait at the socket until nothing runs; return (status, error, reasoning, content) of the answers, in order."""
+        with self.socket(conversation) as socket:
+            while True:
+                ends = self.answers(conversation)
+                if all(status not in ("queued", "thinking", "answering") for status, *_ in ends):
+                    return ends
+                socket.recv(timeout=WAIT)
+
+    def answers(self, conversation: str) -> list[tuple[str, str, str, str]]:
+        return self.site.rows(
+            "select g.status, g.error, m.reasoning, m.content from conversations_generation g"
+            " join conversations_message m on m.id = g.message_id where g.conversation_id = ? order by g.id",
+            conversation.strip("/").split("/")[-1].replace("-", ""),
+        )
+
+    def close(self) -> None:
+        self.http.close()
