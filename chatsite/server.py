@@ -1,13 +1,14 @@
-"""Daphne with what it leaves to others: a start and an end around the event loop, a body limit, and the unsent bytes of a socket.
+"""Daphne with what it leaves to others: a start and an end around the loop, a body limit, a socket's unsent bytes.
 
-Daphne has no ASGI lifespan, keeps request bodies whole in memory and tells nobody how much a slow client has not read. The
-hooks below are its and Twisted's own methods, some of them private: tests/test_server.py notices when they change.
+Daphne has no ASGI lifespan, keeps request bodies whole in memory and tells nobody how much a slow client has not
+read. The hooks below are its and Twisted's own methods, some of them private: tests notice when they change.
 """
 
 import asyncio
 import logging
 import socket
 from collections.abc import Awaitable, Callable
+from typing import Any
 
 import daphne.server
 from daphne.http_protocol import HTTPFactory, WebRequest
@@ -33,24 +34,27 @@ class LimitedRequest(WebRequest):
 
     _received = 0
 
-    def handleContentChunk(self, data: bytes) -> None:
+    def handleContentChunk(self, data: bytes) -> None:  # noqa: N802
         self._received += len(data)
         if self._received <= settings.DATA_UPLOAD_MAX_MEMORY_SIZE:
             super().handleContentChunk(data)
 
-    def process(self):
+    def process(self) -> Any:
         if self._received <= settings.DATA_UPLOAD_MAX_MEMORY_SIZE:
             return super().process()
         self.client_addr = None
         body = (TOO_LARGE % (settings.DATA_UPLOAD_MAX_MEMORY_SIZE // 2**20)).encode()
-        headers = [(b"content-type", b"text/html; charset=utf-8"), (b"content-security-policy", b"default-src 'none'")]
+        headers = [
+            (b"content-type", b"text/html; charset=utf-8"),
+            (b"content-security-policy", b"default-src 'none'"),
+        ]
         self.handle_reply({"type": "http.response.start", "status": 413, "headers": headers})
         self.handle_reply({"type": "http.response.body", "body": body})
         return None
 
 
 class LimitedHTTPFactory(HTTPFactory):
-    def buildProtocol(self, addr):
+    def buildProtocol(self, addr: Any) -> Any:  # noqa: N802
         protocol = super().buildProtocol(addr)
         protocol.requestFactory = LimitedRequest
         return protocol
@@ -61,7 +65,7 @@ class Server(daphne.server.Server):
 
     def __init__(
         self,
-        application,
+        application: Any,
         *,
         host: str,
         port: int,
@@ -99,17 +103,17 @@ class Server(daphne.server.Server):
     def kill_all_applications(self) -> Deferred:
         """Drain before the reactor ends.
 
-        Daphne's own method is not called: it raises when one socket's consumer has already returned, and cancels nothing then.
+        Daphne's own is not called: it raises when one socket's consumer has already returned, and cancels nothing then.
         """
         return Deferred.fromFuture(asyncio.ensure_future(self._stop()))
 
-    def create_application(self, protocol, scope):
+    def create_application(self, protocol: Any, scope: dict[str, Any]) -> Any:
         if scope["type"] == "websocket":
             transport = protocol.transport
             transport.socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SOCKET_BUFFER)
             scope["unsent"] = lambda: len(transport.dataBuffer) - transport.offset + transport._tempDataLen
         return super().create_application(protocol, scope)
 
-    def listen_error(self, failure) -> None:
+    def listen_error(self, failure: Any) -> None:
         self.failed = True
         super().listen_error(failure)

@@ -1,8 +1,8 @@
 """Settings: the only module that reads the environment.
 
-Each reader is typed and raises `environs.EnvError` with the variable's name on nonsense; `manage.py` turns that into one
-sentence and a failed start. `.env` in the project's root is honoured; the environment wins over it. A variable may be
-given as a file: `SECRET_KEY_FILE=/run/secrets/key` (the form container secrets take).
+Each reader is typed and raises `environs.EnvError` with the variable's name on nonsense; `manage.py` turns that into
+one sentence and a failed start. `.env` in the project's root is honoured; the environment wins over it. A variable may
+be given as a file: `SECRET_KEY_FILE=/run/secrets/key` (the form container secrets take).
 """
 
 import secrets
@@ -83,7 +83,10 @@ if _database["ENGINE"] == "django.db.backends.sqlite3":
     Path(_database["NAME"]).parent.mkdir(parents=True, exist_ok=True)
 elif _database["ENGINE"] == "django.db.backends.postgresql":
     _database["CONN_MAX_AGE"] = 0
-    _database["OPTIONS"] = {**_database.get("OPTIONS", {}), "pool": {"min_size": 1, "max_size": 16, "timeout": 10}}
+    _database["OPTIONS"] = {
+        **_database.get("OPTIONS", {}),
+        "pool": {"min_size": 1, "max_size": 16, "timeout": 10},
+    }
 else:
     raise refuse("DATABASE_URL", "use sqlite:///path or postgresql://user:password@host:port/name.")
 
@@ -129,7 +132,10 @@ RUNNING_IN_PRODUCTION = env.bool("RUNNING_IN_PRODUCTION", False)
 OPENAI_BASE_URL = env.str("OPENAI_BASE_URL", "")
 OPENAI_API_KEY = env.str("OPENAI_API_KEY", "")
 OPENAI_MODEL = env.str("OPENAI_MODEL", "")
-for _name, _url in (("AZURE_INFERENCE_ENDPOINT", AZURE_INFERENCE_ENDPOINT), ("OPENAI_BASE_URL", OPENAI_BASE_URL)):
+for _name, _url in (
+    ("AZURE_INFERENCE_ENDPOINT", AZURE_INFERENCE_ENDPOINT),
+    ("OPENAI_BASE_URL", OPENAI_BASE_URL),
+):
     if _url and not _url.startswith(("http://", "https://")):
         raise refuse(_name, "must start with https:// (or http:// for a server on your own network).")
 if AZURE_INFERENCE_ENDPOINT and (OPENAI_BASE_URL or OPENAI_API_KEY):

@@ -33,11 +33,11 @@ def send_message(
     return _once(user, key, write)
 
 
-def retry(*, user: User, message: Message, key: uuid.UUID | None = None) -> Generation:
-    """Ask again for an answer that did not end well; return the new generation.
+def regenerate(*, user: User, message: Message, key: uuid.UUID | None = None) -> Generation:
+    """Ask again for an answer; return the new generation.
 
-    An answer without any text is generated anew in its place; one with text stays, and the new one stands beside it.
-    An answer that is still being generated is returned as it is.
+    An answer without any text is generated anew in its place; one with text stays, and the new one stands beside it as
+    another version. An answer that is still being generated is returned as it is.
     """
 
     def write() -> Generation:
@@ -50,6 +50,13 @@ def retry(*, user: User, message: Message, key: uuid.UUID | None = None) -> Gene
         return _queue(conversation, current, key)
 
     return _once(user, key, write)
+
+
+def select(*, message: Message) -> None:
+    """Show the version of a turn that `message` is, with the newest of what followed it."""
+    leaf = message.conversation.newest_leaf(message.pk)
+    Conversation.objects.filter(pk=message.conversation_id).update(leaf=leaf)
+    _ring_conversation(message.conversation_id)
 
 
 def stop(*, generation: Generation) -> None:

@@ -1,5 +1,7 @@
 """System checks: what settings alone cannot tell, said at every start."""
 
+from typing import Any
+
 from django.conf import settings
 from django.core.checks import Tags, Warning, register
 
@@ -7,7 +9,7 @@ from conversations.inference import endpoint
 
 
 @register(Tags.compatibility)
-def model_is_connected(app_configs, **kwargs) -> list[Warning]:
+def model_is_connected(app_configs: Any, **kwargs) -> list[Warning]:
     if endpoint.name():
         return []
     hint = "Set AZURE_INFERENCE_ENDPOINT and AZURE_DEEPSEEK_DEPLOYMENT, or OPENAI_BASE_URL and OPENAI_MODEL."
@@ -15,7 +17,7 @@ def model_is_connected(app_configs, **kwargs) -> list[Warning]:
 
 
 @register(Tags.security, deploy=True)
-def public_origin_is_named(app_configs, **kwargs) -> list[Warning]:
+def public_origin_is_named(app_configs: Any, **kwargs) -> list[Warning]:
     if settings.CSRF_TRUSTED_ORIGINS:
         return []
     hint = "Set CSRF_TRUSTED_ORIGINS=https://chat.example.org; https makes cookies secure."

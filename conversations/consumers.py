@@ -39,7 +39,7 @@ class Refused(Exception):
 
 
 class ConversationConsumer(AsyncWebsocketConsumer):
-    """Sends its owner what a conversation shows, from what the page has `seen` to its end, for as long as it is open."""
+    """Sends its owner what a conversation shows, from what the page has `seen` on, for as long as it is open."""
 
     # No layer: one that is down or frozen cannot keep a socket from opening. `control` rings instead.
     channel_layer_alias = "none"
@@ -69,10 +69,18 @@ class ConversationConsumer(AsyncWebsocketConsumer):
         await asyncio.gather(*tasks, return_exceptions=True)
 
     def _topics(self) -> list[tuple[str, Listener]]:
-        return [(f"conversation.{self.conversation_id}", self._ring), ("accounts", self._ring), ("draining", self._drain)]
+        return [
+            (f"conversation.{self.conversation_id}", self._ring),
+            ("accounts", self._account),
+            ("draining", self._drain),
+        ]
 
     def _ring(self, _subject: str) -> None:
         self.changed.set()
+
+    def _account(self, user_id: str) -> None:
+        if user_id == self.user_id:
+            self.changed.set()
 
     def _drain(self, _subject: str) -> None:
         self.closing = asyncio.create_task(self.close(code=GOING_AWAY))
@@ -82,6 +90,9 @@ class ConversationConsumer(AsyncWebsocketConsumer):
         seen = parse_qs(self.scope["query_string"].decode()).get("seen", [""])[0]
         upto = next((n for n, message in enumerate(thread, 1) if str(message.pk) == seen), 0)
         self.shown = {message.pk: None for message in thread[:upto]}
+        if seen and not upto:
+            # The page shows a version that was left meanwhile, elsewhere: it begins again.
+            await self.send(text_data=fragments.replace("messages", ""))
         self.changed.set()
         while True:
             await self.changed.wait()
@@ -127,7 +138,7 @@ class ConversationConsumer(AsyncWebsocketConsumer):
         cursor, ended = Cursor(), False
         while not ended:
             version, ended = live.version, live.ended
-            while self.scope["unsent"]() > MOST_UNSENT:
+            while self.scope["unsent"]() > MOST_UNSENT:  # noqa: ASYNC110  (a transport tells no event for it)
                 await asyncio.sleep(SLOW_SECONDS)
             frames, cursor = live.since(cursor)
             for frame in frames:
@@ -150,6 +161,7 @@ class ConversationConsumer(AsyncWebsocketConsumer):
         user = get_user(SimpleNamespace(session=session))
         if not user.is_authenticated:
             raise Refused(SIGNED_OUT)
+        self.user_id = str(user.pk)
         conversation = Conversation.objects.visible_to(user).filter(pk=self.conversation_id).first()
         if conversation is None:
             raise Refused(GONE)

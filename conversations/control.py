@@ -1,13 +1,14 @@
 """The doorbell between processes: it says that something changed, never what; the database says what.
 
-Listeners in this process are called on its event loop. Other processes hear the same ring through the channel layer, when
-there is one. A ring that is lost costs a second: workers sweep, and live views read what was committed.
+Listeners in this process are called on its event loop. Other processes hear the same ring through the channel layer,
+when there is one. A ring that is lost costs a second: workers sweep, and live views read what was committed.
 """
 
 import asyncio
 import logging
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
+from typing import Any
 
 from channels.layers import get_channel_layer
 from django.conf import settings
@@ -53,7 +54,7 @@ class Doorbell:
             del self._listeners[topic]
 
     def ring(self, topic: str, subject: object) -> None:
-        """Tell every listener of `topic`, here and elsewhere, about `subject`. Never waits; callable from any thread."""
+        """Tell every listener of `topic`, here and elsewhere, about `subject`. Never waits; any thread may ring."""
         if self._loop is not None:
             self._loop.call_soon_threadsafe(self._ring, topic, str(subject))
 
@@ -66,7 +67,7 @@ class Doorbell:
         for listener in list(self._listeners.get(topic, ())):
             listener(subject)
 
-    def _keep(self, coroutine) -> None:
+    def _keep(self, coroutine: Coroutine[Any, Any, None]) -> None:
         task = asyncio.get_running_loop().create_task(coroutine)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)

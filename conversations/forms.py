@@ -8,18 +8,20 @@ from conversations.models.conversation import TITLE_CHARACTERS
 
 
 class PromptForm(forms.Form):
-    """A prompt: `content` as it was typed (its outer white space too, code needs it) and the `key` that makes a resend harmless."""
+    """A prompt: `content` as it was typed, outer white space included, and the `key` that makes a resend harmless."""
 
     content = forms.CharField(
         strip=False,
         max_length=settings.PROMPT_CHARACTERS,
         error_messages={
             "required": "Write something first.",
-            "max_length": "That is %(show_value)d characters; a prompt may have %(limit_value)d. Shorten it and send again.",
-            "null_characters_not_allowed": "The text holds NUL characters, which cannot be kept. Remove them and send again.",
+            "max_length": "That is %(show_value)d characters; a prompt may have %(limit_value)d. Shorten it.",
+            "null_characters_not_allowed": "The text holds NUL characters, which cannot be kept. Remove them.",
         },
     )
-    key = forms.UUIDField(required=False, error_messages={"invalid": "The form is damaged. Reload the page and send again."})
+    key = forms.UUIDField(
+        required=False, error_messages={"invalid": "The form is damaged. Reload the page and send again."}
+    )
 
     def clean_content(self) -> str:
         content: str = self.cleaned_data["content"].replace("\r\n", "\n")

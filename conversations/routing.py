@@ -1,5 +1,6 @@
 """Websocket addresses, and who may open them."""
 
+from typing import Any
 from urllib.parse import urlsplit
 
 from asgiref.sync import ThreadSensitiveContext
@@ -17,7 +18,7 @@ _sockets = CookieMiddleware(
 )
 
 
-async def websocket_application(scope, receive, send) -> None:
+async def websocket_application(scope: dict[str, Any], receive: Any, send: Any) -> None:
     """Open a socket for pages of this very origin, and for clients that are no browser.
 
     Each socket gets a thread context of its own: in the shared one, a slow query on one socket holds up all others.
@@ -29,7 +30,7 @@ async def websocket_application(scope, receive, send) -> None:
         await _sockets(scope, receive, send)
 
 
-def is_same_origin(scope) -> bool:
+def is_same_origin(scope: dict[str, Any]) -> bool:
     """Tell whether `Origin` is this site, scheme and port included, or one of CSRF_TRUSTED_ORIGINS.
 
     Browsers always send the header and pages cannot forge it; who leaves it out brings no other site's cookies.

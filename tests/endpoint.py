@@ -1,12 +1,12 @@
 """A model endpoint for tests: a real HTTP server on loopback that speaks server-sent events as it is told to.
 
-    async def answer(exchange):
-        await exchange.reason("Hm. ")
-        await exchange.gate("go on")      # until the test calls endpoint.open("go on")
-        await exchange.answer("Yes.")
-        await exchange.finish()
+async def answer(exchange):
+    await exchange.reason("Hm. ")
+    await exchange.gate("go on")      # until the test calls endpoint.open("go on")
+    await exchange.answer("Yes.")
+    await exchange.finish()
 
-    endpoint.respond = answer
+endpoint.respond = answer
 """
 
 import asyncio
@@ -36,7 +36,10 @@ class Exchange:
         self._endpoint = endpoint
 
     async def start(
-        self, status: int = 200, content_type: str = "text/event-stream", headers: dict[str, str] | None = None
+        self,
+        status: int = 200,
+        content_type: str = "text/event-stream",
+        headers: dict[str, str] | None = None,
     ) -> None:
         self.response = web.StreamResponse(status=status, headers={"Content-Type": content_type, **(headers or {})})
         await self.response.prepare(self._request)
@@ -64,9 +67,7 @@ class Exchange:
             await self.event({"choices": [], "usage": usage})
         await self.raw(b"data: [DONE]\n\n")
 
-    async def fail(
-        self, status: int, code: str = "", message: str = "", headers: dict[str, str] | None = None
-    ) -> None:
+    async def fail(self, status: int, code: str = "", message: str = "", headers: dict[str, str] | None = None) -> None:
         await self.start(status, "application/json", headers)
         await self.raw(json.dumps({"error": {"code": code, "message": message}}).encode())
 

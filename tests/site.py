@@ -2,20 +2,30 @@
 
 import os
 import re
-import shutil
 import sqlite3
 import subprocess
 import sys
 import threading
+import time
 import uuid
 from pathlib import Path
 from typing import Any
 
 import httpx2
+import psycopg
 from websockets.sync.client import ClientConnection, connect
 
 ROOT = Path(__file__).parent.parent
 WAIT = 30  # seconds
+ENDPOINT_VARIABLES = (
+    "AZURE_INFERENCE_ENDPOINT",
+    "AZURE_DEEPSEEK_DEPLOYMENT",
+    "AZURE_API_VERSION",
+    "OPENAI_BASE_URL",
+    "OPENAI_API_KEY",
+    "OPENAI_MODEL",
+    "REDIS_URL",
+)
 PASSWORD = "correct horse 1 battery"
 
 
@@ -23,6 +33,8 @@ def environment(**variables: Any) -> dict[str, str]:
     """Return a process environment with these variables alone saying how the site is configured."""
     kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "TMPDIR") if name in os.environ}
     defaults = {"SECRET_KEY": "k" * 50, "SIGNUP": "open", "EMAIL_URL": "console://", "DRAIN_SECONDS": 1}
+    # A developer's .env is read too: what a test does not set must not come from there.
+    defaults |= dict.fromkeys(ENDPOINT_VARIABLES, "")
     return kept | {name: str(value) for name, value in (defaults | variables).items()}
 
 
@@ -30,31 +42,33 @@ def manage(*arguments: str, **variables: Any) -> subprocess.CompletedProcess[str
     """Run `manage.py` to its end."""
     command = [sys.executable, "manage.py", *arguments]
     return subprocess.run(
-        command, cwd=ROOT, env=environment(**variables), capture_output=True, text=True, timeout=120, check=False
+        command,
+        cwd=ROOT,
+        env=environment(**variables),
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
     )
 
 
-def migrated_database(folder: Path) -> Path:
-    """Return an empty migrated SQLite database, to be copied for each site."""
-    database = folder / "template.sqlite3"
-    migrated = manage("migrate", "--verbosity", "0", DATABASE_URL=f"sqlite:///{database}")
+def migrate(database_url: str) -> None:
+    migrated = manage("migrate", "--verbosity", "0", DATABASE_URL=database_url)
     assert migrated.returncode == 0, migrated.stderr
-    return database
 
 
 class Site:
     """A serving process. `lines` is what it printed so far, `url` where it listens."""
 
-    def __init__(self, template: Path, folder: Path, **variables: Any) -> None:
-        self.database = folder / f"{uuid.uuid4().hex}.sqlite3"
-        shutil.copy(template, self.database)
-        self.variables = {"DATABASE_URL": f"sqlite:///{self.database}", **variables}
+    def __init__(self, database_url: str, **variables: Any) -> None:
+        self.database_url = database_url
+        self.variables = {"DATABASE_URL": database_url, **variables}
         self.lines: list[str] = []
         self._printed = threading.Condition()
         self.start()
 
-    def start(self) -> None:
-        command = [sys.executable, "manage.py", "serve", "--port", "0"]
+    def start(self, port: str = "0") -> None:
+        command = [sys.executable, "manage.py", "serve", "--port", port]
         self.process = subprocess.Popen(
             command,
             cwd=ROOT,
@@ -96,11 +110,26 @@ class Site:
 
     def rows(self, query: str, *arguments: Any) -> list[tuple[Any, ...]]:
         """Read from the database behind the site's back."""
-        connection = sqlite3.connect(self.database, timeout=20)
+        if self.database_url.startswith("sqlite"):
+            connection = sqlite3.connect(self.database_url.removeprefix("sqlite:///"), timeout=20)
+        else:
+            connection = psycopg.connect(self.database_url)
+            query = query.replace("?", "%s")
         try:
             return connection.execute(query, arguments).fetchall()
         finally:
             connection.close()
+
+    def await_rows(self, query: str) -> list[tuple[Any, ...]]:
+        """Wait until a query finds something: for what happens where no event tells of it."""
+        deadline = time.monotonic() + WAIT
+        while not (rows := self.rows(query)):
+            assert time.monotonic() < deadline, f"nothing was found by {query}"
+        return rows
+
+    def uuid(self, text: str) -> str | uuid.UUID:
+        """Return a UUID as this database's driver takes it."""
+        return text.replace("-", "") if self.database_url.startswith("sqlite") else uuid.UUID(text)
 
     def _read(self) -> None:
         for line in self.process.stdout:
@@ -118,7 +147,12 @@ class Person:
         self.site = site
         self.name = name
         self.http = httpx2.Client(base_url=site.url, timeout=WAIT, follow_redirects=False)
-        fields = {"username": name, "email": f"{name}@example.org", "password1": PASSWORD, "password2": PASSWORD}
+        fields = {
+            "username": name,
+            "email": f"{name}@example.org",
+            "password1": PASSWORD,
+            "password2": PASSWORD,
+        }
         signed_up = self.post("/accounts/signup/", **fields)
         assert signed_up.status_code == 302, signed_up.text
 
@@ -144,7 +178,7 @@ class Person:
         return connect(url, additional_headers={"Cookie": cookies, **headers}, open_timeout=WAIT, close_timeout=WAIT)
 
     def await_end(self, conversation: str) -> list[tuple[str, str, str, str]]:
-        """Wait at the socket until nothing runs; return (status, error, reasoning, content) of the answers, in order."""
+        """Wait at the socket until nothing runs; return (status, error, reasoning, content) of each answer."""
         with self.socket(conversation) as socket:
             while True:
                 ends = self.answers(conversation)
@@ -156,7 +190,7 @@ class Person:
         return self.site.rows(
             "select g.status, g.error, m.reasoning, m.content from conversations_generation g"
             " join conversations_message m on m.id = g.message_id where g.conversation_id = ? order by g.id",
-            conversation.strip("/").split("/")[-1].replace("-", ""),
+            self.site.uuid(conversation.strip("/").split("/")[-1]),
         )
 
     def close(self) -> None:

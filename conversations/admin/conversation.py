@@ -5,7 +5,7 @@ from django.contrib.admin.utils import quote
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, render
-from django.urls import path, reverse
+from django.urls import URLPattern, path, reverse
 from django.utils.html import format_html
 
 from conversations.models import Conversation
@@ -43,7 +43,7 @@ class ConversationAdmin(admin.ModelAdmin):
         url = reverse("admin:conversations_conversation_transcript", args=[quote(conversation.pk)])
         return format_html('<a href="{}">{}</a>', url, conversation.title)
 
-    def get_urls(self):
+    def get_urls(self) -> list[URLPattern]:
         transcript = self.admin_site.admin_view(self.transcript)
         name = "conversations_conversation_transcript"
         return [path("<uuid:pk>/transcript/", transcript, name=name), *super().get_urls()]

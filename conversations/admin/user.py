@@ -1,3 +1,5 @@
+from typing import Any
+
 from allauth.account.decorators import secure_admin_login
 from django.contrib import admin
 from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
@@ -16,6 +18,6 @@ admin.site.index_title = "What is kept"
 class UserAdmin(DjangoUserAdmin):
     """Django's own, and word to open sockets: a deactivated person's close."""
 
-    def save_model(self, request: HttpRequest, obj: User, form, change: bool) -> None:
+    def save_model(self, request: HttpRequest, obj: User, form: Any, change: bool) -> None:
         super().save_model(request, obj, form, change)
         doorbell.ring("accounts", obj.pk)

@@ -1,7 +1,7 @@
 """What a worker writes: claims, the one-second commit, ends, and the settling of what dead workers left.
 
-Every statement is conditional on `worker`, `attempt` and a live status. That is the fence: a worker that was taken for dead
-finds its rows gone from the answer and drops them. All functions are synchronous and run in threads.
+Every statement is conditional on `worker`, `attempt` and a live status. That is the fence: a worker that was taken for
+dead finds its rows gone from the answer and drops them. All functions are synchronous and run in threads.
 """
 
 from collections.abc import Iterable, Sequence
@@ -49,7 +49,7 @@ class End:
     content: str
     error: str = ""
     finish_reason: str = ""
-    usage: Usage = Usage()
+    usage: Usage = field(default_factory=Usage)
 
 
 def claim(worker_id: int, generation_id: int) -> Claim | None:
@@ -58,9 +58,7 @@ def claim(worker_id: int, generation_id: int) -> Claim | None:
     generation = queued.first()
     if generation is None:
         return None
-    ahead = Generation.objects.filter(
-        conversation=OuterRef("conversation"), status=Status.QUEUED, pk__lt=generation_id
-    )
+    ahead = Generation.objects.filter(conversation=OuterRef("conversation"), status=Status.QUEUED, pk__lt=generation_id)
     running = Generation.objects.running().filter(owner=generation.owner_id)
     if running.filter(conversation=generation.conversation_id).exists():
         return None
@@ -146,9 +144,7 @@ def settle_orphans(dead: Iterable[int]) -> list[object]:
                 continue
             reasoning, content = generation.message.text_so_far()
             if not (reasoning or content) and generation.attempt < 2 and not generation.stop_requested:
-                Generation.objects.filter(pk=pk).update(
-                    status=Status.QUEUED, worker=None, slot=None, started_at=None
-                )
+                Generation.objects.filter(pk=pk).update(status=Status.QUEUED, worker=None, slot=None, started_at=None)
             else:
                 status = Status.STOPPED if generation.stop_requested else Status.INTERRUPTED
                 error = "" if generation.stop_requested else interrupted(len(reasoning) + len(content))

@@ -27,8 +27,8 @@ class Cursor(NamedTuple):
 class LiveText:
     """The text of one live generation in this process, fed by its runner or by a mirror of what was committed.
 
-    Only the event loop touches it. `version` counts changes; `epoch` counts the times that what was sent stopped being true
-    (answer text that turned out to be reasoning), so that cursors begin again.
+    Only the event loop touches it. `version` counts changes; `epoch` counts the times that what was sent stopped being
+    true (answer text that turned out to be reasoning), so that cursors begin again.
     """
 
     def __init__(self, generation_id: int, message_id: int) -> None:
@@ -88,7 +88,7 @@ class LiveText:
         self._touch()
 
     def end(self) -> None:
-        """Say that this text grows no further here: the generation ended, or another worker's it is. The database tells."""
+        """Say that this text grows no further here: the generation ended or was lost. The database tells."""
         self.ended = True
         _live.pop(self.generation_id, None)
         self._touch()
@@ -158,7 +158,7 @@ def live_text(generation_id: int, message_id: int) -> LiveText:
 
 
 def tick_seconds(tail_characters: int) -> float:
-    """Return how long a viewer's frame gathers deltas: 40 ms, more for a long open tail and in a process with much to do."""
+    """Return how long a frame gathers deltas: 40 ms, more for a long open tail and in a process with much to do."""
     return min(0.25, 0.04 + tail_characters / 100_000 + len(_live) / 4_000)
 
 

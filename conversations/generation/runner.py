@@ -21,7 +21,7 @@ from conversations.models import Kind, Message, Status
 
 logger = logging.getLogger(__name__)
 
-# While the database is away the end of a generation waits for it; a worker that cannot write for this long is no longer believed alive.
+# While the database is away the end of a generation waits for it, for a minute; after that the lease rules settle it.
 FINISH_TRIES = 60
 in_thread = database_sync_to_async
 
@@ -43,7 +43,7 @@ class Run:
         self._ending: str | None = None
 
     async def run(self) -> None:
-        """Stream to the end and write it down. Whatever happens, the generation gets exactly one outcome or goes back."""
+        """Stream to the end and write it down. Whatever happens, it gets exactly one outcome or goes back."""
         self.live.is_fed = self.live.has_runner = True
         self.live.begin()
         self._streaming = asyncio.get_running_loop().create_task(self._stream())
@@ -86,7 +86,12 @@ class Run:
         """Return what is not committed yet, to be given back with `keep_progress` should the commit fail."""
         pieces = merge_pieces(self._uncommitted)
         progress = Progress(
-            self.claim.generation_id, self.claim.attempt, self._sequence, pieces, self._relabelled, self._fields
+            self.claim.generation_id,
+            self.claim.attempt,
+            self._sequence,
+            pieces,
+            self._relabelled,
+            self._fields,
         )
         self._sequence += len(pieces)
         self._uncommitted, self._relabelled, self._fields = [], False, {}
@@ -155,7 +160,9 @@ class Run:
         for attempt in range(FINISH_TRIES):
             try:
                 if not await in_thread(finish, thread_sensitive=False)(self._worker_id(), self.claim, end, fields):
-                    logger.warning("generation %s was taken over; its end is not ours to write", self.claim.generation_id)
+                    logger.warning(
+                        "generation %s was taken over; its end is not ours to write", self.claim.generation_id
+                    )
                 break
             except DatabaseError as error:
                 logger.warning("generation %s waits to be written: %s", self.claim.generation_id, type(error).__name__)

@@ -5,7 +5,9 @@ import contextvars
 import fcntl
 import logging
 import time
-from typing import IO
+from collections.abc import Callable, Coroutine
+from pathlib import Path
+from typing import IO, Any, TypeVar
 
 from channels.db import database_sync_to_async
 from django.conf import settings
@@ -18,9 +20,10 @@ from conversations.inference.endpoint import Endpoint
 from conversations.models import Generation, Worker
 
 logger = logging.getLogger(__name__)
+T = TypeVar("T")
 
 BEAT_SECONDS = 1.0
-# A worker is dead when its counter has stood still for this long of our own time, counted only while the database answered us.
+# A worker is dead when its counter has stood still for this long of our own time, while the database answered us.
 DEAD_SECONDS = 15.0
 
 
@@ -32,7 +35,7 @@ def current() -> "GenerationWorker | None":
     return _current
 
 
-async def in_thread(function, *args):
+async def in_thread(function: Callable[..., T], *args: Any) -> T:
     return await database_sync_to_async(function, thread_sensitive=False)(*args)
 
 
@@ -191,10 +194,10 @@ class GenerationWorker:
         return [worker for worker, seconds in self._quiet.items() if seconds >= DEAD_SECONDS]
 
     def _is_alone(self) -> bool:
-        """Tell whether no other process serves this SQLite file, by a lock that the system frees when its holder dies."""
+        """Tell whether no other process serves this SQLite file, by a lock that the system frees with its holder."""
         if connection.vendor != "sqlite":
             return False
-        lock = open(f"{settings.DATABASES['default']['NAME']}.lock", "w")  # noqa: SIM115  (held for the process's life)
+        lock = Path(f"{settings.DATABASES['default']['NAME']}.lock").open("w")  # noqa: SIM115  (held for life)
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -203,7 +206,7 @@ class GenerationWorker:
         self._lock = lock
         return True
 
-    def _spawn(self, coroutine) -> asyncio.Task[None]:
+    def _spawn(self, coroutine: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         # A ring may come in a request's context; a generation must outlive that request and inherit nothing from it.
         task = asyncio.get_running_loop().create_task(coroutine, context=contextvars.Context())
         self._tasks.add(task)

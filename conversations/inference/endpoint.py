@@ -8,7 +8,11 @@ from urllib.parse import urlsplit
 
 import httpx2
 import openai
-from azure.identity.aio import AzureDeveloperCliCredential, ManagedIdentityCredential, get_bearer_token_provider
+from azure.identity.aio import (
+    AzureDeveloperCliCredential,
+    ManagedIdentityCredential,
+    get_bearer_token_provider,
+)
 from django.conf import settings
 
 from conversations.inference import local
@@ -37,7 +41,7 @@ class Endpoint:
         return self.client.chat.completions.with_streaming_response.create
 
     def request(self, messages: list[dict[str, str]]) -> dict[str, Any]:
-        """Return the SDK's arguments for these messages, with thinking, effort and limits as this endpoint takes them."""
+        """Return the SDK's arguments for these messages, thinking, effort and limits as this endpoint takes them."""
         host = urlsplit(str(self.client.base_url)).hostname or ""
         request: dict[str, Any] = {
             "model": self.model,
@@ -137,7 +141,9 @@ def _azure() -> Endpoint:
             **_transport(),
         )
     else:
-        client = openai.AsyncOpenAI(base_url=f"{root}/openai/v1/", api_key=token, max_retries=0, **_transport())
+        client = openai.AsyncOpenAI(
+            base_url=f"{root}/openai/v1/", api_key=token, max_retries=0, **_transport()
+        )
     return Endpoint(
         str(client.base_url),
         f"{authentication}, scope {settings.AZURE_TOKEN_SCOPE}",
@@ -156,8 +162,9 @@ def _transport() -> dict[str, Any]:
 def _thinking(host: str, on: bool) -> dict[str, Any]:
     """Return the request fields that switch thinking, which no standard names.
 
-    api.deepseek.com and Azure's DeepSeek deployments document `thinking`, OpenRouter `reasoning`; vLLM, SGLang and llama.cpp
-    pass `chat_template_kwargs` to the model's template, where Qwen reads `enable_thinking` and DeepSeek `thinking`.
+    api.deepseek.com and Azure's DeepSeek deployments document `thinking`, OpenRouter `reasoning`; vLLM, SGLang and
+    llama.cpp pass `chat_template_kwargs` to the model's template, where Qwen reads `enable_thinking` and DeepSeek
+    `thinking`.
     """
     if host.endswith(("deepseek.com", "azure.com")):
         return {"thinking": {"type": "enabled" if on else "disabled"}}

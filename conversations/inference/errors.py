@@ -11,8 +11,8 @@ InferenceError
 ├── Malformed        bytes that are not a chat completion stream
 └── EndpointFailed   anything else the endpoint reports
 
-`sentence` is for the page: what happened and what to do next. `detail` is for the log: status, error code and exception's name,
-never headers, bodies or prompts.
+`sentence` is for the page: what happened and what to do next. `detail` is for the log: status, error code and
+exception's name, never headers, bodies or prompts.
 """
 
 import httpx2
@@ -21,11 +21,19 @@ from azure.core.exceptions import AzureError, ClientAuthenticationError
 
 RETRIED_STATUSES = {429, 500, 503}
 _TOO_LONG = ("context_length_exceeded", "string_above_max_length", "exceed_context_size_error")
-_TOO_LONG_WORDS = ("maximum context length", "context length", "context size", "too many tokens", "prompt is too long")
+_TOO_LONG_WORDS = (
+    "maximum context length",
+    "context length",
+    "context size",
+    "too many tokens",
+    "prompt is too long",
+)
 
 
 class InferenceError(Exception):
-    sentence = "The model's endpoint reported an error. Your prompt is kept: try again, or ask the site's operator."
+    sentence = (
+        "The model's endpoint reported an error. Your prompt is kept: try again, or ask the site's operator."
+    )
     # Whether asking again at once may help; only before the first delta.
     retryable = False
 
@@ -41,7 +49,9 @@ class CannotReach(InferenceError):
 
 
 class NotAuthorised(InferenceError):
-    sentence = "The model's endpoint refused this site's credentials. Your prompt is kept: tell the site's operator."
+    sentence = (
+        "The model's endpoint refused this site's credentials. Your prompt is kept: tell the site's operator."
+    )
 
 
 class OutOfQuota(InferenceError):
@@ -52,7 +62,9 @@ class OutOfQuota(InferenceError):
 
 
 class TooLong(InferenceError):
-    sentence = "This is longer than the model can read at once. Shorten the prompt, or begin a new conversation."
+    sentence = (
+        "This is longer than the model can read at once. Shorten the prompt, or begin a new conversation."
+    )
 
 
 class Filtered(InferenceError):
@@ -107,7 +119,9 @@ def from_body(body: object, status: int | None = None) -> InferenceError:
     detail = f"HTTP {status} {code[:60]}".strip() if status else f"error in the stream {code[:60]}".strip()
     if code == "content_filter" or "content management policy" in message:
         return Filtered(detail)
-    if code in _TOO_LONG or (status in (None, 400, 413) and any(words in message for words in _TOO_LONG_WORDS)):
+    if code in _TOO_LONG or (
+        status in (None, 400, 413) and any(words in message for words in _TOO_LONG_WORDS)
+    ):
         return TooLong(detail)
     if status in (401, 403):
         return NotAuthorised(detail)

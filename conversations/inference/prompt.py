@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from conversations.inference.errors import TooLong
 from conversations.models import Message, Role
 
-# DeepSeek's documentation counts 0.3 tokens for an English character and 0.6 for a Chinese one, which UTF-8 holds in one byte
-# and three: three bytes a token errs on the safe side for both.
+# DeepSeek's documentation counts 0.3 tokens for an English character and 0.6 for a Chinese one, which UTF-8 holds in
+# one byte and three: three bytes a token errs on the safe side for both.
 BYTES_PER_TOKEN = 3
 TOKENS_PER_MESSAGE = 8  # role and separators of a chat template
 ANSWER_SHARE = 4  # one part in four of the context is left for thinking and answering
@@ -30,9 +30,9 @@ def build_prompt(
 ) -> Prompt:
     """Return the request's messages: system instructions, then the newest whole turns that fit.
 
-    `history` ends with the prompt to answer. What was only thought, or never answered, is not sent: reasoning never is, and two
-    prompts in a row become one message, since many chat templates refuse two of a role. Raises `TooLong` if the last prompt
-    alone does not fit.
+    `history` ends with the prompt to answer. What was only thought, or never answered, is not sent: reasoning never is,
+    and two prompts in a row become one message, since many chat templates refuse two of a role. Raises `TooLong` if the
+    last prompt alone does not fit.
     """
     room = context_tokens - (output_tokens or context_tokens // ANSWER_SHARE)
     room -= estimate_tokens(system) if system else 0

@@ -1,8 +1,8 @@
 """From an endpoint's bytes to deltas: every dialect of streamed chat completions in, one form out.
 
-`EventReader` cuts bytes into server-sent events, `ChunkReader` reads their JSON, `TagReader` finds reasoning that stands
-between tags in the content. All three give the same text however the bytes were cut into reads. `stream` runs one request
-through them, with the only retry policy there is.
+`EventReader` cuts bytes into server-sent events, `ChunkReader` reads their JSON, `TagReader` finds reasoning that
+stands between tags in the content. All three give the same text however the bytes were cut into reads. `stream` runs
+one request through them, with the only retry policy there is.
 """
 
 import asyncio
@@ -160,9 +160,9 @@ async def stream(
 ) -> Outcome:
     """Send `request` and give `sink` the deltas of each read as they come; return how the stream ended.
 
-    `create` is the SDK's `chat.completions.with_streaming_response.create`; its own retries must be off. A request is tried
-    again only before its first delta, and only after a connection error, 429, 500 or 503. Leaving (cancelling) closes the
-    upstream connection at once. Raises `InferenceError`.
+    `create` is the SDK's `chat.completions.with_streaming_response.create`; its own retries must be off. A request is
+    tried again only before its first delta, and only after a connection error, 429, 500 or 503. Leaving (cancelling)
+    closes the upstream connection at once. Raises `InferenceError`.
     """
     begun = False
 
@@ -175,7 +175,11 @@ async def stream(
         try:
             return await _once(create, request, note, stall_seconds, record)
         except errors.InferenceError as error:
-            wait = error.retry_after if error.retry_after is not None else 0.4 * 2**attempt * random.uniform(0.5, 1)  # noqa: S311
+            wait = (
+                error.retry_after
+                if error.retry_after is not None
+                else 0.4 * 2**attempt * random.uniform(0.5, 1)
+            )  # noqa: S311
             if begun or not error.retryable or attempt == TRIES or wait > LONGEST_WAIT:
                 raise
             logger.info("asking the endpoint again in %.1f s: %s", wait, error.detail)
@@ -204,7 +208,11 @@ async def _once(
                     if deltas := merge(delta for event in read for delta in chunks.read(*event)):
                         sink(deltas)
                     patience = (
-                        SECONDS_AFTER_DONE if chunks.done else SECONDS_AFTER_FINISH if chunks.finish_reason else stall_seconds
+                        SECONDS_AFTER_DONE
+                        if chunks.done
+                        else SECONDS_AFTER_FINISH
+                        if chunks.finish_reason
+                        else stall_seconds
                     )
                     deadline.reschedule(clock() + patience)
     except TimeoutError:
@@ -224,7 +232,11 @@ async def _once(
             sink(deltas)
     _flush(chunks, sink)
     if not (chunks.done or chunks.finish_reason):
-        raise errors.Cut("ended without a finish reason", retryable=True) if some else errors.Malformed("no event came")
+        raise (
+            errors.Cut("ended without a finish reason", retryable=True)
+            if some
+            else errors.Malformed("no event came")
+        )
     return Outcome(chunks.finish_reason or "stop", chunks.usage, chunks.reasoning_field)
 
 

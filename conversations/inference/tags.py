@@ -31,8 +31,9 @@ def merge(deltas: Iterable[Delta]) -> list[Delta]:
 class TagReader:
     """Tell reasoning from answer in a stream of content, tags cut anywhere.
 
-    R1 behind a server without a parser may leave out the opening tag. Then nothing tells reasoning from answer until the
-    closing tag comes, on a line of its own (a model that writes about tags puts them inside a line): that delta `relabels`.
+    R1 behind a server without a parser may leave out the opening tag. Then nothing tells reasoning from answer until
+    the closing tag comes, on a line of its own (a model that writes about tags puts them inside a line): that delta
+    `relabels`.
     """
 
     def __init__(self) -> None:
@@ -114,7 +115,10 @@ class TagReader:
                     self._held = text[len(CLOSE) :]
                     self._state = self._answer_start
                     before = "".join(passed)
-                    return [*([Delta(Kind.ANSWER, before)] if before else []), Delta(Kind.REASONING, "", relabels=True)]
+                    return [
+                        *([Delta(Kind.ANSWER, before)] if before else []),
+                        Delta(Kind.REASONING, "", relabels=True),
+                    ]
             line, newline, text = text.partition("\n")
             passed.append(line + newline)
             self._line_begins = bool(newline)

@@ -1,8 +1,10 @@
+from typing import Any
+
 from django.core.management import call_command
 from django.db import migrations
 
 
-def create_cache_table(apps, schema_editor):
+def create_cache_table(apps: Any, schema_editor: Any) -> None:
     """Create the table of the database cache, which counts sign-in attempts; its command skips one that is there."""
     call_command("createcachetable", database=schema_editor.connection.alias, verbosity=0)
 

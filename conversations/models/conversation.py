@@ -1,5 +1,7 @@
 import uuid
+from collections import defaultdict
 from datetime import timedelta
+from typing import Any
 
 from django.conf import settings
 from django.db import models
@@ -10,7 +12,7 @@ TITLE_CHARACTERS = 80
 
 
 class ConversationQuerySet(models.QuerySet):
-    def visible_to(self, user) -> "ConversationQuerySet":
+    def visible_to(self, user: Any) -> "ConversationQuerySet":
         """Keep what this person may open on the site: their own conversations."""
         return self.filter(owner=user)
 
@@ -50,18 +52,44 @@ class Conversation(models.Model):
         return "Yesterday" if day == today - timedelta(days=1) else "Earlier"
 
     def thread(self) -> list:
-        """Return the messages from the first prompt to `leaf`, in order, each with its generations."""
+        """Return the messages from the first prompt to `leaf`, in order, each with its generations and `versions`."""
         return self.path_to(self.leaf_id)
 
     def path_to(self, message_id: int | None) -> list:
-        """Return the messages from the first prompt to this one, in order, each with its generations; two queries."""
-        by_id = {message.pk: message for message in self.messages.with_generation()}
+        """Return the messages from the first prompt to this one, in order; two queries.
+
+        Each has its generations, and as `versions` the ids of all that could stand in its place, itself among them.
+        """
+        by_id, children = self._tree()
         path = []
         message = by_id.get(message_id)
         while message is not None:
+            message.versions = children[message.parent_id]
             path.append(message)
             message = by_id.get(message.parent_id)
         return path[::-1]
+
+    def newest_leaf(self, message_id: int) -> int:
+        """Return the end of the path that goes through this message and then always to the newest version."""
+        _, children = self._tree()
+        while newer := children.get(message_id):
+            message_id = newer[-1]
+        return message_id
+
+    def _tree(self) -> tuple[dict, dict[int | None, list[int]]]:
+        """Return this conversation's messages by id, and the ids of each one's children, oldest first.
+
+        Generations are read before messages: one that is seen to have ended has its text in the message by then.
+        """
+        attempts = defaultdict(list)
+        for generation in self.generations.order_by("pk"):
+            attempts[generation.message_id].append(generation)
+        by_id = {message.pk: message for message in self.messages.order_by("pk")}
+        children: dict[int | None, list[int]] = defaultdict(list)
+        for message in by_id.values():
+            message.attempts = attempts[message.pk]
+            children[message.parent_id].append(message.pk)
+        return by_id, children
 
 
 def title_from(prompt: str) -> str:

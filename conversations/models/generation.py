@@ -1,3 +1,5 @@
+from typing import Any
+
 from django.conf import settings
 from django.db import models
 from django.db.models import F, Q, Window
@@ -41,7 +43,7 @@ class Worker(models.Model):
 
 
 class GenerationQuerySet(models.QuerySet):
-    def visible_to(self, user) -> "GenerationQuerySet":
+    def visible_to(self, user: Any) -> "GenerationQuerySet":
         return self.filter(owner=user)
 
     def live(self) -> "GenerationQuerySet":
@@ -63,9 +65,7 @@ class GenerationQuerySet(models.QuerySet):
             .values("head")
         )
         turn = Window(RowNumber(), partition_by=F("owner"), order_by=F("pk").asc())
-        return (
-            self.filter(pk__in=heads).exclude(conversation__in=busy).annotate(turn=turn).order_by("turn", "pk")
-        )
+        return self.filter(pk__in=heads).exclude(conversation__in=busy).annotate(turn=turn).order_by("turn", "pk")
 
 
 class Generation(models.Model):
@@ -129,7 +129,7 @@ class Generation(models.Model):
 
     @property
     def thinking_seconds(self) -> float | None:
-        """Return seconds from the claim to the first word of the answer, to the end, or to now; None before the claim."""
+        """Return seconds from the claim to the first word of the answer, to the end or to now; None unclaimed."""
         if self.started_at is None:
             return None
         until = self.first_answer_at or self.finished_at or timezone.now()

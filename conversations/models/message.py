@@ -1,5 +1,6 @@
+from typing import Any
+
 from django.db import models
-from django.db.models import Prefetch
 
 from conversations.models.generation import Chunk, Generation, Kind
 
@@ -10,20 +11,16 @@ class Role(models.TextChoices):
 
 
 class MessageQuerySet(models.QuerySet):
-    def visible_to(self, user) -> "MessageQuerySet":
+    def visible_to(self, user: Any) -> "MessageQuerySet":
         return self.filter(conversation__owner=user)
-
-    def with_generation(self) -> "MessageQuerySet":
-        """Fetch each message's generations, oldest first, in one more query; `Message.generation` reads the last."""
-        return self.prefetch_related(Prefetch("generations", Generation.objects.order_by("pk"), to_attr="attempts"))
 
 
 class Message(models.Model):
     """One turn's half: what a person asked, or what the model thought and answered.
 
-    `parent` makes the conversation a tree: an edited prompt or a regenerated answer is a sibling, nothing is overwritten.
-    `reasoning` is kept apart from `content` and is never part of a request to a model. While an answer is being generated
-    both columns are empty and the text stands in the generation's chunks.
+    `parent` makes the conversation a tree: an edited prompt or a regenerated answer is a sibling, nothing is
+    overwritten. `reasoning` is kept apart from `content` and is never part of a request to a model. While an answer is
+    being generated both columns are empty and the text stands in the generation's chunks.
     """
 
     conversation = models.ForeignKey("Conversation", models.CASCADE, related_name="messages")

@@ -37,7 +37,11 @@ _ENDS: Final = {
 }
 # The page has h1 and h2 of its own.
 _HEADINGS: Final = {"H1": "h3", "H2": "h4", "H3": "h5", "H4": "h6", "H5": "h6", "H6": "h6"}
-_ALIGNMENTS: Final = {"Left": ' class="align-left"', "Center": ' class="align-center"', "Right": ' class="align-right"'}
+_ALIGNMENTS: Final = {
+    "Left": ' class="align-left"',
+    "Center": ' class="align-center"',
+    "Right": ' class="align-right"',
+}
 _BREAK_TAG = re.compile(r"<br\s*/?>", re.IGNORECASE)
 _ANY_TAG = re.compile(r"<[^>]*>")
 
@@ -66,7 +70,9 @@ class Emitter:
         self._alignments = alignments
         self._highlighted = highlighted
         self._out: list[str] = []
-        self._set_aside: list[tuple[str, list[str]]] = []  # footnotes being written: label, and the text around
+        self._set_aside: list[
+            tuple[str, list[str]]
+        ] = []  # footnotes being written: label, and the text around
         self._depth = 0
         self._footnotes = Footnotes(prefix)
         self._link_ends: list[str] = []
@@ -155,7 +161,9 @@ class Emitter:
             case "CodeBlock":
                 code = self._source.restore("".join(self._code or ()))
                 self._code = None
-                self._out.append(code_block(code, self._source.restore(self._language), highlighted=self._highlighted))
+                self._out.append(
+                    code_block(code, self._source.restore(self._language), highlighted=self._highlighted)
+                )
             case "Link":
                 self._out.append(self._link_ends.pop())
             case "TableHead":
@@ -183,7 +191,9 @@ class Emitter:
         elif kind == "FootnoteReference":
             self._out.append(self._footnotes.refer(value))
         elif kind == "TaskListMarker":
-            self._out.append(f'<input type="checkbox" disabled{" checked" if value else ""} aria-label="Task"> ')
+            self._out.append(
+                f'<input type="checkbox" disabled{" checked" if value else ""} aria-label="Task"> '
+            )
         elif kind == "InlineHtml" and self._alignments and _BREAK_TAG.fullmatch(value):
             # A Markdown table knows no other way to break a line, and models use this one.
             self._out.append("<br>")
@@ -199,7 +209,7 @@ class Emitter:
             if isinstance(part, str):
                 self._out.append(escape(part, quote=False) if self._link_ends else _with_links(part))
             else:
-                self._out.append(to_mathml(part.latex, display=part.display))
+                self._out.append(part.html())
 
     def _start_link(self, link: dict[str, Any]) -> None:
         url = self._source.restore(link["dest_url"])
@@ -228,7 +238,9 @@ class Emitter:
         label = escape(text.strip() or href or "", quote=False)
         # A link cannot stand in a link.
         linked = href is not None and not self._link_ends
-        self._out.append(f'<a class="image" href="{escape(href or "")}" target="_blank">{label}</a>' if linked else label)
+        self._out.append(
+            f'<a class="image" href="{escape(href or "")}" target="_blank">{label}</a>' if linked else label
+        )
 
     def _start_cell(self) -> None:
         alignment = self._alignments[self._column] if self._column < len(self._alignments) else ""
@@ -256,7 +268,9 @@ def _named(tag: Any) -> tuple[str, Any]:
 def _quotation(alert: str | None) -> str:
     if alert is None:
         return '<blockquote dir="auto">\n'
-    return f'<blockquote class="alert alert-{alert.lower()}" dir="auto">\n<p class="alert-title">{alert}</p>\n'
+    return (
+        f'<blockquote class="alert alert-{alert.lower()}" dir="auto">\n<p class="alert-title">{alert}</p>\n'
+    )
 
 
 def _language(kind: Any) -> str:

@@ -34,6 +34,7 @@ class Footnotes:
     def _item(self, label: str, number: int) -> str:
         # Only the first eight of a footnote's references get a way back: a thousand arrows help nobody.
         back = " ".join(
-            f'<a href="#{escape(reference)}" aria-label="Back to the text">\u21a9</a>' for reference in self._references[label][:8]
+            f'<a href="#{escape(reference)}" aria-label="Back to the text">\u21a9</a>'
+            for reference in self._references[label][:8]
         )
         return f'<li id="{self._prefix}-note-{number}" dir="auto">\n{self._notes.get(label, "")}{back}</li>\n'

@@ -8,10 +8,20 @@ from dataclasses import dataclass, field
 
 from django.template.loader import render_to_string
 from django.utils.html import escape
-from django.utils.safestring import SafeString, mark_safe
+from django.utils.safestring import mark_safe
 
 from conversations.models import Generation, Message, Role, Status
 from conversations.rendering import outcomes, pool
+
+
+@dataclass(frozen=True, slots=True)
+class Version:
+    """Which of a turn's versions is shown, from 1, and the messages before and after it (None at the ends)."""
+
+    number: int
+    total: int
+    previous: int | None
+    next: int | None
 
 
 @dataclass(slots=True)
@@ -22,13 +32,14 @@ class State:
     reasoning: str = ""
     reasoning_words: int = 0
     thinking_seconds: int | None = None
-    answer_html: SafeString = SafeString("")
-    tail_html: SafeString = SafeString("")
+    answer_html: str = ""
+    tail_html: str = ""
     notice: str = ""
     tone: str = ""
     actions: Sequence[outcomes.Action] = field(default_factory=list)
     figures: str = ""
     queue_note: str = ""
+    version: "Version | None" = None
     is_live: bool = False
     readonly: bool = False
 
@@ -54,15 +65,24 @@ def state_of(message: Message, *, with_text: bool = True, readonly: bool = False
         reasoning=reasoning,
         reasoning_words=len(reasoning.split()),
         thinking_seconds=None if seconds is None else round(seconds),
-        answer_html=mark_safe(pool.render_sync(content, prefix(message.pk))) if content else SafeString(""),  # noqa: S308
+        answer_html=mark_safe(pool.render_sync(content, prefix(message.pk))),  # noqa: S308  (sanitised last)
         notice="" if generation.is_live else outcomes.notice(generation, message),
         tone=outcomes.tone(generation, message),
         actions=outcomes.actions(generation, message),
         figures=outcomes.figures(generation),
         queue_note="This waits for its turn." if generation.status == Status.QUEUED else "",
+        version=_version(message),
         is_live=generation.is_live,
         readonly=readonly,
     )
+
+
+def _version(message: Message) -> Version | None:
+    versions = getattr(message, "versions", [])
+    if len(versions) < 2:
+        return None
+    at = versions.index(message.pk)
+    return Version(at + 1, len(versions), versions[at - 1] if at else None, (versions[at + 1 :] or [None])[0])
 
 
 def entries(thread: Sequence[Message], *, readonly: bool = False) -> list[tuple[Message, State | None]]:
@@ -92,7 +112,7 @@ def remove(target: str) -> str:
 
 
 def frames(parts: Sequence[str]) -> list[str]:
-    """Join parts into as few frames as may be: a table's body cannot be parsed beside other elements, so it goes alone."""
+    """Join parts into few frames: a table's body cannot be parsed beside other elements, so it goes alone."""
     joined: list[str] = []
     alone = True
     for part in parts:

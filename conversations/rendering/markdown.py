@@ -4,11 +4,12 @@ GitHub's Markdown (tables, task lists, strikethrough, footnotes, alerts, bare ad
 Raw HTML is shown as text. See `emit` for the markup and `sanitise` for what may pass.
 """
 
+import re
 from html import escape
 from typing import Final
 
-from pyromark import Markdown, Options
 
+from conversations.rendering.blocks import PARSER
 from conversations.rendering.emit import Emitter
 from conversations.rendering.mathematics import protect
 from conversations.rendering.sanitise import sanitise
@@ -16,14 +17,7 @@ from conversations.rendering.sanitise import sanitise
 # The parser is linear (10 MB of "[" take 2 s), but a megabyte of the densest markup would keep a process busy for seconds.
 MAX_CHARACTERS: Final = 500_000
 
-PARSER: Final = Markdown(
-    options=Options.ENABLE_TABLES
-    | Options.ENABLE_TASKLISTS
-    | Options.ENABLE_STRIKETHROUGH
-    | Options.ENABLE_FOOTNOTES
-    | Options.ENABLE_MATH
-    | Options.ENABLE_GFM
-)
+_UNWANTED = re.compile("[\0\ufdd0-\ufdef]")
 
 
 def render(text: str, *, prefix: str) -> str:
@@ -41,9 +35,9 @@ def render(text: str, *, prefix: str) -> str:
 
 def plain(text: str) -> str:
     """Return `text` escaped, as one preformatted block."""
-    return f'<pre class="plain" dir="auto">{escape(normalise(text), quote=False)}</pre>\n'
+    return f'<pre class="plain" dir="auto">\n{escape(normalise(text), quote=False)}</pre>\n'
 
 
 def normalise(text: str) -> str:
-    r"""Return `text` with "\n" as its only line ending, and without the characters that HTML cannot carry."""
-    return text.replace("\r\n", "\n").replace("\r", "\n").replace("\0", "\ufffd")
+    r"""Return `text` with "\n" as its only line ending, and U+FFFD for NUL and for the noncharacters that `mathematics` needs."""
+    return _UNWANTED.sub("\ufffd", text.replace("\r\n", "\n").replace("\r", "\n"))

@@ -20,9 +20,9 @@ MAX_FORMULA_DEPTH: Final = 100
 # \newcommand multiplies its body: at math-core's default of 1,000, 2,000 characters became 4.9 MB of MathML.
 MAX_MACRO_EXPANSIONS: Final = 20
 
-# Noncharacters (Unicode 23.7) have no meaning in text that is exchanged, so they can mark places in it.
+# Noncharacters (Unicode 23.7) have no meaning in text that is exchanged, so they can mark places in it; `markdown.normalise` removes
+# those that came with it.
 _MARK, _END = "\ufdd0", "\ufdd1"
-_NONCHARACTER = re.compile("[\ufdd0-\ufdef]")
 _PLACE = re.compile(f"{_MARK}([0-9]+){_END}")
 
 _LEAD = r"^(?:[ \t>]|[-+*][ \t]|[0-9]{1,9}[.)][ \t])*+"
@@ -41,7 +41,9 @@ _CLOSING: Final = {r"\(": r"\)", r"\[": r"\]", "$$": "$$"}
 _QUOTE_MARKS = re.compile(r"(?m)^[ \t]*(?:>[ \t]?)+")
 _LATEX_CHARACTER = re.compile(r"[\\^_=]")
 
-_NESTING = re.compile(r"(?P<up>\{|\\(?:left|begin)(?![A-Za-z]))|(?P<down>\}|\\(?:right|end)(?![A-Za-z]))|\\.", re.DOTALL)
+_NESTING = re.compile(
+    r"(?P<up>\{|\\(?:left|begin)(?![A-Za-z]))|(?P<down>\}|\\(?:right|end)(?![A-Za-z]))|\\.", re.DOTALL
+)
 _COMMAND_RUN = re.compile(rf"(?:\\[A-Za-z]++\s*+){{{MAX_FORMULA_DEPTH}}}")
 
 # The content security policy forbids style attributes. Of those that math-core writes, the ones that carry meaning become classes;
@@ -67,6 +69,11 @@ class Formula(NamedTuple):
     latex: str
     display: bool
     source: str
+    complete: bool = True
+
+    def html(self) -> str:
+        """Return the formula as MathML, or as its source while its end is missing."""
+        return to_mathml(self.latex, display=self.display) if self.complete else _as_source(self.latex)
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,13 +104,14 @@ class _Opening(NamedTuple):
     quoted: bool
 
 
-def protect(text: str) -> Protected:
+def protect(text: str, *, streaming: bool = False) -> Protected:
     r"""Replace ``\(…\)``, ``\[…\]`` and any ``$$…$$`` that starts a line by markers, outside code.
 
-    One pass, linear in `text`. A formula holds no blank line and no backtick. Brackets that are escaped rather than mathematical
-    stay: ``f\(x\)`` after a letter, ``\[a\](b)``, and ``\[note\]`` inside a line without a character that only LaTeX would have.
+    One pass, linear in `text`. A formula holds no blank line and no backtick, and no line break unless it starts a line. Brackets
+    that are escaped rather than mathematical stay: ``f\(x\)`` after a letter, ``\[a\](b)``, and ``\[note\]`` inside a line without
+    a character that only LaTeX would have. With `streaming`, a formula that starts a line may end with the text: the rest of it has
+    yet to come.
     """
-    text = _NONCHARACTER.sub("\ufffd", text)
     if not any(delimiter in text for delimiter in _CLOSING):
         return Protected(text, ())
     formulas: list[Formula] = []
@@ -133,6 +141,11 @@ def protect(text: str) -> Protected:
         elif (kind == "block" or found in (r"\(", r"\[")) and not (opening and opening.delimiter == "$$"):
             quoted = kind == "block" and ">" in token["lead"]
             opening = _Opening(token.start(kind), found, kind == "block", quoted)
+    if streaming and opening and opening.starts_line and len(text) - opening.at <= MAX_FORMULA_CHARACTERS:
+        out += (text[written : opening.at], f"{_MARK}{len(formulas)}{_END}")
+        source = text[opening.at :]
+        formulas.append(Formula(source[2:], True, source, complete=False))
+        written = len(text)
     out.append(text[written:])
     return Protected("".join(out), tuple(formulas))
 
@@ -140,7 +153,11 @@ def protect(text: str) -> Protected:
 def _formula(text: str, opening: _Opening, end: int) -> Formula | None:
     latex = text[opening.at + 2 : end - 2]
     before, after = text[opening.at - 1 : opening.at], text[end : end + 1]
-    if not latex.strip():
+    if (
+        not latex.strip()
+        or len(latex) > MAX_FORMULA_CHARACTERS
+        or ("\n" in latex and not opening.starts_line)
+    ):
         return None
     if opening.delimiter == r"\(" and before.isascii() and before.isalnum():
         return None
@@ -165,7 +182,11 @@ def to_mathml(latex: str, *, display: bool) -> str:
             return _without_styles(_converter.convert_with_local_state(latex, displaystyle=display))
         except LatexError:
             pass
-    return f'<code class="math">{escape(latex.strip())}</code>'
+    return _as_source(latex)
+
+
+def _as_source(latex: str) -> str:
+    return f'<code class="math">{escape(latex.strip(), quote=False)}</code>'
 
 
 def _is_too_deep(latex: str) -> bool:

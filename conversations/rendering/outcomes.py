@@ -23,7 +23,13 @@ def notice(generation: Generation, message: Message) -> str:
         case Status.COMPLETE:
             return "" if answered else "The model finished thinking without giving an answer."
         case Status.STOPPED:
-            return "Stopped while answering." if answered else "Stopped while thinking." if message.reasoning else "Stopped."
+            return (
+                "Stopped while answering."
+                if answered
+                else "Stopped while thinking."
+                if message.reasoning
+                else "Stopped."
+            )
         case Status.LENGTH:
             if answered:
                 return "The answer reached its length limit and ends here."
@@ -41,16 +47,20 @@ def tone(generation: Generation, message: Message) -> str:
 
 
 def actions(generation: Generation, message: Message) -> list[Action]:
-    if generation.is_live or not tone(generation, message):
+    if generation.is_live:
         return []
-    return [Action("retry", "Try again", reverse("retry", args=[message.pk]))]
+    name, label = ("retry", "Try again") if tone(generation, message) else ("regenerate", "Regenerate")
+    return [Action(name, label, reverse(name, args=[message.pk]))]
 
 
 def figures(generation: Generation) -> str:
     """Return time to the first thought (or word) and tokens, as far as they are known."""
     parts = []
     if generation.started_at:
-        for first, what in ((generation.first_thought_at, "first thought"), (generation.first_answer_at, "first word")):
+        for first, what in (
+            (generation.first_thought_at, "first thought"),
+            (generation.first_answer_at, "first word"),
+        ):
             if first:
                 parts.append(f"{(first - generation.started_at).total_seconds():.1f} s to {what}")
                 break

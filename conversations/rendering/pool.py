@@ -53,7 +53,9 @@ class Pool:
         """Return what `markdown.render` returns, without holding the event loop."""
         if is_light(text):
             return markdown.render(text, prefix=prefix)
-        return await asyncio.get_running_loop().run_in_executor(self._threads, self._render_outside, text, prefix)
+        return await asyncio.get_running_loop().run_in_executor(
+            self._threads, self._render_outside, text, prefix
+        )
 
     def render_sync(self, text: str, prefix: str) -> str:
         """Return what `markdown.render` returns; for views and commands."""
@@ -72,7 +74,11 @@ class Pool:
         try:
             process = self._idle.get(timeout=self._seconds)
         except queue.Empty:
-            logger.warning("No rendering process was free for %s s; %s characters are shown plain", self._seconds, len(text))
+            logger.warning(
+                "No rendering process was free for %s s; %s characters are shown plain",
+                self._seconds,
+                len(text),
+            )
             return markdown.plain(text)
         try:
             if process is None or process.has_ended():

@@ -1,4 +1,4 @@
-"""Commands about messages and their generations. All POST; the answer by socket, or by the page for who has no script."""
+"""Commands about messages and their generations: all POST, answered by the socket, or by the page without script."""
 
 import uuid
 
@@ -10,7 +10,7 @@ from django_htmx.http import HttpResponseClientRedirect
 
 from conversations import actions
 from conversations.forms import KeyForm, PromptForm
-from conversations.models import Conversation, Generation, Message
+from conversations.models import Conversation, Generation, Message, Role
 from conversations.rendering import fragments
 from conversations.views.pages import page
 
@@ -38,12 +38,22 @@ def send(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
 
 @login_required
 @require_POST
-def retry(request: HttpRequest, pk: int) -> HttpResponse:
-    message = get_object_or_404(Message.objects.visible_to(request.user).filter(generations__isnull=False).distinct(), pk=pk)
+def regenerate(request: HttpRequest, pk: int) -> HttpResponse:
+    """Ask again for an answer, whether it failed (retry) or a person wants another."""
+    answers = Message.objects.visible_to(request.user).filter(role=Role.ASSISTANT)
+    message = get_object_or_404(answers, pk=pk)
     form = KeyForm(request.POST)
     key = form.cleaned_data["key"] if form.is_valid() else None
-    generation = actions.retry(user=request.user, message=message, key=key)
-    return HttpResponse(status=204) if request.htmx else redirect(generation.conversation)
+    actions.regenerate(user=request.user, message=message, key=key)
+    return _done(request, message.conversation)
+
+
+@login_required
+@require_POST
+def select(request: HttpRequest, pk: int) -> HttpResponse:
+    message = get_object_or_404(Message.objects.visible_to(request.user), pk=pk)
+    actions.select(message=message)
+    return _done(request, message.conversation)
 
 
 @login_required
@@ -51,11 +61,16 @@ def retry(request: HttpRequest, pk: int) -> HttpResponse:
 def stop(request: HttpRequest, pk: int) -> HttpResponse:
     generation = get_object_or_404(Generation.objects.visible_to(request.user), pk=pk)
     actions.stop(generation=generation)
-    return HttpResponse(status=204) if request.htmx else redirect(generation.conversation)
+    return _done(request, generation.conversation)
+
+
+def _done(request: HttpRequest, conversation: Conversation) -> HttpResponse:
+    """Answer a command whose effect the socket shows; without script the page does."""
+    return HttpResponse(status=204) if request.htmx else redirect(conversation)
 
 
 def _show(request: HttpRequest, generation: Generation) -> HttpResponse:
-    """Answer a prompt with its two messages at once; the socket brings the same ones, and the page keeps one of each."""
+    """Answer a prompt with its two messages at once; the socket brings the same, and the page keeps one of each."""
     if not request.htmx:
         return redirect(generation.conversation)
     answer = generation.message
@@ -73,6 +88,9 @@ def _refuse(request: HttpRequest, form: PromptForm, conversation: Conversation |
     if request.htmx:
         return HttpResponse(fragments.composer_error(form.first_error), status=422)
     context = page(
-        request, conversation, composer_error=form.first_error, composer_content=request.POST.get("content", "")
+        request,
+        conversation,
+        composer_error=form.first_error,
+        composer_content=request.POST.get("content", ""),
     )
     return render(request, "conversations/conversation.html", context, status=422)

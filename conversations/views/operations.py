@@ -16,7 +16,7 @@ def healthz(request: HttpRequest) -> JsonResponse:
 
 @require_safe
 def readyz(request: HttpRequest) -> JsonResponse:
-    """Ready for people: database there and migrated, a model connected, not on the way out. 503 with the reasons if not."""
+    """Ready for people: database there and migrated, a model connected, not on the way out. Else 503 and why."""
     reasons = []
     try:
         executor = MigrationExecutor(connection)
@@ -29,4 +29,6 @@ def readyz(request: HttpRequest) -> JsonResponse:
         reasons.append("no model is connected")
     elif running.draining:
         reasons.append("shutting down")
-    return JsonResponse({"status": "unavailable" if reasons else "ok", "reasons": reasons}, status=503 if reasons else 200)
+    return JsonResponse(
+        {"status": "unavailable" if reasons else "ok", "reasons": reasons}, status=503 if reasons else 200
+    )

@@ -41,7 +41,7 @@ messages.addEventListener("click", async ({ target }) => {
 
 new MutationObserver((records) => {
   for (const { addedNodes } of records) {
-    for (const node of addedNodes) if (node.parentElement) equip(node.parentElement);
+    for (const node of addedNodes) if (node instanceof Element) equip(node);
   }
 }).observe(messages, { childList: true, subtree: true });
 

@@ -12,6 +12,7 @@ let lastY = scrollY;
 const distance = () => page.scrollHeight - innerHeight - scrollY;
 
 function follow(following) {
+  if (messages.dataset.following === String(following)) return;
   messages.dataset.following = following;
   jump.hidden = following;
   // Kept by the browser with the page: after a reload a reader at the end is led to the end, any other to where they were.
@@ -30,7 +31,7 @@ addEventListener("scroll", () => {
 }, { passive: true });
 
 // A wheel turned upwards counts at once: its scroll event may come only after the next text has moved the page.
-addEventListener("wheel", (event) => {
+messages.addEventListener("wheel", (event) => {
   if (event.deltaY < 0 && scrollY > 0 && !event.ctrlKey) follow(false);
 }, { passive: true });
 
@@ -39,15 +40,18 @@ messages.addEventListener("click", (event) => {
   if (event.target.closest("summary")) follow(false);
 });
 
-new ResizeObserver(() => {
-  if (messages.dataset.following === "true") scrollTo({ top: page.scrollHeight, behavior: "instant" });
+/** Keep a reader who was at the end there, after the thread, the composer or the window (a phone's keyboard) changed its size. */
+function keepUp() {
+  if (messages.dataset.following === "true") toEnd();
   else follow(distance() <= NEAR_PX);
-}).observe(messages);
+}
 
+new ResizeObserver(keepUp).observe(messages);
 new ResizeObserver(() => {
   page.style.setProperty("--dock", `${dock.offsetHeight}px`);
-  if (messages.dataset.following === "true") scrollTo({ top: page.scrollHeight, behavior: "instant" });
+  keepUp();
 }).observe(dock);
+addEventListener("resize", keepUp);
 
 jump.addEventListener("click", () => {
   toEnd();

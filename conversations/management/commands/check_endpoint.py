@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from django.conf import settings
@@ -15,6 +16,7 @@ from conversations.inference.tags import Delta
 from conversations.models import Kind
 
 QUESTION = "Which is greater, 9.11 or 9.8? Answer in one sentence."
+Record = Callable[[bytes], object] | None
 SCOPES = ("https://cognitiveservices.azure.com/.default", "https://ai.azure.com/.default")
 
 
@@ -29,19 +31,21 @@ class Command(BaseCommand):
             file = stack.enter_context(record.open("wb")) if record else None
             asyncio.run(self.open_and_ask(file.write if file else None))
 
-    async def open_and_ask(self, record) -> None:
+    async def open_and_ask(self, record: Record) -> None:
         try:
             endpoint = await open_endpoint()
         except local.LocalModelError as error:
             raise CommandError(str(error)) from error
         if endpoint is None:
-            raise CommandError("No endpoint is configured. Set OPENAI_BASE_URL and OPENAI_MODEL, or AZURE_INFERENCE_ENDPOINT.")
+            raise CommandError(
+                "No endpoint is configured. Set OPENAI_BASE_URL and OPENAI_MODEL, or AZURE_INFERENCE_ENDPOINT."
+            )
         try:
             await self.ask(endpoint, record)
         finally:
             await endpoint.close()
 
-    async def ask(self, endpoint: Endpoint, record) -> None:
+    async def ask(self, endpoint: Endpoint, record: Record) -> None:
         self.say("Endpoint", endpoint.description)
         self.say("Authentication", endpoint.authentication)
         self.say("Model", endpoint.model)
@@ -60,17 +64,21 @@ class Command(BaseCommand):
 
         request = endpoint.request([{"role": "user", "content": QUESTION}])
         try:
-            outcome = await stream(
-                endpoint.create, request, sink, stall_seconds=settings.STALL_SECONDS, record=record
-            )
+            outcome = await stream(endpoint.create, request, sink, stall_seconds=settings.STALL_SECONDS, record=record)
         except errors.InferenceError as error:
             raise CommandError(self.failure(error)) from error
-        self.say("Reasoning", f"{length[Kind.REASONING]} characters in {outcome.reasoning_field}" if length[Kind.REASONING] else "none")
+        self.say(
+            "Reasoning",
+            f"{length[Kind.REASONING]} characters in {outcome.reasoning_field}" if length[Kind.REASONING] else "none",
+        )
         self.say("First thought", f"{first[Kind.REASONING]:.2f} s" if Kind.REASONING in first else "-")
         self.say("First word", f"{first[Kind.ANSWER]:.2f} s" if Kind.ANSWER in first else "-")
         self.say("Answer", f"{length[Kind.ANSWER]} characters, finish reason {outcome.finish_reason}")
         usage = outcome.usage
-        self.say("Usage", f"prompt {usage.prompt_tokens}, reasoning {usage.reasoning_tokens}, answer {usage.answer_tokens}")
+        self.say(
+            "Usage",
+            f"prompt {usage.prompt_tokens}, reasoning {usage.reasoning_tokens}, answer {usage.answer_tokens}",
+        )
         for line in self.advice(endpoint, outcome, length):
             self.say("To set", line)
 

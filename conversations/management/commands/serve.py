@@ -3,6 +3,7 @@
 import asyncio
 import socket
 import sys
+from typing import Any
 
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
@@ -37,7 +38,7 @@ class Command(BaseCommand):
         if server.failed:
             sys.exit(1)
 
-    async def start(self, server) -> None:
+    async def start(self, server: Any) -> None:
         doorbell.open()
         try:
             self.endpoint = await endpoint.open_endpoint()

@@ -1,0 +1,72 @@
+from collections.abc import Callable, Iterator
+
+import pytest
+from playwright.sync_api import Browser, Page, sync_playwright
+
+from tests.parts import BROWSER
+from tests.site import PASSWORD, Site
+
+WAIT_MS = 30_000
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if "tests/browser/" in str(item.path):
+            item.add_marker(pytest.mark.browser)
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    arguments = ["--no-sandbox", "--disable-dev-shm-usage", "--disable-background-networking"]
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=BROWSER.find(), args=arguments)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def open_page(browser: Browser) -> Iterator[Callable[..., Page]]:
+    """Open pages in contexts of their own. A script error or a breach of the content security policy fails the test."""
+    contexts, complaints = [], []
+
+    def open_page(**options: object) -> Page:
+        contexts.append(browser.new_context(**{"viewport": {"width": 1280, "height": 860}} | options))
+        page = contexts[-1].new_page()
+        page.set_default_timeout(WAIT_MS)
+        page.on("pageerror", lambda error: complaints.append(str(error)))
+        page.on(
+            "console",
+            lambda message: complaints.append(message.text) if "Content Security Policy" in message.text else None,
+        )
+        return page
+
+    yield open_page
+    for context in contexts:
+        context.close()
+    assert complaints == []
+
+
+@pytest.fixture
+def page(open_page: Callable[..., Page]) -> Page:
+    return open_page()
+
+
+@pytest.fixture
+def signed_in(page: Page, site: Site) -> Page:
+    """A page of somebody who has just signed up, at the place to ask."""
+    sign_up(page, site, "ada")
+    return page
+
+
+def sign_up(page: Page, site: Site, name: str) -> None:
+    page.goto(f"{site.url}/accounts/signup/")
+    fields = {"username": name, "email": f"{name}@example.org", "password1": PASSWORD, "password2": PASSWORD}
+    for field, value in fields.items():
+        page.fill(f"[name={field}]", value)
+    page.get_by_role("button", name="Create account").click()
+    page.wait_for_selector("#composer")
+
+
+def ask(page: Page, content: str) -> None:
+    page.fill("#composer textarea", content)
+    page.keyboard.press("Enter")

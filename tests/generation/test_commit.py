@@ -1,0 +1,211 @@
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from django.db import connections
+
+from conversations.generation.commit import (
+    Claim,
+    End,
+    Progress,
+    claim,
+    commit,
+    finish,
+    release,
+    settle_orphans,
+)
+from conversations.inference.stream import Usage
+from conversations.models import Chunk, Generation, Kind, Message, Status, Worker
+from conversations.models.generation import RUNNING
+from tests.factories import claimed, person, queued
+
+pytestmark = pytest.mark.django_db
+
+
+def progress(claim: Claim, *pieces: tuple[Kind, str], sequence: int = 0, **changes) -> Progress:
+    return Progress(claim.generation_id, claim.attempt, sequence, pieces, **changes)
+
+
+def end(status: str = Status.COMPLETE, reasoning: str = "thought", content: str = "answer") -> End:
+    return End(status, reasoning, content)
+
+
+def test_a_claim_starts_the_generation_and_takes_a_slot():
+    worker, claim = claimed(person())
+    generation = Generation.objects.get()
+    assert (generation.status, generation.worker_id, generation.slot) == (Status.THINKING, worker.pk, 0)
+    assert (generation.attempt, claim.attempt) == (1, 1)
+    assert generation.started_at is not None
+
+
+def test_a_generation_is_claimed_once():
+    user = person()
+    worker, first = claimed(user)
+    assert claim(worker.pk, first.generation_id) is None
+
+
+def test_the_second_prompt_of_a_conversation_waits_for_the_first():
+    user = person()
+    worker, first = claimed(user)
+    conversation = Generation.objects.get().conversation
+    second = queued(user, "And?", conversation)
+    assert claim(worker.pk, second.pk) is None
+    finish(worker.pk, first, end(), {})
+    assert claim(worker.pk, second.pk) is not None
+
+
+def test_a_later_prompt_does_not_overtake_an_earlier_one_that_is_still_queued():
+    user = person()
+    first = queued(user)
+    second = queued(user, "And?", first.conversation)
+    worker = Worker.objects.create()
+    assert claim(worker.pk, second.pk) is None
+    assert claim(worker.pk, first.pk) is not None
+
+
+def test_a_person_has_as_many_running_generations_as_slots(settings):
+    settings.USER_CONCURRENCY = 2
+    user, worker = person(), Worker.objects.create()
+    generations = [queued(user) for _ in range(3)]
+    claims = [claim(worker.pk, generation.pk) for generation in generations]
+    assert [made is not None for made in claims] == [True, True, False]
+    assert claim(worker.pk, queued(person("bob")).pk) is not None
+
+
+@pytest.mark.django_db(transaction=True)
+def test_many_claimers_at_once_never_run_more_than_the_slots_allow(settings):
+    settings.USER_CONCURRENCY = 3
+    user = person()
+    generations = [queued(user).pk for _ in range(6)]
+    workers = [Worker.objects.create().pk for _ in range(10)]
+
+    def race(number: int) -> Claim | None:
+        try:
+            return claim(workers[number % 10], generations[number % 6])
+        finally:
+            connections.close_all()
+
+    with ThreadPoolExecutor(10) as threads:
+        claims = [made for made in threads.map(race, range(60)) if made]
+    assert len({made.generation_id for made in claims}) == len(claims) == 3
+    assert sorted(Generation.objects.running().values_list("slot", flat=True)) == [0, 1, 2]
+
+
+def test_a_commit_appends_chunks_and_tells_of_stop_requests():
+    worker, claim = claimed(person())
+    held = commit(worker.pk, [progress(claim, (Kind.REASONING, "Hm. "))])
+    assert held == {claim.generation_id: False}
+    Generation.objects.update(stop_requested=True)
+    held = commit(worker.pk, [progress(claim, (Kind.REASONING, "So."), (Kind.ANSWER, "Yes"), sequence=1)])
+    assert held == {claim.generation_id: True}
+    assert Message.objects.get(pk=claim.message_id).text_so_far() == ("Hm. So.", "Yes")
+
+
+def test_a_commit_counts_the_worker_up():
+    worker, _ = claimed(person())
+    commit(worker.pk, [])
+    commit(worker.pk, [])
+    worker.refresh_from_db()
+    assert worker.beat == 2
+
+
+def test_a_commit_of_a_worker_that_was_taken_for_dead_writes_nothing():
+    worker, claim = claimed(person())
+    worker.delete()
+    assert commit(worker.pk, [progress(claim, (Kind.ANSWER, "late"))]) is None
+    assert not Chunk.objects.exists()
+
+
+def test_a_commit_leaves_out_what_another_worker_has_taken():
+    user = person()
+    worker, lost = claimed(user)
+    _, kept = claimed(user, worker)
+    Generation.objects.filter(pk=lost.generation_id).update(worker=Worker.objects.create(), attempt=2)
+    held = commit(worker.pk, [progress(lost, (Kind.ANSWER, "a")), progress(kept, (Kind.ANSWER, "b"))])
+    assert held == {kept.generation_id: False}
+    assert list(Chunk.objects.values_list("generation", "text")) == [(kept.generation_id, "b")]
+
+
+def test_a_commit_of_an_earlier_attempt_is_fenced_off():
+    worker, claim = claimed(person())
+    Generation.objects.update(attempt=2)
+    assert commit(worker.pk, [progress(claim, (Kind.ANSWER, "a"))]) == {}
+
+
+def test_answer_chunks_become_reasoning_when_a_commit_relabels():
+    worker, claim = claimed(person())
+    commit(worker.pk, [progress(claim, (Kind.ANSWER, "Thinking aloud."))])
+    commit(worker.pk, [progress(claim, (Kind.ANSWER, "Yes."), sequence=1, relabels=True)])
+    assert Message.objects.get(pk=claim.message_id).text_so_far() == ("Thinking aloud.", "Yes.")
+
+
+def test_finishing_folds_the_text_and_frees_the_slot():
+    worker, claim = claimed(person())
+    commit(worker.pk, [progress(claim, (Kind.REASONING, "thought"))])
+    done = End(Status.COMPLETE, "thought", "answer", finish_reason="stop", usage=Usage(12, 20, 10))
+    assert finish(worker.pk, claim, done, {"model": "m"})
+    generation, message = Generation.objects.get(), Message.objects.get(pk=claim.message_id)
+    assert (message.reasoning, message.content) == ("thought", "answer")
+    assert (generation.status, generation.slot, generation.model) == (Status.COMPLETE, None, "m")
+    assert (generation.prompt_tokens, generation.reasoning_tokens, generation.answer_tokens) == (12, 20, 10)
+    assert generation.finished_at is not None
+    assert not Chunk.objects.exists()
+
+
+def test_a_generation_ends_once():
+    worker, claim = claimed(person())
+    assert finish(worker.pk, claim, end(), {})
+    assert not finish(worker.pk, claim, end(Status.FAILED, "", ""), {})
+    assert Generation.objects.get().status == Status.COMPLETE
+
+
+def test_a_released_generation_can_be_claimed_again():
+    worker, first = claimed(person())
+    assert release(worker.pk, first)
+    again = claim(Worker.objects.create().pk, first.generation_id)
+    assert again.attempt == 2
+
+
+def test_an_orphan_without_text_goes_back_to_the_queue_once():
+    worker, claim_ = claimed(person())
+    settle_orphans([worker.pk])
+    assert Generation.objects.get().status == Status.QUEUED
+    second = Worker.objects.create()
+    assert claim(second.pk, claim_.generation_id)
+    settle_orphans([second.pk])
+    assert Generation.objects.get().status == Status.INTERRUPTED
+
+
+def test_an_orphan_with_text_ends_as_interrupted_and_keeps_it():
+    worker, claim = claimed(person())
+    commit(worker.pk, [progress(claim, (Kind.REASONING, "Hm."), (Kind.ANSWER, "Part"))])
+    assert settle_orphans([worker.pk]) == [claim.conversation_id]
+    generation, message = Generation.objects.get(), Message.objects.get(pk=claim.message_id)
+    assert (generation.status, message.reasoning, message.content) == (Status.INTERRUPTED, "Hm.", "Part")
+    assert "7 characters are kept" in generation.error
+    assert not Chunk.objects.exists()
+    assert not Worker.objects.filter(pk=worker.pk).exists()
+
+
+def test_an_orphan_that_was_asked_to_stop_ends_as_stopped():
+    worker, _ = claimed(person())
+    Generation.objects.update(stop_requested=True)
+    settle_orphans([worker.pk])
+    assert Generation.objects.get().status == Status.STOPPED
+
+
+def test_what_a_living_worker_runs_is_no_orphan():
+    claimed(person())
+    assert settle_orphans([]) == []
+    assert Generation.objects.get().status in RUNNING
+
+
+def test_a_persons_tenth_prompt_waits_behind_anothers_first():
+    ada, bob = person("ada"), person("bob")
+    many = [queued(ada).pk for _ in range(3)]
+    one = queued(bob).pk
+    assert list(Generation.objects.claimable().values_list("pk", flat=True)) == [
+        many[0],
+        one,
+        many[1],
+        many[2],
+    ]

@@ -1,0 +1,27 @@
+"""The site's settings for tests, whatever this machine's environment or `.env` say.
+
+`pyproject.toml` names this module: pytest-django reads the settings before it lets any conftest speak.
+"""
+
+import os
+import tempfile
+from pathlib import Path
+
+os.environ |= {
+    "SECRET_KEY": "tests-sign-with-a-key-that-everybody-knows",
+    "DEBUG": "false",
+    "DATABASE_URL": "sqlite://:memory:",
+    "REDIS_URL": "",
+    "SIGNUP": "open",
+    "AZURE_INFERENCE_ENDPOINT": "",
+    "AZURE_DEEPSEEK_DEPLOYMENT": "",
+    "OPENAI_BASE_URL": "",
+    "OPENAI_API_KEY": "",
+    "OPENAI_MODEL": "",
+}
+
+from chatsite.settings import *  # noqa: F403
+
+# A file, not memory: threads that race for a row then race as they do in production.
+DATABASES["default"]["TEST"] = {"NAME": Path(tempfile.gettempdir()) / f"tests-{os.getpid()}.sqlite3"}  # noqa: F405
+PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]  # tests make many accounts and guard none

@@ -1,0 +1,94 @@
+"""Imports run one way, and some libraries have one home."""
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+# Each room and what it may import of the others.
+ROOMS = {
+    "models": set(),
+    "inference": {"models"},
+    "rendering": {"models"},
+    "control": set(),
+    "generation": {"models", "inference", "rendering", "control"},
+    "actions": {"models", "control"},
+    "forms": {"models"},
+    "accounts": {"control"},
+    "checks": {"inference"},
+    "consumers": {"models", "rendering", "generation", "control"},
+    "routing": {"consumers"},
+    "views": {"models", "rendering", "generation", "inference", "actions", "forms"},
+    "admin": {"models", "rendering", "control"},
+    "management": {"models", "inference", "rendering", "generation", "control"},
+    "urls": {"views"},
+    "apps": {"accounts", "checks"},
+    "migrations": {"models"},
+    "templatetags": set(),
+}
+HOMES = {
+    "openai": {"inference"},
+    "httpx2": {"inference"},
+    "azure": {"inference"},
+    "channels": {"consumers", "routing", "control", "generation"},
+    "daphne": set(),
+    "twisted": set(),
+    "pyromark": {"rendering"},
+    "nh3": {"rendering"},
+    "pygments": {"rendering"},
+    "math_core": {"rendering"},
+    "os.environ": set(),
+}
+
+
+def modules() -> list[Path]:
+    return sorted((ROOT / "conversations").rglob("*.py"))
+
+
+def room(path: Path) -> str:
+    return path.relative_to(ROOT / "conversations").parts[0].removesuffix(".py")
+
+
+def imported(path: Path) -> Iterator[str]:
+    """Yield every imported name with its module, dotted."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: imports are absolute"
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+@pytest.mark.parametrize("path", modules(), ids=lambda path: str(path.relative_to(ROOT)))
+def test_a_module_imports_what_its_room_may(path: Path):
+    here = room(path)
+    if here == "__init__":
+        return
+    for name in imported(path):
+        parts = name.split(".")
+        if parts[0] == "conversations":
+            assert parts[1] in ROOMS[here] | {here}, f"{here} may not import {name}"
+        elif parts[0] in HOMES:
+            assert here in HOMES[parts[0]], f"{name} is not to be imported in {here}"
+
+
+def test_every_room_is_named():
+    assert {room(path) for path in modules()} - {"__init__"} <= set(ROOMS)
+
+
+def test_only_the_thread_bridge_of_channels_is_used_outside_the_sockets():
+    outside = [path for path in modules() if room(path) == "generation"]
+    used = {name for path in outside for name in imported(path) if name.startswith("channels.")}
+    assert used == {"channels.db.database_sync_to_async"}
+
+
+def test_only_the_settings_read_the_environment():
+    readers = [
+        path.relative_to(ROOT)
+        for folder in ("chatsite", "conversations")
+        for path in sorted((ROOT / folder).rglob("*.py"))
+        if any(name in path.read_text() for name in ("os.environ[", "os.environ.get", "os.getenv", "FileAwareEnv"))
+    ]
+    assert readers == [Path("chatsite/settings.py")]

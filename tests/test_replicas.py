@@ -1,0 +1,65 @@
+"""Two processes over PostgreSQL and Redis: any of them takes a prompt, a viewer, a stop."""
+
+from collections.abc import Callable
+
+import pytest
+
+from tests.endpoint import Endpoint, Exchange
+from tests.services import Redis
+from tests.site import Person, Site
+
+pytestmark = [pytest.mark.postgresql, pytest.mark.redis]
+
+
+@pytest.fixture
+def replicas(make_site: Callable[..., Site], postgresql_database: str, redis_server: Redis) -> tuple[Site, Site]:
+    shared = {"database_url": postgresql_database, "REDIS_URL": redis_server.url}
+    return make_site(**shared), make_site(**shared)
+
+
+def elsewhere(person: Person, site: Site) -> Person:
+    """Return the same signed-in person at another replica."""
+    other = object.__new__(Person)
+    other.site, other.name = site, person.name
+    other.http = type(person.http)(base_url=site.url, cookies=person.http.cookies, timeout=person.http.timeout)
+    return other
+
+
+async def think_then_wait(exchange: Exchange) -> None:
+    await exchange.reason("First thought.")
+    await exchange.gate("thought")
+    await exchange.answer("The answer.")
+    await exchange.finish()
+
+
+def test_a_viewer_on_another_replica_sees_thought_and_end(replicas: tuple[Site, Site], endpoint: Endpoint):
+    endpoint.respond = think_then_wait
+    here = Person(replicas[0], "ada")
+    there = elsewhere(here, replicas[1])
+    conversation = here.ask("Who is there?")
+    endpoint.await_reached("thought")
+    with there.socket(conversation) as socket:
+        frames = ""
+        while "First thought." not in frames:
+            frames += socket.recv(timeout=30)
+        endpoint.open("thought")
+        while "The answer." not in frames or 'data-status="complete"' not in frames:
+            frames += socket.recv(timeout=30)
+    assert here.answers(conversation) == [("complete", "", "First thought.", "The answer.")]
+    here.close()
+    there.close()
+
+
+def test_stop_works_on_another_replica(replicas: tuple[Site, Site], endpoint: Endpoint):
+    endpoint.respond = think_then_wait
+    here = Person(replicas[0], "ada")
+    there = elsewhere(here, replicas[1])
+    conversation = here.ask("Who is there?")
+    endpoint.await_reached("thought")
+    [(generation,)] = replicas[0].rows("select id from conversations_generation")
+    assert there.post(f"/generations/{generation}/stop/").status_code == 302
+    assert endpoint.exchanges[0].closed_by_client.wait(30)
+    [(status, _, reasoning, _)] = here.await_end(conversation)
+    assert (status, reasoning) == ("stopped", "First thought.")
+    here.close()
+    there.close()
