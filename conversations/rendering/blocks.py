@@ -1,4 +1,4 @@
-"""The outline of a piece of Markdown: its top-level blocks, their direct children, and where each begins and ends."""
+"""The outline of Markdown source: its top-level blocks, their direct children, and where each begins and ends."""
 
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -21,7 +21,10 @@ PARSER: Final = Markdown(
 
 @dataclass(slots=True)
 class Node:
-    """A block, or a direct child of one. `start` and `end` are bytes in the protected source; `value` is what its tag carries."""
+    """A block, or a direct child of one.
+
+    `start` and `end` are bytes in the protected source; `value` is what its tag carries.
+    """
 
     name: str
     value: Any
@@ -57,7 +60,7 @@ class Outline:
                 open_nodes.pop()
 
     def line_start(self, byte: int) -> int:
-        """Return the offset in the original text, in characters, of the line that `byte` of the protected source is on."""
+        """Return the offset, as `offset` does, of the line that `byte` is on."""
         return self.offset(self._bytes.rfind(b"\n", 0, byte) + 1)
 
     def offset(self, byte: int) -> int:
@@ -68,6 +71,10 @@ class Outline:
         """Tell whether the line that begins at `byte` is there, complete and blank."""
         end = self._bytes.find(b"\n", byte)
         return end >= 0 and not self._bytes[byte:end].strip()
+
+    def text_spans(self, block: Node) -> list[tuple[int, int]]:
+        """Return where text stands directly in `block`, in characters of the original text."""
+        return [(self.offset(child.start), self.offset(child.end)) for child in block.children if child.name == "Text"]
 
     @cached_property
     def _bytes(self) -> bytes:

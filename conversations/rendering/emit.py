@@ -1,7 +1,7 @@
 """Markdown events to HTML.
 
-pyromark's own writer passes raw HTML through and writes inline styles, so the events are written out here. Whatever comes from the
-text is escaped on its way, and the caller sanitises the result once more.
+pyromark's own writer passes raw HTML through and writes inline styles, so the events are written out here.
+Whatever comes from the text is escaped on its way, and the caller sanitises the result once more.
 """
 
 import re
@@ -49,11 +49,13 @@ _ANY_TAG = re.compile(r"<[^>]*>")
 class Emitter:
     """Write the events of one document, or of a part of it, as HTML.
 
-    `prefix` begins every id. `containers` says how many list items and quotations the events already stand in; `alignments` holds
-    the alignment of each column if they are rows of a table. `highlighted` is False while code is still being written.
+    `prefix` begins every id. `containers` says how many list items and quotations the events already stand
+    in; `alignments` holds the alignment of each column if they are rows of a table. `highlighted` is False
+    while code is still being written.
 
-    `dir="auto"` reads only text outside descendants that have a `dir` of their own. So the outermost block carries it, and what
-    stands in it (a paragraph of a list item or quotation, a cell) does not: the style sheet gives those `unicode-bidi: plaintext`.
+    `dir="auto"` reads only text outside descendants that have a `dir` of their own. So the outermost block
+    carries it, and what stands in it (a paragraph of a list item or quotation, a cell) does not: the style
+    sheet gives those `unicode-bidi: plaintext`.
     """
 
     def __init__(
@@ -70,14 +72,12 @@ class Emitter:
         self._alignments = alignments
         self._highlighted = highlighted
         self._out: list[str] = []
-        self._set_aside: list[
-            tuple[str, list[str]]
-        ] = []  # footnotes being written: label, and the text around
+        self._set_aside: list[tuple[str, list[str]]] = []  # footnotes being written: label, and the text around
         self._depth = 0
         self._footnotes = Footnotes(prefix)
         self._link_ends: list[str] = []
-        self._image: list[str] | None = None  # the alternative text of the image we are in
-        self._image_depth = 0
+        self._image: list[str] = []  # the alternative text of the image we are in
+        self._image_depth = 0  # how many elements we are in, the image among them; 0 outside
         self._image_url = ""
         self._code: list[str] | None = None
         self._language = ""
@@ -89,10 +89,10 @@ class Emitter:
         """Write `events`, in which every start has its end."""
         for event in events:
             if isinstance(event, str):
-                (self._out if self._image is None else self._image).append(_MARKS[event])
+                (self._image if self._image_depth else self._out).append(_MARKS[event])
                 continue
             ((kind, value),) = event.items()
-            if self._image is not None:
+            if self._image_depth:
                 self._write_in_image(kind, value)
             elif kind == "Text":
                 self._text(value)
@@ -128,11 +128,11 @@ class Emitter:
                 self._out.append(_quotation(value))
             case "CodeBlock":
                 self._code = []
-                self._language = _language(value)
+                self._language = language_of(value)
             case "Link":
                 self._start_link(value)
             case "Image":
-                self._image, self._image_depth, self._image_url = [], 0, value["dest_url"]
+                self._image, self._image_depth, self._image_url = [], 1, value["dest_url"]
             case "Table":
                 self._alignments = value
             case "TableHead":
@@ -161,9 +161,7 @@ class Emitter:
             case "CodeBlock":
                 code = self._source.restore("".join(self._code or ()))
                 self._code = None
-                self._out.append(
-                    code_block(code, self._source.restore(self._language), highlighted=self._highlighted)
-                )
+                self._out.append(code_block(code, self._source.restore(self._language), highlighted=self._highlighted))
             case "Link":
                 self._out.append(self._link_ends.pop())
             case "TableHead":
@@ -191,9 +189,7 @@ class Emitter:
         elif kind == "FootnoteReference":
             self._out.append(self._footnotes.refer(value))
         elif kind == "TaskListMarker":
-            self._out.append(
-                f'<input type="checkbox" disabled{" checked" if value else ""} aria-label="Task"> '
-            )
+            self._out.append(f'<input type="checkbox" disabled{" checked" if value else ""} aria-label="Task"> ')
         elif kind == "InlineHtml" and self._alignments and _BREAK_TAG.fullmatch(value):
             # A Markdown table knows no other way to break a line, and models use this one.
             self._out.append("<br>")
@@ -221,26 +217,22 @@ class Emitter:
 
     def _write_in_image(self, kind: str, value: Any) -> None:
         """Gather the text of an image, which may hold anything that a line may."""
-        assert self._image is not None
         if kind == "Start":
             self._image_depth += 1
-        elif kind == "End" and self._image_depth:
-            self._image_depth -= 1
         elif kind == "End":
-            self._depth -= 1
-            self._end_image(self._source.restore("".join(self._image)))
+            self._image_depth -= 1
+            if self._image_depth == 0:
+                self._depth -= 1
+                self._end_image(self._source.restore("".join(self._image)))
         elif kind not in ("FootnoteReference", "TaskListMarker"):
             self._image.append(value)
 
     def _end_image(self, text: str) -> None:
-        self._image = None
         href = safe_url(self._source.restore(self._image_url))
         label = escape(text.strip() or href or "", quote=False)
-        # A link cannot stand in a link.
-        linked = href is not None and not self._link_ends
-        self._out.append(
-            f'<a class="image" href="{escape(href or "")}" target="_blank">{label}</a>' if linked else label
-        )
+        if href is not None and not self._link_ends:  # a link cannot stand in a link
+            label = f'<a class="image" href="{escape(href)}" target="_blank">{label}</a>'
+        self._out.append(label)
 
     def _start_cell(self) -> None:
         alignment = self._alignments[self._column] if self._column < len(self._alignments) else ""
@@ -268,12 +260,11 @@ def _named(tag: Any) -> tuple[str, Any]:
 def _quotation(alert: str | None) -> str:
     if alert is None:
         return '<blockquote dir="auto">\n'
-    return (
-        f'<blockquote class="alert alert-{alert.lower()}" dir="auto">\n<p class="alert-title">{alert}</p>\n'
-    )
+    return f'<blockquote class="alert alert-{alert.lower()}" dir="auto">\n<p class="alert-title">{alert}</p>\n'
 
 
-def _language(kind: Any) -> str:
+def language_of(kind: Any) -> str:
+    """Return the language that a code block's start names, or ""."""
     words = kind["Fenced"].split(None, 1) if isinstance(kind, dict) else []
     return words[0] if words else ""
 

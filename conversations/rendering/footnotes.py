@@ -4,7 +4,7 @@ from html import escape
 
 
 class Footnotes:
-    """Number footnotes in the order they are first referred to. `prefix` makes their ids unique in the page."""
+    """Numbers for footnotes, in the order they are first referred to. `prefix` begins their ids."""
 
     def __init__(self, prefix: str) -> None:
         self._prefix = prefix
@@ -18,7 +18,8 @@ class Footnotes:
         references = self._references.setdefault(label, [])
         repeat = f"-{len(references) + 1}" if references else ""
         references.append(f"{self._prefix}-ref-{number}{repeat}")
-        return f'<sup><a class="footnote" href="#{self._prefix}-note-{number}" id="{references[-1]}">{number}</a></sup>'
+        href = f"#{self._prefix}-note-{number}"
+        return f'<sup><a class="footnote" href="{href}" id="{references[-1]}">{number}</a></sup>'
 
     def define(self, label: str, html: str) -> None:
         """Keep `html` as the text of `label`; as with links, the first definition counts."""

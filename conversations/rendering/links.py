@@ -9,7 +9,8 @@ _ALLOWED = re.compile(r"(?:https?://|mailto:)[^\s]", re.IGNORECASE)
 # What CommonMark's own renderer leaves unescaped in an address; "%" because what is escaped already stays so.
 _SAFE_IN_URL: Final = "!#$%&'()*+,-./:;=?@_~[]"
 
-# A bare address ends at a blank, at "<", and at the punctuation and brackets of Chinese and Japanese, which put no blank after it.
+# A bare address ends at a blank, at "<", and at the punctuation and brackets of Chinese and Japanese, which
+# put no blank after it.
 _BARE = re.compile(r"(?<![A-Za-z0-9@/_.-])https?://[^\s<>\"`\u3000-\u303f\uff01-\uff65]+", re.IGNORECASE)
 _TRAILING: Final = "?!.,:;*_~'"
 
@@ -22,7 +23,8 @@ def safe_url(url: str) -> str | None:
 def bare_links(text: str) -> Iterator[tuple[int, int]]:
     """Yield start and end of every http or https address in `text`.
 
-    As in GitHub's Markdown, punctuation at the end belongs to the sentence, and so does a closing bracket that nothing opened.
+    As in GitHub's Markdown, punctuation at the end belongs to the sentence, and so does a closing bracket
+    that nothing opened.
     """
     if "://" not in text:
         return

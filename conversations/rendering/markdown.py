@@ -1,27 +1,28 @@
 """Markdown to safe HTML: the one renderer of page, stream, review and export.
 
-GitHub's Markdown (tables, task lists, strikethrough, footnotes, alerts, bare addresses), highlighted code and mathematics as MathML.
-Raw HTML is shown as text. See `emit` for the markup and `sanitise` for what may pass.
+GitHub's Markdown (tables, task lists, strikethrough, footnotes, alerts, bare addresses), highlighted code and
+mathematics as MathML. Raw HTML is shown as text. See `emit` for the markup and `sanitise` for what may pass.
 """
 
 import re
 from html import escape
 from typing import Final
 
-
 from conversations.rendering.blocks import PARSER
 from conversations.rendering.emit import Emitter
 from conversations.rendering.mathematics import protect
 from conversations.rendering.sanitise import sanitise
 
-# The parser is linear (10 MB of "[" take 2 s), but a megabyte of the densest markup would keep a process busy for seconds.
+# The parser is linear (10 MB of "[" take 2 s), but a megabyte of the densest markup would keep a process busy
+# for seconds.
 MAX_CHARACTERS: Final = 500_000
 
 _UNWANTED = re.compile("[\0\ufdd0-\ufdef]")
 
 
 def render(text: str, *, prefix: str) -> str:
-    """Return `text` as safe HTML. `prefix` (letters, digits, hyphens) begins every id in it, so that it is unique in the page.
+    """Return `text` as safe HTML. `prefix` (letters, digits, hyphens) begins every id in it, so that it is
+    unique in the page.
 
     A text over `MAX_CHARACTERS` comes back as it is, see `plain`.
     """
@@ -39,5 +40,5 @@ def plain(text: str) -> str:
 
 
 def normalise(text: str) -> str:
-    r"""Return `text` with "\n" as its only line ending, and U+FFFD for NUL and for the noncharacters that `mathematics` needs."""
+    r"""Return `text` with "\n" as its only line ending, and U+FFFD for NUL and the noncharacters `mathematics` uses."""
     return _UNWANTED.sub("\ufffd", text.replace("\r\n", "\n").replace("\r", "\n"))

@@ -1,8 +1,9 @@
 r"""Find formulas in Markdown source and turn LaTeX into MathML.
 
-Markdown's parser knows ``$…$`` and ``$$…$$``. Models also write ``\(…\)`` and ``\[…\]``, which it would unescape to bare brackets,
-and displayed formulas over several lines, of which one that starts with ``-`` or ``=`` would become a list or a heading. `protect`
-takes such formulas out before parsing and leaves markers that Markdown treats as letters; `Protected` puts them back.
+Markdown's parser knows ``$…$`` and ``$$…$$``. Models also write ``\(…\)`` and ``\[…\]``, which it would
+unescape to bare brackets, and displayed formulas over several lines, of which one that starts with ``-`` or
+``=`` would become a list or a heading. `protect` takes such formulas out before parsing and leaves markers
+that Markdown treats as letters; `Protected` puts them back.
 """
 
 import re
@@ -13,15 +14,16 @@ from typing import Final, NamedTuple
 
 from math_core import LatexError, LatexToMathML
 
-# math-core recurses, and a stack overflow ends the process: measured on 0.9.0, a level takes about 2.7 kB, and glibc gives a thread
-# 8 MB. 2,000 characters can nest 400 levels at most; 100 are more than anybody reads.
+# math-core recurses, and a stack overflow ends the process: measured on 0.9.0, a level takes about 2.7 kB,
+# and glibc gives a thread 8 MB. 2,000 characters can nest 400 levels at most; 100 are more than anybody
+# reads.
 MAX_FORMULA_CHARACTERS: Final = 2_000
 MAX_FORMULA_DEPTH: Final = 100
 # \newcommand multiplies its body: at math-core's default of 1,000, 2,000 characters became 4.9 MB of MathML.
 MAX_MACRO_EXPANSIONS: Final = 20
 
-# Noncharacters (Unicode 23.7) have no meaning in text that is exchanged, so they can mark places in it; `markdown.normalise` removes
-# those that came with it.
+# Noncharacters (Unicode 23.7) have no meaning in text that is exchanged, so they can mark places in it;
+# `markdown.normalise` removes those that came with it.
 _MARK, _END = "\ufdd0", "\ufdd1"
 _PLACE = re.compile(f"{_MARK}([0-9]+){_END}")
 
@@ -46,8 +48,8 @@ _NESTING = re.compile(
 )
 _COMMAND_RUN = re.compile(rf"(?:\\[A-Za-z]++\s*+){{{MAX_FORMULA_DEPTH}}}")
 
-# The content security policy forbids style attributes. Of those that math-core writes, the ones that carry meaning become classes;
-# colours and widths are left out.
+# The content security policy forbids style attributes. Of those that math-core writes, the ones that carry
+# meaning become classes; colours and widths are left out.
 _STYLE = re.compile(r' style="([^"]*)"')
 _STYLE_CLASSES: Final = {
     "text-align: left": "math-left",
@@ -90,7 +92,7 @@ class Protected:
         return _PLACE.sub(lambda place: self.formulas[int(place[1])].source, text)
 
     def split(self, text: str) -> list[str | Formula]:
-        """Return `text` as strings and formulas in turn, starting and ending with a (perhaps empty) string."""
+        """Return `text` as strings and formulas in turn, a (perhaps empty) string first and last."""
         if _MARK not in text:
             return [text]
         parts = _PLACE.split(text)
@@ -107,10 +109,10 @@ class _Opening(NamedTuple):
 def protect(text: str, *, streaming: bool = False) -> Protected:
     r"""Replace ``\(…\)``, ``\[…\]`` and any ``$$…$$`` that starts a line by markers, outside code.
 
-    One pass, linear in `text`. A formula holds no blank line and no backtick, and no line break unless it starts a line. Brackets
-    that are escaped rather than mathematical stay: ``f\(x\)`` after a letter, ``\[a\](b)``, and ``\[note\]`` inside a line without
-    a character that only LaTeX would have. With `streaming`, a formula that starts a line may end with the text: the rest of it has
-    yet to come.
+    One pass, linear in `text`. A formula holds no blank line and no backtick, and no line break unless it
+    starts a line. Brackets that are escaped rather than mathematical stay: ``f\(x\)`` after a letter,
+    ``\[a\](b)``, and ``\[note\]`` inside a line without a character that only LaTeX would have. With
+    `streaming`, a formula that starts a line may end with the text: the rest of it has yet to come.
     """
     if not any(delimiter in text for delimiter in _CLOSING):
         return Protected(text, ())
@@ -153,11 +155,7 @@ def protect(text: str, *, streaming: bool = False) -> Protected:
 def _formula(text: str, opening: _Opening, end: int) -> Formula | None:
     latex = text[opening.at + 2 : end - 2]
     before, after = text[opening.at - 1 : opening.at], text[end : end + 1]
-    if (
-        not latex.strip()
-        or len(latex) > MAX_FORMULA_CHARACTERS
-        or ("\n" in latex and not opening.starts_line)
-    ):
+    if not latex.strip() or len(latex) > MAX_FORMULA_CHARACTERS or ("\n" in latex and not opening.starts_line):
         return None
     if opening.delimiter == r"\(" and before.isascii() and before.isalnum():
         return None
@@ -172,10 +170,11 @@ def _formula(text: str, opening: _Opening, end: int) -> Formula | None:
 
 @lru_cache(maxsize=2_048)
 def to_mathml(latex: str, *, display: bool) -> str:
-    """Return `latex` as a MathML element, or as escaped source in ``<code class="math">`` if it cannot be converted.
+    """Return `latex` as a MathML element, or as escaped source in ``<code class="math">`` if it cannot be
+    converted.
 
-    Formulas over `MAX_FORMULA_CHARACTERS` or `MAX_FORMULA_DEPTH` are not tried. Cached, because the open end of a streaming answer
-    is rendered again and again.
+    Formulas over `MAX_FORMULA_CHARACTERS` or `MAX_FORMULA_DEPTH` are not tried. Cached, because the open end
+    of a streaming answer is rendered again and again.
     """
     if len(latex) <= MAX_FORMULA_CHARACTERS and not _is_too_deep(latex):
         try:

@@ -1,90 +1,36 @@
-"""Blocks that are still being written and long enough to settle from inside: code, table, list, paragraph, and whatever else grows.
+"""Blocks that are still being written and long enough to settle from inside: code, table, list, paragraph,
+and whatever else grows.
 
-Each has put an empty element with an id into the page, the `target` of what it settles from then on. `settle` is given the source and
-where this block's unsettled part begins in it.
+Each has put an empty element with an id into the page, the `target` of what it settles from then on. `settle`
+is given the source and where this block's unsettled part begins in it.
 """
 
 import re
 from html import escape
-from itertools import count
-from typing import Final, NamedTuple, Protocol
+from typing import Final
 
 from pyromark.event import Event
 
 from conversations.rendering.blocks import Node, Outline
-from conversations.rendering.emit import Emitter
 from conversations.rendering.highlight import code_block_start
+from conversations.rendering.pieces import MAX_WINDOW, Ids, Piece, Step, emit, window
 from conversations.rendering.sanitise import sanitise
 
-# How much is parsed at once, and so the longest tail: about 5 ms of work for the densest markup.
-MAX_WINDOW: Final = 16_000
-# A paragraph longer than this settles by the phrase; 600 characters are the longest emphasis or link that is waited for.
+# A paragraph longer than this settles by the phrase; 600 characters are the longest emphasis or link that is
+# waited for.
 MAX_PARAGRAPH: Final = 4_000
 MAX_PHRASE: Final = 600
 
 _ITEM = re.compile(r" {0,3}(?:[-+*]|[0-9]{1,9}[.)])")
-# A phrase may end before a letter, which cannot begin another block: after a blank, or between two characters of a script without them.
-_CUT = re.compile(
-    r"(?<=\S)[ \n](?=[^\W\d_])|(?<=[\u3040-\u30ff\u3400-\u9fff])(?=[\u3040-\u30ff\u3400-\u9fff])"
-)
-_OPENER = re.compile(rb"(?<!\\)(?:[`\[$<]|\*(?!\s)|(?<![A-Za-z0-9])_(?!\s)|~~|\\[(\[])")
+# A phrase may end before a letter, which cannot begin another block: after a blank, or between two characters
+# of a script without them.
+_CUT = re.compile(r"(?<=\S)[ \n](?=[^\W\d_])|(?<=[\u3040-\u30ff\u3400-\u9fff])(?=[\u3040-\u30ff\u3400-\u9fff])")
+_OPENER = re.compile(r"(?<!\\)(?:[`\[$<]|\*(?!\s)|(?<![A-Za-z0-9])_(?!\s)|~~|\\[(\[])")
 _NEW_BLOCK = re.compile(r"\n[ \t]*\n(?=\S)")
 
 
-class Piece(NamedTuple):
-    """HTML that never changes, to be appended to the element with the id `target`; "" is the answer's own container."""
-
-    target: str
-    html: str
-
-
-class Step(NamedTuple):
-    """What came of an attempt to settle: pieces, where the unsettled source begins now, and the block that is open there."""
-
-    pieces: list[Piece]
-    at: int
-    block: "OpenBlock | None"
-
-
-class OpenBlock(Protocol):
-    """A block that settles from inside."""
-
-    def settle(self, source: str, at: int, *, final: bool) -> Step | None:
-        """Settle what can be from `at` on; None if nothing can. The step's block is None once this one has ended."""
-
-    def tail(self, source: str) -> str:
-        """Return the HTML of `source`, the unsettled part, which may be empty for text that is shown as soon as it settles."""
-
-
-class Ids:
-    """Ids for the elements of one answer that are filled later."""
-
-    def __init__(self, prefix: str) -> None:
-        self.prefix = prefix
-        self._numbers = count(1)
-
-    def next(self) -> str:
-        """Return an id that is new in this answer."""
-        return f"{self.prefix}-open-{next(self._numbers)}"
-
-
-def window(source: str, at: int, *, final: bool) -> tuple[str, bool]:
-    """Return the complete lines from `at` on, as many as are parsed at once, and whether they end the document."""
-    text = source[at : at + MAX_WINDOW]
-    if final and at + MAX_WINDOW >= len(source):
-        return text, True
-    return text[: text.rfind("\n") + 1], False
-
-
-def emit(prefix: str, outline: Outline, events: list[Event], *, alignments: tuple[str, ...] = ()) -> str:
-    """Return `events` of `outline` as HTML, not yet sanitised."""
-    emitter = Emitter(prefix, outline.source, alignments=alignments, highlighted=False)
-    emitter.write(events)
-    return emitter.html()
-
-
 class Fence:
-    """A fenced code block: every line is appended as it arrives, and so is a line's beginning once it cannot be the closing fence."""
+    """Fenced code: a line is appended as it arrives, once it cannot be the closing fence."""
 
     def __init__(self, ids: Ids, opening: re.Match[str]) -> None:
         self._id = ids.next()
@@ -96,9 +42,7 @@ class Fence:
 
     def first_piece(self, language: str) -> Piece:
         """Return the piece that puts this block into the page."""
-        return Piece(
-            "", sanitise(f'{code_block_start(language)}<pre><code id="{self._id}"></code></pre></figure>\n')
-        )
+        return Piece("", sanitise(f'{code_block_start(language)}<pre><code id="{self._id}"></code></pre></figure>\n'))
 
     def settle(self, source: str, at: int, *, final: bool) -> Step | None:
         out: list[str] = []
@@ -169,14 +113,14 @@ class Table:
 
 
 class List:
-    """A list: every item but the last settles. An item is loose if the list was when it first settled, or has become so since."""
+    """A list: every item but the last settles, as loose or tight as the list has been until then."""
 
-    def __init__(self, ids: Ids, number: int | None) -> None:
+    def __init__(self, ids: Ids, number: int | None, *, loose: bool) -> None:
         self._ids = ids
         self._id = ids.next()
         self._number = number
         self._count = 0
-        self._loose = False
+        self._loose = loose
 
     def first_piece(self) -> Piece:
         """Return the piece that puts this list into the page."""
@@ -192,8 +136,8 @@ class List:
         outline, skipped, items = self._outline(lines, streaming=not last)
         listing = outline.blocks[0]
         ended = last or len(outline.blocks) > 1
-        is_full = len(source) - at > MAX_WINDOW
-        if not ended and not is_full:
+        outgrown = len(items) == 1 and len(source) - at > MAX_WINDOW
+        if not ended and not outgrown:
             items.pop()
         if not items:
             return None
@@ -207,8 +151,9 @@ class List:
         ]
         if ended:
             return Step(pieces, at + outline.offset(listing.end) - skipped, None)
-        if is_full:
-            ...
+        if outgrown:
+            plain = Plain(self._ids)
+            return Step([*pieces, plain.first_piece()], at + len(lines), plain)
         return Step(pieces, at + outline.line_start(listing.children[-1].start) - skipped, self)
 
     def tail(self, source: str) -> str:
@@ -223,9 +168,11 @@ class List:
         return sanitise(emit(self._ids.prefix, outline, events))
 
     def _outline(self, text: str, *, streaming: bool) -> tuple[Outline, int, list[Node]]:
-        """Return the outline of `text`, how many characters were put before it, and its items without what was put there.
+        """Return the outline of `text`, how many characters were put before it, and its items without what
+        was put there.
 
-        Only the whole list tells whether it is loose. If it is, an item and a blank line before the rest make the parser see it.
+        Only the whole list tells whether it is loose. If it is, an item and a blank line before the rest make
+        the parser see it.
         """
         marker = _ITEM.match(text) if self._loose else None
         before = f"{marker[0]} x\n\n" if marker else ""
@@ -234,7 +181,7 @@ class List:
 
 
 class Paragraph:
-    """A long paragraph: phrases settle as they are complete, up to a blank that no emphasis, link, code or formula is open at."""
+    """A long paragraph: it settles up to a blank at which no emphasis, link, code or formula is open."""
 
     def __init__(self, ids: Ids) -> None:
         self._ids = ids
@@ -259,15 +206,19 @@ class Paragraph:
         # The line that has begun may turn out to be a heading or a list.
         text = lines + rest if not lines or rest[:1].isalpha() else lines
         cut = self._cut(text)
+        if cut == 0 and len(text) > MAX_PARAGRAPH:
+            plain = Plain(self._ids)
+            return Step([plain.first_piece()], at, plain)
         if cut == 0:
-            return Step([], at, Plain(self._ids)) if len(text) > MAX_PARAGRAPH else None
+            return None
         outline = Outline(text[:cut], streaming=True)
         blank = text[cut - 1] if text[cut - 1].isspace() else ""
         piece = self._piece(outline, outline.blocks[0])
         return Step([Piece(piece.target, piece.html + blank)], at + cut, self)
 
     def tail(self, source: str) -> str:
-        # Shown apart from its paragraph it would stand on a line of its own; it is a phrase at most, and soon complete.
+        # Shown apart from its paragraph it would stand on a line of its own; it is a phrase at most, and soon
+        # complete.
         return ""
 
     def _piece(self, outline: Outline, block: Node) -> Piece:
@@ -276,16 +227,24 @@ class Paragraph:
     def _cut(self, text: str) -> int:
         """Return where the last complete phrase of `text` ends, 0 if none does."""
         outline = Outline(text, streaming=True)
-        opener = outline.first_unmatched(outline.blocks[0], _OPENER)
-        limit = len(text) if opener is None else outline.offset(opener)
-        cut = max((match.end() for match in _CUT.finditer(text, 0, limit)), default=0)
-        if cut == 0 and len(text) > MAX_PHRASE:
-            cut = max((match.end() for match in _CUT.finditer(text)), default=0)
-        return cut
+        surest = latest = 0
+        is_sure = True
+        for start, end in outline.text_spans(outline.blocks[0]):
+            opener = _OPENER.search(text, start, end) if is_sure else None
+            if opener:
+                surest = _last_cut(text, start, opener.start(), surest)
+                is_sure = False
+            latest = _last_cut(text, start, end, latest)
+            surest = latest if is_sure else surest
+        return latest if surest == 0 and len(text) > MAX_PHRASE else surest
+
+
+def _last_cut(text: str, start: int, end: int, default: int) -> int:
+    return max((match.end() for match in _CUT.finditer(text, start, end)), default=default)
 
 
 class Plain:
-    """What fits none of these and has outgrown the window: its text as it is, until a line that surely begins a new block."""
+    """What fits none of these and has outgrown the window: its text, until a line that surely begins a block."""
 
     def __init__(self, ids: Ids) -> None:
         self._id = ids.next()

@@ -1,9 +1,10 @@
 """Rendering outside the server's process, for what is long, or reaches Pygments or math-core.
 
-Pygments holds the interpreter's lock for milliseconds per kilobyte, some of its lexers backtrack without end on hostile code, and
-math-core is native code that takes its process along if it fails. None of that may touch a server that carries hundreds of streams,
-so it runs in a few processes of our own, with a time limit. The standard library's pools will not do: one crashed worker breaks the
-whole pool, and a running job cannot be stopped.
+Pygments holds the interpreter's lock for milliseconds per kilobyte, some of its lexers backtrack without end
+on hostile code, and math-core is native code that takes its process along if it fails. None of that may touch
+a server that carries hundreds of streams, so it runs in a few processes of our own, with a time limit. The
+standard library's pools will not do: one crashed worker breaks the whole pool, and a running job cannot be
+stopped.
 """
 
 import asyncio
@@ -37,7 +38,8 @@ def is_light(text: str) -> bool:
 class Pool:
     """A few rendering processes, started when first needed and replaced when they fail.
 
-    A job waits up to `seconds` for a process and may run as long again. If it fails, the text comes back plain.
+    A job waits up to `seconds` for a process and may run as long again. If it fails, the text comes back
+    plain.
     """
 
     def __init__(self, *, processes: int, seconds: float) -> None:
@@ -53,9 +55,7 @@ class Pool:
         """Return what `markdown.render` returns, without holding the event loop."""
         if is_light(text):
             return markdown.render(text, prefix=prefix)
-        return await asyncio.get_running_loop().run_in_executor(
-            self._threads, self._render_outside, text, prefix
-        )
+        return await asyncio.get_running_loop().run_in_executor(self._threads, self._render_outside, text, prefix)
 
     def render_sync(self, text: str, prefix: str) -> str:
         """Return what `markdown.render` returns; for views and commands."""

@@ -8,13 +8,14 @@ import nh3
 LINK_RELATION: Final = "noopener noreferrer nofollow"
 
 _MATHML: Final = {
-    "math", "merror", "mfrac", "mi", "mmultiscripts", "mn", "mo", "mover", "mpadded", "mphantom", "mprescripts", "mroot", "mrow", "ms",
-    "mspace", "msqrt", "mstyle", "msub", "msubsup", "msup", "mtable", "mtd", "mtext", "mtr", "munder", "munderover",
+    "math", "merror", "mfrac", "mi", "mmultiscripts", "mn", "mo", "mover", "mpadded", "mphantom", "mprescripts",
+    "mroot", "mrow", "ms", "mspace", "msqrt", "mstyle", "msub", "msubsup", "msup", "mtable", "mtd", "mtext", "mtr",
+    "munder", "munderover",
 }  # fmt: skip
 _MATHML_ATTRIBUTES: Final = {
-    "accent", "accentunder", "class", "columnspan", "depth", "display", "displaystyle", "fence", "form", "height", "largeop",
-    "linethickness", "lspace", "mathvariant", "maxsize", "minsize", "movablelimits", "rowspan", "rspace", "scriptlevel", "separator",
-    "stretchy", "symmetric", "voffset", "width",
+    "accent", "accentunder", "class", "columnspan", "depth", "display", "displaystyle", "fence", "form", "height",
+    "largeop", "linethickness", "lspace", "mathvariant", "maxsize", "minsize", "movablelimits", "rowspan", "rspace",
+    "scriptlevel", "separator", "stretchy", "symmetric", "voffset", "width",
 }  # fmt: skip
 _HTML: Final = {
     "a": {"aria-label", "class", "href", "id", "title"},
@@ -58,7 +59,7 @@ _IN_PAGE = re.compile(r"#[A-Za-z0-9-]+\Z")
 
 _cleaner = nh3.Cleaner(
     tags=_MATHML | set(_HTML),
-    attributes=_HTML | {name: _MATHML_ATTRIBUTES for name in _MATHML},
+    attributes=_HTML | dict.fromkeys(_MATHML, _MATHML_ATTRIBUTES),
     tag_attribute_values=_FIXED_VALUES,
     # Never reached by what we emit; if a script element ever were, its text would go with it.
     clean_content_tags={"script", "style"},
@@ -70,5 +71,5 @@ _cleaner = nh3.Cleaner(
 
 
 def sanitise(html: str) -> str:
-    """Return `html`, a fragment that may stand inside a `div`, with everything removed that is not allowed."""
+    """Return `html`, a fragment that may stand in a `div`, without what is not allowed."""
     return _cleaner.clean(html)

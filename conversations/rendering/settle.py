@@ -1,27 +1,37 @@
 """Incremental rendering of an answer that is still being written, at a cost linear in its length.
 
-What has *settled* is rendered once, sent once and never changes; only the open *tail* is rendered again as it grows. Settling goes
-inside a block that is still open (see `opened`), so that an answer which is one list, table, code block or paragraph costs no more
-than one of many blocks.
+What has *settled* is rendered once, sent once and never changes; only the open *tail* is rendered again as it
+grows. Settling reaches inside a block that is still open (see `opened`), so that an answer which is one list,
+table, code block or paragraph costs no more than one of many blocks.
 """
 
 import re
-from typing import NamedTuple
 
 from conversations.rendering import markdown
-from conversations.rendering.opened import Blocks, OpenBlock, Piece
+from conversations.rendering.blocks import Node, Outline
+from conversations.rendering.emit import language_of
+from conversations.rendering.opened import MAX_PARAGRAPH, Fence, List, Paragraph, Plain, Table, is_loose
+from conversations.rendering.pieces import MAX_WINDOW, Ids, OpenBlock, Piece, Step, emit, window
+from conversations.rendering.sanitise import sanitise
+
+__all__ = ["Piece", "Settler"]
+
+_FENCE = re.compile(r"(?P<indent> {0,3})(?P<run>`{3,}|~{3,})")
+# A line of which only this much has come may yet become anything: "-" an item, a rule, or a heading's
+# underline.
+_UNDECIDED_LINE = re.compile(r"(?:\A|\n)(?:[ \t]*(?:[-=*_+#>|:.)0-9 \t]*|`{1,2}|~{1,2}|(?:`{3}|~{3})[^\n]*))\Z")
 
 
 class Settler:
     """Render an answer while it arrives. `prefix` begins every id, as for `markdown.render`.
 
-    The page appends each settled piece's HTML to the element with the id `target` ("" is the answer's container), and replaces the
-    content of a tail container that follows the answer's container by `tail_html()`. Text is only looked at when somebody asks:
-    `feed` costs an append.
+    The page appends each settled piece's HTML to the element whose id is its target ("" is the answer's
+    container), and replaces the content of a tail container, which follows the answer's container, by
+    `tail_html()`. Text is looked at only when somebody asks: `feed` costs an append.
 
-    Later text may still change what has settled: a link reference, a footnote, an item that turns its list loose; and code is
-    highlighted only at the end. So `finish()` returns the whole answer as `markdown.render` gives it, and `differs` tells whether
-    the page needs it.
+    Later text may still change what has settled: a link's reference, a footnote, an item that turns its list
+    loose; and code is highlighted only at the end. So `finish` returns the whole answer as `markdown.render`
+    gives it, and `differs` tells whether the page needs it.
     """
 
     def __init__(self, prefix: str) -> None:
@@ -31,15 +41,20 @@ class Settler:
         self._incoming: list[str] = []
         self._held = ""
         self._source = ""  # normalised, not yet settled
-        self._block: OpenBlock = Blocks(prefix)
+        self._document: OpenBlock = _Document(Ids(prefix))
+        self._block = self._document
         self._tail: str | None = ""
 
     @property
     def text(self) -> str:
         """All that was fed."""
-        if len(self._texts) > 1:
-            self._texts = ["".join(self._texts)]
-        return self._texts[0] if self._texts else ""
+        self._texts = ["".join(self._texts)]
+        return self._texts[0]
+
+    @property
+    def tail_characters(self) -> int:
+        """How much has not settled."""
+        return len(self._source) + sum(map(len, self._incoming))
 
     def feed(self, text: str) -> None:
         """Append `text` to the source."""
@@ -47,58 +62,127 @@ class Settler:
         self._incoming.append(text)
 
     def advance(self) -> None:
-        """Settle what can be settled of the text fed so far: `settled` may grow."""
-        self._take_in()
-        self._settle(final=False)
+        """Settle what can be settled of the text fed so far; `settled` may grow."""
+        if self._incoming:
+            self._settle(final=False)
 
     def tail_html(self) -> str:
         """Return the HTML of what has not settled."""
         self.advance()
         if self._tail is None:
-            self._tail = self._block.tail(self._source)
+            self._tail = self._block.tail(_UNDECIDED_LINE.sub("", self._source))
         return self._tail
 
+    def close(self) -> None:
+        """Settle all that is left, so that the tail is empty. Nothing can be fed after this."""
+        self._settle(final=True)
+        self._tail = ""
+
     def finish(self) -> str:
-        """Settle the rest, leaving no tail, and return the whole answer as `markdown.render` does."""
+        """Close, and return the whole answer as `markdown.render` does."""
         self.close()
         return markdown.render(self.text, prefix=self._prefix)
 
-    def close(self) -> None:
-        """Settle the rest, leaving no tail. Nothing can be fed after this."""
-        self._take_in(final=True)
-        self._settle(final=True)
-
     def differs(self, html: str) -> bool:
-        """Tell whether the settled pieces, put together, are other than `html`, the rendering of the whole."""
-        return assemble(self.settled, self._prefix) != html
+        """Tell, once closed, whether the settled pieces make up other than `html`, the whole answer rendered."""
+        return assemble(self.settled) != html
 
-    def _take_in(self, *, final: bool = False) -> None:
-        if not self._incoming and not final:
-            return
+    def _settle(self, *, final: bool) -> None:
         text = self._held + "".join(self._incoming)
         self._incoming.clear()
         # A carriage return may be the first half of a line ending.
         self._held = "\r" if text.endswith("\r") and not final else ""
         self._source += markdown.normalise(text[: len(text) - len(self._held)])
         self._tail = None
-
-    def _settle(self, *, final: bool) -> None:
-        if self._tail is not None and not final:
-            return
-        consumed = 0
-        while step := self._block.settle(self._source[consumed:], final=final):
+        at = 0
+        while step := self._block.settle(self._source, at, final=final):
             self.settled += step.pieces
-            consumed += step.consumed
-            self._block = step.block
-        self._source = self._source[consumed:]
+            at = step.at
+            self._block = step.block or self._document
+        self._source = self._source[at:]
 
 
-def assemble(pieces: list[Piece], prefix: str) -> str:
-    """Return the HTML that a page has after appending `pieces` in order, without the ids of open blocks."""
+def assemble(pieces: list[Piece]) -> str:
+    """Return the HTML of a page that appended `pieces` in order, without the ids of their targets."""
     out: list[str] = []
-    end = ""
+    after = ""
     for piece in pieces:
         if not piece.target:
-            out.append(end)
-            ...
-    return "".join(out)
+            out += (after, piece.html)
+            after = ""
+            continue
+        if not after:
+            # A target is empty when its piece is appended, so it ends at the next end tag.
+            before, after = out.pop().split(f' id="{piece.target}">', 1)
+            blank, end_tag, after = after.partition("</")
+            out += (before, ">", blank)
+            after = end_tag + after
+        out.append(piece.html)
+    return "".join(out) + after
+
+
+class _Document:
+    """The top level: every block settles once another has begun, or it has visibly ended."""
+
+    def __init__(self, ids: Ids) -> None:
+        self._ids = ids
+        self._tried = ""
+
+    def settle(self, source: str, at: int, *, final: bool) -> Step | None:
+        lines, last = window(source, at, final=final)
+        if not lines and len(source) - at > MAX_PARAGRAPH:
+            lines = source[at:]
+        if not lines or (lines == self._tried and not last):
+            return None
+        self._tried = lines
+        outline = Outline(lines, streaming=not last)
+        if last:
+            return Step(self._pieces(outline, outline.blocks), at + len(lines), None)
+        if not outline.blocks:
+            return Step([], at + len(lines), None) if len(lines) > MAX_PARAGRAPH else None
+        *closed, open_block = outline.blocks
+        if _has_ended(outline, open_block):
+            return Step(self._pieces(outline, outline.blocks), at + outline.offset(open_block.end), None)
+        begin = outline.line_start(open_block.start)
+        step = self._open(outline, open_block, lines[begin:], len(source) - at - begin)
+        if step:
+            return Step(self._pieces(outline, closed) + step.pieces, at + begin + step.at, step.block)
+        return Step(self._pieces(outline, closed), at + begin, None) if closed else None
+
+    def tail(self, source: str) -> str:
+        outline = Outline(source, streaming=True)
+        return sanitise(emit(self._ids.prefix, outline, [event for block in outline.blocks for event in block.events]))
+
+    def _pieces(self, outline: Outline, blocks: list[Node]) -> list[Piece]:
+        html = sanitise(emit(self._ids.prefix, outline, [event for block in blocks for event in block.events]))
+        return [Piece("", html)] if html else []
+
+    def _open(self, outline: Outline, block: Node, lines: str, length: int) -> Step | None:
+        """Begin to settle `block` from inside, if that is possible and worth it.
+
+        `lines` are those of the block that are complete; `length` counts all its characters so far. The
+        step's place is within them.
+        """
+        if block.name == "CodeBlock" and (opening := _FENCE.match(lines)):
+            fence = Fence(self._ids, opening)
+            return Step([fence.first_piece(language_of(block.value))], lines.index("\n") + 1, fence)
+        if block.name == "Table":
+            head = "".join(lines.splitlines(keepends=True)[:2])
+            table = Table(self._ids, head, block.value)
+            return Step([table.first_piece(outline, block)], len(head), table)
+        if block.name == "List" and len(block.children) > 1:
+            listing = List(self._ids, block.value, loose=is_loose(block.children[0]))
+            return Step([listing.first_piece()], 0, listing)
+        if block.name == "Paragraph" and length > MAX_PARAGRAPH:
+            paragraph = Paragraph(self._ids)
+            return Step([paragraph.first_piece()], 0, paragraph)
+        if length > MAX_WINDOW:
+            plain = Plain(self._ids)
+            return Step([*self._pieces(outline, [block]), plain.first_piece()], len(lines), plain)
+        return None
+
+
+def _has_ended(outline: Outline, block: Node) -> bool:
+    if block.name in ("Heading", "Rule"):
+        return True
+    return block.name in ("Paragraph", "Table", "BlockQuote") and outline.is_blank_after(block.end)

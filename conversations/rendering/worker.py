@@ -1,4 +1,5 @@
-"""A rendering process: reads jobs from its standard input, a socket, and answers on it until the other side closes.
+"""A rendering process: reads jobs from its standard input, a socket, and answers on it until the other side
+closes.
 
 Started by `pool`, which says why. It must import neither Django nor anything that holds a secret.
 """
@@ -13,7 +14,8 @@ from typing import Final
 
 from conversations.rendering import markdown
 
-# An orphan stuck in a regular expression ends itself: the default action of SIGALRM needs no cooperation from the code that hangs.
+# An orphan stuck in a regular expression ends itself: the default action of SIGALRM needs no cooperation from
+# the code that hangs.
 SECONDS_PER_JOB: Final = 10
 MAX_MEMORY_BYTES: Final = 2**30
 
@@ -21,7 +23,7 @@ _LENGTH = struct.Struct("!I")
 
 
 def send(connection: socket.socket, message: object) -> None:
-    """Write `message` as length-prefixed JSON. Raises OSError when the other side is gone or does not read in time."""
+    """Write `message` as length-prefixed JSON. Raises OSError if the other side is gone or does not read."""
     payload = json.dumps(message).encode()
     connection.sendall(_LENGTH.pack(len(payload)) + payload)
 

@@ -51,6 +51,7 @@ class Command(BaseCommand):
         model = self.endpoint.model if self.endpoint else "none is connected, see the README"
         self.stdout.write(f"Model: {model}")
         self.stdout.write(f"{settings.SITE_NAME} serves on http://{host}:{port} (Ctrl-C ends it)")
+        self.stdout.flush()  # a pipe, as containers have, would keep it
 
     async def stop(self) -> None:
         if self.worker:

