@@ -20,6 +20,7 @@ unkept := SECRET_KEY=no-request-is-signed-by-the-command-that-reads-this DATABAS
 run: .env .venv/.runtime .venv/.local staticfiles/staticfiles.json
 	@echo "Preparing the database"
 	@$(python) manage.py migrate --verbosity 0
+	@$(python) manage.py first_administrator
 	@exec $(python) manage.py serve
 
 test: lint test-programs .venv/.local staticfiles/staticfiles.json

@@ -64,7 +64,7 @@ def sign_up(page: Page, site: Site, name: str) -> None:
     for field, value in fields.items():
         page.fill(f"[name={field}]", value)
     page.get_by_role("button", name="Create account").click()
-    page.wait_for_selector("#composer")
+    page.wait_for_url(f"{site.url}/")  # loaded, scripts too
 
 
 def ask(page: Page, content: str) -> None:
