@@ -6,6 +6,7 @@ from allauth.account.adapter import DefaultAccountAdapter
 from allauth.account.signals import password_changed, password_reset, password_set
 from django.conf import settings
 from django.contrib.auth.signals import user_logged_out
+from django.contrib.sites.shortcuts import get_current_site
 from django.dispatch import receiver
 from django.http import HttpRequest
 
@@ -19,15 +20,22 @@ class AccountAdapter(DefaultAccountAdapter):
 
     def send_mail(self, template_prefix: str, email: str, context: dict[str, Any]) -> None:
         # allauth would call the site by its host name.
-        super().send_mail(template_prefix, email, {"current_site": {"name": settings.SITE_NAME}} | context)
+        site = {"name": settings.SITE_NAME, "domain": get_current_site(self.request).domain}
+        super().send_mail(template_prefix, email, {"current_site": site} | context)
 
     def format_email_subject(self, subject: str) -> str:
         return f"[{settings.SITE_NAME}] {subject}"
 
 
 @receiver(user_logged_out, dispatch_uid="sockets")
-@receiver((password_changed, password_reset, password_set), dispatch_uid="sockets")
-def tell_sockets(sender: Any, user: User | None = None, **_kwargs) -> None:
-    """Have every open socket look again whether its session still holds."""
-    if user is not None:
+def end_session(request: HttpRequest | None, user: User | None, **_kwargs) -> None:
+    """Sign open sockets out too."""
+    if request and user:
+        request.session.flush()  # Django does so after this signal, when the sockets would have looked already
         doorbell.ring("accounts", user.pk)
+
+
+@receiver((password_changed, password_reset, password_set), dispatch_uid="sockets")
+def password_replaced(user: User, **_kwargs) -> None:
+    """Have this person's sockets look again: their other sessions do not hold any more."""
+    doorbell.ring("accounts", user.pk)

@@ -80,7 +80,11 @@ class Site:
         self.lines = []
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
-        self.url = re.search(r"http://\S+", self.await_line("serves on"))[0]
+        try:
+            self.url = re.search(r"http://\S+", self.await_line("serves on"))[0]
+        except AssertionError:
+            self.kill()
+            raise
 
     def await_line(self, part: str) -> str:
         """Return the first printed line that holds `part`, waiting for it."""
@@ -107,6 +111,9 @@ class Site:
         self.process.wait(WAIT)
         self._reader.join(WAIT)
         self.process.stdout.close()
+
+    def manage(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        return manage(*arguments, **self.variables)
 
     def rows(self, query: str, *arguments: Any) -> list[tuple[Any, ...]]:
         """Read from the database behind the site's back."""

@@ -141,9 +141,7 @@ def _azure() -> Endpoint:
             **_transport(),
         )
     else:
-        client = openai.AsyncOpenAI(
-            base_url=f"{root}/openai/v1/", api_key=token, max_retries=0, **_transport()
-        )
+        client = openai.AsyncOpenAI(base_url=f"{root}/openai/v1/", api_key=token, max_retries=0, **_transport())
     return Endpoint(
         str(client.base_url),
         f"{authentication}, scope {settings.AZURE_TOKEN_SCOPE}",

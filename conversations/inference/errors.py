@@ -31,9 +31,7 @@ _TOO_LONG_WORDS = (
 
 
 class InferenceError(Exception):
-    sentence = (
-        "The model's endpoint reported an error. Your prompt is kept: try again, or ask the site's operator."
-    )
+    sentence = "The model's endpoint reported an error. Your prompt is kept: try again, or ask the site's operator."
     # Whether asking again at once may help; only before the first delta.
     retryable = False
 
@@ -49,9 +47,7 @@ class CannotReach(InferenceError):
 
 
 class NotAuthorised(InferenceError):
-    sentence = (
-        "The model's endpoint refused this site's credentials. Your prompt is kept: tell the site's operator."
-    )
+    sentence = "The model's endpoint refused this site's credentials. Your prompt is kept: tell the site's operator."
 
 
 class OutOfQuota(InferenceError):
@@ -62,9 +58,7 @@ class OutOfQuota(InferenceError):
 
 
 class TooLong(InferenceError):
-    sentence = (
-        "This is longer than the model can read at once. Shorten the prompt, or begin a new conversation."
-    )
+    sentence = "This is longer than the model can read at once. Shorten the prompt, or begin a new conversation."
 
 
 class Filtered(InferenceError):
@@ -119,9 +113,7 @@ def from_body(body: object, status: int | None = None) -> InferenceError:
     detail = f"HTTP {status} {code[:60]}".strip() if status else f"error in the stream {code[:60]}".strip()
     if code == "content_filter" or "content management policy" in message:
         return Filtered(detail)
-    if code in _TOO_LONG or (
-        status in (None, 400, 413) and any(words in message for words in _TOO_LONG_WORDS)
-    ):
+    if code in _TOO_LONG or (status in (None, 400, 413) and any(words in message for words in _TOO_LONG_WORDS)):
         return TooLong(detail)
     if status in (401, 403):
         return NotAuthorised(detail)

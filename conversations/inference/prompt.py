@@ -25,9 +25,7 @@ def estimate_tokens(text: str) -> int:
     return len(text.encode()) // BYTES_PER_TOKEN + TOKENS_PER_MESSAGE
 
 
-def build_prompt(
-    history: Sequence[Message], *, system: str, context_tokens: int, output_tokens: int = 0
-) -> Prompt:
+def build_prompt(history: Sequence[Message], *, system: str, context_tokens: int, output_tokens: int = 0) -> Prompt:
     """Return the request's messages: system instructions, then the newest whole turns that fit.
 
     `history` ends with the prompt to answer. What was only thought, or never answered, is not sent: reasoning never is,

@@ -175,11 +175,7 @@ async def stream(
         try:
             return await _once(create, request, note, stall_seconds, record)
         except errors.InferenceError as error:
-            wait = (
-                error.retry_after
-                if error.retry_after is not None
-                else 0.4 * 2**attempt * random.uniform(0.5, 1)
-            )  # noqa: S311
+            wait = error.retry_after if error.retry_after is not None else 0.4 * 2**attempt * random.uniform(0.5, 1)  # noqa: S311
             if begun or not error.retryable or attempt == TRIES or wait > LONGEST_WAIT:
                 raise
             logger.info("asking the endpoint again in %.1f s: %s", wait, error.detail)
@@ -233,9 +229,7 @@ async def _once(
     _flush(chunks, sink)
     if not (chunks.done or chunks.finish_reason):
         raise (
-            errors.Cut("ended without a finish reason", retryable=True)
-            if some
-            else errors.Malformed("no event came")
+            errors.Cut("ended without a finish reason", retryable=True) if some else errors.Malformed("no event came")
         )
     return Outcome(chunks.finish_reason or "stop", chunks.usage, chunks.reasoning_field)
 

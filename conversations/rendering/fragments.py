@@ -38,7 +38,6 @@ class State:
     tone: str = ""
     actions: Sequence[outcomes.Action] = field(default_factory=list)
     figures: str = ""
-    queue_note: str = ""
     version: "Version | None" = None
     is_live: bool = False
     readonly: bool = False
@@ -70,7 +69,6 @@ def state_of(message: Message, *, with_text: bool = True, readonly: bool = False
         tone=outcomes.tone(generation, message),
         actions=outcomes.actions(generation, message),
         figures=outcomes.figures(generation),
-        queue_note="This waits for its turn." if generation.status == Status.QUEUED else "",
         version=_version(message),
         is_live=generation.is_live,
         readonly=readonly,

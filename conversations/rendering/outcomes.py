@@ -62,7 +62,8 @@ def figures(generation: Generation) -> str:
             (generation.first_answer_at, "first word"),
         ):
             if first:
-                parts.append(f"{(first - generation.started_at).total_seconds():.1f} s to {what}")
+                seconds = max(0.1, (first - generation.started_at).total_seconds())
+                parts.append(f"{seconds:.1f} s to {what}")
                 break
     if generation.answer_tokens is not None:
         parts.append(f"{generation.answer_tokens + (generation.reasoning_tokens or 0):,} tokens")

@@ -6,7 +6,7 @@ from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
-from django.views.decorators.http import require_GET, require_http_methods, require_POST
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from conversations import actions
 from conversations.forms import RenameForm
@@ -16,13 +16,13 @@ from conversations.views.pages import listing, page
 
 
 @login_required
-@require_GET
+@require_safe
 def new(request: HttpRequest) -> HttpResponse:
     return render(request, "conversations/conversation.html", page(request))
 
 
 @login_required
-@require_http_methods(["GET", "POST"])
+@require_http_methods(["GET", "HEAD", "POST"])
 def index(request: HttpRequest) -> HttpResponse:
     """List conversations, or begin one by POST."""
     if request.method == "POST":
@@ -32,7 +32,7 @@ def index(request: HttpRequest) -> HttpResponse:
 
 
 @login_required
-@require_GET
+@require_safe
 def show(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
     conversation = get_object_or_404(Conversation.objects.visible_to(request.user), pk=pk)
     return render(request, "conversations/conversation.html", page(request, conversation))

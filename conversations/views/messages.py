@@ -75,9 +75,11 @@ def _show(request: HttpRequest, generation: Generation) -> HttpResponse:
         return redirect(generation.conversation)
     answer = generation.message
     articles = "".join(fragments.article(m, fragments.state_of(m)) for m in (answer.parent, answer))
+    # Stop is for what runs, which may be an earlier answer while this prompt waits behind it.
+    running = generation.conversation.generations.live().order_by("pk").first()
     parts = [
         fragments.append("messages", articles),
-        fragments.composer_actions(generation.pk if generation.is_live else None),
+        fragments.composer_actions(running.pk if running else None),
         fragments.composer_error(""),
     ]
     return HttpResponse("".join(parts))

@@ -1,7 +1,5 @@
 // Reconnects after every close, and says so quietly when it takes longer than a moment.
 
-const SIGNED_OUT = 4401;
-const GONE = 4404;
 const RETRIED_BY_HTMX = [1006, 1011, 1012, 1013]; // the extension reconnects after these alone
 const QUIET_MS = 3000;
 const STEADY_MS = 10000; // a connection that lasted this long clears the count of attempts
@@ -11,6 +9,7 @@ const notices = document.querySelectorAll("[data-connection]");
 let attempts = 0;
 let openedAt = null;
 let pending = null;
+let ended = false; // there is nothing to come back to
 
 function show(name) {
   clearTimeout(pending);
@@ -26,17 +25,29 @@ function delay() {
   return longest * (0.5 + Math.random() / 2);
 }
 
+/** Ask the page's own address whether there is anything to come back to: a refused handshake does not tell. */
+async function askPage() {
+  const answer = await fetch(location.href, { method: "HEAD", redirect: "manual" }).catch(() => null);
+  if (answer?.type === "opaqueredirect") end("signed-out");
+  if (answer?.status === 404) end("gone");
+}
+
+function end(name) {
+  ended = true;
+  show(name);
+}
+
 htmx.config.wsReconnectDelay = delay;
 
 document.addEventListener("htmx:wsOpen", () => {
   openedAt = performance.now();
+  ended = false;
   show(null);
 });
 
 document.addEventListener("htmx:wsClose", ({ detail }) => {
-  const { code } = detail.event;
-  if (code === SIGNED_OUT) return show("signed-out");
-  if (code === GONE) return show("gone");
+  if (ended) return;
+  askPage();
   pending ??= setTimeout(show, QUIET_MS, "lost");
-  if (!RETRIED_BY_HTMX.includes(code)) setTimeout(detail.socketWrapper.reconnect, delay());
+  if (!RETRIED_BY_HTMX.includes(detail.event.code)) setTimeout(detail.socketWrapper.reconnect, delay());
 });

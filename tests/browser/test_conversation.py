@@ -9,7 +9,9 @@ from tests.browser.conftest import ask, sign_up
 from tests.endpoint import Endpoint, Exchange
 from tests.site import Site
 
-TEXT_BEYOND_ONE_BLOCK = "| a | b |\n|---|--:|\n| 1 | 2 |\n| 3 | 4 |\n\n- one\n- two\n\n```python\nprint(1)\n```\n\nThe *end*.\n"
+TEXT_BEYOND_ONE_BLOCK = (
+    "| a | b |\n|---|--:|\n| 1 | 2 |\n| 3 | 4 |\n\n- one\n- two\n\n```python\nprint(1)\n```\n\nThe *end*.\n"
+)
 
 
 async def in_steps(exchange: Exchange) -> None:
@@ -39,9 +41,7 @@ def test_a_question_is_thought_about_answered_and_found_again(signed_in: Page, s
     endpoint.open("answering")
     expect(page.locator("article[data-status=complete][data-role=assistant]")).to_be_visible()
     live = answer(page)
-    [(reasoning, content)] = site.rows(
-        "select reasoning, content from conversations_message where role = 'assistant'"
-    )
+    [(reasoning, content)] = site.rows("select reasoning, content from conversations_message where role = 'assistant'")
     assert reasoning == "First I think. Then I know."
     assert content == "**9.8** is greater.\n\n" + TEXT_BEYOND_ONE_BLOCK
     page.goto(site.url)
@@ -205,7 +205,12 @@ def test_a_reader_who_scrolled_up_is_not_moved(signed_in: Page, endpoint: Endpoi
     page.mouse.move(700, 400)
     page.mouse.wheel(0, -600)
     expect(page.locator("#jump")).to_be_visible()
-    page.wait_for_function("() => new Promise(r => { const y = scrollY; requestAnimationFrame(() => requestAnimationFrame(() => r(y === scrollY))) })")
+    page.wait_for_function(  # until the wheel's own scrolling has come to rest
+        """() => new Promise((resolve) => {
+            const y = scrollY;
+            requestAnimationFrame(() => requestAnimationFrame(() => resolve(y === scrollY)));
+        })"""
+    )
     before = page.evaluate("scrollY")
     endpoint.open("more")
     expect(page.locator("article[data-status=complete][data-role=assistant]")).to_be_visible()
