@@ -268,5 +268,6 @@ LOGGING = {
         "chatsite": {"level": "INFO"},
         "conversations": {"level": "INFO"},
         "django": {"handlers": [], "level": "WARNING", "propagate": True},
+        "django.request": {"level": "ERROR"},  # a refused form or an unknown address is no event
     },
 }

@@ -27,6 +27,7 @@ class Exchange:
 
     def __init__(self, request: web.Request, body: dict[str, Any], endpoint: "Endpoint") -> None:
         self.path = request.path
+        self.peer = request.transport.get_extra_info("peername")
         self.query = dict(request.query)
         self.headers = dict(request.headers)
         self.body = body
@@ -127,8 +128,9 @@ class Endpoint:
             await self._gates.setdefault(name, asyncio.Event()).wait()
 
     def close(self) -> None:
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join(WAIT)
+        if self._thread.is_alive():
+            self._loop.call_soon_threadsafe(self._loop.stop)
+            self._thread.join(WAIT)
 
     async def _handle(self, request: web.Request) -> web.StreamResponse:
         exchange = Exchange(request, json.loads(await request.read() or b"{}"), self)

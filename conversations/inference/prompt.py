@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from conversations.inference.errors import TooLong
 from conversations.models import Message, Role
 
 # DeepSeek's documentation counts 0.3 tokens for an English character and 0.6 for a Chinese one, which UTF-8 holds in
@@ -28,27 +27,32 @@ def estimate_tokens(text: str) -> int:
 def build_prompt(history: Sequence[Message], *, system: str, context_tokens: int, output_tokens: int = 0) -> Prompt:
     """Return the request's messages: system instructions, then the newest whole turns that fit.
 
-    `history` ends with the prompt to answer. What was only thought, or never answered, is not sent: reasoning never is,
-    and two prompts in a row become one message, since many chat templates refuse two of a role. Raises `TooLong` if the
-    last prompt alone does not fit.
+    `history` ends with the prompt to answer, which is sent in any case: only the endpoint knows for certain what is too
+    long. What was only thought, or never answered, is not sent: reasoning never is, and two prompts in a row become one
+    message, since many chat templates refuse two of a role.
     """
-    room = context_tokens - (output_tokens or context_tokens // ANSWER_SHARE)
+    room = context_tokens - min(output_tokens or context_tokens // ANSWER_SHARE, context_tokens // 2)
     room -= estimate_tokens(system) if system else 0
-    kept: list[Message] = []
-    for turn in reversed(_turns(history)):
-        room -= sum(estimate_tokens(message.content) for message in turn)
+    newest, *older = reversed(_turns(history))
+    kept = [newest]
+    room -= _tokens(newest)
+    for turn in older:
+        room -= _tokens(turn)
         if room < 0:
             break
-        kept = [*turn, *kept]
-    if not kept:
-        raise TooLong(f"an estimated {-room} tokens too many")
+        kept.append(turn)
     messages: list[dict[str, str]] = [{"role": "system", "content": system}] if system else []
-    for message in kept:
+    for message in (message for turn in reversed(kept) for message in turn):
         if messages and messages[-1]["role"] == message.role:
             messages[-1]["content"] += "\n\n" + message.content
         else:
             messages.append({"role": str(message.role), "content": message.content})
-    return Prompt(messages, kept[0] if kept[0] != history[0] else None)
+    first = kept[-1][0]
+    return Prompt(messages, first if first != history[0] else None)
+
+
+def _tokens(turn: Sequence[Message]) -> int:
+    return sum(estimate_tokens(message.content) for message in turn)
 
 
 def _turns(history: Sequence[Message]) -> list[list[Message]]:

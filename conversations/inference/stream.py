@@ -222,10 +222,11 @@ async def _once(
             _flush(chunks, sink)
             raise ours from error
         errors.translate(error)  # not one of the endpoint's: a fault of ours must not pass for a good end
-    if not (chunks.done or chunks.finish_reason):
-        if deltas := merge(delta for event in events.close() for delta in chunks.read(*event)):
-            some = True
-            sink(deltas)
+    if not (chunks.done or chunks.finish_reason) and (
+        deltas := merge(delta for event in events.close() for delta in chunks.read(*event))
+    ):
+        some = True
+        sink(deltas)
     _flush(chunks, sink)
     if not (chunks.done or chunks.finish_reason):
         raise (

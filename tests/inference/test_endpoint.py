@@ -1,0 +1,164 @@
+"""Which endpoint the settings name, how it is authenticated, and what a request to it holds."""
+
+import json
+import stat
+import threading
+import time
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+
+from conversations.inference.endpoint import azure_root, open_endpoint
+from conversations.inference.stream import stream
+from tests.endpoint import Endpoint as Server
+
+
+class TokenServer:
+    """What Container Apps gives a managed identity: tokens by HTTP, each one new, good for `seconds`."""
+
+    def __init__(self, seconds: int) -> None:
+        self.requests: list[tuple[dict[str, list[str]], str | None]] = []
+        owner = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                query = parse_qs(urlsplit(self.path).query)
+                owner.requests.append((query, self.headers["X-IDENTITY-HEADER"]))
+                token = {
+                    "access_token": f"identity-token-{len(owner.requests)}",
+                    "expires_on": str(int(time.time()) + seconds),
+                    "resource": query["resource"][0],
+                    "token_type": "Bearer",
+                }
+                body = json.dumps(token).encode()
+                self.send_response(200)
+                self.send_header("Content-Type", "application/json")
+                self.send_header("Content-Length", str(len(body)))
+                self.end_headers()
+                self.wfile.write(body)
+
+            def log_message(self, *arguments: object) -> None:
+                pass
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self._server.server_port}/token"
+        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+
+    def close(self) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+
+
+@pytest.fixture(params=[86_400, 200])
+def token_server(request, monkeypatch) -> Iterator[TokenServer]:
+    server = TokenServer(request.param)
+    monkeypatch.setenv("IDENTITY_ENDPOINT", server.url)
+    monkeypatch.setenv("IDENTITY_HEADER", "header-secret")
+    monkeypatch.setenv("AZURE_POD_IDENTITY_AUTHORITY_HOST", "http://127.0.0.1:9")
+    yield server
+    server.close()
+
+
+@pytest.fixture
+def azure(settings, endpoint: Server):
+    settings.AZURE_INFERENCE_ENDPOINT = endpoint.base_url.removesuffix("/v1") + "/models/"
+    settings.AZURE_DEEPSEEK_DEPLOYMENT = "deepseek"
+    return settings
+
+
+async def ask(times: int = 1) -> None:
+    connected = await open_endpoint()
+    try:
+        for _ in range(times):
+            request = connected.request([{"role": "user", "content": "Why?"}])
+            await stream(connected.create, request, lambda deltas: None, stall_seconds=20)
+    finally:
+        await connected.close()
+
+
+async def test_a_managed_identity_brings_its_token_and_no_key(azure, endpoint: Server, token_server: TokenServer):
+    azure.RUNNING_IN_PRODUCTION = True
+    azure.AZURE_CLIENT_ID = "client-id"
+    await ask(times=2)
+    first, second = endpoint.exchanges
+    assert first.path == "/openai/v1/chat/completions"
+    assert first.headers["Authorization"] == "Bearer identity-token-1"
+    assert first.body["model"] == "deepseek"
+    assert "Api-Key" not in first.headers
+    query, header = token_server.requests[0]
+    assert query["resource"] == ["https://cognitiveservices.azure.com"]
+    assert query["client_id"] == ["client-id"]
+    assert header == "header-secret"
+    # Tokens are kept while they are good and replaced when they end within five minutes.
+    long_lived = len(token_server.requests) == 1
+    assert second.headers["Authorization"] == f"Bearer identity-token-{1 if long_lived else 2}"
+
+
+async def test_a_developers_sign_in_brings_its_token(azure, endpoint: Server, tmp_path: Path, monkeypatch):
+    program = tmp_path / "azd"
+    called = tmp_path / "called"
+    token = json.dumps({"token": "developer-token", "expiresOn": "2099-01-01T00:00:00Z"})
+    program.write_text(f"#!/bin/sh\necho \"$@\" >> {called}\necho '{token}'\n")
+    program.chmod(program.stat().st_mode | stat.S_IXUSR)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+    azure.AZURE_TENANT_ID = "11111111-2222-3333-4444-555555555555"
+    await ask()
+    assert endpoint.exchanges[0].headers["Authorization"] == "Bearer developer-token"
+    arguments = called.read_text()
+    assert "auth token --output json" in arguments
+    assert "--scope https://cognitiveservices.azure.com/.default" in arguments
+    assert "--tenant-id 11111111-2222-3333-4444-555555555555" in arguments
+
+
+async def test_an_api_version_selects_the_classic_route(azure, endpoint: Server, token_server: TokenServer):
+    azure.RUNNING_IN_PRODUCTION = True
+    azure.AZURE_API_VERSION = "2024-10-21"
+    await ask()
+    exchange = endpoint.exchanges[0]
+    assert exchange.path == "/openai/deployments/deepseek/chat/completions"
+    assert exchange.query == {"api-version": "2024-10-21"}
+    assert exchange.headers["Authorization"] == "Bearer identity-token-1"
+
+
+@pytest.mark.parametrize("path", ["", "/", "/openai", "/openai/v1", "/openai/v1/", "/models", "/models/"])
+def test_an_azure_address_is_taken_in_every_spelling(path: str):
+    assert azure_root(f"https://name.services.ai.azure.com{path}") == "https://name.services.ai.azure.com"
+
+
+@pytest.mark.parametrize(
+    ("base_url", "expected"),
+    [
+        ("https://api.deepseek.com", {"thinking": {"type": "disabled"}}),
+        ("https://name.services.ai.azure.com/openai/v1", {"thinking": {"type": "disabled"}}),
+        ("https://openrouter.ai/api/v1", {"reasoning": {"enabled": False}}),
+        ("http://127.0.0.1:8001/v1", {"chat_template_kwargs": {"enable_thinking": False, "thinking": False}}),
+    ],
+)
+async def test_thinking_effort_and_limit_go_in_the_form_the_endpoint_takes(settings, base_url: str, expected: dict):
+    settings.OPENAI_BASE_URL, settings.OPENAI_MODEL = base_url, "m"
+    settings.THINKING, settings.REASONING_EFFORT, settings.MAX_OUTPUT_TOKENS = "off", "low", 500
+    connected = await open_endpoint()
+    request = connected.request([])
+    await connected.close()
+    assert request["extra_body"] == expected
+    assert request["reasoning_effort"] == "low"
+    assert request["max_tokens"] == 500
+
+
+async def test_nothing_is_said_about_thinking_unless_it_is_set(settings):
+    settings.OPENAI_BASE_URL, settings.OPENAI_MODEL = "http://127.0.0.1:1/v1", "m"
+    connected = await open_endpoint()
+    request = connected.request([])
+    await connected.close()
+    assert set(request) == {"model", "messages", "stream", "stream_options"}
+
+
+async def test_openai_itself_takes_its_newer_name_for_the_limit(settings):
+    settings.OPENAI_API_KEY, settings.OPENAI_MODEL, settings.MAX_OUTPUT_TOKENS = "k", "m", 500
+    connected = await open_endpoint()
+    request = connected.request([])
+    await connected.close()
+    assert request["max_completion_tokens"] == 500

@@ -1,0 +1,56 @@
+import pytest
+
+from conversations.inference.prompt import build_prompt
+from conversations.models import Message, Role
+
+
+def history(*texts: str) -> list[Message]:
+    """Return prompts and answers in turn, with reasoning that must never be sent."""
+    roles = (Role.USER, Role.ASSISTANT)
+    return [
+        Message(pk=n, role=roles[n % 2], content=text, reasoning="secret thought" if n % 2 else "")
+        for n, text in enumerate(texts)
+    ]
+
+
+def test_the_history_is_sent_without_reasoning_behind_the_system_instructions():
+    prompt = build_prompt(history("Q1", "A1", "Q2"), system="Be brief.", context_tokens=4096)
+    assert prompt.messages == [
+        {"role": "system", "content": "Be brief."},
+        {"role": "user", "content": "Q1"},
+        {"role": "assistant", "content": "A1"},
+        {"role": "user", "content": "Q2"},
+    ]
+    assert prompt.begins_at is None
+
+
+def test_prompts_around_an_empty_answer_become_one():
+    prompt = build_prompt(history("Q1", "", "Q2"), system="", context_tokens=4096)
+    assert prompt.messages == [{"role": "user", "content": "Q1\n\nQ2"}]
+
+
+def test_whole_oldest_turns_are_left_out_when_the_context_is_full():
+    thread = history("old " * 400, "old " * 400, "Q2", "A2", "Q3")
+    prompt = build_prompt(thread, system="", context_tokens=1000)
+    assert [message["content"] for message in prompt.messages] == ["Q2", "A2", "Q3"]
+    assert prompt.begins_at == thread[2]
+
+
+def test_a_turn_in_the_middle_is_never_left_out_alone():
+    thread = history("Q1", "A1", "big " * 800, "big " * 800, "Q3")
+    prompt = build_prompt(thread, system="", context_tokens=1000)
+    assert [message["content"] for message in prompt.messages] == ["Q3"]
+
+
+@pytest.mark.parametrize("output_tokens", [0, 100, 10_000])
+def test_the_last_prompt_is_sent_however_long(output_tokens: int):
+    thread = history("Q1", "A1", "x" * 100_000)
+    prompt = build_prompt(thread, system="", context_tokens=1000, output_tokens=output_tokens)
+    assert [message["content"] for message in prompt.messages] == ["x" * 100_000]
+    assert prompt.begins_at == thread[2]
+
+
+def test_room_is_left_for_the_answer():
+    thread = history("q" * 900, "a" * 900, "Q2")
+    assert build_prompt(thread, system="", context_tokens=1200, output_tokens=0).begins_at is None
+    assert build_prompt(thread, system="", context_tokens=1200, output_tokens=600).begins_at == thread[2]

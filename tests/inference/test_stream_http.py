@@ -1,0 +1,249 @@
+"""One request over real HTTP: how it is retried, how it fails, and what it leaves open."""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import openai
+import pytest
+
+from conversations.inference import errors
+from conversations.inference.endpoint import Endpoint, open_endpoint
+from conversations.inference.stream import Outcome, stream
+from conversations.inference.tags import Delta
+from tests.endpoint import Endpoint as Server
+from tests.endpoint import Exchange
+
+
+@pytest.fixture
+async def connected(endpoint: Server, settings) -> AsyncIterator[Endpoint]:
+    settings.OPENAI_BASE_URL, settings.OPENAI_MODEL, settings.OPENAI_API_KEY = endpoint.base_url, "m", "canary-key"
+    opened = await open_endpoint()
+    yield opened
+    await opened.close()
+
+
+async def ask(connected: Endpoint, seen: list[Delta] | None = None, stall_seconds: float = 20) -> Outcome:
+    request = connected.request([{"role": "user", "content": "canary-prompt"}])
+    sink = [] if seen is None else seen
+    return await stream(connected.create, request, sink.extend, stall_seconds=stall_seconds)
+
+
+def text(seen: list[Delta]) -> str:
+    return "".join(delta.text for delta in seen)
+
+
+async def test_deltas_come_as_they_are_sent_and_the_outcome_at_the_end(connected: Endpoint):
+    seen: list[Delta] = []
+    outcome = await ask(connected, seen)
+    assert text(seen) == "Let me think. Both are decimals.**9.8** is greater than 9.11."
+    assert (outcome.finish_reason, outcome.reasoning_field) == ("stop", "reasoning_content")
+    assert (outcome.usage.reasoning_tokens, outcome.usage.answer_tokens) == (20, 10)
+
+
+async def test_the_key_is_sent_as_a_bearer_token(connected: Endpoint, endpoint: Server):
+    await ask(connected)
+    assert endpoint.exchanges[0].headers["Authorization"] == "Bearer canary-key"
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "message", "error", "tries"),
+    [
+        (400, "content_filter", "", errors.Filtered, 1),
+        (400, "context_length_exceeded", "", errors.TooLong, 1),
+        (400, "", "This model's maximum context length is 4096 tokens", errors.TooLong, 1),
+        (400, "invalid_request", "no", errors.EndpointFailed, 1),
+        (401, "", "", errors.NotAuthorised, 1),
+        (403, "", "", errors.NotAuthorised, 1),
+        (404, "", "", errors.EndpointFailed, 1),
+        (408, "", "", errors.EndpointFailed, 1),
+        (429, "rate_limit", "", errors.OutOfQuota, 3),
+        (429, "insufficient_quota", "", errors.OutOfQuota, 1),
+        (500, "", "", errors.EndpointFailed, 3),
+        (502, "", "", errors.EndpointFailed, 1),
+        (503, "", "", errors.EndpointFailed, 3),
+    ],
+)
+async def test_a_refusal_is_translated_and_tried_again_only_where_that_helps(
+    connected: Endpoint, endpoint: Server, status: int, code: str, message: str, error: type, tries: int
+):
+    async def refuse(exchange: Exchange) -> None:
+        await exchange.fail(status, code, message, headers={"Retry-After": "0"})
+
+    endpoint.respond = refuse
+    with pytest.raises(error) as raised:
+        await ask(connected)
+    assert type(raised.value) is error
+    assert len(endpoint.exchanges) == tries
+    assert "canary" not in str(raised.value) + raised.value.sentence
+
+
+async def test_a_refusal_that_passes_is_not_noticed(connected: Endpoint, endpoint: Server):
+    async def refuse_once(exchange: Exchange) -> None:
+        if len(endpoint.exchanges) == 1:
+            await exchange.fail(503, headers={"Retry-After": "0"})
+        else:
+            await exchange.answer("Yes.")
+            await exchange.finish()
+
+    endpoint.respond = refuse_once
+    seen: list[Delta] = []
+    await ask(connected, seen)
+    assert text(seen) == "Yes."
+
+
+async def test_a_long_retry_after_is_told_instead_of_waited_for(connected: Endpoint, endpoint: Server):
+    async def refuse(exchange: Exchange) -> None:
+        await exchange.fail(429, headers={"Retry-After": "300"})
+
+    endpoint.respond = refuse
+    with pytest.raises(errors.OutOfQuota) as raised:
+        await ask(connected)
+    assert len(endpoint.exchanges) == 1
+    assert "in 5 minutes" in raised.value.sentence
+
+
+async def test_an_endpoint_that_is_not_there_cannot_be_reached(connected: Endpoint, endpoint: Server):
+    endpoint.close()
+    with pytest.raises(errors.CannotReach):
+        await ask(connected)
+
+
+async def test_a_cut_before_the_first_delta_is_tried_again(connected: Endpoint, endpoint: Server):
+    async def cut_once(exchange: Exchange) -> None:
+        if len(endpoint.exchanges) == 1:
+            await exchange.raw(b": hello\n\n")
+            exchange.cut()
+        else:
+            await exchange.answer("Yes.")
+            await exchange.finish()
+
+    endpoint.respond = cut_once
+    seen: list[Delta] = []
+    await ask(connected, seen)
+    assert text(seen) == "Yes."
+    assert len(endpoint.exchanges) == 2
+
+
+@pytest.mark.parametrize("how", ["abort", "end"])
+async def test_a_cut_after_the_first_delta_keeps_it_and_is_not_tried_again(
+    connected: Endpoint, endpoint: Server, how: str
+):
+    async def cut(exchange: Exchange) -> None:
+        await exchange.answer("Part")
+        if how == "abort":
+            await exchange.gate("seen")
+            exchange.cut()
+
+    endpoint.respond = cut
+    seen: list[Delta] = []
+
+    def sink(deltas: list[Delta]) -> None:
+        seen.extend(deltas)
+        endpoint.open("seen")
+
+    request = connected.request([{"role": "user", "content": "Why?"}])
+    with pytest.raises(errors.Cut):
+        await stream(connected.create, request, sink, stall_seconds=20)
+    assert text(seen) == "Part"
+    assert len(endpoint.exchanges) == 1
+
+
+async def test_silence_is_a_stall_even_when_comments_keep_coming(connected: Endpoint, endpoint: Server):
+    async def keep_alive(exchange: Exchange) -> None:
+        await exchange.answer("Part")
+        while True:
+            await exchange.raw(b": keep-alive\n\n")
+            await asyncio.sleep(0.02)
+
+    endpoint.respond = keep_alive
+    seen: list[Delta] = []
+    with pytest.raises(errors.Stalled):
+        await ask(connected, seen, stall_seconds=0.5)
+    assert text(seen) == "Part"
+    assert await asyncio.to_thread(endpoint.exchanges[0].closed_by_client.wait, 10)
+
+
+@pytest.mark.parametrize(
+    ("body", "content_type"),
+    [(b"<html>Hello</html>", "text/html"), (b"", "text/event-stream"), (b'{"ok": 1}', "application/json")],
+)
+async def test_a_page_that_is_no_stream_is_malformed(
+    connected: Endpoint, endpoint: Server, body: bytes, content_type: str
+):
+    async def page(exchange: Exchange) -> None:
+        await exchange.start(content_type=content_type)
+        await exchange.raw(body)
+
+    endpoint.respond = page
+    with pytest.raises(errors.Malformed):
+        await ask(connected)
+
+
+async def test_garbage_in_mid_stream_keeps_what_came_before(connected: Endpoint, endpoint: Server):
+    async def garbage(exchange: Exchange) -> None:
+        await exchange.answer("Part")
+        await exchange.raw(b"data: {oh no\n\n")
+
+    endpoint.respond = garbage
+    seen: list[Delta] = []
+    with pytest.raises(errors.Malformed):
+        await ask(connected, seen)
+    assert text(seen) == "Part"
+
+
+async def test_a_server_that_does_not_close_after_its_finish_reason_is_left(connected: Endpoint, endpoint: Server):
+    async def linger(exchange: Exchange) -> None:
+        await exchange.answer("Yes.")
+        await exchange.event({"choices": [{"delta": {}, "finish_reason": "stop"}]})
+        await exchange.gate("never")
+
+    endpoint.respond = linger
+    outcome = await ask(connected)
+    assert outcome.finish_reason == "stop"
+    assert await asyncio.to_thread(endpoint.exchanges[0].closed_by_client.wait, 10)
+
+
+async def test_leaving_closes_the_connection_upstream(connected: Endpoint, endpoint: Server):
+    begun = asyncio.Event()
+
+    async def endless(exchange: Exchange) -> None:
+        await exchange.answer("Part")
+        await exchange.gate("never")
+
+    endpoint.respond = endless
+    request = connected.request([{"role": "user", "content": "Why?"}])
+    asking = asyncio.create_task(stream(connected.create, request, lambda deltas: begun.set(), stall_seconds=20))
+    await asyncio.wait_for(begun.wait(), 10)
+    asking.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await asking
+    assert await asyncio.to_thread(endpoint.exchanges[0].closed_by_client.wait, 10)
+
+
+async def test_a_connection_is_used_again(connected: Endpoint, endpoint: Server):
+    ports = []
+
+    async def remember(exchange: Exchange) -> None:
+        ports.append(exchange.peer)
+        await exchange.answer("Yes.")
+        await exchange.finish()
+
+    endpoint.respond = remember
+    await ask(connected)
+    await ask(connected)
+    assert ports[0] == ports[1]
+
+
+async def test_a_fault_of_our_own_does_not_pass_for_the_endpoints(connected: Endpoint):
+    def broken(deltas: list[Delta]) -> None:
+        raise ZeroDivisionError
+
+    request = connected.request([{"role": "user", "content": "Why?"}])
+    with pytest.raises(ZeroDivisionError):
+        await stream(connected.create, request, broken, stall_seconds=20)
+
+
+def test_an_unknown_error_is_not_hidden():
+    with pytest.raises(KeyError):
+        errors.translate(KeyError())
+    assert isinstance(errors.translate(openai.OpenAIError()), errors.EndpointFailed)
