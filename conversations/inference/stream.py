@@ -201,8 +201,7 @@ async def _once(
                 # Keep-alive comments are bytes but no payload: only an event moves the deadline.
                 if read := events.feed(data):
                     some = True
-                    if deltas := merge(delta for event in read for delta in chunks.read(*event)):
-                        sink(deltas)
+                    _pass_on(read, chunks, sink)
                     patience = (
                         SECONDS_AFTER_DONE
                         if chunks.done
@@ -222,17 +221,26 @@ async def _once(
             _flush(chunks, sink)
             raise ours from error
         errors.translate(error)  # not one of the endpoint's: a fault of ours must not pass for a good end
-    if not (chunks.done or chunks.finish_reason) and (
-        deltas := merge(delta for event in events.close() for delta in chunks.read(*event))
-    ):
+    if not (chunks.done or chunks.finish_reason) and (read := events.close()):
         some = True
-        sink(deltas)
+        _pass_on(read, chunks, sink)
     _flush(chunks, sink)
     if not (chunks.done or chunks.finish_reason):
         raise (
             errors.Cut("ended without a finish reason", retryable=True) if some else errors.Malformed("no event came")
         )
     return Outcome(chunks.finish_reason or "stop", chunks.usage, chunks.reasoning_field)
+
+
+def _pass_on(events: list[tuple[bytes, bytes]], chunks: ChunkReader, sink: Callable[[list[Delta]], None]) -> None:
+    """Give `sink` the deltas of these events, those before an unreadable one too."""
+    deltas: list[Delta] = []
+    try:
+        for event in events:
+            deltas += chunks.read(*event)
+    finally:
+        if deltas:
+            sink(merge(deltas))
 
 
 def _flush(chunks: ChunkReader, sink: Callable[[list[Delta]], None]) -> None:

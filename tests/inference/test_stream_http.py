@@ -181,8 +181,8 @@ async def test_a_page_that_is_no_stream_is_malformed(
 
 async def test_garbage_in_mid_stream_keeps_what_came_before(connected: Endpoint, endpoint: Server):
     async def garbage(exchange: Exchange) -> None:
-        await exchange.answer("Part")
-        await exchange.raw(b"data: {oh no\n\n")
+        # In one write: what stands before the garbage in the same read counts too.
+        await exchange.raw(b'data: {"choices": [{"delta": {"content": "Part"}}]}\n\ndata: {oh no\n\n')
 
     endpoint.respond = garbage
     seen: list[Delta] = []
