@@ -52,6 +52,7 @@ class EventReader:
     """Cut bytes into the (event, data) of server-sent events, by the WHATWG rules; comments vanish."""
 
     def __init__(self) -> None:
+        self.closed = False
         self._rest = b""
         self._event = b""
         self._data: list[bytes] = []
@@ -70,7 +71,8 @@ class EventReader:
         return [event for line in lines for event in self._line(line)]
 
     def close(self) -> list[tuple[bytes, bytes]]:
-        """Return the last event of a server that ended its response without the blank line."""
+        """Return the last event of a server that ended its response without the blank line; it may be half of one."""
+        self.closed = True
         return self.feed(b"\n\n")
 
     def _line(self, line: bytes) -> list[tuple[bytes, bytes]]:
@@ -97,6 +99,17 @@ class ChunkReader:
         self.usage = Usage()
         self._tags = TagReader()
         self._halves: dict[Kind, str] = {}
+
+    @property
+    def ended(self) -> bool:
+        """Whether the endpoint said that this is all."""
+        return self.done or bool(self.finish_reason)
+
+    def patience(self, stall_seconds: float) -> float:
+        """Return how many seconds the next payload may take."""
+        if self.done:
+            return SECONDS_AFTER_DONE
+        return SECONDS_AFTER_FINISH if self.finish_reason else stall_seconds
 
     def read(self, event: bytes, data: bytes) -> list[Delta]:
         """Return the deltas of one event. Raises an `InferenceError` for an error event or unreadable data."""
@@ -202,33 +215,22 @@ async def _once(
                 if read := events.feed(data):
                     some = True
                     _pass_on(read, chunks, sink)
-                    patience = (
-                        SECONDS_AFTER_DONE
-                        if chunks.done
-                        else SECONDS_AFTER_FINISH
-                        if chunks.finish_reason
-                        else stall_seconds
-                    )
-                    deadline.reschedule(clock() + patience)
+                    deadline.reschedule(clock() + chunks.patience(stall_seconds))
+        if not chunks.ended and (read := events.close()):
+            some = True
+            _pass_on(read, chunks, sink)
     except TimeoutError:
-        if not (chunks.done or chunks.finish_reason):
+        if not chunks.ended:
             raise errors.Stalled(f"no payload for {stall_seconds:.0f} s") from None
     except Exception as error:
-        if not (chunks.done or chunks.finish_reason):
-            ours = errors.translate(error)
-            if some and isinstance(ours, errors.CannotReach):
-                ours = errors.Cut(ours.detail, retryable=True)
+        ours = errors.translate(error)  # which raises what is none of the endpoint's: a fault of ours stays one
+        if not chunks.ended:
             _flush(chunks, sink)
-            raise ours from error
-        errors.translate(error)  # not one of the endpoint's: a fault of ours must not pass for a good end
-    if not (chunks.done or chunks.finish_reason) and (read := events.close()):
-        some = True
-        _pass_on(read, chunks, sink)
+            cut = some and (isinstance(ours, errors.CannotReach) or events.closed)
+            raise (errors.Cut(ours.detail, retryable=True) if cut else ours) from error
     _flush(chunks, sink)
-    if not (chunks.done or chunks.finish_reason):
-        raise (
-            errors.Cut("ended without a finish reason", retryable=True) if some else errors.Malformed("no event came")
-        )
+    if not chunks.ended:
+        raise errors.Cut("no finish reason", retryable=True) if some else errors.Malformed("no event came")
     return Outcome(chunks.finish_reason or "stop", chunks.usage, chunks.reasoning_field)
 
 

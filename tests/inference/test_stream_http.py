@@ -124,7 +124,7 @@ async def test_a_cut_before_the_first_delta_is_tried_again(connected: Endpoint, 
     assert len(endpoint.exchanges) == 2
 
 
-@pytest.mark.parametrize("how", ["abort", "end"])
+@pytest.mark.parametrize("how", ["abort", "end", "end in mid-event"])
 async def test_a_cut_after_the_first_delta_keeps_it_and_is_not_tried_again(
     connected: Endpoint, endpoint: Server, how: str
 ):
@@ -133,6 +133,8 @@ async def test_a_cut_after_the_first_delta_keeps_it_and_is_not_tried_again(
         if how == "abort":
             await exchange.gate("seen")
             exchange.cut()
+        elif how == "end in mid-event":
+            await exchange.raw(b'data: {"choi')
 
     endpoint.respond = cut
     seen: list[Delta] = []
