@@ -12,6 +12,7 @@ from typing import Any
 
 import daphne.server
 from daphne.http_protocol import HTTPFactory, WebRequest
+from daphne.ws_protocol import WebSocketFactory, WebSocketProtocol
 from django.conf import settings
 from twisted.internet import reactor
 from twisted.internet.defer import Deferred
@@ -60,6 +61,22 @@ class LimitedHTTPFactory(HTTPFactory):
         return protocol
 
 
+class OneWayProtocol(WebSocketProtocol):
+    """A websocket that may send messages of any size, and receive small ones only."""
+
+    def sendMessage(self, *args, **kwargs) -> None:  # noqa: N802
+        # Autobahn holds what is sent to the limit that is meant for what is received.
+        limit, self.maxMessagePayloadSize = self.maxMessagePayloadSize, 0
+        try:
+            super().sendMessage(*args, **kwargs)
+        finally:
+            self.maxMessagePayloadSize = limit
+
+
+class OneWayFactory(WebSocketFactory):
+    protocol = OneWayProtocol
+
+
 class Server(daphne.server.Server):
     """Daphne, awaiting `start` when the loop runs and `stop` before it ends."""
 
@@ -72,8 +89,9 @@ class Server(daphne.server.Server):
         start: Callable[["Server"], Awaitable[object]],
         stop: Callable[[], Awaitable[object]],
     ) -> None:
-        # Daphne builds its factory by this name, inside `run`.
+        # Daphne builds its factories by these names, inside `run`.
         daphne.server.HTTPFactory = LimitedHTTPFactory
+        daphne.server.WebSocketFactory = OneWayFactory
         interface = host.replace(":", r"\:")
         super().__init__(
             application,

@@ -3,8 +3,10 @@
 import asyncio
 import logging
 import uuid
+from collections.abc import Coroutine
 from importlib import import_module
 from types import SimpleNamespace
+from typing import Any
 from urllib.parse import parse_qs
 
 from channels.db import database_sync_to_async
@@ -21,7 +23,7 @@ from conversations.rendering import fragments
 
 logger = logging.getLogger(__name__)
 
-SIGNED_OUT, GONE, GOING_AWAY = 4401, 4404, 4503  # autobahn sends 1000 and 4000 to 4999 only
+SIGNED_OUT, GONE, FAILED, GOING_AWAY = 4401, 4404, 4500, 4503  # autobahn sends 1000 and 4000 to 4999 only
 MOST_UNSENT = 64 * 1024  # bytes; a viewer that reads slower than this waits for its next frame, at no cost to others
 SLOW_SECONDS = 0.1
 RETRY_SECONDS = 1.0
@@ -48,7 +50,7 @@ class ConversationConsumer(AsyncWebsocketConsumer):
         self.conversation_id: uuid.UUID = self.scope["url_route"]["kwargs"]["conversation_id"]
         self.shown: dict[int, LiveText | None] = {}
         self.followers: dict[int, asyncio.Task[None]] = {}
-        self.watching: asyncio.Task[None] | None = None
+        self.tasks: set[asyncio.Task[None]] = set()
         self.changed = asyncio.Event()
         try:
             thread = await self._thread()
@@ -58,12 +60,12 @@ class ConversationConsumer(AsyncWebsocketConsumer):
         await self.accept()
         for topic, listener in self._topics():
             doorbell.listen(topic, listener)
-        self.watching = asyncio.create_task(self._watch(thread))
+        self._spawn(self._watch(thread))
 
     async def disconnect(self, code: int) -> None:
         for topic, listener in self._topics():
             doorbell.unlisten(topic, listener)
-        tasks = [task for task in (self.watching, *self.followers.values()) if task]
+        tasks = list(self.tasks)
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
@@ -83,7 +85,7 @@ class ConversationConsumer(AsyncWebsocketConsumer):
             self.changed.set()
 
     def _drain(self, _subject: str) -> None:
-        self.closing = asyncio.create_task(self.close(code=GOING_AWAY))
+        self._spawn(self.close(code=GOING_AWAY))
 
     async def _watch(self, thread: list[Message]) -> None:
         """Bring the page to what the database says, now and after every ring."""
@@ -130,7 +132,7 @@ class ConversationConsumer(AsyncWebsocketConsumer):
             await self.send(text_data=frame)
         for pk, live in self.shown.items():
             if live and pk not in self.followers:
-                self.followers[pk] = asyncio.create_task(self._follow(live))
+                self.followers[pk] = self._spawn(self._follow(live))
 
     async def _follow(self, live: LiveText) -> None:
         """Send what lies between this viewer's cursor and now, tick by tick, until the text ends."""
@@ -148,6 +150,19 @@ class ConversationConsumer(AsyncWebsocketConsumer):
                     await asyncio.sleep(tick_seconds(live.tail_characters))
                 await live.change_after(version)
         self.changed.set()  # the database tells how it ended
+
+    def _spawn(self, coroutine: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        task = asyncio.create_task(coroutine)
+        self.tasks.add(task)
+        task.add_done_callback(self._done)
+        return task
+
+    def _done(self, task: asyncio.Task[None]) -> None:
+        self.tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()):
+            # A socket that shows nothing any more must not look alive: closed, the page begins anew.
+            logger.error("a socket failed", exc_info=error)
+            self._spawn(self.close(code=FAILED))
 
     def _unfollow(self, pk: int) -> None:
         if task := self.followers.pop(pk, None):

@@ -1,11 +1,13 @@
+import contextlib
 import shutil
 import socket
+import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.endpoint import Endpoint
+from tests.endpoint import Endpoint, think_and_answer
 from tests.services import PostgreSQL, Redis
 from tests.site import Person, Site, migrate
 
@@ -16,6 +18,10 @@ def endpoint() -> Iterator[Endpoint]:
     endpoint = Endpoint()
     yield endpoint
     endpoint.close()
+
+
+def connection(endpoint: Endpoint) -> dict[str, str]:
+    return {"OPENAI_BASE_URL": endpoint.base_url, "OPENAI_MODEL": "test-model", "OPENAI_API_KEY": "canary-key"}
 
 
 @pytest.fixture(scope="session")
@@ -32,16 +38,11 @@ def make_site(database_template: Path, tmp_path: Path, endpoint: Endpoint) -> It
     sites: list[Site] = []
 
     def make(database_url: str = "", **variables: object) -> Site:
-        connected = {
-            "OPENAI_BASE_URL": endpoint.base_url,
-            "OPENAI_MODEL": "test-model",
-            "OPENAI_API_KEY": "canary-key",
-        }
         if not database_url:
             database = tmp_path / f"{len(sites)}.sqlite3"
             shutil.copy(database_template, database)
             database_url = f"sqlite:///{database}"
-        sites.append(Site(database_url, **(connected | variables)))
+        sites.append(Site(database_url, **(connection(endpoint) | variables)))
         return sites[-1]
 
     yield make
@@ -52,14 +53,60 @@ def make_site(database_template: Path, tmp_path: Path, endpoint: Endpoint) -> It
 
 @pytest.fixture
 def site(make_site: Callable[..., Site]) -> Site:
+    """A site of this test's own, to be configured, killed and restarted."""
     return make_site()
 
 
+@pytest.fixture(scope="session")
+def shared(database_template: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Site, Endpoint]]:
+    """A site and its endpoint for all tests that only use them as a person does, each with people of their own."""
+    endpoint = Endpoint()
+    database = tmp_path_factory.mktemp("shared") / "db.sqlite3"
+    shutil.copy(database_template, database)
+    site = Site(f"sqlite:///{database}", **connection(endpoint))
+    yield site, endpoint
+    site.kill()
+    endpoint.close()
+
+
 @pytest.fixture
-def person(site: Site) -> Iterator[Person]:
-    person = Person(site, "ada")
-    yield person
-    person.close()
+def shared_endpoint(shared: tuple[Site, Endpoint]) -> Endpoint:
+    _, endpoint = shared
+    endpoint.respond = think_and_answer
+    endpoint.exchanges.clear()
+    return endpoint
+
+
+@pytest.fixture
+def join() -> Iterator[Callable[..., Person]]:
+    """Sign people up at a site; under a name that nobody has, unless one is given."""
+    people: list[Person] = []
+
+    def join(site: Site, name: str = "") -> Person:
+        people.append(Person(site, name or f"person{uuid.uuid4().hex[:12]}"))
+        return people[-1]
+
+    yield join
+    for person in people:
+        person.close()
+
+
+@pytest.fixture(scope="session")
+def everybody(shared: tuple[Site, Endpoint]) -> Iterator[Person]:
+    """Somebody at the shared site, for tests that need nobody new: sign-ups are limited to twenty a minute."""
+    with contextlib.closing(Person(shared[0], "everybody")) as person:
+        yield person
+
+
+@pytest.fixture
+def make_person(shared: tuple[Site, Endpoint], join: Callable[..., Person]) -> Callable[[], Person]:
+    """Sign people up at the shared site."""
+    return lambda: join(shared[0])
+
+
+@pytest.fixture
+def person(make_person: Callable[[], Person]) -> Person:
+    return make_person()
 
 
 def unused_port() -> int:

@@ -86,11 +86,11 @@ class Site:
             self.kill()
             raise
 
-    def await_line(self, part: str) -> str:
-        """Return the first printed line that holds `part`, waiting for it."""
+    def await_line(self, part: str, after: int = 0) -> str:
+        """Return the first line that holds `part` and was printed after so many others, waiting for it."""
 
         def found() -> str | None:
-            return next((line for line in self.lines if part in line), None)
+            return next((line for line in self.lines[after:] if part in line), None)
 
         with self._printed:
             self._printed.wait_for(lambda: found() or self.process.poll() is not None, WAIT)
@@ -161,7 +161,9 @@ class Person:
             "password2": PASSWORD,
         }
         signed_up = self.post("/accounts/signup/", **fields)
-        assert signed_up.status_code == 302, signed_up.text
+        if signed_up.status_code != 302:
+            self.close()
+            raise AssertionError(f"{signed_up.status_code}: {signed_up.text}")
 
     def post(self, path: str, htmx: bool = False, **fields: str) -> httpx2.Response:
         if "csrftoken" not in self.http.cookies:

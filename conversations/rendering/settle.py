@@ -17,6 +17,7 @@ from conversations.rendering.sanitise import sanitise
 __all__ = ["Piece", "Settler"]
 
 _FENCE = re.compile(r"(?P<indent> {0,3})(?P<run>`{3,}|~{3,})")
+_TARGET_ID = re.compile(r' id="[A-Za-z0-9-]+-open-[0-9]+">')
 # A line of which only this much has come may yet become anything: "-" an item, a rule, or a heading's
 # underline.
 _UNDECIDED_LINE = re.compile(r"(?:\A|\n)(?:[ \t]*(?:[-=*_+#>|:.)0-9 \t]*|`{1,2}|~{1,2}|(?:`{3}|~{3})[^\n]*))\Z")
@@ -113,12 +114,13 @@ def assemble(pieces: list[Piece]) -> str:
             continue
         if not after:
             # A target is empty when its piece is appended, so it ends at the next end tag.
-            before, after = out.pop().split(f' id="{piece.target}">', 1)
-            blank, end_tag, after = after.partition("</")
-            out += (before, ">", blank)
-            after = end_tag + after
+            opened = out.pop()
+            end = opened.index("</", opened.index(f' id="{piece.target}">'))
+            out.append(opened[:end])
+            after = opened[end:]
         out.append(piece.html)
-    return "".join(out) + after
+    # Not found in text: there, ">" is escaped.
+    return _TARGET_ID.sub(">", "".join(out) + after)
 
 
 class _Document:

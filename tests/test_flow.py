@@ -1,0 +1,262 @@
+"""A conversation over HTTP and its socket: what is asked, sent on, shown and kept."""
+
+import re
+import threading
+import uuid
+from collections.abc import Callable
+from html import unescape
+
+import pytest
+from websockets.sync.client import ClientConnection
+
+from tests.endpoint import Endpoint, Exchange
+from tests.site import Person, Site
+
+WAIT = 30
+# A part of a frame, up to the next one or the end.
+PART = re.compile(
+    r'<(?:div|tbody) id="([\w-]+)" hx-swap-oob="(beforeend|innerHTML)">(.*?)</(?:div|tbody)>'
+    r'(?=\s*(?:$|<\w+[^>]* id="))',
+    re.DOTALL,
+)
+
+
+def visible(html: str, element: str) -> str:
+    """Return the text of the element with this id in a page."""
+    inner = html.split(f'id="{element}"', 1)[1].split(">", 1)[1]
+    return unescape(re.sub(r"<[^>]*>", "", inner.split("</div>", 1)[0]))
+
+
+class Screen:
+    """What a page shows that applies the socket's frames: the text of every element that frames address."""
+
+    def __init__(self, socket: ClientConnection) -> None:
+        self.texts: dict[str, str] = {}
+        self.status = ""
+        self._socket = socket
+
+    def read_until(self, found: Callable[["Screen"], bool]) -> None:
+        while not found(self):
+            frame = self._socket.recv(timeout=WAIT)
+            for target, how, inner in PART.findall(frame):
+                text = unescape(re.sub(r"<[^>]*>", "", inner))
+                self.texts[target] = text if how == "innerHTML" else self.texts.get(target, "") + text
+            for status in re.findall(r'<footer[^>]* data-status="(\w+)"', frame):
+                self.status = status
+
+
+async def in_steps(exchange: Exchange) -> None:
+    await exchange.reason("First I think. ")
+    await exchange.gate("thought")
+    await exchange.reason("Then I know.")
+    await exchange.answer("It is so.")
+    await exchange.gate("answered")
+    await exchange.finish()
+
+
+def open_gates(endpoint: Endpoint) -> None:
+    for name in ("thought", "answered"):
+        endpoint.open(name)
+
+
+@pytest.fixture
+def ada(site: Site, join) -> Person:
+    return join(site)
+
+
+def test_reasoning_and_answer_are_kept_apart(person: Person, shared_endpoint: Endpoint):
+    conversation = person.ask("Which is greater, 9.11 or 9.8?")
+    assert person.await_end(conversation) == [
+        ("complete", "", "Let me think. Both are decimals.", "**9.8** is greater than 9.11.")
+    ]
+    page = person.http.get(conversation).text
+    assert "<title>Which is greater, 9.11 or 9.8? · Ponder</title>" in page
+    assert "<strong>9.8</strong> is greater than 9.11." in page
+    assert "30 tokens" in page
+
+
+def test_a_second_question_carries_the_first_turn_and_no_reasoning(make_site, join, endpoint: Endpoint):
+    person = join(make_site(SYSTEM_PROMPT="Be brief."))
+    conversation = person.ask("First?")
+    person.await_end(conversation)
+    person.ask("Second?", conversation)
+    person.await_end(conversation)
+    assert endpoint.exchanges[1].body["messages"] == [
+        {"role": "system", "content": "Be brief."},
+        {"role": "user", "content": "First?"},
+        {"role": "assistant", "content": "**9.8** is greater than 9.11."},
+        {"role": "user", "content": "Second?"},
+    ]
+    assert "Let me think" not in str(endpoint.exchanges[1].body)
+
+
+def test_live_frames_lead_to_what_a_fresh_page_shows(ada: Person, endpoint: Endpoint):
+    endpoint.respond = in_steps
+    conversation = ada.ask("Why?")
+    endpoint.await_reached("thought")
+    with ada.socket(conversation) as first, ada.socket(conversation) as second:
+        early, late = Screen(first), Screen(second)
+        early.read_until(lambda screen: "First I think. " in screen.texts.get("reasoning-2", ""))
+        endpoint.open("thought")
+        endpoint.await_reached("answered")
+        endpoint.open("answered")
+        for screen in (early, late):
+            screen.read_until(lambda screen: screen.status == "complete")
+            assert screen.texts["reasoning-2"] == "First I think. Then I know."
+            assert screen.texts["settled-2"].strip() == "It is so."
+    page = ada.http.get(conversation).text
+    assert visible(page, "reasoning-2") == "First I think. Then I know."
+    assert visible(page, "settled-2").strip() == "It is so."
+
+
+@pytest.mark.parametrize("conversation", ["new", "open"])
+def test_one_key_stores_one_prompt_however_often_it_is_sent(
+    person: Person, shared_endpoint: Endpoint, conversation: str
+):
+    path = "/conversations/" if conversation == "new" else f"{person.ask('Before')}messages/"
+    fields = {"content": "Only once", "key": str(uuid.uuid4())}
+    person.http.get("/")  # the clients below share a cookie that is there already
+    replies: list[str] = []
+
+    def send() -> None:
+        replies.append(person.post(path, **fields).headers["Location"])
+
+    threads = [threading.Thread(target=send) for _ in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(replies) == 6
+    assert len(set(replies)) == 1
+    person.await_end(replies[0])
+    key = person.site.uuid(replies[0].strip("/").split("/")[-1])
+    stored = person.site.rows(
+        "select count(*) from conversations_message where content = 'Only once' and conversation_id = ?", key
+    )
+    assert stored == [(1,)]
+
+
+def test_a_prompt_sent_while_an_answer_runs_waits_and_is_answered_after_it(ada: Person, endpoint: Endpoint):
+    endpoint.respond = in_steps
+    conversation = ada.ask("First?")
+    endpoint.await_reached("thought")
+    ada.ask("Second?", conversation)
+    assert [status for status, *_ in ada.answers(conversation)] == ["thinking", "queued"]
+    page = ada.http.get(conversation).text
+    assert "Waiting…" in page
+    [(first,)] = ada.site.rows("select min(id) from conversations_generation")
+    assert f"/generations/{first}/stop/" in page
+    open_gates(endpoint)
+    assert [status for status, *_ in ada.await_end(conversation)] == ["complete", "complete"]
+    assert endpoint.exchanges[1].body["messages"][1] == {"role": "assistant", "content": "It is so."}
+
+
+def test_a_person_runs_no_more_at_once_than_allowed(make_site, join, endpoint: Endpoint):
+    endpoint.respond = in_steps
+    person = join(make_site(USER_CONCURRENCY=2))
+    conversations = [person.ask(f"Question {n}") for n in range(3)]
+    endpoint.await_exchange(2)
+    assert person.site.rows("select status from conversations_generation order by id") == [
+        ("thinking",),
+        ("thinking",),
+        ("queued",),
+    ]
+    open_gates(endpoint)
+    for conversation in conversations:
+        assert person.await_end(conversation)[0][0] == "complete"
+
+
+def test_stop_before_the_first_word_closes_the_connection_upstream(ada: Person, endpoint: Endpoint):
+    async def wait(exchange: Exchange) -> None:
+        await exchange.start()
+        await exchange.gate("never")
+
+    endpoint.respond = wait
+    conversation = ada.ask("Why?")
+    endpoint.await_reached("never")
+    [(generation,)] = ada.site.rows("select id from conversations_generation")
+    assert ada.post(f"/generations/{generation}/stop/", htmx=True).status_code == 204
+    assert endpoint.exchanges[0].closed_by_client.wait(WAIT)
+    assert ada.await_end(conversation) == [("stopped", "", "", "")]
+    assert "Stopped." in ada.http.get(conversation).text
+
+
+def test_stop_keeps_both_texts(ada: Person, endpoint: Endpoint):
+    endpoint.respond = in_steps
+    conversation = ada.ask("Why?")
+    endpoint.open("thought")
+    endpoint.await_reached("answered")
+    with ada.socket(conversation) as socket:
+        screen = Screen(socket)
+        screen.read_until(lambda screen: "It is so." in str(screen.texts))
+        [(generation,)] = ada.site.rows("select id from conversations_generation")
+        ada.post(f"/generations/{generation}/stop/")
+        screen.read_until(lambda screen: screen.status == "stopped")
+    assert endpoint.exchanges[0].closed_by_client.wait(WAIT)
+    assert ada.await_end(conversation) == [("stopped", "", "First I think. Then I know.", "It is so.")]
+    assert "Stopped while answering." in ada.http.get(conversation).text
+    assert ada.site.rows("select count(*) from conversations_chunk") == [(0,)]
+
+
+def test_a_queued_prompt_is_stopped_without_being_sent(ada: Person, endpoint: Endpoint):
+    endpoint.respond = in_steps
+    conversation = ada.ask("First?")
+    endpoint.await_reached("thought")
+    ada.ask("Second?", conversation)
+    [(second,)] = ada.site.rows("select max(id) from conversations_generation")
+    ada.post(f"/generations/{second}/stop/")
+    open_gates(endpoint)
+    assert [status for status, *_ in ada.await_end(conversation)] == ["complete", "stopped"]
+    assert len(endpoint.exchanges) == 1
+
+
+def test_deleting_a_running_conversation_stops_it_first(ada: Person, endpoint: Endpoint):
+    endpoint.respond = in_steps
+    conversation = ada.ask("Why?")
+    endpoint.await_reached("thought")
+    assert ada.post(f"{conversation}delete/").status_code == 302
+    assert endpoint.exchanges[0].closed_by_client.wait(WAIT)
+    assert ada.http.get(conversation).status_code == 404
+    for table in ("conversation", "message", "generation", "chunk"):
+        assert ada.site.rows(f"select count(*) from conversations_{table}") == [(0,)]  # noqa: S608
+    open_gates(endpoint)
+    assert ada.await_end(ada.ask("Still there?"))[0][0] == "complete"
+
+
+def test_a_title_is_changed_and_an_empty_one_refused(person: Person, shared_endpoint: Endpoint):
+    conversation = person.ask("Why?")
+    person.post(f"{conversation}rename/", title="Reasons")
+    assert "Reasons" in person.http.get(conversation).text
+    person.post(f"{conversation}rename/", title=" ")
+    page = person.http.get(conversation).text
+    assert "The old one is kept." in page
+    assert "Reasons" in page
+
+
+def test_the_list_is_paged_newest_first(person: Person, shared_endpoint: Endpoint):
+    for number in range(32):
+        conversation = person.ask(f"Question number {number:02}")
+    person.await_end(conversation)
+    first = person.http.get("/conversations/").text
+    titles = re.findall(r"Question number (\d\d)", first)
+    older = unescape(re.search(r'class="older" href="([^"]+)"', first)[1])
+    second = person.http.get(older).text
+    titles += re.findall(r"Question number (\d\d)", second)
+    assert sorted(titles) == [f"{number:02}" for number in range(32)]
+    assert 'class="older"' not in second
+    assert person.http.get("/conversations/?before=nonsense").status_code == 200
+
+
+def test_what_no_longer_fits_is_left_out_and_the_page_says_where(make_site, join, endpoint: Endpoint):
+    person = join(make_site(CONTEXT_TOKENS=400))
+    conversation = person.ask("old " * 150)
+    person.await_end(conversation)
+    assert "no longer fit" not in person.http.get(conversation).text
+    person.ask("New question " * 20, conversation)
+    person.await_end(conversation)
+    assert len(endpoint.exchanges[1].body["messages"]) == 1
+    page = person.http.get(conversation).text
+    before, divider, after = page.partition("no longer fit")
+    assert divider
+    assert "old old" in before
+    assert "New question" in after

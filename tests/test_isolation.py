@@ -1,0 +1,103 @@
+"""Two people see nothing of each other. Each refusal stands beside the same thing allowed to its owner."""
+
+from collections.abc import Callable
+
+import pytest
+from websockets.exceptions import InvalidStatus
+
+from tests.endpoint import Endpoint
+from tests.site import Person
+
+
+@pytest.fixture
+def owned(person: Person, shared_endpoint: Endpoint) -> str:
+    """The path of a conversation of `person`, answered."""
+    conversation = person.ask("My secret question")
+    person.await_end(conversation)
+    return conversation
+
+
+@pytest.fixture
+def stranger(make_person: Callable[[], Person]) -> Person:
+    return make_person()
+
+
+def ids(person: Person, conversation: str) -> tuple[int, int]:
+    """Return the ids of the answer and of its generation."""
+    key = person.site.uuid(conversation.strip("/").split("/")[-1])
+    [(message, generation)] = person.site.rows(
+        "select message_id, id from conversations_generation where conversation_id = ?", key
+    )
+    return message, generation
+
+
+def test_a_page_is_its_owners_alone(owned: str, person: Person, stranger: Person):
+    assert "My secret question" in person.http.get(owned).text
+    refused = stranger.http.get(owned)
+    assert refused.status_code == 404
+    assert "secret" not in refused.text
+    assert "My secret question" in person.http.get("/conversations/").text
+    assert "My secret question" not in stranger.http.get("/conversations/").text
+    assert "My secret question" not in stranger.http.get("/").text
+
+
+@pytest.mark.parametrize("htmx", [False, True])
+def test_every_command_is_its_owners_alone(owned: str, person: Person, stranger: Person, htmx: bool):
+    message, generation = ids(person, owned)
+    commands = [
+        (f"/messages/{message}/select/", {}),
+        (f"/generations/{generation}/stop/", {}),
+        (f"{owned}rename/", {"title": "Mine"}),
+        (f"{owned}messages/", {"content": "And?"}),
+        (f"/messages/{message}/retry/", {}),
+        (f"/messages/{message}/regenerate/", {}),
+        (f"{owned}delete/", {}),
+    ]
+    before = person.site.rows("select count(*), sum(length(content)) from conversations_message")
+    for path, fields in commands:
+        assert stranger.post(path, htmx=htmx, **fields).status_code == 404, path
+    assert person.site.rows("select count(*), sum(length(content)) from conversations_message") == before
+    for path, fields in commands:
+        assert person.post(path, htmx=htmx, **fields).status_code in (200, 204, 302), path
+
+
+def test_a_socket_is_its_owners_alone(owned: str, person: Person, stranger: Person):
+    with person.socket(owned) as socket:
+        assert "My secret question" in socket.recv(timeout=30)
+    with pytest.raises(InvalidStatus), stranger.socket(owned):
+        pass
+
+
+def test_nothing_opens_without_signing_in(owned: str, person: Person):
+    cookies = dict(person.http.cookies)
+    person.http.cookies.clear()
+    for path in (owned, "/", "/conversations/", "/admin/"):
+        refused = person.http.get(path)
+        assert refused.status_code == 302
+        assert "/login/" in refused.headers["Location"]
+    with pytest.raises(InvalidStatus), person.socket(owned):
+        pass
+    for name, value in cookies.items():
+        person.http.cookies.set(name, value)
+    assert person.http.get(owned).status_code == 200
+
+
+def test_a_socket_opens_for_pages_of_this_site_alone(owned: str, person: Person):
+    with person.socket(owned, Origin=person.site.url) as socket:
+        assert socket.recv(timeout=30)
+    for origin in ("https://evil.example", person.site.url.replace("http:", "ftp:"), person.site.url + "1", "null"):
+        with pytest.raises(InvalidStatus), person.socket(owned, Origin=origin):
+            pass
+
+
+def test_a_post_without_the_forms_token_is_refused(owned: str, person: Person):
+    refused = person.http.post(
+        f"{owned}messages/", data={"content": "forged"}, headers={"Origin": "https://evil.example"}
+    )
+    assert refused.status_code == 403
+    assert "forged" not in person.http.get(owned).text
+
+
+def test_staff_pages_are_not_for_everybody(owned: str, person: Person):
+    refused = person.http.get("/admin/conversations/conversation/")
+    assert refused.status_code == 302
