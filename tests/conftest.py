@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.endpoint import Endpoint, think_and_answer
+from tests.endpoint import Endpoint
 from tests.services import PostgreSQL, Redis
 from tests.site import Person, Site, migrate
 
@@ -72,8 +72,7 @@ def shared(database_template: Path, tmp_path_factory: pytest.TempPathFactory) ->
 @pytest.fixture
 def shared_endpoint(shared: tuple[Site, Endpoint]) -> Endpoint:
     _, endpoint = shared
-    endpoint.respond = think_and_answer
-    endpoint.exchanges.clear()
+    endpoint.reset()
     return endpoint
 
 
@@ -89,6 +88,11 @@ def join() -> Iterator[Callable[..., Person]]:
     yield join
     for person in people:
         person.close()
+
+
+@pytest.fixture
+def shared_site(shared: tuple[Site, Endpoint], shared_endpoint: Endpoint) -> Site:
+    return shared[0]
 
 
 @pytest.fixture(scope="session")

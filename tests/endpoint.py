@@ -127,6 +127,12 @@ class Endpoint:
         async with asyncio.timeout(WAIT):
             await self._gates.setdefault(name, asyncio.Event()).wait()
 
+    def reset(self) -> None:
+        """Answer as at first, to nobody yet, with all gates closed; for the next test that uses this server."""
+        self.respond = think_and_answer
+        self.exchanges.clear()
+        self._gates, self._reached = {}, defaultdict(threading.Event)
+
     def close(self) -> None:
         if self._thread.is_alive():
             self._loop.call_soon_threadsafe(self._loop.stop)

@@ -127,10 +127,10 @@ class Site:
         finally:
             connection.close()
 
-    def await_rows(self, query: str) -> list[tuple[Any, ...]]:
+    def await_rows(self, query: str, *arguments: Any) -> list[tuple[Any, ...]]:
         """Wait until a query finds something: for what happens where no event tells of it."""
         deadline = time.monotonic() + WAIT
-        while not (rows := self.rows(query)):
+        while not (rows := self.rows(query, *arguments)):
             assert time.monotonic() < deadline, f"nothing was found by {query}"
         return rows
 

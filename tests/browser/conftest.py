@@ -1,3 +1,4 @@
+import uuid
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -16,7 +17,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.browser)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")  # Playwright keeps an event loop running, beside which no asynchronous test can run
 def browser() -> Iterator[Browser]:
     arguments = ["--no-sandbox", "--disable-dev-shm-usage", "--disable-background-networking"]
     with sync_playwright() as playwright:
@@ -53,13 +54,14 @@ def page(open_page: Callable[..., Page]) -> Page:
 
 
 @pytest.fixture
-def signed_in(page: Page, site: Site) -> Page:
-    """A page of somebody who has just signed up, at the place to ask."""
-    sign_up(page, site, "ada")
+def signed_in(page: Page, shared_site: Site) -> Page:
+    """A page of somebody who has just signed up at the shared site, at the place to ask."""
+    sign_up(page, shared_site)
     return page
 
 
-def sign_up(page: Page, site: Site, name: str) -> None:
+def sign_up(page: Page, site: Site) -> None:
+    name = f"person{uuid.uuid4().hex[:12]}"
     page.goto(f"{site.url}/accounts/signup/")
     fields = {"username": name, "email": f"{name}@example.org", "password1": PASSWORD, "password2": PASSWORD}
     for field, value in fields.items():

@@ -4,22 +4,22 @@ import re
 
 from playwright.sync_api import Page, expect
 
-from tests.browser.conftest import ask
+from tests.browser.conftest import ask, sign_up
 from tests.endpoint import Endpoint
 from tests.site import Site
 
 
-def test_signing_out_in_one_tab_is_told_in_the_other(signed_in: Page, site: Site, endpoint: Endpoint):
+def test_signing_out_in_one_tab_is_told_in_the_other(signed_in: Page, shared_site: Site, shared_endpoint: Endpoint):
     page = signed_in
     ask(page, "Why?")
     expect(page.locator("article[data-status=complete][data-role=assistant]")).to_be_visible()
     other = page.context.new_page()
-    other.goto(f"{site.url}/accounts/logout/")
+    other.goto(f"{shared_site.url}/accounts/logout/")
     other.get_by_role("button", name="Sign out").click()
     expect(page.get_by_text("You are signed out.")).to_be_visible()
 
 
-def test_a_conversation_deleted_in_one_tab_is_gone_in_the_other(signed_in: Page, endpoint: Endpoint):
+def test_a_conversation_deleted_in_one_tab_is_gone_in_the_other(signed_in: Page, shared_endpoint: Endpoint):
     page = signed_in
     ask(page, "Why?")
     expect(page.locator("article[data-status=complete][data-role=assistant]")).to_be_visible()
@@ -31,8 +31,8 @@ def test_a_conversation_deleted_in_one_tab_is_gone_in_the_other(signed_in: Page,
     expect(page.get_by_text("This conversation was deleted.")).to_be_visible()
 
 
-def test_a_page_whose_session_ended_while_it_was_away_says_so(signed_in: Page, site: Site, endpoint: Endpoint):
-    page = signed_in
+def test_a_page_whose_session_ended_while_it_was_away_says_so(page: Page, site: Site, endpoint: Endpoint):
+    sign_up(page, site)
     ask(page, "Why?")
     expect(page.locator("article[data-status=complete][data-role=assistant]")).to_be_visible()
     port = site.url.rsplit(":", 1)[1]
@@ -42,20 +42,20 @@ def test_a_page_whose_session_ended_while_it_was_away_says_so(signed_in: Page, s
     expect(page.get_by_text("You are signed out.")).to_be_visible()
 
 
-def test_a_transcript_can_be_read_in_the_administration(signed_in: Page, site: Site, endpoint: Endpoint):
+def test_a_transcript_can_be_read_in_the_administration(signed_in: Page, shared_site: Site, shared_endpoint: Endpoint):
     page = signed_in
-    ask(page, "Which is greater?")
+    ask(page, "Which transcript is this?")
     expect(page.locator("article[data-status=complete][data-role=assistant]")).to_be_visible()
-    made = site.manage("first_administrator")
+    made = shared_site.manage("first_administrator")
     password = re.search(r"password: (\S+)", made.stdout)[1]
     page.context.clear_cookies()
-    page.goto(f"{site.url}/admin/conversations/conversation/")
+    page.goto(f"{shared_site.url}/admin/conversations/conversation/")
     page.fill("[name=login]", "admin")
     page.fill("[name=password]", password)
     page.get_by_role("button", name="Sign in").click()
-    page.fill("#searchbar", "greater")
+    page.fill("#searchbar", "transcript")
     page.keyboard.press("Enter")
-    page.get_by_role("link", name="Which is greater?").click()
+    page.get_by_role("link", name="Which transcript is this?").click()
     expect(page.locator("article .prose")).to_have_text("9.8 is greater than 9.11.")
     page.locator("summary", has_text="Thought").click()
     expect(page.locator(".reasoning-text")).to_have_text("Let me think. Both are decimals.")

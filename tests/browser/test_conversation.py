@@ -9,6 +9,7 @@ from tests.browser.conftest import ask, sign_up
 from tests.endpoint import Endpoint, Exchange
 from tests.site import Site
 
+ENDED = "select 1 from conversations_generation where status = 'complete' and conversation_id = ?"
 TEXT_BEYOND_ONE_BLOCK = (
     "| a | b |\n|---|--:|\n| 1 | 2 |\n| 3 | 4 |\n\n- one\n- two\n\n```python\nprint(1)\n```\n\nThe *end*.\n"
 )
@@ -28,40 +29,42 @@ def answer(page: Page) -> str:
     return page.locator("article[data-role=assistant] .prose").last.inner_text()
 
 
-def test_a_question_is_thought_about_answered_and_found_again(signed_in: Page, site: Site, endpoint: Endpoint):
+def test_a_question_is_thought_about_answered_and_found_again(
+    signed_in: Page, shared_site: Site, shared_endpoint: Endpoint
+):
     page = signed_in
-    endpoint.respond = in_steps
+    shared_endpoint.respond = in_steps
     ask(page, "Which is greater, 9.11 or 9.8?")
     page.wait_for_url(re.compile("/conversations/"))
     expect(page.locator(".reasoning-text")).to_have_text("First I think. ")
     expect(page.locator("article[data-status=thinking] .phase")).to_contain_text("Thinking")
-    endpoint.open("thinking")
+    shared_endpoint.open("thinking")
     expect(page.locator("article[data-status=answering] .prose")).to_have_text("9.8 is greater.")
     expect(page.locator(".phase")).to_contain_text("Thought for")
-    endpoint.open("answering")
+    shared_endpoint.open("answering")
     expect(page.locator("article[data-status=complete][data-role=assistant]")).to_be_visible()
     live = answer(page)
-    [(reasoning, content)] = site.rows("select reasoning, content from conversations_message where role = 'assistant'")
+    [(reasoning, content)] = shared_site.rows("select reasoning, content from conversations_message where role = 'assistant'")
     assert reasoning == "First I think. Then I know."
     assert content == "**9.8** is greater.\n\n" + TEXT_BEYOND_ONE_BLOCK
-    page.goto(site.url)
+    page.goto(shared_site.url)
     page.get_by_role("link", name="Which is greater, 9.11 or 9.8?").click()
     expect(page.locator("article[data-status=complete][data-role=assistant]")).to_be_visible()
     assert answer(page) == live
 
 
-def test_a_reload_in_mid_stream_shows_what_was_said_and_goes_on(signed_in: Page, endpoint: Endpoint):
+def test_a_reload_in_mid_stream_shows_what_was_said_and_goes_on(signed_in: Page, shared_endpoint: Endpoint):
     page = signed_in
-    endpoint.respond = in_steps
+    shared_endpoint.respond = in_steps
     ask(page, "Why?")
     expect(page.locator(".reasoning-text")).to_have_text("First I think. ")
     page.reload()
     expect(page.locator(".reasoning-text")).to_have_text("First I think. ")
-    endpoint.open("thinking")
+    shared_endpoint.open("thinking")
     expect(page.locator("article[data-status=answering] .prose")).to_have_text("9.8 is greater.")
     page.reload()
     expect(page.locator(".prose")).to_have_text("9.8 is greater.")
-    endpoint.open("answering")
+    shared_endpoint.open("answering")
     expect(page.locator("article[data-status=complete][data-role=assistant]")).to_be_visible()
     live = answer(page)
     page.reload()
@@ -69,15 +72,15 @@ def test_a_reload_in_mid_stream_shows_what_was_said_and_goes_on(signed_in: Page,
     expect(page.locator("article")).to_have_count(2)
 
 
-def test_two_tabs_show_the_same(signed_in: Page, endpoint: Endpoint):
+def test_two_tabs_show_the_same(signed_in: Page, shared_endpoint: Endpoint):
     first = signed_in
-    endpoint.respond = in_steps
+    shared_endpoint.respond = in_steps
     ask(first, "Why?")
     first.wait_for_url(re.compile("/conversations/"))
     second = first.context.new_page()
     second.goto(first.url)
-    endpoint.open("thinking")
-    endpoint.open("answering")
+    shared_endpoint.open("thinking")
+    shared_endpoint.open("answering")
     for page in (first, second):
         expect(page.locator("article[data-status=complete][data-role=assistant]")).to_be_visible()
     ask(second, "And then?")
@@ -86,29 +89,29 @@ def test_two_tabs_show_the_same(signed_in: Page, endpoint: Endpoint):
     assert answer(first) == answer(second)
 
 
-def test_stop_keeps_what_was_said_and_frees_the_composer(signed_in: Page, endpoint: Endpoint):
+def test_stop_keeps_what_was_said_and_frees_the_composer(signed_in: Page, shared_endpoint: Endpoint):
     page = signed_in
-    endpoint.respond = in_steps
+    shared_endpoint.respond = in_steps
     ask(page, "Why?")
     expect(page.locator(".reasoning-text")).to_have_text("First I think. ")
     page.locator("[data-action=stop]").click()
     expect(page.locator("article[data-status=stopped]")).to_contain_text("Stopped while thinking.")
-    assert endpoint.exchanges[0].closed_by_client.wait(30)
+    assert shared_endpoint.exchanges[0].closed_by_client.wait(30)
     expect(page.locator("[data-action=stop]")).to_have_count(0)
-    endpoint.open("thinking")
-    endpoint.open("answering")
+    shared_endpoint.open("thinking")
+    shared_endpoint.open("answering")
     ask(page, "And now?")
     expect(page.locator("article[data-status=complete][data-role=assistant]")).to_have_count(1)
 
 
-def test_another_version_stands_beside_the_first_and_both_can_be_read(signed_in: Page, endpoint: Endpoint):
+def test_another_version_stands_beside_the_first_and_both_can_be_read(signed_in: Page, shared_endpoint: Endpoint):
     page = signed_in
 
     async def numbered(exchange: Exchange) -> None:
-        await exchange.answer(f"Version {len(endpoint.exchanges)}.")
+        await exchange.answer(f"Version {len(shared_endpoint.exchanges)}.")
         await exchange.finish()
 
-    endpoint.respond = numbered
+    shared_endpoint.respond = numbered
     ask(page, "Why?")
     expect(page.locator(".prose")).to_have_text("Version 1.")
     page.get_by_role("button", name="Regenerate").click()
@@ -122,7 +125,7 @@ def test_another_version_stands_beside_the_first_and_both_can_be_read(signed_in:
     expect(page.locator(".prose")).to_have_text("Version 2.")
 
 
-def test_what_was_typed_stays_when_the_site_cannot_be_reached(signed_in: Page, endpoint: Endpoint):
+def test_what_was_typed_stays_when_the_site_cannot_be_reached(signed_in: Page, shared_endpoint: Endpoint):
     page = signed_in
     ask(page, "First")
     expect(page.locator("article[data-status=complete][data-role=assistant]")).to_be_visible()
@@ -136,8 +139,8 @@ def test_what_was_typed_stays_when_the_site_cannot_be_reached(signed_in: Page, e
     expect(page.locator("#composer textarea")).to_have_value("")
 
 
-def test_the_page_reconnects_by_itself_after_a_restart(signed_in: Page, site: Site, endpoint: Endpoint):
-    page = signed_in
+def test_the_page_reconnects_by_itself_after_a_restart(page: Page, site: Site, endpoint: Endpoint):
+    sign_up(page, site)
     endpoint.respond = in_steps
     ask(page, "Why?")
     expect(page.locator(".reasoning-text")).to_have_text("First I think. ")
@@ -149,7 +152,7 @@ def test_the_page_reconnects_by_itself_after_a_restart(signed_in: Page, site: Si
     expect(page.locator(".reasoning-text")).to_have_text("First I think. ")
 
 
-def test_enter_during_composition_of_a_character_does_not_send(signed_in: Page, endpoint: Endpoint):
+def test_enter_during_composition_of_a_character_does_not_send(signed_in: Page, shared_endpoint: Endpoint):
     page = signed_in
     page.fill("#composer textarea", "に")
     page.evaluate(
@@ -158,14 +161,14 @@ def test_enter_during_composition_of_a_character_does_not_send(signed_in: Page, 
     )
     page.keyboard.press("Shift+Enter")
     expect(page.locator("#composer textarea")).to_have_value("に\n")
-    assert endpoint.exchanges == []
+    assert shared_endpoint.exchanges == []
 
 
 def test_a_phones_enter_breaks_the_line_and_nothing_overflows(
-    open_page: Callable[..., Page], site: Site, endpoint: Endpoint
+    open_page: Callable[..., Page], shared_site: Site, shared_endpoint: Endpoint
 ):
     page = open_page(viewport={"width": 360, "height": 740}, has_touch=True, is_mobile=True)
-    sign_up(page, site, "ada")
+    sign_up(page, shared_site)
     ask(page, "Why?")
     expect(page.locator("#composer textarea")).to_have_value("Why?\n")
     page.locator("[data-action=send]").click()
@@ -174,21 +177,22 @@ def test_a_phones_enter_breaks_the_line_and_nothing_overflows(
 
 
 def test_without_script_a_prompt_is_sent_and_everything_can_be_read(
-    open_page: Callable[..., Page], site: Site, endpoint: Endpoint
+    open_page: Callable[..., Page], shared_site: Site, shared_endpoint: Endpoint
 ):
     page = open_page(java_script_enabled=False)
-    sign_up(page, site, "ada")
+    sign_up(page, shared_site)
     page.fill("#composer textarea", "Why?")
     page.locator("[data-action=send]").click()
     page.wait_for_url(re.compile("/conversations/"))
-    site.await_rows("select 1 from conversations_generation where status = 'complete'")
+    shared_endpoint.await_exchange(1)
+    shared_site.await_rows(ENDED, page.url.rstrip("/").rsplit("/", 1)[1].replace("-", ""))
     page.reload()
     expect(page.locator(".prose")).to_have_text("9.8 is greater than 9.11.")
     page.locator("summary", has_text="Thought").click()
     expect(page.locator(".reasoning-text")).to_be_visible()
 
 
-def test_a_reader_who_scrolled_up_is_not_moved(signed_in: Page, endpoint: Endpoint):
+def test_a_reader_who_scrolled_up_is_not_moved(signed_in: Page, shared_endpoint: Endpoint):
     page = signed_in
 
     async def long(exchange: Exchange) -> None:
@@ -199,7 +203,7 @@ def test_a_reader_who_scrolled_up_is_not_moved(signed_in: Page, endpoint: Endpoi
             await exchange.answer(f"Paragraph {number}.\n\n")
         await exchange.finish()
 
-    endpoint.respond = long
+    shared_endpoint.respond = long
     ask(page, "Write a lot.")
     expect(page.get_by_text("Paragraph 59.")).to_be_in_viewport()
     page.mouse.move(700, 400)
@@ -212,14 +216,14 @@ def test_a_reader_who_scrolled_up_is_not_moved(signed_in: Page, endpoint: Endpoi
         })"""
     )
     before = page.evaluate("scrollY")
-    endpoint.open("more")
+    shared_endpoint.open("more")
     expect(page.locator("article[data-status=complete][data-role=assistant]")).to_be_visible()
     assert page.evaluate("scrollY") == before
     page.locator("#jump").click()
     expect(page.get_by_text("Paragraph 119.")).to_be_in_viewport()
 
 
-def test_conversations_are_renamed_and_deleted(signed_in: Page, endpoint: Endpoint):
+def test_conversations_are_renamed_and_deleted(signed_in: Page, shared_endpoint: Endpoint):
     page = signed_in
     ask(page, "Why?")
     expect(page.locator("article[data-status=complete][data-role=assistant]")).to_be_visible()
