@@ -44,7 +44,9 @@ def test_a_question_is_thought_about_answered_and_found_again(
     shared_endpoint.open("answering")
     expect(page.locator("article[data-status=complete][data-role=assistant]")).to_be_visible()
     live = answer(page)
-    [(reasoning, content)] = shared_site.rows("select reasoning, content from conversations_message where role = 'assistant'")
+    [(reasoning, content)] = shared_site.rows(
+        "select reasoning, content from conversations_message where role = 'assistant' order by id desc limit 1"
+    )
     assert reasoning == "First I think. Then I know."
     assert content == "**9.8** is greater.\n\n" + TEXT_BEYOND_ONE_BLOCK
     page.goto(shared_site.url)
