@@ -1,0 +1,105 @@
+"""An answer rendered while it arrives ends as the answer rendered whole, and what has settled never changes."""
+
+from itertools import pairwise
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from conversations.rendering import markdown
+from conversations.rendering.settle import Settler, assemble
+
+DOCUMENT = """\
+# Which is greater?
+
+**9.8** is greater than 9.11, because *eight tenths* are more than one tenth.
+Written with the same number of places:
+
+| number | hundredths |
+|--------|-----------:|
+| 9.8    | 980 |
+| 9.11   | 911 |
+
+```python
+from decimal import Decimal
+
+print(Decimal("9.8") > Decimal("9.11"))  # True
+```
+
+- one
+- two with `code`
+- three
+
+1. first
+2. second
+
+> A quotation, with $x^2$ in it.
+
+$$
+\\sum_{i=1}^n i
+$$
+
+The end, with a [link](https://example.org) and \\(y\\).
+"""
+
+# Later text changes what has settled here: a reference, a footnote, a list turned loose.
+CHANGING = ["See [a].\n\n[a]: https://example.org\n", "Note[^1].\n\n[^1]: here\n", "- one\n- two\n\n- three\n"]
+
+
+def feed(pieces: list[str]) -> Settler:
+    settler = Settler("m1")
+    before: list = []
+    for piece in pieces:
+        settler.feed(piece)
+        settler.advance()
+        assert settler.settled[: len(before)] == before, "what had settled was changed"
+        before = list(settler.settled)
+        settler.tail_html()
+    return settler
+
+
+def cut(text: str, places: set[int]) -> list[str]:
+    bounds = [0, *sorted(places), len(text)]
+    return [text[a:b] for a, b in pairwise(bounds)]
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.sets(st.integers(0, len(DOCUMENT)), max_size=60))
+def test_any_cuts_end_as_the_whole(places: set[int]):
+    settler = feed(cut(DOCUMENT, places))
+    assert settler.finish() == markdown.render(DOCUMENT, prefix="m1")
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.data())
+def test_settled_pieces_make_up_the_whole_where_nothing_later_changes_it(data):
+    text = DOCUMENT.replace("```python", "```")  # highlighting comes only at the end
+    settler = feed(cut(text, data.draw(st.sets(st.integers(0, len(text)), max_size=60))))
+    settler.close()
+    whole = markdown.render(text, prefix="m1")
+    assert assemble(settler.settled) == whole
+    assert not settler.differs(whole)
+
+
+@pytest.mark.parametrize("text", CHANGING)
+def test_what_later_text_changes_is_right_at_the_end(text: str):
+    settler = feed(list(text))
+    assert settler.finish() == markdown.render(text, prefix="m1")
+
+
+@pytest.mark.parametrize(
+    "block",
+    ["- an item of a list\n", "| a | cell |\n", "a line of code\n", "A sentence in one long paragraph. "],
+    ids=["list", "table", "code", "paragraph"],
+)
+def test_the_tail_of_one_endless_block_stays_short(block: str):
+    start = {"|": "| h | i |\n|---|---|\n", "a": "```\n"}.get(block[0], "")
+    settler = Settler("m1")
+    settler.feed(start)
+    longest = 0
+    for _ in range(2000):
+        settler.feed(block)
+        settler.advance()
+        longest = max(longest, settler.tail_characters)
+    assert longest < 10_000
+    assert sum(len(piece.html) for piece in settler.settled) > 20_000
