@@ -32,7 +32,8 @@ SECRET_KEY = env.str("SECRET_KEY", secrets.token_urlsafe(50) if DEBUG else "")
 if len(SECRET_KEY) < 32:
     raise refuse("SECRET_KEY", "set it to at least 32 random characters (`make run` writes one into .env).")
 SECRET_KEY_FALLBACKS = env.list("SECRET_KEY_FALLBACKS", [])
-ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", ["127.0.0.1", "localhost", "[::1]"])
+# The loopback names always: a container's own health check asks by them.
+ALLOWED_HOSTS = [*env.list("ALLOWED_HOSTS", []), "127.0.0.1", "localhost", "[::1]"]
 CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", [])
 for _origin in CSRF_TRUSTED_ORIGINS:
     if not _origin.startswith(("http://", "https://")):

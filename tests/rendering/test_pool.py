@@ -8,8 +8,14 @@ from conversations.rendering import markdown
 from conversations.rendering.pool import Pool, is_light
 
 
-def is_child(process: Path) -> bool:
-    return f"\nPPid:\t{os.getpid()}\n" in (process / "status").read_text()
+def rendering_processes() -> list[int]:
+    """Return the ids of the rendering processes that this one has started."""
+    return [
+        int(process.name)
+        for process in Path("/proc").glob("[0-9]*")
+        if b"rendering.worker" in (process / "cmdline").read_bytes()
+        and f"\nPPid:\t{os.getpid()}\n" in (process / "status").read_text()
+    ]
 
 
 CODE = "```python\nx = 1\n```\n"
@@ -34,14 +40,10 @@ async def test_a_killed_process_is_replaced():
     pool = Pool(processes=1, seconds=20)
     try:
         await pool.render(CODE, "m1")
-        children = [
-            int(process.name)
-            for process in Path("/proc").glob("[0-9]*")
-            if b"rendering.worker" in (process / "cmdline").read_bytes() and is_child(process)
-        ]
-        assert children
-        for child in children:
-            os.kill(child, signal.SIGKILL)
+        processes = rendering_processes()
+        assert processes
+        for process in processes:
+            os.kill(process, signal.SIGKILL)
         await pool.render(CODE, "m1")  # the loss may be noticed only by this one, which then comes back plain
         assert await pool.render(CODE, "m1") == markdown.render(CODE, prefix="m1")
     finally:
