@@ -28,7 +28,6 @@ MOST_UNSENT = 64 * 1024  # bytes; a viewer that reads slower than this waits for
 SLOW_SECONDS = 0.1
 RETRY_SECONDS = 1.0
 
-
 SessionStore = import_module(settings.SESSION_ENGINE).SessionStore
 
 
@@ -123,6 +122,8 @@ class ConversationConsumer(AsyncWebsocketConsumer):
                 parts.append(fragments.append("messages", fragments.article(message, state)))
                 self._unfollow(message.pk)
             elif (ended := self.shown[message.pk]) and not live:
+                if not self.followers[message.pk].done():
+                    continue  # it has text to send yet, and rings when it has
                 parts.append(await database_sync_to_async(fragments.ending)(message, ended.reasoning))
                 self._unfollow(message.pk)
             self.shown[message.pk] = live
@@ -149,7 +150,8 @@ class ConversationConsumer(AsyncWebsocketConsumer):
                 if frames:
                     await asyncio.sleep(tick_seconds(live.tail_characters))
                 await live.change_after(version)
-        self.changed.set()  # the database tells how it ended
+        # The database tells how it ended. By then this task counts as done, so the ring must come after it.
+        asyncio.get_running_loop().call_soon(self.changed.set)
 
     def _spawn(self, coroutine: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task = asyncio.create_task(coroutine)
