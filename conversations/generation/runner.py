@@ -59,6 +59,9 @@ class Run:
                 return
             error = interrupted(len(self.live.reasoning) + len(self.live.answer))
             end = self._end(self._ending, error if self._ending == Status.INTERRUPTED else "")
+        except Message.DoesNotExist:
+            self.live.end()  # deleted between the claim and now: there is nothing to answer, and nothing to write
+            return
         except InferenceError as error:
             logger.warning("generation %s failed: %s: %s", self.claim.generation_id, type(error).__name__, error.detail)
             end = self._end(Status.FILTERED if isinstance(error, Filtered) else Status.FAILED, error.sentence)
@@ -140,8 +143,10 @@ class Run:
                 self._first[delta.kind] = now = timezone.now()
                 self._fields["first_thought_at" if delta.kind == Kind.REASONING else "first_answer_at"] = now
         self._uncommitted += deltas
+        before = self.live.status
         self.live.feed(deltas)
-        self._fields["status"] = self.live.status
+        if self.live.status != before:
+            self._fields["status"] = self.live.status
 
     def _outcome(self, outcome: Outcome) -> End:
         if outcome.finish_reason == "content_filter":

@@ -21,13 +21,14 @@ _NAMES: Final = {alias.lower(): name for _, name, aliases, _, _ in LEXERS.values
 def code_block(code: str, language: str, *, highlighted: bool = True) -> str:
     """Return `code` as a figure whose caption is `language`, or "text" if that is empty."""
     inner = code_to_html(code, language) if highlighted else escape(code, quote=False)
-    return f"{code_block_start(language)}<pre><code>{inner}</code></pre></figure>\n"
+    return f"{code_block_start(language)}<code>{inner}</code></pre></figure>\n"
 
 
 def code_block_start(language: str) -> str:
-    """Return the opening of a code block's figure, up to its caption's end."""
+    """Return the opening of a code block's figure, up to where its code element begins."""
     name = escape(language[:MAX_LANGUAGE_CHARACTERS] or "text")
-    return f'<figure class="code" data-language="{name}"><figcaption><span>{name}</span></figcaption>'
+    caption = f"<figcaption><span>{name}</span></figcaption>"
+    return f'<figure class="code" data-language="{name}">{caption}<pre tabindex="0">'
 
 
 def code_to_html(code: str, language: str) -> str:

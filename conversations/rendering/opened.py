@@ -42,7 +42,7 @@ class Fence:
 
     def first_piece(self, language: str) -> Piece:
         """Return the piece that puts this block into the page."""
-        return Piece("", sanitise(f'{code_block_start(language)}<pre><code id="{self._id}"></code></pre></figure>\n'))
+        return Piece("", sanitise(f'{code_block_start(language)}<code id="{self._id}"></code></pre></figure>\n'))
 
     def settle(self, source: str, at: int, *, final: bool) -> Step | None:
         out: list[str] = []
@@ -54,7 +54,9 @@ class Fence:
                 if (end >= 0 or final) and self._closing.fullmatch(line):
                     at, block = at + len(line) + (end >= 0), None
                     break
-                if end < 0 and not final and self._undecided.fullmatch(line):
+                # The parser drops blanks that end the document without a line ending.
+                if end < 0 and (not line.strip() if final else self._undecided.fullmatch(line)):
+                    at = len(source) if final else at
                     break
             out.append(line if self._in_line else self._unindented(line))
             if end >= 0:

@@ -52,6 +52,7 @@ _HTML: Final = {
 _FIXED_VALUES: Final = {
     "a": {"target": {"_blank"}},
     "div": {"role": {"region"}, "tabindex": {"0"}},
+    "pre": {"tabindex": {"0"}},  # code that is wider than the page is scrolled by keyboard too
     "input": {"type": {"checkbox"}},
     "th": {"scope": {"col"}},
 }
