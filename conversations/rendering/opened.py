@@ -54,8 +54,8 @@ class Fence:
                 if (end >= 0 or final) and self._closing.fullmatch(line):
                     at, block = at + len(line) + (end >= 0), None
                     break
-                # The parser drops blanks that end the document without a line ending.
-                if end < 0 and (not line.strip() if final else self._undecided.fullmatch(line)):
+                # The parser drops spaces that end the document without a line ending.
+                if end < 0 and (not line.strip(" ") if final else self._undecided.fullmatch(line)):
                     at = len(source) if final else at
                     break
             out.append(line if self._in_line else self._unindented(line))
@@ -96,7 +96,7 @@ class Table:
         lines, last = window(source, at, final=final)
         if not lines:
             return Step([], at, None) if last else None
-        outline = Outline(self._head + lines, streaming=not last)
+        outline = Outline(self._head + lines, streaming=False)  # a row is one line, and so is a formula in it
         table = outline.blocks[0]
         rows = [event for row in table.children[1:] for event in row.events]
         ended = last or len(outline.blocks) > 1 or outline.is_blank_after(table.end)
