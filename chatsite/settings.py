@@ -84,9 +84,18 @@ if _database["ENGINE"] == "django.db.backends.sqlite3":
     Path(_database["NAME"]).parent.mkdir(parents=True, exist_ok=True)
 elif _database["ENGINE"] == "django.db.backends.postgresql":
     _database["CONN_MAX_AGE"] = 0
+    _database["CONN_HEALTH_CHECKS"] = True  # the pool may hold connections that a restarted server has closed
     _database["OPTIONS"] = {
+        # A server that vanished without a word is noticed within half a minute, not after the system's two hours.
+        "connect_timeout": 5,
+        "keepalives_idle": 10,
+        "keepalives_interval": 5,
+        "keepalives_count": 3,
+        "tcp_user_timeout": 20_000,
         **_database.get("OPTIONS", {}),
-        "pool": {"min_size": 1, "max_size": 16, "timeout": 10},
+        # A pool that waits ever longer between its tries comes back long after the server: others would take this
+        # process for dead. So it gives up soon, and the next one who asks tries anew.
+        "pool": {"min_size": 1, "max_size": 16, "timeout": 5, "reconnect_timeout": 2},
     }
 else:
     raise refuse("DATABASE_URL", "use sqlite:///path or postgresql://user:password@host:port/name.")
@@ -268,6 +277,8 @@ LOGGING = {
     "loggers": {
         "chatsite": {"level": "INFO"},
         "conversations": {"level": "INFO"},
+        "channels_redis": {"level": "CRITICAL"},  # a traceback a second while Redis is away; `control` says it once
+        "psycopg.pool": {"level": "ERROR"},  # a warning for each try while PostgreSQL is away; who waits for it says so
         "django": {"handlers": [], "level": "WARNING", "propagate": True},
         "django.request": {"level": "ERROR"},  # a refused form or an unknown address is no event
     },

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import time
 import uuid
 from collections.abc import Coroutine
 from importlib import import_module
@@ -16,7 +17,7 @@ from django.contrib.auth import get_user
 from django.db import DatabaseError
 
 from conversations.control import Listener, doorbell
-from conversations.generation import mirror
+from conversations.generation import mirror, worker
 from conversations.generation.live import Cursor, LiveText, live_text, tick_seconds
 from conversations.models import Conversation, Message
 from conversations.rendering import fragments
@@ -26,6 +27,8 @@ logger = logging.getLogger(__name__)
 SIGNED_OUT, GONE, FAILED, GOING_AWAY = 4401, 4404, 4500, 4503  # autobahn sends 1000 and 4000 to 4999 only
 MOST_UNSENT = 64 * 1024  # bytes; a viewer that reads slower than this waits for its next frame, at no cost to others
 SLOW_SECONDS = 0.1
+BEAT_SECONDS = 15.0  # of silence, then an empty frame: a page that hears nothing for much longer connects anew
+BEHIND = "behind"  # what the page is told instead of a text's source while it is sent what was said before
 RETRY_SECONDS = 1.0
 
 SessionStore = import_module(settings.SESSION_ENGINE).SessionStore
@@ -51,14 +54,19 @@ class ConversationConsumer(AsyncWebsocketConsumer):
         self.followers: dict[int, asyncio.Task[None]] = {}
         self.tasks: set[asyncio.Task[None]] = set()
         self.changed = asyncio.Event()
+        self.sent_at = time.monotonic()
+        if (serving := worker.current()) and serving.draining:
+            await self.close()  # before it is accepted: the handshake is refused, and the page tries again elsewhere
+            return
         try:
             thread = await self._thread()
         except Refused:
-            await self.close()  # before it is accepted: the handshake is refused
+            await self.close()
             return
         await self.accept()
         for topic, listener in self._topics():
             doorbell.listen(topic, listener)
+        self._spawn(self._beat())
         self._spawn(self._watch(thread))
 
     async def disconnect(self, code: int) -> None:
@@ -93,7 +101,7 @@ class ConversationConsumer(AsyncWebsocketConsumer):
         self.shown = {message.pk: None for message in thread[:upto]}
         if seen and not upto:
             # The page shows a version that was left meanwhile, elsewhere: it begins again.
-            await self.send(text_data=fragments.replace("messages", ""))
+            await self._send(fragments.replace("messages", ""))
         self.changed.set()
         while True:
             await self.changed.wait()
@@ -118,19 +126,18 @@ class ConversationConsumer(AsyncWebsocketConsumer):
         for message in thread:
             live = live_text(message.generation.pk, message.pk) if message.is_live else None
             if message.pk not in self.shown or (live and live is not self.shown[message.pk]):
-                state = await database_sync_to_async(fragments.state_of)(message, with_text=False)
-                parts.append(fragments.append("messages", fragments.article(message, state)))
+                parts.append(fragments.append("messages", await self._article(message)))
                 self._unfollow(message.pk)
             elif (ended := self.shown[message.pk]) and not live:
                 if not self.followers[message.pk].done():
                     continue  # it has text to send yet, and rings when it has
-                parts.append(await database_sync_to_async(fragments.ending)(message, ended.reasoning))
+                parts.append(await database_sync_to_async(fragments.ending)(message, str(ended.reasoning)))
                 self._unfollow(message.pk)
             self.shown[message.pk] = live
         running = [message.generation.pk for message in thread if message.is_live]
         parts.append(fragments.composer_actions(running[0] if running else None))
         for frame in fragments.frames(parts):
-            await self.send(text_data=frame)
+            await self._send(frame)
         for pk, live in self.shown.items():
             if live and pk not in self.followers:
                 self.followers[pk] = self._spawn(self._follow(live))
@@ -138,20 +145,47 @@ class ConversationConsumer(AsyncWebsocketConsumer):
     async def _follow(self, live: LiveText) -> None:
         """Send what lies between this viewer's cursor and now, tick by tick, until the text ends."""
         mirror.ensure_fed(live)
-        cursor, ended = Cursor(), False
-        while not ended:
+        cursor, mark = Cursor(), ""
+        while True:
             version, ended = live.version, live.ended
-            while self.scope["unsent"]() > MOST_UNSENT:  # noqa: ASYNC110  (a transport tells no event for it)
-                await asyncio.sleep(SLOW_SECONDS)
+            late = await self._until_read()
             frames, cursor = live.since(cursor)
+            behind = live.is_behind(cursor)
             for frame in frames:
-                await self.send(text_data=frame)
-            if not ended:
-                if frames:
-                    await asyncio.sleep(tick_seconds(live.tail_characters))
-                await live.change_after(version)
+                await self._send(frame)
+            told = BEHIND if behind or late else live.source
+            if told != mark:
+                mark = told
+                await self._send(fragments.feed(live.message_id, mark))
+            if behind:
+                await asyncio.sleep(0)
+                continue
+            if ended:
+                break
+            if frames:
+                await asyncio.sleep(tick_seconds(live.tail_characters))
+            await live.change_after(version)
         # The database tells how it ended. By then this task counts as done, so the ring must come after it.
         asyncio.get_running_loop().call_soon(self.changed.set)
+
+    async def _send(self, frame: str) -> None:
+        await self._until_read()
+        self.sent_at = time.monotonic()
+        await self.send(text_data=frame)
+
+    async def _until_read(self) -> bool:
+        """Wait until the client has read what it was sent, all but a little; tell whether that took any waiting."""
+        waited = False
+        while self.scope["unsent"]() > MOST_UNSENT:
+            waited = True
+            await asyncio.sleep(SLOW_SECONDS)
+        return waited
+
+    async def _beat(self) -> None:
+        while True:
+            await asyncio.sleep(BEAT_SECONDS)
+            if time.monotonic() - self.sent_at >= BEAT_SECONDS:
+                await self._send("")
 
     def _spawn(self, coroutine: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task = asyncio.create_task(coroutine)
@@ -171,6 +205,11 @@ class ConversationConsumer(AsyncWebsocketConsumer):
             task.cancel()
 
     @database_sync_to_async
+    def _article(self, message: Message) -> str:
+        """Return a message as it stands; without the text of a live one, which its cursor brings."""
+        return fragments.article(message, fragments.state_of(message, with_text=False))
+
+    @database_sync_to_async
     def _thread(self) -> list[Message]:
         """Return the thread as it is now. Raises `Refused` if this session may not see it (any more)."""
         session = SessionStore(self.scope["cookies"].get(settings.SESSION_COOKIE_NAME))
@@ -182,4 +221,4 @@ class ConversationConsumer(AsyncWebsocketConsumer):
         conversation = Conversation.objects.visible_to(user).filter(pk=self.conversation_id).first()
         if conversation is None:
             raise Refused(GONE)
-        return conversation.thread()
+        return conversation.path_to(conversation.leaf_id, with_text=False)

@@ -4,9 +4,8 @@ Every statement is conditional on `worker`, `attempt` and a live status. That is
 dead finds its rows gone from the answer and drops them. All functions are synchronous and run in threads.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
 
 from django.conf import settings
 from django.db import IntegrityError, transaction
@@ -16,6 +15,9 @@ from django.utils import timezone
 from conversations.inference.stream import Usage
 from conversations.models import Chunk, Conversation, Generation, Kind, Message, Status, Worker
 from conversations.models.generation import RUNNING
+
+RESTARTED = "The server restarted"
+DATABASE_AWAY = "The site's database was away for too long"
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,15 +101,19 @@ def commit(worker_id: int, progress: Sequence[Progress]) -> dict[int, bool] | No
             if p.fields:
                 Generation.objects.filter(pk=p.generation_id).update(**p.fields)
         Chunk.objects.bulk_create(
-            Chunk(
-                generation_id=p.generation_id,
-                attempt=p.attempt,
-                sequence=p.sequence + number,
-                kind=kind,
-                text=text,
-            )
-            for p in mine
-            for number, (kind, text) in enumerate(p.pieces)
+            (
+                Chunk(
+                    generation_id=p.generation_id,
+                    attempt=p.attempt,
+                    sequence=p.sequence + number,
+                    kind=kind,
+                    text=text,
+                )
+                for p in mine
+                for number, (kind, text) in enumerate(p.pieces)
+            ),
+            # A commit whose answer was lost with the connection is repeated.
+            ignore_conflicts=True,
         )
     return held
 
@@ -130,6 +136,13 @@ def release(worker_id: int, claimed: Claim) -> bool:
     )
 
 
+def unowned(worker_id: int, known: Collection[int]) -> dict[int, Claim]:
+    """Return, by id, what this worker has claimed without knowing: the answer to a claim was lost."""
+    rows = Generation.objects.running().filter(worker=worker_id).exclude(pk__in=known)
+    claims = (Claim(*row) for row in rows.values_list("pk", "attempt", "message", "conversation"))
+    return {lost.generation_id: lost for lost in claims}
+
+
 def settle_orphans(dead: Iterable[int]) -> list[object]:
     """End or requeue what the workers `dead`, and workers whose row is gone, left running; return their conversations.
 
@@ -147,18 +160,18 @@ def settle_orphans(dead: Iterable[int]) -> list[object]:
                 Generation.objects.filter(pk=pk).update(status=Status.QUEUED, worker=None, slot=None, started_at=None)
             else:
                 status = Status.STOPPED if generation.stop_requested else Status.INTERRUPTED
-                error = "" if generation.stop_requested else interrupted(len(reasoning) + len(content))
+                error = "" if generation.stop_requested else interrupted(RESTARTED, len(reasoning) + len(content))
                 _fold(generation.message_id, pk, End(status, reasoning, content, error), {})
             settled.append(generation.conversation_id)
     Worker.objects.filter(pk__in=dead).delete()
     return settled
 
 
-def interrupted(characters: int, at: datetime | None = None) -> str:
-    """Return the sentence for an answer that its server's end cut short."""
-    time = timezone.localtime(at).strftime("%H:%M %Z")
+def interrupted(cause: str, characters: int) -> str:
+    """Return the sentence for an answer that the site itself cut short just now."""
+    time = timezone.localtime().strftime("%H:%M %Z")
     kept = f"{characters:,} characters are kept" if characters else "nothing had arrived yet"
-    return f"The server restarted at {time}; {kept}."
+    return f"{cause} at {time}; {kept}."
 
 
 def _hold(worker_id: int, attempts: dict[int, int]) -> dict[int, bool]:

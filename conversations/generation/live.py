@@ -3,7 +3,10 @@
 import asyncio
 import time
 import weakref
+from bisect import bisect_right
 from collections.abc import Iterable, Sequence
+from enum import StrEnum
+from itertools import accumulate
 from typing import NamedTuple
 
 from django.utils.html import escape
@@ -13,6 +16,25 @@ from conversations.models import Kind, Status
 from conversations.rendering import fragments
 from conversations.rendering.settle import Settler
 
+# Characters of text in one frame, about. A viewer who joins late or lags is brought to now in frames of this size.
+FRAME_CHARACTERS = 32_000
+
+
+class Source(StrEnum):
+    """Where the text of a live generation comes from, as the page tells it."""
+
+    LIVE = "live"
+    STORAGE = "storage"  # what was committed, a second old at most
+    UNSTORED = "unstored"  # live, and the database has been away for a while
+
+
+class Shown(NamedTuple):
+    """What phase line and status line say."""
+
+    status: str = Status.QUEUED
+    place: int | None = None
+    notice: str = ""
+
 
 class Cursor(NamedTuple):
     """How much of a LiveText a viewer has been sent. A new one is at zero: joining late is the same as lagging."""
@@ -21,54 +43,95 @@ class Cursor(NamedTuple):
     reasoning: int = 0  # pieces
     settled: int = 0  # pieces
     tail: int = 0  # version
-    status: str = Status.QUEUED
+    shown: Shown = Shown()
+
+
+class Growing:
+    """Text that only grows: cheap to append to, and to read from any offset."""
+
+    def __init__(self) -> None:
+        self.pieces: list[str] = []
+        self._ends: list[int] = []
+
+    def __str__(self) -> str:
+        return "".join(self.pieces)
+
+    def __len__(self) -> int:
+        self._measure()
+        return self._ends[-1] if self._ends else 0
+
+    def append(self, text: str) -> None:
+        for start in range(0, len(text), FRAME_CHARACTERS):
+            self.pieces.append(text[start : start + FRAME_CHARACTERS])
+
+    def after(self, offset: int) -> str:
+        """Return what follows the first `offset` characters."""
+        self._measure()
+        at = bisect_right(self._ends, offset)
+        begin = self._ends[at - 1] if at else 0
+        return "".join(self.pieces[at:])[offset - begin :]
+
+    def _measure(self) -> None:
+        new = map(len, self.pieces[len(self._ends) :])
+        if self._ends:
+            self._ends += list(accumulate(new, initial=self._ends[-1]))[1:]
+        else:
+            self._ends = list(accumulate(new))
 
 
 class LiveText:
-    """The text of one live generation in this process, fed by its runner or by a mirror of what was committed.
+    """The text of one live generation in this process, fed by its runner or by a mirror of one elsewhere.
 
     Only the event loop touches it. `version` counts changes; `epoch` counts the times that what was sent stopped being
-    true (answer text that turned out to be reasoning), so that cursors begin again.
+    true (answer text that turned out to be reasoning, an attempt that began anew), so that cursors begin again.
     """
 
     def __init__(self, generation_id: int, message_id: int) -> None:
         self.generation_id = generation_id
         self.message_id = message_id
         self.status: str = Status.QUEUED
+        self.attempt = 0
+        self.relabels = 0  # in this attempt
         self.has_runner = False  # in this process
         self.is_fed = False  # by its runner or a mirror
         self.ended = False
         self.version = 0
         self.epoch = 0
-        self._reasoning: list[str] = []
-        self._answer: list[str] = []
+        self.reasoning = Growing()
+        self.answer = Growing()
+        self.source = Source.STORAGE
+        self.thought_seconds: float | None = None
+        self._place: int | None = None
+        self._notice = ""
         self._settler = Settler(fragments.prefix(message_id))
         self._thinking_from: float | None = None
-        self._thought_seconds: float | None = None
         self._changed = asyncio.Event()
         self._frames: dict[Cursor, tuple[int, list[str], Cursor]] = {}
 
     @property
-    def reasoning(self) -> str:
-        return "".join(self._reasoning)
-
-    @property
-    def answer(self) -> str:
-        return "".join(self._answer)
-
-    @property
     def thinking_seconds(self) -> float | None:
-        if self._thought_seconds is not None or self._thinking_from is None:
-            return self._thought_seconds
+        if self.thought_seconds is not None or self._thinking_from is None:
+            return self.thought_seconds
         return time.monotonic() - self._thinking_from
 
     @property
     def tail_characters(self) -> int:
         return self._settler.tail_characters
 
-    def begin(self, seconds_ago: float = 0.0) -> None:
-        """Start the clock: a worker has claimed the generation."""
+    @property
+    def shown(self) -> Shown:
+        return Shown(self.status, self._place, self._notice)
+
+    def begin(self, attempt: int, seconds_ago: float = 0.0) -> None:
+        """Start the clock: a worker has claimed the generation. What an earlier attempt said is void."""
+        self.attempt, self.relabels = attempt, 0
+        if self.reasoning.pieces or self.answer.pieces:
+            self.epoch += 1
+            self.reasoning, self.answer = Growing(), Growing()
+            self._settler = Settler(fragments.prefix(self.message_id))
+        self.thought_seconds = None
         self._thinking_from = time.monotonic() - seconds_ago
+        self._place = None
         self._set_status(Status.THINKING)
 
     def feed(self, deltas: Iterable[Delta]) -> None:
@@ -78,19 +141,29 @@ class LiveText:
             if not delta.text:
                 continue
             if delta.kind == Kind.REASONING:
-                self._reasoning.append(delta.text)
+                self.reasoning.append(delta.text)
             else:
                 if self.status == Status.THINKING:
-                    self._thought_seconds = self.thinking_seconds
+                    self.thought_seconds = self.thinking_seconds
                     self._set_status(Status.ANSWERING)
-                self._answer.append(delta.text)
+                self.answer.append(delta.text)
                 self._settler.feed(delta.text)
         self._touch()
+
+    def tell(self, *, source: Source | None = None, place: int | None = None, notice: str | None = None) -> None:
+        """Change what is told beside the text: its source, a queued generation's place in line, a notice."""
+        before = (self.source, self._place, self._notice)
+        self.source = source or self.source
+        self._place = place or self._place
+        self._notice = self._notice if notice is None else notice
+        if before != (self.source, self._place, self._notice):
+            self._touch()
 
     def end(self) -> None:
         """Say that this text grows no further here: the generation ended or was lost. The database tells."""
         self.ended = True
-        _live.pop(self.generation_id, None)
+        if _live.get(self.generation_id) is self:
+            del _live[self.generation_id]
         self._touch()
 
     async def change_after(self, version: int) -> None:
@@ -98,8 +171,13 @@ class LiveText:
         while self.version == version:
             await self._changed.wait()
 
+    def is_behind(self, cursor: Cursor) -> bool:
+        """Tell whether a viewer at `cursor` has yet to be sent text that is there."""
+        at_end = (self.epoch, len(self.reasoning.pieces), len(self._settler.settled))
+        return (cursor.epoch, cursor.reasoning, cursor.settled) != at_end
+
     def since(self, cursor: Cursor) -> tuple[list[str], Cursor]:
-        """Return the frames that bring a viewer at `cursor` to now, and the cursor it is at then.
+        """Return frames that bring a viewer at `cursor` to now or some way towards it, and the cursor it is at then.
 
         Viewers at one cursor share one encoding.
         """
@@ -113,28 +191,36 @@ class LiveText:
     def _encode(self, cursor: Cursor) -> tuple[list[str], Cursor]:
         pk, parts = self.message_id, []
         if cursor.epoch != self.epoch:
-            parts += [fragments.replace(f"reasoning-{pk}", ""), fragments.replace(f"settled-{pk}", "")]
-            cursor = Cursor(epoch=self.epoch, status=cursor.status)
-        if more := "".join(self._reasoning[cursor.reasoning :]):
-            parts.append(fragments.append(f"reasoning-{pk}", escape(more)))
+            parts += [fragments.replace(f"{part}-{pk}", "") for part in ("reasoning", "settled", "tail")]
+            cursor = Cursor(epoch=self.epoch, shown=cursor.shown)
+        pieces, reasoning = _up_to(self.reasoning.pieces, cursor.reasoning, FRAME_CHARACTERS)
+        if pieces:
+            parts.append(fragments.append(f"reasoning-{pk}", escape("".join(pieces))))
         self._settler.advance()
-        settled = self._settler.settled
-        for piece in settled[cursor.settled :]:
-            parts.append(fragments.append(piece.target or f"settled-{pk}", piece.html))
-        tail = len(self._answer)
-        if tail != cursor.tail:
-            parts.append(fragments.replace(f"tail-{pk}", self._settler.tail_html()))
-        if self.status != cursor.status:
-            parts.append(fragments.progress(pk, self.status, self.thinking_seconds, self.reasoning))
-        return fragments.frames(parts), Cursor(self.epoch, len(self._reasoning), len(settled), tail, self.status)
+        settled, at = self._settler.settled, cursor.settled
+        room = FRAME_CHARACTERS - sum(map(len, pieces))
+        while room > 0 and at < len(settled):
+            parts.append(fragments.append(settled[at].target or f"settled-{pk}", settled[at].html))
+            room -= len(settled[at].html)
+            at += 1
+        cursor = Cursor(self.epoch, reasoning, at, cursor.tail, cursor.shown)
+        if not self.is_behind(cursor):
+            tail, shown = len(self.answer.pieces), self.shown
+            if tail != cursor.tail:
+                parts.append(fragments.replace(f"tail-{pk}", self._settler.tail_html()))
+            if shown != cursor.shown:
+                parts.append(fragments.progress(pk, *shown, self.thinking_seconds, str(self.reasoning)))
+            cursor = cursor._replace(tail=tail, shown=shown)
+        return fragments.frames(parts), cursor
 
     def _relabel(self) -> None:
-        self._reasoning += self._answer
-        self._answer = []
+        self.reasoning.append(str(self.answer))
+        self.answer = Growing()
         self._settler = Settler(fragments.prefix(self.message_id))
         self.epoch += 1
+        self.relabels += 1
         # The answer that follows begins answering anew; until it comes, the model was thinking all along.
-        self._thought_seconds = None
+        self.thought_seconds = None
         self._set_status(Status.THINKING)
 
     def _set_status(self, status: str) -> None:
@@ -147,6 +233,15 @@ class LiveText:
         changed.set()
 
 
+def _up_to(pieces: Sequence[str], start: int, characters: int) -> tuple[Sequence[str], int]:
+    """Return pieces from `start` on, together not much over so many characters, and where they end."""
+    end = start
+    while end < len(pieces) and characters > 0:
+        characters -= len(pieces[end])
+        end += 1
+    return pieces[start:end], end
+
+
 _live: "weakref.WeakValueDictionary[int, LiveText]" = weakref.WeakValueDictionary()
 
 
@@ -155,6 +250,11 @@ def live_text(generation_id: int, message_id: int) -> LiveText:
     if (live := _live.get(generation_id)) is None:
         live = _live[generation_id] = LiveText(generation_id, message_id)
     return live
+
+
+def waiting() -> list[LiveText]:
+    """Return the texts in this process that somebody watches and no worker has claimed yet."""
+    return [live for live in _live.values() if live.status == Status.QUEUED]
 
 
 def tick_seconds(tail_characters: int) -> float:

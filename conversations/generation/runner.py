@@ -11,7 +11,7 @@ from django.db import DatabaseError
 from django.utils import timezone
 
 from conversations.generation.commit import Claim, End, Progress, finish, interrupted, release
-from conversations.generation.live import live_text, merge_pieces
+from conversations.generation.live import Source, live_text, merge_pieces
 from conversations.inference.endpoint import Endpoint
 from conversations.inference.errors import Filtered, InferenceError
 from conversations.inference.prompt import Prompt, build_prompt
@@ -21,8 +21,7 @@ from conversations.models import Kind, Message, Status
 
 logger = logging.getLogger(__name__)
 
-# While the database is away the end of a generation waits for it, for a minute; after that the lease rules settle it.
-FINISH_TRIES = 60
+RETRY_SECONDS = 1.0  # while the database is away the end of a generation waits for it, as long as the process lives
 in_thread = database_sync_to_async
 
 
@@ -34,18 +33,22 @@ class Run:
         self.live = live_text(claimed.generation_id, claimed.message_id)
         self._worker_id = worker_id
         self._endpoint = endpoint
+        self._kept: list[tuple[Kind, str]] = []  # of a commit that failed
         self._uncommitted: list[Delta] = []
+        self.waiting_characters = 0  # of what is not committed
         self._sequence = 0
         self._relabelled = False
         self._fields: dict[str, object] = {"model": endpoint.model}
         self._first: dict[Kind, datetime] = {}
         self._streaming: asyncio.Task[Outcome] | None = None
         self._ending: str | None = None
+        self._reason = ""
 
     async def run(self) -> None:
         """Stream to the end and write it down. Whatever happens, it gets exactly one outcome or goes back."""
         self.live.is_fed = self.live.has_runner = True
-        self.live.begin()
+        self.live.begin(self.claim.attempt)
+        self.live.tell(source=Source.LIVE)
         self._streaming = asyncio.get_running_loop().create_task(self._stream())
         if self._ending is not None:
             self._streaming.cancel()
@@ -57,8 +60,10 @@ class Run:
             if self._ending == Status.QUEUED:
                 await self._give_back()
                 return
-            error = interrupted(len(self.live.reasoning) + len(self.live.answer))
-            end = self._end(self._ending, error if self._ending == Status.INTERRUPTED else "")
+            end = self._end(self._ending, self._reason)
+        except DatabaseError:
+            await self._give_back()  # it went away before the prompt was read
+            return
         except Message.DoesNotExist:
             self.live.end()  # deleted between the claim and now: there is nothing to answer, and nothing to write
             return
@@ -75,9 +80,15 @@ class Run:
         """End as stopped, keeping what was said."""
         self._cancel(Status.STOPPED)
 
-    def interrupt(self) -> None:
-        """End because the process does: with text as interrupted, without any by going back to the queue."""
-        self._cancel(Status.INTERRUPTED if self.live.reasoning or self.live.answer else Status.QUEUED)
+    def interrupt(self, cause: str) -> None:
+        """End because the site cannot go on: with text as interrupted, without any by going back to the queue."""
+        characters = len(self.live.reasoning) + len(self.live.answer)
+        if not characters:
+            self._cancel(Status.QUEUED)
+        elif self._ending is None:
+            self._reason = interrupted(cause, characters)
+            self.live.tell(notice=self._reason)
+            self._cancel(Status.INTERRUPTED)
 
     def drop(self) -> None:
         """Leave a generation that another worker has taken: write nothing more."""
@@ -87,7 +98,7 @@ class Run:
 
     def take_progress(self) -> Progress:
         """Return what is not committed yet, to be given back with `keep_progress` should the commit fail."""
-        pieces = merge_pieces(self._uncommitted)
+        pieces = [*self._kept, *merge_pieces(self._uncommitted)]
         progress = Progress(
             self.claim.generation_id,
             self.claim.attempt,
@@ -97,12 +108,14 @@ class Run:
             self._fields,
         )
         self._sequence += len(pieces)
-        self._uncommitted, self._relabelled, self._fields = [], False, {}
+        self._kept, self._uncommitted, self._relabelled, self._fields = [], [], False, {}
+        self.waiting_characters = 0
         return progress
 
     def keep_progress(self, progress: Progress) -> None:
-        self._sequence = progress.sequence
-        self._uncommitted = [Delta(kind, text) for kind, text in progress.pieces] + self._uncommitted
+        # As they are: a commit may have reached the database before its answer was lost, and is then only repeated.
+        self._sequence, self._kept = progress.sequence, list(progress.pieces)
+        self.waiting_characters += sum(len(text) for _, text in progress.pieces)
         self._relabelled |= progress.relabels
         self._fields = progress.fields | self._fields
 
@@ -135,6 +148,7 @@ class Run:
         for delta in deltas:
             if delta.relabels:
                 self._relabelled = True
+                self._kept = [(Kind.REASONING, text) for _, text in self._kept]
                 self._uncommitted = [Delta(Kind.REASONING, earlier.text) for earlier in self._uncommitted]
                 if Kind.ANSWER in self._first:
                     self._first[Kind.REASONING] = self._first.pop(Kind.ANSWER)
@@ -143,6 +157,7 @@ class Run:
                 self._first[delta.kind] = now = timezone.now()
                 self._fields["first_thought_at" if delta.kind == Kind.REASONING else "first_answer_at"] = now
         self._uncommitted += deltas
+        self.waiting_characters += sum(len(delta.text) for delta in deltas)
         before = self.live.status
         self.live.feed(deltas)
         if self.live.status != before:
@@ -158,22 +173,22 @@ class Run:
 
     def _end(self, status: str, error: str, outcome: Outcome | None = None) -> End:
         told = {"finish_reason": outcome.finish_reason, "usage": outcome.usage} if outcome else {}
-        return End(status, self.live.reasoning, self.live.answer, error, **told)
+        return End(status, str(self.live.reasoning), str(self.live.answer), error, **told)
 
     async def _finish(self, end: End) -> None:
-        fields = self._fields
-        for attempt in range(FINISH_TRIES):
-            try:
-                if not await in_thread(finish, thread_sensitive=False)(self._worker_id(), self.claim, end, fields):
-                    logger.warning(
-                        "generation %s was taken over; its end is not ours to write", self.claim.generation_id
-                    )
-                break
-            except DatabaseError as error:
-                logger.warning("generation %s waits to be written: %s", self.claim.generation_id, type(error).__name__)
-                await asyncio.sleep(min(1.0, 0.1 * 2**attempt))
+        if not await self._write(finish, end, self._fields):
+            logger.warning("generation %s was taken over; its end is not ours to write", self.claim.generation_id)
         self.live.end()
 
     async def _give_back(self) -> None:
-        await in_thread(release, thread_sensitive=False)(self._worker_id(), self.claim)
+        await self._write(release)
         self.live.end()
+
+    async def _write(self, write: Callable[..., bool], *arguments: object) -> bool:
+        """Write the end, waiting for the database if it is away; False if the generation was taken away meanwhile."""
+        while True:
+            try:
+                return await in_thread(write, thread_sensitive=False)(self._worker_id(), self.claim, *arguments)
+            except DatabaseError as error:
+                logger.warning("generation %s waits to be written: %s", self.claim.generation_id, type(error).__name__)
+                await asyncio.sleep(RETRY_SECONDS)

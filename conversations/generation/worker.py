@@ -14,7 +14,9 @@ from django.conf import settings
 from django.db import DatabaseError, connection
 
 from conversations.control import doorbell
-from conversations.generation import commit
+from conversations.generation import commit, live
+from conversations.generation.live import Source
+from conversations.generation.mirror import Senders
 from conversations.generation.runner import Run
 from conversations.inference.endpoint import Endpoint
 from conversations.models import Generation, Worker
@@ -25,6 +27,13 @@ T = TypeVar("T")
 BEAT_SECONDS = 1.0
 # A worker is dead when its counter has stood still for this long of our own time, while the database answered us.
 DEAD_SECONDS = 15.0
+# How long, and how much, text waits for a database that is away; then what runs is interrupted.
+AWAY_SECONDS = 120.0
+MOST_WAITING_CHARACTERS = 8_000_000
+UNSTORED_SECONDS = 3.0  # then viewers are told
+# After a drain's own time: for what was interrupted to be written, and for the worker to sign off.
+WRITE_SECONDS = 3.0
+SIGN_OFF_SECONDS = 1.0
 
 
 _current: "GenerationWorker | None" = None
@@ -47,9 +56,14 @@ class GenerationWorker:
         self.runs: dict[int, Run] = {}
         self.draining = False
         self._id = 0
+        self._claiming: set[int] = set()
+        self._line = False  # whether some wait for a place in this process
+        self._senders = Senders(self.runs)
         self._tasks: set[asyncio.Task[None]] = set()
         self._loops: list[asyncio.Task[None]] = []
         self._wake = asyncio.Event()
+        self._away = 0.0  # seconds since the last commit
+        self._unowned: set[int] = set()
         self._beats: dict[int, int] = {}
         self._quiet: dict[int, float] = {}
         self._observed = 0.0
@@ -62,77 +76,106 @@ class GenerationWorker:
             await self._settle(await in_thread(self._others))
         doorbell.listen("queued", self._queued)
         doorbell.listen("stop", self._stop)
+        self._senders.open()
         global _current
         _current = self
-        self._loops = [self._spawn(self._commit_loop()), self._spawn(self._sweep_loop())]
+        loops = (self._commit_loop(), self._watch_database(), self._sweep_loop(), self._senders.run())
+        self._loops = [self._spawn(loop) for loop in loops]
 
     async def drain(self, seconds: float) -> None:
         """Claim nothing more, give what runs `seconds` to end, write down the rest honestly, and sign off."""
         self.draining = True
         doorbell.unlisten("queued", self._queued)
-        running = [task for task in self._tasks if task not in self._loops]
-        if running:
+        if running := self._running():
             logger.info("draining: %s generations have %.0f s to end", len(self.runs), seconds)
             await asyncio.wait(running, timeout=seconds)
         for run in list(self.runs.values()):
-            run.interrupt()
-        running = [task for task in self._tasks if task not in self._loops]
-        if running:
-            await asyncio.wait(running, timeout=5)
+            run.interrupt(commit.RESTARTED)
+        if running := self._running():
+            await asyncio.wait(running, timeout=WRITE_SECONDS)
         doorbell.unlisten("stop", self._stop)
+        self._senders.close()
         for loop in self._loops:
             loop.cancel()
         await asyncio.gather(*self._loops, return_exceptions=True)
-        await in_thread(Worker.objects.filter(pk=self._id).delete)
+        try:
+            async with asyncio.timeout(SIGN_OFF_SECONDS):
+                await in_thread(Worker.objects.filter(pk=self._id).delete)
+        except (DatabaseError, TimeoutError) as error:
+            logger.warning("this worker could not sign off, others will notice: %s", type(error).__name__)
         if self._lock:
             self._lock.close()
 
+    def _running(self) -> list[asyncio.Task[None]]:
+        return [task for task in self._tasks if task not in self._loops]
+
     # Claiming
 
+    @property
+    def _free(self) -> int:
+        return settings.GENERATION_CONCURRENCY - len(self.runs) - len(self._claiming)
+
     def _queued(self, subject: str) -> None:
-        if len(self.runs) < settings.GENERATION_CONCURRENCY:
-            self._spawn(self._claim_and_run(int(subject)))
+        if self._line:
+            self._wake.set()  # others were here first
+        else:
+            self._claim(int(subject))
 
     def _stop(self, subject: str) -> None:
         if run := self.runs.get(int(subject)):
             run.stop()
 
-    async def _claim_and_run(self, generation_id: int) -> None:
-        if self.draining or generation_id in self.runs:
+    def _claim(self, generation_id: int) -> None:
+        """Claim a generation and run it, if there is room and it is not being claimed already."""
+        if self.draining or generation_id in self.runs or generation_id in self._claiming:
             return
+        if self._free > 0:
+            self._claiming.add(generation_id)
+            self._spawn(self._claim_and_run(generation_id))
+        else:
+            self._line = True
+
+    async def _claim_and_run(self, generation_id: int) -> None:
         try:
             claimed = await in_thread(commit.claim, self._id, generation_id)
+            if claimed is None:
+                return
+            run = self.runs[generation_id] = Run(claimed, lambda: self._id, self.endpoint)
         except DatabaseError as error:
             logger.warning("could not claim a generation, the sweep will: %s", type(error).__name__)
             return
-        if claimed is None:
-            return
-        run = self.runs[generation_id] = Run(claimed, lambda: self._id, self.endpoint)
-        doorbell.ring(f"conversation.{claimed.conversation_id}", claimed.conversation_id)
+        finally:
+            self._claiming.discard(generation_id)
+        doorbell.ring(f"claimed.{generation_id}", generation_id)
         try:
             await run.run()
         finally:
             if self.runs.get(generation_id) is run:
                 del self.runs[generation_id]
             self._wake.set()  # a slot is free, and perhaps the next prompt of this conversation waits
+        await self._senders.say_ended(run.live)
 
     # Once a second
 
     async def _commit_loop(self) -> None:
+        loop = asyncio.get_running_loop()
+        due = loop.time()
         while True:
-            await asyncio.sleep(BEAT_SECONDS)
+            due = max(due + BEAT_SECONDS, loop.time())
+            await asyncio.sleep(due - loop.time())
             taken = {run.claim.generation_id: (run, run.take_progress()) for run in list(self.runs.values())}
             try:
                 held = await in_thread(commit.commit, self._id, [progress for _, progress in taken.values()])
+                if held is None:
+                    logger.warning("this worker was taken for dead; it begins anew")
+                    self._id = await in_thread(self._register)
+                    held = {}
             except DatabaseError as error:
                 logger.warning("text waits for the database: %s", type(error).__name__)
                 for run, progress in taken.values():
                     run.keep_progress(progress)
                 continue
-            if held is None:
-                logger.warning("this worker was taken for dead; it begins anew")
-                self._id = await in_thread(self._register)
-                held = {}
+            self._away = 0.0
             for generation_id, (run, _) in taken.items():
                 if generation_id not in held:
                     if self.runs.get(generation_id) is run:
@@ -140,7 +183,25 @@ class GenerationWorker:
                 elif held[generation_id]:
                     run.stop()
 
+    async def _watch_database(self) -> None:
+        """Tell viewers while text is not stored, and end what runs when too much waits or has waited for too long.
+
+        Beside the commits, which hang when the database does.
+        """
+        while True:
+            # Counted, not measured: time in which this process stood still is not the database's.
+            await asyncio.sleep(BEAT_SECONDS)
+            self._away += BEAT_SECONDS
+            source = Source.UNSTORED if self._away > UNSTORED_SECONDS else Source.LIVE
+            for run in self.runs.values():
+                run.live.tell(source=source)
+            waiting = sum(run.waiting_characters for run in self.runs.values())
+            if self._away > AWAY_SECONDS or waiting > MOST_WAITING_CHARACTERS:
+                for run in self.runs.values():
+                    run.interrupt(commit.DATABASE_AWAY)
+
     async def _sweep_loop(self) -> None:
+        tended = 0.0
         while True:
             try:
                 async with asyncio.timeout(BEAT_SECONDS):
@@ -151,20 +212,41 @@ class GenerationWorker:
             if self.draining:
                 continue
             try:
-                await self._sweep()
+                if time.monotonic() - tended >= BEAT_SECONDS:
+                    tended = time.monotonic()
+                    await self._tend()
+                await self._fill()
             except DatabaseError as error:
                 logger.warning("the sweep waits for the database: %s", type(error).__name__)
 
-    async def _sweep(self) -> None:
+    async def _tend(self) -> None:
+        """Settle what dead workers left, take up what we lost sight of, tell those who wait their place."""
         await self._settle(self._dead(await in_thread(self._read_beats)))
-        free = settings.GENERATION_CONCURRENCY - len(self.runs)
-        if free > 0:
-            for generation_id in await in_thread(self._claimable, free):
-                self._spawn(self._claim_and_run(generation_id))
+        await self._release_unowned()
+        if waiting := live.waiting():
+            places = await in_thread(Generation.objects.places)
+            for text in waiting:
+                text.tell(place=places.get(text.generation_id))
+
+    async def _fill(self) -> None:
+        """Claim what waits, in turn, as far as there is room."""
+        if self._free > 0:
+            self._line = False
+            for generation_id in await in_thread(self._claimable, self._free + 1):
+                self._claim(generation_id)
 
     async def _settle(self, dead: list[int]) -> None:
         for conversation_id in await in_thread(commit.settle_orphans, dead):
             doorbell.ring(f"conversation.{conversation_id}", conversation_id)
+
+    async def _release_unowned(self) -> None:
+        """Give back what we hold in the database and do not run, when seen twice: a claim may be on its way."""
+        found = await in_thread(commit.unowned, self._id, [*self.runs, *self._claiming])
+        lost = {pk: claim for pk, claim in found.items() if pk not in self.runs and pk not in self._claiming}
+        for pk in lost.keys() & self._unowned:
+            logger.warning("generation %s was claimed without our knowing; it goes back", pk)
+            await in_thread(commit.release, self._id, lost[pk])
+        self._unowned = set(lost)
 
     # Who lives
 

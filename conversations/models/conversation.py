@@ -55,12 +55,13 @@ class Conversation(models.Model):
         """Return the messages from the first prompt to `leaf`, in order, each with its generations and `versions`."""
         return self.path_to(self.leaf_id)
 
-    def path_to(self, message_id: int | None) -> list:
+    def path_to(self, message_id: int | None, *, with_text: bool = True) -> list:
         """Return the messages from the first prompt to this one, in order; two queries.
 
         Each has its generations, and as `versions` the ids of all that could stand in its place, itself among them.
+        `with_text=False` leaves the text of each to be read when it is asked for.
         """
-        by_id, children = self._tree()
+        by_id, children = self._tree(with_text=with_text)
         path = []
         message = by_id.get(message_id)
         while message is not None:
@@ -71,12 +72,12 @@ class Conversation(models.Model):
 
     def newest_leaf(self, message_id: int) -> int:
         """Return the end of the path that goes through this message and then always to the newest version."""
-        _, children = self._tree()
+        _, children = self._tree(with_text=False)
         while newer := children.get(message_id):
             message_id = newer[-1]
         return message_id
 
-    def _tree(self) -> tuple[dict, dict[int | None, list[int]]]:
+    def _tree(self, *, with_text: bool) -> tuple[dict, dict[int | None, list[int]]]:
         """Return this conversation's messages by id, and the ids of each one's children, oldest first.
 
         Generations are read before messages: one that is seen to have ended has its text in the message by then.
@@ -84,7 +85,8 @@ class Conversation(models.Model):
         attempts = defaultdict(list)
         for generation in self.generations.order_by("pk"):
             attempts[generation.message_id].append(generation)
-        by_id = {message.pk: message for message in self.messages.order_by("pk")}
+        messages = self.messages.order_by("pk")
+        by_id = {m.pk: m for m in (messages if with_text else messages.defer("content", "reasoning"))}
         children: dict[int | None, list[int]] = defaultdict(list)
         for message in by_id.values():
             message.attempts = attempts[message.pk]

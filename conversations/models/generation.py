@@ -2,8 +2,8 @@ from typing import Any
 
 from django.conf import settings
 from django.db import models
-from django.db.models import F, Q, Window
-from django.db.models.functions import RowNumber
+from django.db.models import Count, F, OuterRef, Q, Subquery, Window
+from django.db.models.functions import Coalesce, RowNumber
 from django.utils import timezone
 
 
@@ -52,11 +52,19 @@ class GenerationQuerySet(models.QuerySet):
     def running(self) -> "GenerationQuerySet":
         return self.filter(status__in=RUNNING)
 
-    def claimable(self) -> "GenerationQuerySet":
-        """Order what may start now so that a person's tenth prompt waits behind everybody else's first.
+    def in_turn(self) -> "GenerationQuerySet":
+        """Order what is queued so that a person's fiftieth prompt waits behind everybody else's first.
 
-        The head of each conversation's queue, unless something runs in that conversation already.
+        `turn` counts a person's answers that run and their queued prompts up to this one.
         """
+        same_owner = Generation.objects.running().filter(owner=OuterRef("owner")).order_by()
+        counted = same_owner.values("owner").annotate(number=Count("pk")).values("number")
+        ahead = Window(RowNumber(), partition_by=F("owner"), order_by=F("pk").asc())
+        queued = self.filter(status=Status.QUEUED).annotate(running=Coalesce(Subquery(counted), 0), ahead=ahead)
+        return queued.annotate(turn=F("running") + F("ahead")).order_by("turn", "pk")
+
+    def claimable(self) -> "GenerationQuerySet":
+        """Keep, in turn, what may start now: its conversation is idle, it is first there, its owner has a slot free."""
         busy = Generation.objects.running().values("conversation")
         heads = (
             Generation.objects.filter(status=Status.QUEUED)
@@ -64,8 +72,12 @@ class GenerationQuerySet(models.QuerySet):
             .annotate(head=models.Min("pk"))
             .values("head")
         )
-        turn = Window(RowNumber(), partition_by=F("owner"), order_by=F("pk").asc())
-        return self.filter(pk__in=heads).exclude(conversation__in=busy).annotate(turn=turn).order_by("turn", "pk")
+        able = self.filter(pk__in=heads).exclude(conversation__in=busy)
+        return able.in_turn().filter(turn__lte=settings.USER_CONCURRENCY)
+
+    def places(self) -> dict[int, int]:
+        """Return the place in line, from 1, of everything that is queued, by id; one query."""
+        return {pk: place for place, pk in enumerate(self.in_turn().values_list("pk", flat=True), 1)}
 
 
 class Generation(models.Model):

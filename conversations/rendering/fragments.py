@@ -29,6 +29,7 @@ class State:
     """What an assistant's message shows beside its text; the context of `_message.html` as `state`."""
 
     status: str
+    place: int | None = None  # in line, from 1, while queued
     reasoning: str = ""
     reasoning_words: int = 0
     thinking_seconds: int | None = None
@@ -61,6 +62,7 @@ def state_of(message: Message, *, with_text: bool = True, readonly: bool = False
     seconds = generation.thinking_seconds
     return State(
         status=generation.status,
+        place=_place(generation) if with_text else None,
         reasoning=reasoning,
         reasoning_words=len(reasoning.split()),
         thinking_seconds=None if seconds is None else round(seconds),
@@ -73,6 +75,10 @@ def state_of(message: Message, *, with_text: bool = True, readonly: bool = False
         is_live=generation.is_live,
         readonly=readonly,
     )
+
+
+def _place(generation: Generation) -> int | None:
+    return Generation.objects.places().get(generation.pk) if generation.status == Status.QUEUED else None
 
 
 def _version(message: Message) -> Version | None:
@@ -122,10 +128,15 @@ def frames(parts: Sequence[str]) -> list[str]:
     return joined
 
 
-def progress(message_id: int, status: str, seconds: float | None, reasoning: str) -> str:
+def progress(
+    message_id: int, status: str, place: int | None, notice: str, seconds: float | None, reasoning: str
+) -> str:
     """Return phase and status lines of a message that is being generated."""
     state = State(
         status=status,
+        place=place,
+        notice=notice,
+        tone="warn" if notice else "",
         reasoning_words=len(reasoning.split()) if status != Status.THINKING else 0,
         thinking_seconds=None if seconds is None else round(seconds),
         is_live=True,
@@ -137,6 +148,11 @@ def lines(message: Message, state: State) -> str:
     """Return the phase line and the status line, to be swapped by their ids."""
     context = {"message": message, "state": state, "oob": True}
     return "".join(render_to_string(f"conversations/{name}.html", context) for name in ("_phase", "_status"))
+
+
+def feed(message_id: int, source: str) -> str:
+    """Return the small mark that tells where a live message's text comes from."""
+    return render_to_string("conversations/_feed.html", {"pk": message_id, "source": source, "oob": True})
 
 
 def composer_actions(live_generation: int | None) -> str:

@@ -15,7 +15,7 @@ def answer(text: str) -> Delta:
 
 async def test_a_cursor_at_zero_is_sent_everything_and_then_only_what_is_new():
     live = live_text(1, 7)
-    live.begin()
+    live.begin(1)
     live.feed([thought("Hm. "), thought("<b>")])
     frames, cursor = live.since(Cursor())
     assert '<div id="reasoning-7" hx-swap-oob="beforeend">Hm. &lt;b&gt;</div>' in frames[0]
@@ -33,7 +33,7 @@ async def test_viewers_at_one_cursor_share_one_encoding():
 
 async def test_the_first_word_of_the_answer_ends_the_thinking():
     live = live_text(1, 7)
-    live.begin(seconds_ago=12.2)
+    live.begin(1, seconds_ago=12.2)
     live.feed([thought("Hm.")])
     _, cursor = live.since(Cursor())
     live.feed([answer("Yes")])
@@ -45,7 +45,7 @@ async def test_the_first_word_of_the_answer_ends_the_thinking():
 
 async def test_a_finished_block_settles_and_is_not_sent_again():
     live = live_text(1, 7)
-    live.begin()
+    live.begin(1)
     live.feed([answer("First paragraph.\n\nSecond")])
     frames, cursor = live.since(Cursor())
     assert "First paragraph." in "".join(frames)
@@ -57,13 +57,13 @@ async def test_a_finished_block_settles_and_is_not_sent_again():
 
 async def test_answer_text_that_turns_out_to_be_reasoning_moves_there():
     live = live_text(1, 7)
-    live.begin()
+    live.begin(1)
     live.feed([answer("Thinking aloud")])
     _, cursor = live.since(Cursor())
     live.feed([Delta(Kind.REASONING, "", relabels=True), answer("Yes.")])
     frames, _ = live.since(cursor)
     sent = "".join(frames)
-    assert (live.reasoning, live.answer) == ("Thinking aloud", "Yes.")
+    assert (str(live.reasoning), str(live.answer)) == ("Thinking aloud", "Yes.")
     assert '<div id="reasoning-7" hx-swap-oob="innerHTML"></div>' in sent
     assert '<div id="settled-7" hx-swap-oob="innerHTML"></div>' in sent
     assert "Thinking aloud" in sent
