@@ -18,7 +18,7 @@ from django.db import DatabaseError
 
 from conversations.control import Listener, doorbell
 from conversations.generation import mirror, worker
-from conversations.generation.live import Cursor, LiveText, live_text, tick_seconds
+from conversations.generation.live import Cursor, LiveText, Source, live_text, tick_seconds
 from conversations.models import Conversation, Message
 from conversations.rendering import fragments
 
@@ -145,7 +145,7 @@ class ConversationConsumer(AsyncWebsocketConsumer):
     async def _follow(self, live: LiveText) -> None:
         """Send what lies between this viewer's cursor and now, tick by tick, until the text ends."""
         mirror.ensure_fed(live)
-        cursor, mark = Cursor(), ""
+        cursor, mark = Cursor(), Source.STORAGE.value  # as the article says
         while True:
             version, ended = live.version, live.ended
             late = await self._until_read()

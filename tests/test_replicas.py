@@ -40,12 +40,32 @@ def test_a_viewer_on_another_replica_sees_thought_and_end(replicas: tuple[Site, 
     endpoint.await_reached("thought")
     with there.socket(conversation) as socket:
         frames = ""
-        while "First thought." not in frames:
+        while "First thought." not in frames or 'data-feed="live"' not in frames:
             frames += socket.recv(timeout=30)
+        assert 'data-feed="storage" hx-swap-oob' not in frames  # it never came from what was committed
         endpoint.open("thought")
         while "The answer." not in frames or 'data-status="complete"' not in frames:
             frames += socket.recv(timeout=30)
     assert here.answers(conversation) == [("complete", "", "First thought.", "The answer.")]
+    here.close()
+    there.close()
+
+
+def test_a_viewer_on_another_replica_hears_of_a_queued_prompts_claim(replicas: tuple[Site, Site], endpoint: Endpoint):
+    endpoint.respond = think_then_wait
+    here = Person(replicas[0], "ada")
+    there = elsewhere(here, replicas[1])
+    conversation = here.ask("Who is there?")
+    here.ask("And who else?", conversation)
+    endpoint.await_reached("thought")
+    with there.socket(conversation) as socket:
+        frames = ""
+        while "in line" not in frames:
+            frames += socket.recv(timeout=30)
+        endpoint.open("thought")
+        while frames.count('data-status="complete"') < 2:
+            frames += socket.recv(timeout=30)
+    assert [status for status, *_ in here.answers(conversation)] == ["complete", "complete"]
     here.close()
     there.close()
 

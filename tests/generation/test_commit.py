@@ -12,6 +12,7 @@ from conversations.generation.commit import (
     finish,
     release,
     settle_orphans,
+    unowned,
 )
 from conversations.inference.stream import Usage
 from conversations.models import Chunk, Generation, Kind, Message, Status, Worker
@@ -203,9 +204,39 @@ def test_a_persons_tenth_prompt_waits_behind_anothers_first():
     ada, bob = person("ada"), person("bob")
     many = [queued(ada).pk for _ in range(3)]
     one = queued(bob).pk
-    assert list(Generation.objects.claimable().values_list("pk", flat=True)) == [
-        many[0],
-        one,
-        many[1],
-        many[2],
-    ]
+    in_turn = [many[0], one, many[1], many[2]]
+    assert list(Generation.objects.claimable().values_list("pk", flat=True)) == in_turn
+    assert Generation.objects.places() == {pk: place for place, pk in enumerate(in_turn, 1)}
+
+
+def test_what_a_person_has_running_counts_before_what_they_have_queued(settings):
+    settings.USER_CONCURRENCY = 2
+    ada, bob = person("ada"), person("bob")
+    claimed(ada)
+    many = [queued(ada).pk for _ in range(3)]
+    fewer = [queued(bob).pk for _ in range(2)]
+    assert list(Generation.objects.in_turn().values_list("pk", flat=True)) == [fewer[0], many[0], fewer[1], *many[1:]]
+    assert list(Generation.objects.claimable().values_list("pk", flat=True)) == [fewer[0], many[0], fewer[1]]
+
+
+def test_somebody_with_fifty_queued_prompts_and_no_free_slot_holds_nobody_back(settings):
+    settings.USER_CONCURRENCY = 1
+    ada, bob = person("ada"), person("bob")
+    claimed(ada)
+    for _ in range(50):
+        queued(ada)
+    one = queued(bob).pk
+    assert Generation.objects.claimable().first().pk == one
+
+
+def test_later_prompts_of_a_conversation_are_not_claimable_before_its_first(settings):
+    user = person()
+    first = queued(user)
+    queued(user, "And?", first.conversation)
+    assert list(Generation.objects.claimable().values_list("pk", flat=True)) == [first.pk]
+
+
+def test_a_claim_whose_answer_was_lost_is_found_again():
+    worker, known = claimed(person())
+    _, lost = claimed(person("bob"), worker)
+    assert unowned(worker.pk, [known.generation_id]) == {lost.generation_id: lost}

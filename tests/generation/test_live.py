@@ -1,6 +1,6 @@
 import asyncio
 
-from conversations.generation.live import Cursor, live_text, merge_pieces
+from conversations.generation.live import FRAME_CHARACTERS, Cursor, Growing, live_text, merge_pieces
 from conversations.inference.tags import Delta
 from conversations.models import Kind, Status
 
@@ -89,3 +89,49 @@ async def test_runner_and_viewers_share_one_text_until_it_ends():
 def test_pieces_join_neighbours_of_a_kind():
     pieces = merge_pieces([thought("a"), thought("b"), answer(""), answer("c"), thought("d")])
     assert pieces == [(Kind.REASONING, "ab"), (Kind.ANSWER, "c"), (Kind.REASONING, "d")]
+
+
+async def test_a_late_viewer_is_brought_to_now_in_frames_of_bounded_size():
+    live = live_text(1, 7)
+    live.begin(1)
+    live.feed([thought("x" * 200_000), *(answer(f"Paragraph {number}.\n\n") for number in range(10_000))])
+    cursor, frames = Cursor(), []
+    while live.is_behind(cursor):
+        more, cursor = live.since(cursor)
+        frames += more
+    assert max(map(len, frames)) < 3 * FRAME_CHARACTERS
+    sent = "".join(frames)
+    assert sent.count("x" * 1_000) == 200
+    assert sent.index("xxx") < sent.index("Paragraph 0.") < sent.index("Paragraph 9999.") < sent.index("answering")
+    assert live.since(cursor) == ([], cursor)
+
+
+async def test_what_an_attempt_said_is_gone_when_the_next_begins():
+    live = live_text(1, 7)
+    live.begin(1)
+    live.feed([thought("Lost."), answer("Lost too.")])
+    _, cursor = live.since(Cursor())
+    live.begin(2)
+    live.feed([thought("Kept.")])
+    assert (str(live.reasoning), str(live.answer), live.status) == ("Kept.", "", Status.THINKING)
+    frames, _ = live.since(cursor)
+    for part in ("reasoning", "settled", "tail"):
+        assert f'<div id="{part}-7" hx-swap-oob="innerHTML"></div>' in frames[0]
+    assert "Kept." in frames[0]
+
+
+async def test_a_place_in_line_is_told_and_forgotten_when_the_answer_begins():
+    live = live_text(1, 7)
+    live.tell(place=12)
+    frames, cursor = live.since(Cursor())
+    assert "12th in line" in frames[0]
+    live.begin(1)
+    assert "in line" not in live.since(cursor)[0][0]
+
+
+def test_growing_text_is_read_from_any_offset():
+    text = Growing()
+    for piece in ("ab", "c", "", "defg"):
+        text.append(piece)
+        assert len(text) == len(str(text))
+    assert [text.after(offset) for offset in range(9)] == ["abcdefg"[offset:] for offset in range(9)]
