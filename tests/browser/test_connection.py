@@ -1,0 +1,66 @@
+"""What the page does when its connection is lost: it says so, comes back by itself, and misses nothing."""
+
+from collections.abc import Iterator
+from types import SimpleNamespace
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.browser.conftest import ask, sign_up
+from tests.endpoint import Endpoint, Exchange
+from tests.proxy import Proxy
+from tests.site import Site
+
+
+async def think_in_two_parts(exchange: Exchange) -> None:
+    await exchange.reason("First part. ")
+    await exchange.gate("first part")
+    await exchange.reason("Second part.")
+    await exchange.gate("second part")
+    await exchange.answer("Done.")
+    await exchange.finish()
+
+
+@pytest.fixture
+def proxy(shared_site: Site) -> Iterator[Proxy]:
+    proxy = Proxy(shared_site.url)
+    yield proxy
+    proxy.close()
+
+
+def test_a_connection_that_has_gone_mute_is_left_for_a_new_one(page: Page, proxy: Proxy, shared_endpoint: Endpoint):
+    shared_endpoint.respond = think_in_two_parts
+    sign_up(page, SimpleNamespace(url=proxy.url))
+    opened = []
+    page.on("websocket", lambda socket: opened.append(socket))
+    ask(page, "Are you there?")
+    reasoning = page.locator(".reasoning-text")
+    expect(reasoning).to_have_text("First part. ")
+    expect(page.locator(".feed")).to_have_attribute("data-feed", "live")
+    proxy.mute()
+    shared_endpoint.open("first part")
+    shared_endpoint.await_reached("second part")
+    expect(reasoning).to_have_text("First part. ")  # nothing comes, and nothing tells the page so
+    page.evaluate("dispatchEvent(new Event('online'))")  # as after sleep, or in another network
+    expect(reasoning).to_have_text("First part. Second part.")
+    expect(page.locator(".feed")).to_have_attribute("data-feed", "live")
+    shared_endpoint.open("second part")
+    expect(page.locator(".settled")).to_have_text("Done.")
+    assert len(opened) == 2
+
+
+def test_a_killed_site_is_found_again_with_what_it_had_stored(page: Page, site: Site, endpoint: Endpoint):
+    endpoint.respond = think_in_two_parts
+    sign_up(page, site)
+    ask(page, "Are you there?")
+    expect(page.locator(".reasoning-text")).to_have_text("First part. ")
+    site.await_rows("select 1 from conversations_chunk")
+    site.kill()
+    expect(page.locator(".feed")).to_have_attribute("data-feed", "storage")
+    expect(page.locator("[data-connection=lost]")).to_be_visible()
+    expect(page.locator(".reasoning-text")).to_have_text("First part. ")
+    site.start(site.url.rsplit(":", 1)[1])
+    expect(page.locator("[data-connection=lost]")).to_be_hidden()
+    expect(page.locator("article[data-role=assistant]")).to_have_attribute("data-status", "interrupted")
+    expect(page.locator(".status-notice")).to_contain_text("The server restarted at")
+    expect(page.locator(".reasoning-text")).to_have_text("First part. ")

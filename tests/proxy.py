@@ -1,0 +1,48 @@
+"""A TCP proxy for tests: a network that goes mute, which no close tells anybody."""
+
+import socket
+import threading
+from urllib.parse import urlsplit
+
+
+class Proxy:
+    """Carries connections to `target` until told to be mute; then those that are open carry nothing more."""
+
+    def __init__(self, target: str) -> None:
+        parts = urlsplit(target)
+        self._target = (parts.hostname, parts.port)
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
+        self._ends: list[socket.socket] = []
+        self._muted: set[socket.socket] = set()
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def mute(self) -> None:
+        """Swallow what is sent on the connections that are open now; later ones work."""
+        self._muted.update(self._ends)
+
+    def close(self) -> None:
+        self._listener.close()
+        for end in list(self._ends):
+            end.close()
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                client, _ = self._listener.accept()
+            except OSError:  # closed
+                return
+            server = socket.create_connection(self._target)
+            self._ends += (client, server)
+            for source, sink in ((client, server), (server, client)):
+                threading.Thread(target=self._carry, args=(source, sink), daemon=True).start()
+
+    def _carry(self, source: socket.socket, sink: socket.socket) -> None:
+        try:
+            while data := source.recv(65536):
+                if source not in self._muted:
+                    sink.sendall(data)
+            if source not in self._muted:
+                sink.shutdown(socket.SHUT_WR)
+        except OSError:
+            return  # one end is closed
