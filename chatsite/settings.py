@@ -206,6 +206,7 @@ MIDDLEWARE = [
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "allauth.account.middleware.AccountMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
+    "conversations.middleware.DatabaseOutageMiddleware",
 ]
 TEMPLATES = [
     {

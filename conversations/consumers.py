@@ -131,7 +131,7 @@ class ConversationConsumer(AsyncWebsocketConsumer):
             elif (ended := self.shown[message.pk]) and not live:
                 if not self.followers[message.pk].done():
                     continue  # it has text to send yet, and rings when it has
-                parts.append(await database_sync_to_async(fragments.ending)(message, str(ended.reasoning)))
+                parts.append(await self._ending(message, ended))
                 self._unfollow(message.pk)
             self.shown[message.pk] = live
         running = [message.generation.pk for message in thread if message.is_live]
@@ -203,6 +203,10 @@ class ConversationConsumer(AsyncWebsocketConsumer):
     def _unfollow(self, pk: int) -> None:
         if task := self.followers.pop(pk, None):
             task.cancel()
+
+    @database_sync_to_async
+    def _ending(self, message: Message, sent: LiveText) -> str:
+        return fragments.ending(message, str(sent.reasoning), sent.html)
 
     @database_sync_to_async
     def _article(self, message: Message) -> str:

@@ -97,7 +97,7 @@ def shared_site(shared: tuple[Site, Endpoint], shared_endpoint: Endpoint) -> Sit
 
 @pytest.fixture(scope="session")
 def everybody(shared: tuple[Site, Endpoint]) -> Iterator[Person]:
-    """Somebody at the shared site, for tests that need nobody new: sign-ups are limited to twenty a minute."""
+    """Somebody at the shared site, for tests that need nobody new: signing up takes a while."""
     with contextlib.closing(Person(shared[0], "everybody")) as person:
         yield person
 

@@ -1,5 +1,6 @@
 """The site for tests: a real `manage.py serve` on a free port with a database of its own, and people who use it."""
 
+import ipaddress
 import os
 import re
 import sqlite3
@@ -33,6 +34,7 @@ def environment(**variables: Any) -> dict[str, str]:
     """Return a process environment with these variables alone saying how the site is configured."""
     kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "TMPDIR") if name in os.environ}
     defaults = {"SECRET_KEY": "k" * 50, "SIGNUP": "open", "EMAIL_URL": "console://", "DRAIN_SECONDS": 1}
+    defaults["TRUSTED_PROXY_COUNT"] = 1  # for `from_elsewhere`
     # A developer's .env is read too: what a test does not set must not come from there.
     defaults |= dict.fromkeys(ENDPOINT_VARIABLES, "")
     return kept | {name: str(value) for name, value in (defaults | variables).items()}
@@ -55,6 +57,11 @@ def manage(*arguments: str, **variables: Any) -> subprocess.CompletedProcess[str
 def migrate(database_url: str) -> None:
     migrated = manage("migrate", "--verbosity", "0", DATABASE_URL=database_url)
     assert migrated.returncode == 0, migrated.stderr
+
+
+def from_elsewhere() -> dict[str, str]:
+    """Return the header by which a request comes from an address of its own: sign-ups are limited for each address."""
+    return {"X-Forwarded-For": str(ipaddress.IPv6Address(uuid.uuid4().int))}
 
 
 class Site:
@@ -153,7 +160,7 @@ class Person:
     def __init__(self, site: Site, name: str) -> None:
         self.site = site
         self.name = name
-        self.http = httpx2.Client(base_url=site.url, timeout=WAIT, follow_redirects=False)
+        self.http = httpx2.Client(base_url=site.url, headers=from_elsewhere(), timeout=WAIT, follow_redirects=False)
         fields = {
             "username": name,
             "email": f"{name}@example.org",

@@ -24,6 +24,7 @@ ROOMS = {
     "admin": {"models", "rendering", "control"},
     "management": {"models", "inference", "rendering", "generation", "control"},
     "urls": {"views"},
+    "middleware": set(),
     "apps": {"accounts", "checks"},
     "migrations": {"models"},
     "templatetags": set(),

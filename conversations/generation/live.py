@@ -14,7 +14,7 @@ from django.utils.html import escape
 from conversations.inference.tags import Delta
 from conversations.models import Kind, Status
 from conversations.rendering import fragments
-from conversations.rendering.settle import Settler
+from conversations.rendering.settle import Settler, assemble
 
 # Characters of text in one frame, about. A viewer who joins late or lags is brought to now in frames of this size.
 FRAME_CHARACTERS = 32_000
@@ -119,6 +119,11 @@ class LiveText:
         return self._settler.tail_characters
 
     @property
+    def html(self) -> str:
+        """What the answer's container holds at a viewer who has been sent all of an ended text."""
+        return assemble(self._settler.settled)
+
+    @property
     def shown(self) -> Shown:
         return Shown(self.status, self._place, self._notice)
 
@@ -162,6 +167,7 @@ class LiveText:
     def end(self) -> None:
         """Say that this text grows no further here: the generation ended or was lost. The database tells."""
         self.ended = True
+        self._settler.close()
         if _live.get(self.generation_id) is self:
             del _live[self.generation_id]
         self._touch()
@@ -205,7 +211,7 @@ class LiveText:
             at += 1
         cursor = Cursor(self.epoch, reasoning, at, cursor.tail, cursor.shown)
         if not self.is_behind(cursor):
-            tail, shown = len(self.answer.pieces), self.shown
+            tail, shown = len(self.answer.pieces) + self.ended, self.shown
             if tail != cursor.tail:
                 parts.append(fragments.replace(f"tail-{pk}", self._settler.tail_html()))
             if shown != cursor.shown:

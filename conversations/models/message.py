@@ -51,9 +51,13 @@ class Message(models.Model):
 
     def text_so_far(self) -> tuple[str, str]:
         """Return (reasoning, content) with the committed chunks of a generation that has not been folded yet."""
-        text = {Kind.REASONING: self.reasoning, Kind.ANSWER: self.content}
+        text = {Kind.REASONING: [self.reasoning], Kind.ANSWER: [self.content]}
         if self.is_live:
             chunks = Chunk.objects.filter(generation=self.generation).order_by("attempt", "sequence")
-            for kind, piece in chunks.values_list("kind", "text"):
-                text[Kind(kind)] += piece
-        return text[Kind.REASONING], text[Kind.ANSWER]
+            for kind, piece in (pieces := list(chunks.values_list("kind", "text"))):
+                text[Kind(kind)].append(piece)
+            if not pieces:
+                # It may have ended since this row was read, and then its text stands here.
+                self.refresh_from_db(fields=["reasoning", "content"])
+                return self.reasoning, self.content
+        return "".join(text[Kind.REASONING]), "".join(text[Kind.ANSWER])

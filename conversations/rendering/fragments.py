@@ -164,11 +164,13 @@ def composer_error(sentence: str) -> str:
     return render_to_string("conversations/_composer_error.html", {"composer_error": sentence, "oob": True})
 
 
-def ending(message: Message, reasoning_sent: str) -> str:
-    """Return the parts that show how a message ended: its final rendering, and its reasoning if some was missing."""
+def ending(message: Message, reasoning_sent: str, html_sent: str) -> str:
+    """Return the parts that show how a message ended, and of its final text what differs from what was sent."""
     state = state_of(message)
     pk = message.pk
-    parts = [replace(f"settled-{pk}", state.answer_html), replace(f"tail-{pk}", ""), lines(message, state)]
+    parts = [lines(message, state)]
+    if state.answer_html != html_sent:
+        parts.append(replace(f"settled-{pk}", state.answer_html))
     if state.reasoning != reasoning_sent:
         parts.append(replace(f"reasoning-{pk}", escape(state.reasoning)))
     return "".join(parts)

@@ -14,7 +14,7 @@ from conversations.rendering.opened import MAX_PARAGRAPH, Fence, List, Paragraph
 from conversations.rendering.pieces import MAX_WINDOW, Ids, OpenBlock, Piece, Step, emit, window
 from conversations.rendering.sanitise import sanitise
 
-__all__ = ["Piece", "Settler"]
+__all__ = ["Piece", "Settler", "assemble"]
 
 _FENCE = re.compile(r"(?P<indent> {0,3})(?P<run>`{3,}|~{3,})")
 _TARGET_ID = re.compile(r' id="[A-Za-z0-9-]+-open-[0-9]+">')

@@ -89,7 +89,7 @@ function failure(detail, isPrompt) {
   if (xhr.status === 404) return `This conversation is gone.${kept} Copy what you need into a new one.`;
   if (xhr.status === 413) return `This is more than the site accepts at once.${kept} Shorten it and try again.`;
   if (xhr.status === 429) return `That was too quick.${kept} Wait a minute and try again.`;
-  if (xhr.status === 503) return `The site is restarting.${kept} Try again in a moment.`;
+  if (xhr.status === 503) return `The site is not ready just now.${kept} Try again in a moment.`;
   return `Something went wrong on the site.${kept} Try again in a moment.`;
 }
 

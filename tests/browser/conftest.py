@@ -5,7 +5,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from tests.parts import BROWSER
-from tests.site import PASSWORD, Site
+from tests.site import PASSWORD, Site, from_elsewhere
 
 WAIT_MS = 30_000
 expect.set_options(timeout=WAIT_MS)
@@ -61,6 +61,7 @@ def signed_in(page: Page, shared_site: Site) -> Page:
 
 
 def sign_up(page: Page, site: Site) -> None:
+    page.set_extra_http_headers(from_elsewhere())
     name = f"person{uuid.uuid4().hex[:12]}"
     page.goto(f"{site.url}/accounts/signup/")
     fields = {"username": name, "email": f"{name}@example.org", "password1": PASSWORD, "password2": PASSWORD}

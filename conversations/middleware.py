@@ -1,0 +1,26 @@
+"""What stands around every view."""
+
+import logging
+from collections.abc import Callable
+
+from django.db import InterfaceError, OperationalError
+from django.http import HttpRequest, HttpResponse
+from django.template.loader import render_to_string
+
+logger = logging.getLogger(__name__)
+
+
+class DatabaseOutageMiddleware:
+    """Answer 503 with a page that says so while the database is away: an outage is no mistake of the site."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        return self.get_response(request)
+
+    def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
+        if not isinstance(exception, OperationalError | InterfaceError):
+            return None
+        logger.warning("a request found no database: %s", type(exception).__name__)
+        return HttpResponse(render_to_string("503.html"), status=503, headers={"Retry-After": "5"})
