@@ -54,7 +54,7 @@ def regenerate(*, user: User, message: Message, key: uuid.UUID | None = None) ->
 
 def select(*, message: Message) -> None:
     """Show the version of a turn that `message` is, with the newest of what followed it."""
-    leaf = message.conversation.newest_leaf(message.pk)
+    leaf = message.conversation.tree().newest_leaf(message.pk)
     Conversation.objects.filter(pk=message.conversation_id).update(leaf=leaf)
     _ring_conversation(message.conversation_id)
 

@@ -4,10 +4,10 @@ import asyncio
 import logging
 import time
 import uuid
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Sequence
 from importlib import import_module
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import parse_qs
 
 from channels.db import database_sync_to_async
@@ -19,7 +19,9 @@ from django.db import DatabaseError
 from conversations.control import Listener, doorbell
 from conversations.generation import mirror, worker
 from conversations.generation.live import Cursor, LiveText, Source, live_text, tick_seconds
-from conversations.models import Conversation, Message
+from conversations.models import Conversation, Generation
+from conversations.models.conversation import Tree
+from conversations.models.generation import LIVE
 from conversations.rendering import fragments
 
 logger = logging.getLogger(__name__)
@@ -42,6 +44,22 @@ class Refused(Exception):
         self.code = code
 
 
+class View(NamedTuple):
+    """What there is to see of a conversation; generations are those of the messages a page may show."""
+
+    tree: Tree
+    path: list[int]  # message ids, from the first prompt on
+    newest: dict[int, int]  # generation id by message id
+    live: set[int]  # messages that are being generated
+
+
+class Shown(NamedTuple):
+    """What a page shows of a message: its newest generation, and the live text of that while it runs."""
+
+    generation_id: int | None
+    live: LiveText | None = None
+
+
 class ConversationConsumer(AsyncWebsocketConsumer):
     """Sends its owner what a conversation shows, from what the page has `seen` on, for as long as it is open."""
 
@@ -50,7 +68,9 @@ class ConversationConsumer(AsyncWebsocketConsumer):
 
     async def connect(self) -> None:
         self.conversation_id: uuid.UUID = self.scope["url_route"]["kwargs"]["conversation_id"]
-        self.shown: dict[int, LiveText | None] = {}
+        self.path: list[int] = []  # what the page shows, and before `first`, could show
+        self.first = 0
+        self.shown: dict[int, Shown] = {}
         self.followers: dict[int, asyncio.Task[None]] = {}
         self.tasks: set[asyncio.Task[None]] = set()
         self.changed = asyncio.Event()
@@ -59,7 +79,7 @@ class ConversationConsumer(AsyncWebsocketConsumer):
             await self.close()  # before it is accepted: the handshake is refused, and the page tries again elsewhere
             return
         try:
-            thread = await self._thread()
+            view = await self._view()
         except Refused:
             await self.close()
             return
@@ -67,7 +87,7 @@ class ConversationConsumer(AsyncWebsocketConsumer):
         for topic, listener in self._topics():
             doorbell.listen(topic, listener)
         self._spawn(self._beat())
-        self._spawn(self._watch(thread))
+        self._spawn(self._watch(view))
 
     async def disconnect(self, code: int) -> None:
         for topic, listener in self._topics():
@@ -94,20 +114,21 @@ class ConversationConsumer(AsyncWebsocketConsumer):
     def _drain(self, _subject: str) -> None:
         self._spawn(self.close(code=GOING_AWAY))
 
-    async def _watch(self, thread: list[Message]) -> None:
+    async def _watch(self, view: View) -> None:
         """Bring the page to what the database says, now and after every ring."""
-        seen = parse_qs(self.scope["query_string"].decode()).get("seen", [""])[0]
-        upto = next((n for n, message in enumerate(thread, 1) if str(message.pk) == seen), 0)
-        self.shown = {message.pk: None for message in thread[:upto]}
-        if seen and not upto:
-            # The page shows a version that was left meanwhile, elsewhere: it begins again.
-            await self._send(fragments.replace("messages", ""))
+        asked = parse_qs(self.scope["query_string"].decode())
+        at = {str(pk): number for number, pk in enumerate(view.path)}
+        first, seen = (at.get(asked.get(name, [""])[0]) for name in ("first", "seen"))
+        if first is not None and seen is not None:
+            self.first = first
+            self.path = view.path[: seen + 1]
+            self.shown = {pk: Shown(view.newest.get(pk)) for pk in self.path[self.first :]}
         self.changed.set()
         while True:
             await self.changed.wait()
             self.changed.clear()
             try:
-                await self._show(await self._thread())
+                await self._show(await self._view())
             except Refused as refused:
                 await self.close(code=refused.code)
                 return
@@ -116,31 +137,42 @@ class ConversationConsumer(AsyncWebsocketConsumer):
                 await asyncio.sleep(RETRY_SECONDS)
                 self.changed.set()
 
-    async def _show(self, thread: list[Message]) -> None:
-        """Send the difference between what the page shows and `thread`; follow what is live."""
-        path = {message.pk for message in thread}
-        parts = [fragments.remove(f"message-{pk}") for pk in self.shown if pk not in path]
-        for pk in [pk for pk in self.shown if pk not in path]:
-            self._unfollow(pk)
-            del self.shown[pk]
-        for message in thread:
-            live = live_text(message.generation.pk, message.pk) if message.is_live else None
-            if message.pk not in self.shown or (live and live is not self.shown[message.pk]):
-                parts.append(fragments.append("messages", await self._article(message)))
-                self._unfollow(message.pk)
-            elif (ended := self.shown[message.pk]) and not live:
-                if not self.followers[message.pk].done():
-                    continue  # it has text to send yet, and rings when it has
-                parts.append(await self._ending(message, ended))
-                self._unfollow(message.pk)
-            self.shown[message.pk] = live
-        running = [message.generation.pk for message in thread if message.is_live]
+    async def _show(self, view: View) -> None:
+        """Send the difference between what the page shows and `view`; follow what is live."""
+        same = common_length(self.path, view.path)
+        parts = []
+        if same < self.first or not self.path or len(view.path) - same > fragments.PAGE:
+            # The page shows a branch that was left meanwhile, or nothing yet: it begins with the newest messages.
+            self.first = max(0, len(view.path) - fragments.PAGE)
+            for pk in list(self.shown):
+                self._forget(pk)
+            earlier = fragments.earlier(self.conversation_id, view.path[self.first]) if self.first else ""
+            parts.append(fragments.replace("messages", earlier))
+        for pk in self.path[same:]:
+            parts.append(fragments.remove(f"message-{pk}"))
+            self._forget(pk)
+        self.path = view.path
+        changed = []
+        for pk in view.path[self.first :]:
+            known, generation_id = self.shown.get(pk), view.newest.get(pk)
+            live = live_text(generation_id, pk) if pk in view.live else None
+            if known is None or known.generation_id != generation_id or (live and live is not known.live):
+                self._forget(pk)
+                self.shown[pk] = Shown(generation_id, live)
+                changed.append(pk)
+            elif known.live and not live and self.followers[pk].done():  # else it has text to send, and rings after it
+                parts.append(await self._ending(view, pk, known.live))
+                self._forget(pk)
+                self.shown[pk] = Shown(generation_id)
+        if changed:
+            parts.append(fragments.append("messages", await self._articles(view, changed)))
+        running = [view.newest[pk] for pk in view.path if pk in view.live]
         parts.append(fragments.composer_actions(running[0] if running else None))
         for frame in fragments.frames(parts):
             await self._send(frame)
-        for pk, live in self.shown.items():
-            if live and pk not in self.followers:
-                self.followers[pk] = self._spawn(self._follow(live))
+        for pk, shown in self.shown.items():
+            if shown.live and pk not in self.followers:
+                self.followers[pk] = self._spawn(self._follow(shown.live))
 
     async def _follow(self, live: LiveText) -> None:
         """Send what lies between this viewer's cursor and now, tick by tick, until the text ends."""
@@ -200,22 +232,25 @@ class ConversationConsumer(AsyncWebsocketConsumer):
             logger.error("a socket failed", exc_info=error)
             self._spawn(self.close(code=FAILED))
 
-    def _unfollow(self, pk: int) -> None:
+    def _forget(self, pk: int) -> None:
+        self.shown.pop(pk, None)
         if task := self.followers.pop(pk, None):
             task.cancel()
 
     @database_sync_to_async
-    def _ending(self, message: Message, sent: LiveText) -> str:
-        return fragments.ending(message, str(sent.reasoning), sent.html)
+    def _ending(self, view: View, pk: int, sent: LiveText) -> str:
+        messages = self.conversation.read(view.tree, [pk])
+        return "".join(fragments.ending(message, str(sent.reasoning), sent.html) for message in messages)
 
     @database_sync_to_async
-    def _article(self, message: Message) -> str:
-        """Return a message as it stands; without the text of a live one, which its cursor brings."""
-        return fragments.article(message, fragments.state_of(message, with_text=False))
+    def _articles(self, view: View, pks: Sequence[int]) -> str:
+        """Return messages as they stand; without the text of a live one, which its cursor brings."""
+        messages = self.conversation.read(view.tree, pks)
+        return "".join(fragments.article(m, fragments.state_of(m, with_text=False)) for m in messages)
 
     @database_sync_to_async
-    def _thread(self) -> list[Message]:
-        """Return the thread as it is now. Raises `Refused` if this session may not see it (any more)."""
+    def _view(self) -> View:
+        """Return what there is to see now. Raises `Refused` if this session may not see it (any more)."""
         session = SessionStore(self.scope["cookies"].get(settings.SESSION_COOKIE_NAME))
         # The session is read anew each time: signing out, a new password or deactivation end what a socket may show.
         user = get_user(SimpleNamespace(session=session))
@@ -225,4 +260,18 @@ class ConversationConsumer(AsyncWebsocketConsumer):
         conversation = Conversation.objects.visible_to(user).filter(pk=self.conversation_id).first()
         if conversation is None:
             raise Refused(GONE)
-        return conversation.path_to(conversation.leaf_id, with_text=False)
+        self.conversation = conversation
+        tree = conversation.tree()
+        path = tree.path_to(conversation.leaf_id)
+        last_page = max(0, len(path) - fragments.PAGE)
+        window = path[min(self.first, last_page) if self.path else last_page :]
+        generations = Generation.objects.filter(message__in=window).order_by("pk")
+        # The newest of a message comes last.
+        newest = {message: (pk, status) for message, pk, status in generations.values_list("message", "pk", "status")}
+        live = {message for message, (_, status) in newest.items() if status in LIVE}
+        return View(tree, path, {message: pk for message, (pk, _) in newest.items()}, live)
+
+
+def common_length(one: Sequence[int], other: Sequence[int]) -> int:
+    """Return how many elements two paths share from their beginning on."""
+    return next((n for n, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), min(len(one), len(other)))

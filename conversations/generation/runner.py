@@ -137,8 +137,9 @@ class Run:
 
     def _prompt(self) -> Prompt:
         message = Message.objects.select_related("conversation").get(pk=self.claim.message_id)
+        tree = message.conversation.tree()
         return build_prompt(
-            message.conversation.path_to(message.parent_id),
+            message.conversation.read(tree, tree.path_to(message.parent_id)),
             system=settings.SYSTEM_PROMPT,
             context_tokens=self._endpoint.context_tokens,
             output_tokens=settings.MAX_OUTPUT_TOKENS,

@@ -1,5 +1,6 @@
 import uuid
 from collections import defaultdict
+from collections.abc import Iterable, Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -51,47 +52,56 @@ class Conversation(models.Model):
             return "Today"
         return "Yesterday" if day == today - timedelta(days=1) else "Earlier"
 
+    def tree(self) -> "Tree":
+        """Return the shape of this conversation; one query, without any text."""
+        return Tree(self.messages.order_by("pk").values_list("pk", "parent_id"))
+
     def thread(self) -> list:
-        """Return the messages from the first prompt to `leaf`, in order, each with its generations and `versions`."""
-        return self.path_to(self.leaf_id)
+        """Return the messages from the first prompt to `leaf`, in order; see `read`."""
+        tree = self.tree()
+        return self.read(tree, tree.path_to(self.leaf_id))
 
-    def path_to(self, message_id: int | None, *, with_text: bool = True) -> list:
-        """Return the messages from the first prompt to this one, in order; two queries.
-
-        Each has its generations, and as `versions` the ids of all that could stand in its place, itself among them.
-        `with_text=False` leaves the text of each to be read when it is asked for.
-        """
-        by_id, children = self._tree(with_text=with_text)
-        path = []
-        message = by_id.get(message_id)
-        while message is not None:
-            message.versions = children[message.parent_id]
-            path.append(message)
-            message = by_id.get(message.parent_id)
-        return path[::-1]
-
-    def newest_leaf(self, message_id: int) -> int:
-        """Return the end of the path that goes through this message and then always to the newest version."""
-        _, children = self._tree(with_text=False)
-        while newer := children.get(message_id):
-            message_id = newer[-1]
-        return message_id
-
-    def _tree(self, *, with_text: bool) -> tuple[dict, dict[int | None, list[int]]]:
-        """Return this conversation's messages by id, and the ids of each one's children, oldest first.
+    def read(self, tree: "Tree", ids: Sequence[int]) -> list:
+        """Return these messages in this order, each with its generations and `versions`; two queries.
 
         Generations are read before messages: one that is seen to have ended has its text in the message by then.
         """
         attempts = defaultdict(list)
-        for generation in self.generations.order_by("pk"):
+        for generation in self.generations.filter(message__in=ids).order_by("pk"):
             attempts[generation.message_id].append(generation)
-        messages = self.messages.order_by("pk")
-        by_id = {m.pk: m for m in (messages if with_text else messages.defer("content", "reasoning"))}
-        children: dict[int | None, list[int]] = defaultdict(list)
-        for message in by_id.values():
-            message.attempts = attempts[message.pk]
-            children[message.parent_id].append(message.pk)
-        return by_id, children
+        by_id = self.messages.in_bulk(ids)
+        messages = [by_id[pk] for pk in ids if pk in by_id]  # what was deleted meanwhile is gone
+        for message in messages:
+            message.attempts, message.versions = attempts[message.pk], tree.versions(message.pk)
+        return messages
+
+
+class Tree:
+    """Which message of a conversation follows which: ids alone, so that a long one costs little."""
+
+    def __init__(self, rows: Iterable[tuple[int, int | None]]) -> None:
+        self._parents = dict(rows)
+        self._children: dict[int | None, list[int]] = defaultdict(list)
+        for pk, parent in self._parents.items():
+            self._children[parent].append(pk)
+
+    def path_to(self, pk: int | None) -> list[int]:
+        """Return the ids from the first prompt to this message, in order."""
+        path = []
+        while pk in self._parents:
+            path.append(pk)
+            pk = self._parents[pk]
+        return path[::-1]
+
+    def versions(self, pk: int) -> list[int]:
+        """Return all that could stand in this message's place, itself among them, oldest first."""
+        return self._children[self._parents[pk]]
+
+    def newest_leaf(self, pk: int) -> int:
+        """Return the end of the path that goes through this message and then always to the newest version."""
+        while newer := self._children.get(pk):
+            pk = newer[-1]
+        return pk
 
 
 def title_from(prompt: str) -> str:

@@ -13,6 +13,8 @@ from django.utils.safestring import mark_safe
 from conversations.models import Generation, Message, Role, Status
 from conversations.rendering import outcomes, pool
 
+PAGE = 30  # messages that a page shows at first, and more with each step back
+
 
 @dataclass(frozen=True, slots=True)
 class Version:
@@ -95,6 +97,11 @@ def entries(thread: Sequence[Message], *, readonly: bool = False) -> list[tuple[
     for message in thread:
         message.context_starts_here = message.pk == starts
     return [(message, state_of(message, readonly=readonly)) for message in thread]
+
+
+def earlier(conversation_id: object, before: int) -> str:
+    """Return the link to what stands before the message `before`, in whose place it is loaded."""
+    return render_to_string("conversations/_earlier.html", {"pk": conversation_id, "before": before})
 
 
 def article(message: Message, state: State | None) -> str:

@@ -12,7 +12,7 @@ from conversations import actions
 from conversations.forms import RenameForm
 from conversations.models import Conversation
 from conversations.views.messages import begin
-from conversations.views.pages import listing, page
+from conversations.views.pages import listing, page, thread_page
 
 
 @login_required
@@ -34,8 +34,19 @@ def index(request: HttpRequest) -> HttpResponse:
 @login_required
 @require_safe
 def show(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
+    """Show a conversation's newest messages; with `before`, the id of a message, those that stand before that one."""
     conversation = get_object_or_404(Conversation.objects.visible_to(request.user), pk=pk)
-    return render(request, "conversations/conversation.html", page(request, conversation))
+    before = request.GET.get("before", "")
+    if not before:
+        return render(request, "conversations/conversation.html", page(request, conversation))
+    context = thread_page(conversation, before)
+    if request.htmx:
+        return render(request, "conversations/_messages.html", context)
+    return render(
+        request,
+        "conversations/earlier.html",
+        {**listing(request.user), **context, "conversation": conversation},
+    )
 
 
 @login_required

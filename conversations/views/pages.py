@@ -9,6 +9,7 @@ from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.dateparse import parse_datetime
 from django.utils.http import urlencode
+from django.utils.safestring import mark_safe
 
 from conversations.inference import endpoint
 from conversations.models import Conversation, User
@@ -19,23 +20,37 @@ PAGE = 30
 
 def page(request: HttpRequest, conversation: Conversation | None = None, **context: Any) -> dict[str, Any]:
     """Return the context of the conversation page; without `conversation`, of the page that begins one."""
-    thread = conversation.thread() if conversation else []
+    shown = thread_page(conversation) if conversation else {}
     # The page shows these in their final form; the socket brings everything after them.
+    thread = [message for message, _ in shown.get("entries", [])]
     live = [message for message in thread if message.is_live]
     settled = thread[: thread.index(live[0])] if live else thread
-    socket = reverse("conversation", args=[conversation.pk]) if conversation else ""
+    socket = f"/ws{reverse('conversation', args=[conversation.pk])}" if conversation else ""
+    seen = f"?first={settled[0].pk}&seen={settled[-1].pk}" if settled else ""
     return {
         **listing(request.user),
+        **shown,
         "conversation": conversation,
-        "entries": fragments.entries(thread),
         "composer_url": reverse("send", args=[conversation.pk]) if conversation else reverse("conversations"),
         "composer_key": uuid.uuid4(),
         "live_generation": live[0].generation.pk if live else None,
-        "socket_url": f"/ws{socket}?seen={settled[-1].pk if settled else ''}" if conversation else "",
+        "socket_url": f"{socket}{seen}",
         "model_name": endpoint.name(),
         "local_model": endpoint.is_local(),
         "no_endpoint": not endpoint.name(),
         **context,
+    }
+
+
+def thread_page(conversation: Conversation, before: str = "") -> dict[str, Any]:
+    """Return a page of messages: those that end the thread, or stand before the message with the id `before`."""
+    tree = conversation.tree()
+    path = tree.path_to(conversation.leaf_id)
+    end = next((at for at, pk in enumerate(path) if str(pk) == before), len(path))
+    start = max(0, end - fragments.PAGE)
+    return {
+        "entries": fragments.entries(conversation.read(tree, path[start:end])),
+        "earlier": mark_safe(fragments.earlier(conversation.pk, path[start])) if start else "",  # noqa: S308
     }
 
 

@@ -24,7 +24,25 @@ function toEnd() {
   scrollTo({ top: page.scrollHeight, behavior: "instant" });
 }
 
+/** Load what stands before the first message shown, a screen before it is reached. */
+function reachBack() {
+  if (scrollY < innerHeight) messages.querySelector(":scope > .earlier")?.dispatchEvent(new Event("near"));
+}
+
+// What was loaded on the way up grows the page above the reader: the first message that was there stays where it is.
+document.addEventListener("htmx:beforeSwap", ({ detail }) => {
+  if (!detail.target.matches(".earlier")) return;
+  const first = messages.querySelector(":scope > article");
+  const before = first.getBoundingClientRect().top;
+  page.style.overflowAnchor = "none"; // the browser's own way does nothing at the very top
+  requestAnimationFrame(() => {
+    scrollBy({ top: first.getBoundingClientRect().top - before, behavior: "instant" });
+    page.style.overflowAnchor = "";
+  });
+});
+
 addEventListener("scroll", () => {
+  reachBack();
   if (distance() <= NEAR_PX) follow(true);
   else if (scrollY < lastY) follow(false);
   lastY = scrollY;
