@@ -4,6 +4,7 @@ from django import forms
 from django.conf import settings
 from django.core.exceptions import ValidationError
 
+from conversations.models import User
 from conversations.models.conversation import TITLE_CHARACTERS
 
 
@@ -41,6 +42,13 @@ class KeyForm(forms.Form):
 
     def clean_key(self) -> uuid.UUID | None:
         return self.cleaned_data["key"]
+
+
+class PreferencesForm(forms.ModelForm):
+    class Meta:
+        model = User
+        fields = ("theme", "reasoning", "single_keys")
+        widgets = {"theme": forms.RadioSelect, "reasoning": forms.RadioSelect}
 
 
 class RenameForm(forms.Form):

@@ -1,6 +1,6 @@
 from django.urls import path
 
-from conversations.views import conversations, messages, operations
+from conversations.views import conversations, messages, operations, preferences
 
 urlpatterns = [
     path("", conversations.new, name="new"),
@@ -13,6 +13,7 @@ urlpatterns = [
     path("messages/<int:pk>/regenerate/", messages.regenerate, name="regenerate"),
     path("messages/<int:pk>/select/", messages.select, name="select"),
     path("generations/<int:pk>/stop/", messages.stop, name="stop"),
+    path("preferences/", preferences.edit, name="preferences"),
     path("healthz", operations.healthz, name="healthz"),
     path("readyz", operations.readyz, name="readyz"),
 ]

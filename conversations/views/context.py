@@ -6,4 +6,9 @@ from django.http import HttpRequest
 
 def site(request: HttpRequest) -> dict[str, Any]:
     """Context of every template."""
-    return {"SITE_NAME": settings.SITE_NAME, "SIGNUP_OPEN": settings.SIGNUP == "open"}
+    user = getattr(request, "user", None)
+    return {
+        "SITE_NAME": settings.SITE_NAME,
+        "SIGNUP_OPEN": settings.SIGNUP == "open",
+        "theme": user.theme if user and user.is_authenticated else "",
+    }

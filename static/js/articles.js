@@ -32,6 +32,8 @@ document.addEventListener("htmx:oobBeforeSwap", ({ target, detail }) => {
 function replaceKnown(fragment) {
   for (const fresh of fragment.querySelectorAll(":scope > article.message")) {
     const known = document.getElementById(fresh.id);
+    const reasoning = fresh.querySelector("details.reasoning");
+    if (reasoning && messages.dataset.fold !== "thinking") reasoning.open = messages.dataset.fold === "always";
     if (known && (inFrame || !fedBySocket.has(known))) replace(known, fresh);
     else if (known) fresh.remove();
     if (inFrame) fedBySocket.add(fresh);
@@ -67,8 +69,8 @@ function setStatus(article, footer) {
   article.dataset.status = to;
   const reasoning = article.querySelector("details.reasoning");
   if (reasoning && !setByHand.has(reasoning)) {
-    if (to === "thinking") reasoning.open = true;
-    else if (reasoning.open && !beingRead(reasoning)) reasoning.open = false;
+    if (to === "thinking") reasoning.open = messages.dataset.fold !== "never";
+    else if (messages.dataset.fold !== "always" && reasoning.open && !beingRead(reasoning)) reasoning.open = false;
   }
   announceStatus(article, from, footer);
 }

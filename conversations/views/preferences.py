@@ -1,0 +1,18 @@
+"""How a person likes the page."""
+
+from django.contrib import messages
+from django.contrib.auth.decorators import login_required
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+
+from conversations.forms import PreferencesForm
+
+
+@login_required
+def edit(request: HttpRequest) -> HttpResponse:
+    form = PreferencesForm(request.POST or None, instance=request.user)
+    if request.method == "POST" and form.is_valid():
+        form.save()
+        messages.success(request, "Your preferences are kept.")
+        return redirect("preferences")
+    return render(request, "conversations/preferences.html", {"form": form})

@@ -1,0 +1,97 @@
+"""How a person likes the page: colours, the reasoning's fold, keys."""
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.browser.conftest import ask
+from tests.endpoint import Endpoint, Exchange
+from tests.site import Site
+
+
+async def think_and_wait(exchange: Exchange) -> None:
+    await exchange.reason("A thought.")
+    await exchange.gate("thought")
+    await exchange.answer("An answer.")
+    await exchange.finish()
+
+
+def prefer(page: Page, site: Site, label: str) -> None:
+    page.goto(f"{site.url}/preferences/")
+    page.get_by_label(label).set_checked(not page.get_by_label(label).is_checked())
+    page.get_by_role("button", name="Keep").click()
+    expect(page.get_by_text("Your preferences are kept.")).to_be_visible()
+    page.goto(site.url)
+
+
+@pytest.mark.parametrize(
+    ("label", "while_thinking", "afterwards"),
+    [(None, True, False), ("Always open", True, True), ("Closed until you open it", False, False)],
+)
+def test_reasoning_folds_as_the_person_prefers(
+    signed_in: Page,
+    shared_site: Site,
+    shared_endpoint: Endpoint,
+    label: str | None,
+    while_thinking: bool,
+    afterwards: bool,
+):
+    page = signed_in
+    shared_endpoint.respond = think_and_wait
+    if label:
+        prefer(page, shared_site, label)
+    ask(page, "Why?")
+    reasoning = page.locator(".reasoning-text")
+    expect(page.locator("article[data-status=thinking]")).to_be_visible()
+    expect(reasoning).to_contain_text("A thought.")
+    expect(reasoning).to_be_visible(visible=while_thinking)
+    page.reload()
+    expect(reasoning).to_be_visible(visible=while_thinking)
+    shared_endpoint.open("thought")
+    expect(page.locator("article[data-role=assistant][data-status=complete]")).to_be_visible()
+    expect(reasoning).to_be_visible(visible=afterwards)
+    page.reload()
+    expect(reasoning).to_be_visible(visible=afterwards)
+
+
+def test_the_chosen_colours_win_over_the_systems(signed_in: Page, shared_site: Site):
+    page = signed_in
+    page.emulate_media(color_scheme="light")
+    paper = "getComputedStyle(document.documentElement).backgroundColor"
+    light = page.evaluate(paper)
+    prefer(page, shared_site, "Dark")
+    dark = page.evaluate(paper)
+    assert dark != light
+    page.emulate_media(color_scheme="dark")
+    prefer(page, shared_site, "Light")
+    assert page.evaluate(paper) == light
+
+
+def test_single_keys_go_through_the_messages_and_can_be_switched_off(
+    signed_in: Page, shared_site: Site, shared_endpoint: Endpoint
+):
+    page = signed_in
+    ask(page, "Why?")
+    expect(page.locator("article[data-role=assistant][data-status=complete]")).to_be_visible()
+    field, sheet = page.locator("#composer textarea"), page.get_by_role("dialog", name="Keyboard shortcuts")
+    field.fill("")
+    page.keyboard.type("/?jo")
+    expect(field).to_have_value("/?jo")  # in the composer they are letters
+    page.keyboard.press("Escape")
+    page.keyboard.press("?")
+    expect(sheet).to_be_visible()
+    page.keyboard.press("Escape")
+    expect(sheet).to_be_hidden()
+    page.keyboard.press("j")
+    expect(page.locator("article[data-role=user]")).to_be_focused()
+    page.keyboard.press("j")
+    expect(page.locator("article[data-role=assistant]")).to_be_focused()
+    page.keyboard.press("o")
+    expect(page.locator(".reasoning-text")).to_be_visible()
+    page.keyboard.press("/")
+    expect(field).to_be_focused()
+    url = page.url
+    prefer(page, shared_site, "Single keys are shortcuts")
+    page.goto(url)
+    page.keyboard.press("Escape")
+    page.keyboard.press("?")
+    expect(sheet).to_be_hidden()
