@@ -1,0 +1,66 @@
+"""Small things that hours in a page depend on."""
+
+import re
+
+from playwright.sync_api import Page, expect
+
+from tests.browser.conftest import ask
+from tests.endpoint import Endpoint, Exchange
+from tests.site import Site
+
+
+async def wait_and_answer(exchange: Exchange) -> None:
+    await exchange.reason("A thought.")
+    await exchange.gate("thought")
+    await exchange.answer("An answer.")
+    await exchange.finish()
+
+
+def test_what_is_being_written_is_found_again_where_it_was_written(signed_in: Page, shared_site: Site):
+    page, field = signed_in, signed_in.locator("#composer textarea")
+    ask(page, "Why?")
+    page.wait_for_url(re.compile("/conversations/"))
+    conversation = page.url
+    field.fill("Half a thou")
+    page.goto(shared_site.url)
+    expect(field).to_have_value("")
+    page.goto(conversation)
+    expect(field).to_have_value("Half a thou")
+    page.keyboard.press("End")
+    page.keyboard.type("ght")
+    page.reload()
+    expect(field).to_have_value("Half a thought")
+    page.keyboard.press("Enter")
+    expect(page.locator("article[data-role=user]")).to_have_count(2)
+    expect(field).to_have_value("")
+    page.reload()
+    expect(field).to_have_value("")
+
+
+def test_a_first_prompt_leaves_no_draft_and_signing_out_none_either(signed_in: Page, shared_site: Site):
+    page = signed_in
+    ask(page, "Why?")
+    page.wait_for_url(re.compile("/conversations/"))
+    page.goto(shared_site.url)
+    field = page.locator("#composer textarea")
+    expect(field).to_have_value("")
+    field.fill("For nobody else's eyes")
+    assert page.evaluate("Object.keys(localStorage).length") == 1
+    page.locator(".account summary").click()
+    page.get_by_role("button", name="Sign out").click()
+    page.wait_for_url(re.compile("/accounts/"))
+    assert page.evaluate("Object.keys(localStorage).length") == 0
+
+
+def test_the_tabs_title_tells_when_an_answer_is_ready(signed_in: Page, shared_endpoint: Endpoint):
+    page = signed_in
+    shared_endpoint.respond = wait_and_answer
+    ask(page, "Why?")
+    page.wait_for_url(re.compile("/conversations/"))
+    expect(page.locator("article[data-status=thinking]")).to_be_visible()
+    title = page.title()
+    page.evaluate("Object.defineProperty(document, 'hidden', {value: true, configurable: true})")
+    shared_endpoint.open("thought")
+    expect(page).to_have_title(f"Answer ready · {title}")
+    page.evaluate("delete document.hidden, document.dispatchEvent(new Event('visibilitychange'))")
+    expect(page).to_have_title(title)
