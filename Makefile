@@ -12,7 +12,7 @@ install := PIP_USER=0 $(python) -m pip install --quiet --quiet --disable-pip-ver
 # For commands that read the settings but neither sign anything nor touch the data kept under var/.
 unkept := SECRET_KEY=no-request-is-signed-by-the-command-that-reads-this DATABASE_URL=sqlite://:memory:
 
-.PHONY: run test lint lock test-programs
+.PHONY: run test bench lint lock test-programs
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
 
@@ -27,6 +27,10 @@ test: lint test-programs .venv/.local staticfiles/staticfiles.json
 	@$(unkept) $(python) manage.py makemigrations --check --dry-run
 	@$(unkept) $(python) manage.py check
 	@$(python) -m pytest
+
+# Ends in under ten minutes; `python -m benchmarks --help` tells how to run a part. The figures go to var/ as JSON too.
+bench: test-programs staticfiles/staticfiles.json
+	@$(python) -m benchmarks --json var/benchmark.json
 
 lint: .venv/.dev
 	@$(python) -m ruff check --quiet

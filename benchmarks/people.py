@@ -1,0 +1,49 @@
+"""Put people into a site's database, behind its back: `python -m benchmarks.people COUNT` prints them as JSON.
+
+The site's own limits on signing up and in (20 and 30 a minute) are meant for what a benchmark does. Each person gets a
+session, as after signing in, and a conversation with one finished turn.
+"""
+
+import json
+import os
+import sys
+from importlib import import_module
+
+import django
+
+
+def main(count: int) -> None:
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "chatsite.settings")
+    django.setup()
+    from django.conf import settings
+    from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_KEY
+    from django.db import transaction
+
+    from conversations.models import Conversation, Generation, Message, Role, Status, User
+
+    sessions = import_module(settings.SESSION_ENGINE)
+    people = []
+    with transaction.atomic():
+        for number in range(count):
+            user = User(username=f"reader{number}")
+            user.set_unusable_password()
+            user.save()
+            session = sessions.SessionStore()
+            session[SESSION_KEY] = str(user.pk)
+            session[BACKEND_SESSION_KEY] = settings.AUTHENTICATION_BACKENDS[0]
+            session[HASH_SESSION_KEY] = user.get_session_auth_hash()
+            session.save()
+            conversation = Conversation.objects.create(owner=user, title="An earlier question")
+            asked = Message.objects.create(conversation=conversation, role=Role.USER, content="An earlier question")
+            said = Message.objects.create(
+                conversation=conversation, parent=asked, role=Role.ASSISTANT, content="An answer."
+            )
+            Generation.objects.create(message=said, conversation=conversation, owner=user, status=Status.COMPLETE)
+            conversation.leaf = said
+            conversation.save()
+            people.append({"session": session.session_key, "conversation": conversation.get_absolute_url()})
+    print(json.dumps(people))
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]))

@@ -1,0 +1,158 @@
+"""Where runs take place: a database, and servers on a core of their own, each ended by the process that started it."""
+
+import contextlib
+import json
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Protocol
+
+from benchmarks.endpoint import Endpoint
+from benchmarks.measure import LOAD_CORE, SERVER_CORE, on_core, written
+from benchmarks.readers import Reader, Reading, RelayReader
+from tests.conftest import unused_port
+from tests.services import PostgreSQL, Redis
+from tests.site import ROOT, Site, environment, migrate
+
+
+class Server(Protocol):
+    """A running server that prompts can be sent to."""
+
+    pid: int
+
+    def reader(self, number: int) -> Reader | RelayReader:
+        """Return a client for the person of this number. Call it on the event loop."""
+
+    def stored(self) -> int | None:
+        """Return how many bytes were written for the database so far; None without one."""
+
+    def faults(self, readings: Sequence[Reading]) -> Iterator[str]:
+        """Yield what was received or kept and is not what the endpoint sent."""
+
+
+class Stage:
+    """One kind of database with what it needs, and the endpoint. Servers are started on it one after another."""
+
+    def __init__(self, database: str, endpoint: Endpoint) -> None:
+        self.database = database
+        self._endpoint = endpoint
+        self._ends = contextlib.ExitStack()
+        self._postgresql: PostgreSQL | None = None
+        self._redis: Redis | None = None
+
+    def __enter__(self) -> "Stage":
+        with self._ends as ends, on_core(LOAD_CORE):
+            self._folder = Path(ends.enter_context(tempfile.TemporaryDirectory(prefix="benchmark-")))
+            if self.database == "postgresql":
+                self._postgresql = PostgreSQL(unused_port())
+                ends.callback(self._postgresql.stop)
+                self._redis = Redis(unused_port())
+                ends.callback(self._redis.stop)
+            self._ends = ends.pop_all()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._ends.close()
+
+    @contextlib.contextmanager
+    def site(self, people: int) -> Iterator["SiteServer"]:
+        """Serve the site over a new database with so many people."""
+        if self._postgresql:
+            url = self._postgresql.create_database()
+        else:
+            url = f"sqlite:///{tempfile.mkdtemp(dir=self._folder)}/db.sqlite3"
+        migrate(url)
+        crowd = subprocess.run(
+            [sys.executable, "-m", "benchmarks.people", str(people)],
+            cwd=ROOT,
+            env=environment(DATABASE_URL=url),
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=True,
+        )
+        with on_core(SERVER_CORE):
+            site = Site(
+                url,
+                OPENAI_BASE_URL=self._endpoint.base_url,
+                OPENAI_MODEL="benchmark",
+                REDIS_URL=self._redis.url if self._redis else "",
+                GENERATION_CONCURRENCY=people,
+            )
+        try:
+            yield SiteServer(site, json.loads(crowd.stdout))
+        finally:
+            site.kill()
+
+    @contextlib.contextmanager
+    def relay(self) -> Iterator["RelayServer"]:
+        """Serve the baseline relay."""
+        command = [sys.executable, "-m", "benchmarks.relay", self._endpoint.base_url]
+        with on_core(SERVER_CORE):
+            process = subprocess.Popen(command, cwd=ROOT, env=environment(), stdout=subprocess.PIPE, text=True)
+        with process:
+            try:
+                yield RelayServer(process.pid, process.stdout.readline().split()[-1])
+            finally:
+                process.kill()
+
+
+class SiteServer:
+    """The site, and the people in its database."""
+
+    def __init__(self, site: Site, people: Sequence[dict[str, str]]) -> None:
+        self.pid = site.process.pid
+        self._site = site
+        self._people = people
+
+    def reader(self, number: int) -> Reader:
+        person = self._people[number]
+        return Reader(self._site.url, person["session"], person["conversation"])
+
+    def stored(self) -> int:
+        if self._site.database_url.startswith("sqlite"):
+            return written(self.pid)
+        return int(self._site.rows("select pg_wal_lsn_diff(pg_current_wal_lsn(), '0/0')")[0][0])
+
+    def faults(self, readings: Sequence[Reading]) -> Iterator[str]:
+        kept = {
+            prompt: rest
+            for prompt, *rest in self._site.rows(
+                "select p.content, m.reasoning, m.content, g.status, g.error from conversations_generation g"
+                " join conversations_message m on m.id = g.message_id"
+                " join conversations_message p on p.id = m.parent_id"
+            )
+        }
+        for reading in readings:
+            script = reading.play.script
+            reasoning, answer, status, error = kept.get(reading.name, ("", "", "missing", ""))
+            if (reading.status, status) != ("complete", "complete"):
+                yield f"{reading.name} ended as {status} {error}, at the reader as {reading.status or 'open'}"
+            elif reading.reasoning != script.reasoning:
+                yield f"{reading.name}: the reasoning received is not what the endpoint sent"
+            elif (reasoning, answer) != (script.reasoning, script.answer):
+                yield f"{reading.name}: the text kept is not what the endpoint sent"
+        if left := self._site.rows("select count(*) from conversations_chunk")[0][0]:
+            yield f"{left} chunk rows remain"
+        yield from (line.strip() for line in self._site.lines if "ERROR" in line or "WARNING" in line)
+
+
+class RelayServer:
+    """The baseline relay."""
+
+    def __init__(self, pid: int, url: str) -> None:
+        self.pid = pid
+        self._url = url
+
+    def reader(self, number: int) -> RelayReader:
+        return RelayReader(self._url)
+
+    def stored(self) -> None:
+        return None
+
+    def faults(self, readings: Sequence[Reading]) -> Iterator[str]:
+        for reading in readings:
+            if reading.reasoning != reading.play.script.reasoning + reading.play.script.answer:
+                yield f"{reading.name}: the text received is not what the endpoint sent"
