@@ -245,7 +245,7 @@ class Emitter:
         # The name is of escaped text, which may have been cut within an entity.
         name = escape(unescape(name))
         self._out[self._head_at :] = (
-            f'<div class="table" tabindex="0" role="region" aria-label="Table: {name}"><table dir="auto">\n<thead><tr>',
+            f'<div class="table" tabindex="0" role="group" aria-label="Table: {name}"><table dir="auto">\n<thead><tr>',
             cells,
             "</tr></thead>\n<tbody>\n",
         )

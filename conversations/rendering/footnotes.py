@@ -30,7 +30,7 @@ class Footnotes:
         if not self._numbers:
             return ""
         items = "".join(self._item(label, number) for label, number in self._numbers.items())
-        return f'<section class="footnotes" aria-label="Footnotes">\n<ol>\n{items}</ol>\n</section>\n'
+        return f'<div class="footnotes" role="group" aria-label="Footnotes">\n<ol>\n{items}</ol>\n</div>\n'
 
     def _item(self, label: str, number: int) -> str:
         # Only the first eight of a footnote's references get a way back: a thousand arrows help nobody.

@@ -37,7 +37,6 @@ _HTML: Final = {
     "ol": {"id", "start"},
     "p": {"class", "dir", "id"},
     "pre": {"class", "dir"},
-    "section": {"aria-label", "class"},
     "span": {"class"},
     "strong": set(),
     "sup": set(),
@@ -51,7 +50,7 @@ _HTML: Final = {
 }
 _FIXED_VALUES: Final = {
     "a": {"target": {"_blank"}},
-    "div": {"role": {"region"}, "tabindex": {"0"}},
+    "div": {"role": {"group"}, "tabindex": {"0"}},
     "pre": {"tabindex": {"0"}},  # code that is wider than the page is scrolled by keyboard too
     "input": {"type": {"checkbox"}},
     "th": {"scope": {"col"}},

@@ -1,0 +1,113 @@
+"""axe-core on every page and state, in both themes, at desktop and phone width."""
+
+from collections.abc import Callable
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Page, expect
+
+from tests.browser.conftest import ask, sign_up
+from tests.endpoint import Endpoint, Exchange
+from tests.site import Site
+
+ANSWER = """\
+# A heading
+
+Some *words*, a [link](https://example.org), `code` and $x^2$.
+
+| a | b |
+|---|--:|
+| 1 | 2 |
+
+- [x] done
+- [ ] open
+
+```python
+def f(x):
+    # a comment
+    return "text"  # and another that is long enough to make the block scroll sideways on every screen we look at
+```
+
+> A quotation.[^1]
+
+[^1]: A note.
+"""
+
+
+async def in_steps(exchange: Exchange) -> None:
+    await exchange.reason("A thought. ")
+    await exchange.gate("thinking")
+    await exchange.answer(ANSWER)
+    await exchange.gate("answering")
+    await exchange.finish()
+
+
+async def refuse(exchange: Exchange) -> None:
+    await exchange.fail(401)
+
+
+@pytest.fixture(params=[("light", 1280), ("dark", 1280), ("light", 360), ("dark", 360)], ids=lambda p: f"{p[0]}-{p[1]}")
+def themed(request: pytest.FixtureRequest, open_page: Callable[..., Page]) -> Page:
+    scheme, width = request.param
+    return open_page(color_scheme=scheme, viewport={"width": width, "height": 800})
+
+
+def check(page: Page, state: str) -> None:
+    """Assert that axe finds nothing wrong, and that nothing is wider than the window."""
+    result = Axe().run(page)
+    assert result.violations_count == 0, f"{state}:\n{result.generate_report()}"
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), f"{state} scrolls sideways"
+
+
+def test_pages_for_nobody_in_particular_are_accessible(themed: Page, shared_site: Site):
+    for path in ("accounts/login/", "accounts/signup/", "accounts/password/reset/", "nowhere/"):
+        themed.goto(f"{shared_site.url}/{path}")
+        check(themed, path)
+    themed.goto(f"{shared_site.url}/accounts/login/")
+    themed.fill("[name=login]", "nobody")
+    themed.fill("[name=password]", "wrong")
+    themed.locator("main button[type=submit]").first.click()
+    expect(themed.locator("main")).to_contain_text("not correct")
+    check(themed, "a refused sign-in")
+
+
+def test_pages_of_an_account_are_accessible(themed: Page, shared_site: Site):
+    sign_up(themed, shared_site)
+    for path in ("", "preferences/", "accounts/email/", "accounts/password/change/", "conversations/"):
+        themed.goto(f"{shared_site.url}/{path}")
+        check(themed, path or "a new conversation")
+
+
+def test_a_conversation_is_accessible_in_every_state(themed: Page, shared_site: Site, shared_endpoint: Endpoint):
+    page = themed
+    shared_endpoint.respond = in_steps
+    sign_up(page, shared_site)
+    ask(page, "Why?")
+    expect(page.locator(".reasoning-text")).to_contain_text("A thought.")
+    check(page, "thinking")
+    ask(page, "And then?")
+    expect(page.locator("article[data-status=queued]")).to_be_visible()
+    check(page, "waiting")
+    shared_endpoint.open("thinking")
+    expect(page.locator(".prose").first).to_contain_text("Some words")
+    check(page, "answering")
+    shared_endpoint.open("answering")
+    expect(page.locator("article[data-role=assistant][data-status=complete]")).to_have_count(2)
+    check(page, "complete")
+    page.locator("summary").filter(has_text="Thought").first.click()
+    check(page, "reasoning opened")
+    shared_endpoint.respond = refuse
+    ask(page, "Once more?")
+    expect(page.locator("article[data-status=failed]")).to_be_visible()
+    check(page, "failed")
+    page.get_by_role("button", name="Conversation options").click()
+    check(page, "the conversation's menu")
+    page.keyboard.press("Escape")
+    page.locator("#composer textarea").press("Escape")
+    page.keyboard.press("?")
+    check(page, "the list of shortcuts")
+    page.keyboard.press("Escape")
+    page.context.set_offline(True)
+    ask(page, "Lost?")
+    expect(page.locator("#composer-error")).to_contain_text("could not be reached")
+    check(page, "offline")
