@@ -166,6 +166,7 @@ THINKING = env.str("THINKING", "", validate=validate.OneOf(["", "on", "off"]))
 REASONING_EFFORT = env.str(
     "REASONING_EFFORT", "", validate=validate.OneOf(["", "minimal", "low", "medium", "high", "max"])
 )
+PREFIX_COMPLETION = env.bool("PREFIX_COMPLETION", False)
 
 GENERATION_CONCURRENCY = env.int("GENERATION_CONCURRENCY", 200, validate=validate.Range(min=1))
 USER_CONCURRENCY = env.int("USER_CONCURRENCY", 3, validate=validate.Range(min=1, max=100))

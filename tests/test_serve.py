@@ -27,6 +27,7 @@ from tests.site import Person, manage
         ("CONTEXT_TOKENS", "many"),
         ("THINKING", "perhaps"),
         ("REASONING_EFFORT", "heroic"),
+        ("PREFIX_COMPLETION", "sometimes"),
         ("USER_CONCURRENCY", "0"),
         ("GENERATION_CONCURRENCY", "none"),
         ("STALL_SECONDS", "0"),

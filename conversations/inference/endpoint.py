@@ -15,7 +15,7 @@ from azure.identity.aio import (
 )
 from django.conf import settings
 
-from conversations.inference import local
+from conversations.inference import go_on, local
 
 logger = logging.getLogger(__name__)
 
@@ -37,12 +37,46 @@ class Endpoint:
     is_local: bool = False
 
     @property
-    def create(self) -> Callable[..., Any]:
-        return self.client.chat.completions.with_streaming_response.create
+    def completes_prefixes(self) -> bool:
+        """Whether it goes on with an assistant's message that a request ends with, rather than begin another."""
+        return settings.PREFIX_COMPLETION or self.is_local
 
-    def request(self, messages: list[dict[str, str]]) -> dict[str, Any]:
-        """Return the SDK's arguments for these messages, thinking, effort and limits as this endpoint takes them."""
-        host = urlsplit(str(self.client.base_url)).hostname or ""
+    @property
+    def _host(self) -> str:
+        return urlsplit(str(self.client.base_url)).hostname or ""
+
+    def create(self, **request: Any) -> Any:
+        """Send a request: the SDK's `chat.completions.with_streaming_response.create`."""
+        client = self.client
+        if _is_at(self._host, "deepseek.com") and request["messages"][-1].get("prefix"):
+            client = client.with_options(base_url=client.base_url.copy_with(path="/beta/"))  # it takes them there alone
+        return client.chat.completions.with_streaming_response.create(**request)
+
+    def request(
+        self,
+        messages: list[dict[str, str]],
+        *,
+        thinking: bool | None = None,
+        going_on: bool = False,
+        by_prefix: bool | None = None,
+    ) -> dict[str, Any]:
+        """Return the SDK's arguments for these messages, thinking, effort and limits as this endpoint takes them.
+
+        `going_on`: the last message is an answer that was cut. The settings tell whether it thinks, and whether such an
+        answer is completed as a prefix, unless `thinking` and `by_prefix` do.
+        """
+        host, extra = self._host, {}
+        if going_on and (self.completes_prefixes if by_prefix is None else by_prefix):
+            thinking = False  # what comes next belongs to the answer
+            messages, extra = _prefix(host, messages)
+        elif going_on:
+            messages = [*messages, go_on.question(messages[-1]["content"])]
+        if thinking is None and settings.THINKING:
+            thinking = settings.THINKING == "on"
+        if thinking is not None:
+            extra |= _thinking(host, thinking)
+        if self.is_local:
+            extra |= local.request_fields(thinking=thinking is not False, going_on=going_on)
         request: dict[str, Any] = {
             "model": self.model,
             "messages": messages,
@@ -51,12 +85,12 @@ class Endpoint:
         }
         if settings.MAX_OUTPUT_TOKENS:
             # OpenAI's own reasoning models refuse the older name, which everything else understands.
-            limit = "max_completion_tokens" if host.endswith("openai.com") else "max_tokens"
+            limit = "max_completion_tokens" if _is_at(host, "openai.com") else "max_tokens"
             request[limit] = settings.MAX_OUTPUT_TOKENS
-        if settings.REASONING_EFFORT:
+        if settings.REASONING_EFFORT and thinking is not False:
             request["reasoning_effort"] = settings.REASONING_EFFORT
-        if settings.THINKING:
-            request["extra_body"] = _thinking(host, settings.THINKING == "on")
+        if extra:
+            request["extra_body"] = extra
         return request
 
     async def close(self) -> None:
@@ -157,15 +191,34 @@ def _transport() -> dict[str, Any]:
     return {"timeout": TIMEOUT, "http_client": openai.DefaultAioHttpClient(timeout=TIMEOUT, limits=limits)}
 
 
+def _is_at(host: str, *domains: str) -> bool:
+    return any(host == domain or host.endswith(f".{domain}") for domain in domains)
+
+
+def _prefix(host: str, messages: list[dict[str, str]]) -> tuple[list[dict[str, Any]], dict[str, Any]]:
+    """Return the messages and the request fields that have the last message completed, which no standard names.
+
+    DeepSeek and Mistral mark the message; OpenRouter completes any assistant's message that comes last, and for Azure
+    nothing else is documented. vLLM, SGLang and llama.cpp are told not to end it and not to begin another.
+    """
+    if _is_at(host, "deepseek.com", "mistral.ai"):
+        return [*messages[:-1], messages[-1] | {"prefix": True}], {}
+    if _is_at(host, "openrouter.ai", "azure.com"):
+        return messages, {}
+    return messages, {"continue_final_message": True, "add_generation_prompt": False}
+
+
 def _thinking(host: str, on: bool) -> dict[str, Any]:
     """Return the request fields that switch thinking, which no standard names.
 
     api.deepseek.com and Azure's DeepSeek deployments document `thinking`, OpenRouter `reasoning`; vLLM, SGLang and
     llama.cpp pass `chat_template_kwargs` to the model's template, where Qwen reads `enable_thinking` and DeepSeek
-    `thinking`.
+    `thinking`. OpenAI's own models know efforts: `low` is the least that all of them take, and refuse other fields.
     """
-    if host.endswith(("deepseek.com", "azure.com")):
+    if _is_at(host, "deepseek.com", "azure.com"):
         return {"thinking": {"type": "enabled" if on else "disabled"}}
-    if host.endswith("openrouter.ai"):
+    if _is_at(host, "openrouter.ai"):
         return {"reasoning": {"enabled": on}}
+    if _is_at(host, "openai.com"):
+        return {} if on else {"reasoning_effort": "low"}
     return {"chat_template_kwargs": {"enable_thinking": on, "thinking": on}}

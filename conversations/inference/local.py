@@ -9,6 +9,7 @@ import asyncio
 import contextlib
 import importlib.util
 import os
+import re
 import select
 import sys
 import threading
@@ -100,6 +101,7 @@ INSTRUCTIONS = (
     "You are a helpful assistant. First think briefly about the question inside <think> and </think>, "
     "then give a short and correct answer."
 )
+INSTRUCTIONS_WITHOUT_THINKING = "You are a helpful assistant. Give a short and correct answer."
 
 # Question, thought, answer: shown to the model as turns before every conversation. It was never taught to think
 # before it speaks, but it continues a pattern well: a thought that says what is asked and recalls the fact, an
@@ -177,20 +179,37 @@ code ::= "```" ([^`] | "`" [^`] | "``" [^`])+ "```"
 """
 
 
+# The same without a thought, in a request that asks for none or goes on with an answer: one that goes on may begin
+# anywhere, in the middle of code too.
+GRAMMAR_WITHOUT_THINKING = re.sub(r"root ::= .*\n(thought ::= .*\n)", "root ::= answer\n", GRAMMAR)
+GRAMMAR_GOING_ON = 'root ::= ([^<] | "<" [^/<])+'
+
+
+def request_fields(*, thinking: bool, going_on: bool) -> dict[str, Any]:
+    """Return what a request needs beside what any llama.cpp takes, so that the grammar fits what is asked for."""
+    if going_on:
+        return {"grammar": GRAMMAR_GOING_ON}
+    return {} if thinking else {"grammar": GRAMMAR_WITHOUT_THINKING}
+
+
 def chat_template() -> str:
     """Return the Jinja template that makes one text of the messages: ChatML, the model's own form, after the examples.
 
     It must be able to write `reasoning_content`, though the site never sends any: llama.cpp learns from that which
     tags enclose a thought.
     """
-    examples = "".join(
-        f"<|im_start|>user\n{question}<|im_end|>\n"
-        f"<|im_start|>assistant\n<think>\n{thought}\n</think>\n\n{answer}<|im_end|>\n"
-        for question, thought, answer in EXAMPLES
-    )
+    thinking = "".join(_turn(asked, f"<think>\n{thought}\n</think>\n\n{answer}") for asked, thought, answer in EXAMPLES)
+    thoughtless = "".join(_turn(asked, answer) for asked, _, answer in EXAMPLES)
     return (
-        "{%- set system = messages[0].content if messages[0].role == 'system' else " + repr(INSTRUCTIONS) + " -%}"
-        "{{- '<|im_start|>system\\n' + system + '<|im_end|>\\n' + " + repr(examples) + " -}}"
+        "{%- set thinks = enable_thinking is undefined or enable_thinking -%}"
+        "{%- set instructions = "
+        + repr(INSTRUCTIONS)
+        + " if thinks else "
+        + repr(INSTRUCTIONS_WITHOUT_THINKING)
+        + " -%}"
+        "{%- set system = messages[0].content if messages[0].role == 'system' else instructions -%}"
+        "{{- '<|im_start|>system\\n' + system + '<|im_end|>\\n' -}}"
+        "{{- " + repr(thinking) + " if thinks else " + repr(thoughtless) + " -}}"
         "{%- for message in messages if message.role != 'system' -%}"
         "{{- '<|im_start|>' + message.role + '\\n' -}}"
         "{%- if message.reasoning_content -%}"
@@ -198,8 +217,14 @@ def chat_template() -> str:
         "{%- endif -%}"
         "{{- message.content + '<|im_end|>\\n' -}}"
         "{%- endfor -%}"
-        "{%- if add_generation_prompt -%}{{- '<|im_start|>assistant\\n<think>\\n' -}}{%- endif -%}"
+        "{%- if add_generation_prompt -%}"
+        "{{- '<|im_start|>assistant\\n' + ('<think>\\n' if thinks else '') -}}"
+        "{%- endif -%}"
     )
+
+
+def _turn(question: str, answer: str) -> str:
+    return f"<|im_start|>user\n{question}<|im_end|>\n<|im_start|>assistant\n{answer}<|im_end|>\n"
 
 
 def serve() -> Any:

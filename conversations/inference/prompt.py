@@ -27,9 +27,9 @@ def estimate_tokens(text: str) -> int:
 def build_prompt(history: Sequence[Message], *, system: str, context_tokens: int, output_tokens: int = 0) -> Prompt:
     """Return the request's messages: system instructions, then the newest whole turns that fit.
 
-    `history` ends with the prompt to answer, which is sent in any case: only the endpoint knows for certain what is too
-    long. What was only thought, or never answered, is not sent: reasoning never is, and two prompts in a row become one
-    message, since many chat templates refuse two of a role.
+    `history` ends with the prompt to answer, or with the answer to go on with; this turn is sent in any case: only the
+    endpoint knows for certain what is too long. What was only thought, or never answered, is not sent: reasoning never
+    is, and two prompts in a row become one message, since many chat templates refuse two of a role.
     """
     room = context_tokens - min(output_tokens or context_tokens // ANSWER_SHARE, context_tokens // 2)
     room -= estimate_tokens(system) if system else 0

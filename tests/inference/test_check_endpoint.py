@@ -15,7 +15,11 @@ def test_it_reports_what_the_endpoint_does_and_keeps_the_raw_stream(endpoint: En
     done = manage("check_endpoint", "--record", str(record), **connected(endpoint))
     assert done.returncode == 0, done.stderr
     report = dict(
-        line.split(None, 1) for line in done.stdout.replace("First ", "First-").replace("To set", "To-set").splitlines()
+        line.split(None, 1)
+        for line in done.stdout.replace("First ", "First-")
+        .replace("To set", "To-set")
+        .replace("Cut answers", "Cut-answers")
+        .splitlines()
     )
     assert report["Endpoint"] == endpoint.base_url
     assert report["Authentication"] == "API key"
@@ -24,6 +28,7 @@ def test_it_reports_what_the_endpoint_does_and_keeps_the_raw_stream(endpoint: En
     assert report["First-thought"].endswith(" s")
     assert report["First-word"].endswith(" s")
     assert report["Usage"] == "prompt 12, reasoning 20, answer 10"
+    assert report["Cut-answers"] == "are gone on with in words"
     assert "CONTEXT_TOKENS" in report["To-set"]
     assert record.read_bytes().startswith(b'data: {"choices"')
     assert record.read_bytes().endswith(b"data: [DONE]\n\n")
@@ -66,3 +71,31 @@ def test_on_azure_a_refused_token_names_the_other_scope(endpoint: Endpoint, tmp_
     done = manage("check_endpoint", **azure)
     assert done.returncode == 1
     assert "AZURE_TOKEN_SCOPE=https://ai.azure.com/.default" in done.stderr
+
+
+async def complete(exchange: Exchange) -> None:
+    cut = exchange.body["messages"][-1]["role"] == "assistant"
+    await exchange.answer(" 5, 6, 7, 8, 9" if cut else "9.8 is greater.")
+    await exchange.finish()
+
+
+def test_it_advises_prefix_completion_where_a_cut_answer_is_completed(endpoint: Endpoint):
+    endpoint.respond = complete
+    done = manage("check_endpoint", **connected(endpoint))
+    assert "are completed" in done.stdout
+    assert "PREFIX_COMPLETION=true" in done.stdout
+    assert endpoint.exchanges[1].body["continue_final_message"] is True
+    assert "PREFIX_COMPLETION" not in manage("check_endpoint", PREFIX_COMPLETION="true", **connected(endpoint)).stdout
+
+
+def test_it_advises_against_prefix_completion_where_that_is_refused(endpoint: Endpoint):
+    async def refuse(exchange: Exchange) -> None:
+        if exchange.body["messages"][-1]["role"] == "assistant":
+            await exchange.fail(400, "invalid_request", "the last message must be the user's")
+        else:
+            await complete(exchange)
+
+    endpoint.respond = refuse
+    done = manage("check_endpoint", PREFIX_COMPLETION="true", **connected(endpoint))
+    assert done.returncode == 0
+    assert "PREFIX_COMPLETION=false" in done.stdout

@@ -15,6 +15,8 @@ from conversations.inference.endpoint import azure_root, open_endpoint
 from conversations.inference.stream import stream
 from tests.endpoint import Endpoint as Server
 
+CUT_ANSWER = [{"role": "user", "content": "Why?"}, {"role": "assistant", "content": "It is so beca"}]
+
 
 class TokenServer:
     """What Container Apps gives a managed identity: tokens by HTTP, each one new, good for `seconds`."""
@@ -69,11 +71,12 @@ def azure(settings, endpoint: Server):
     return settings
 
 
-async def ask(times: int = 1) -> None:
+async def ask(times: int = 1, **wanted: bool) -> None:
     connected = await open_endpoint()
     try:
         for _ in range(times):
-            request = connected.request([{"role": "user", "content": "Why?"}])
+            messages = CUT_ANSWER if wanted.get("going_on") else [{"role": "user", "content": "Why?"}]
+            request = connected.request(messages, **wanted)
             await stream(connected.create, request, lambda deltas: None, stall_seconds=20)
     finally:
         await connected.close()
@@ -129,22 +132,44 @@ def test_an_azure_address_is_taken_in_every_spelling(path: str):
 
 
 @pytest.mark.parametrize(
-    ("base_url", "expected"),
+    ("base_url", "on", "off"),
     [
-        ("https://api.deepseek.com", {"thinking": {"type": "disabled"}}),
-        ("https://name.services.ai.azure.com/openai/v1", {"thinking": {"type": "disabled"}}),
-        ("https://openrouter.ai/api/v1", {"reasoning": {"enabled": False}}),
-        ("http://127.0.0.1:8001/v1", {"chat_template_kwargs": {"enable_thinking": False, "thinking": False}}),
+        ("https://api.deepseek.com", {"thinking": {"type": "enabled"}}, {"thinking": {"type": "disabled"}}),
+        (
+            "https://name.services.ai.azure.com/openai/v1",
+            {"thinking": {"type": "enabled"}},
+            {"thinking": {"type": "disabled"}},
+        ),
+        ("https://openrouter.ai/api/v1", {"reasoning": {"enabled": True}}, {"reasoning": {"enabled": False}}),
+        ("https://api.openai.com/v1", {}, {"reasoning_effort": "low"}),
+        (
+            "https://notopenai.com/v1",
+            {"chat_template_kwargs": {"enable_thinking": True, "thinking": True}},
+            {"chat_template_kwargs": {"enable_thinking": False, "thinking": False}},
+        ),
     ],
 )
-async def test_thinking_effort_and_limit_go_in_the_form_the_endpoint_takes(settings, base_url: str, expected: dict):
-    settings.OPENAI_BASE_URL, settings.OPENAI_MODEL = base_url, "m"
-    settings.THINKING, settings.REASONING_EFFORT, settings.MAX_OUTPUT_TOKENS = "off", "low", 500
+async def test_thinking_and_effort_go_in_the_form_the_endpoint_takes(settings, base_url: str, on: dict, off: dict):
+    settings.OPENAI_BASE_URL, settings.OPENAI_MODEL, settings.OPENAI_API_KEY = base_url, "m", "k"
+    settings.THINKING, settings.REASONING_EFFORT = "on", "high"
+    connected = await open_endpoint()
+    thinking = connected.request([])
+    not_this_time = connected.request([], thinking=False)
+    settings.THINKING = "off"
+    not_thinking = connected.request([])
+    await connected.close()
+    assert thinking.get("extra_body", {}) == on
+    assert thinking["reasoning_effort"] == "high"
+    for request in (not_this_time, not_thinking):
+        assert request["extra_body"] == off
+        assert "reasoning_effort" not in request
+
+
+async def test_the_limit_is_sent_under_the_name_that_most_endpoints_take(settings):
+    settings.OPENAI_BASE_URL, settings.OPENAI_MODEL, settings.MAX_OUTPUT_TOKENS = "https://example.org/v1", "m", 500
     connected = await open_endpoint()
     request = connected.request([])
     await connected.close()
-    assert request["extra_body"] == expected
-    assert request["reasoning_effort"] == "low"
     assert request["max_tokens"] == 500
 
 
@@ -162,3 +187,69 @@ async def test_openai_itself_takes_its_newer_name_for_the_limit(settings):
     request = connected.request([])
     await connected.close()
     assert request["max_completion_tokens"] == 500
+
+
+@pytest.fixture
+def connected(settings, endpoint: Server):
+    settings.OPENAI_BASE_URL, settings.OPENAI_MODEL = endpoint.base_url, "m"
+    return settings
+
+
+async def test_an_answer_is_wanted_without_thinking_whatever_the_settings_say(connected, endpoint: Server):
+    connected.THINKING, connected.REASONING_EFFORT = "on", "high"
+    await ask(thinking=False)
+    body = endpoint.exchanges[0].body
+    assert body["chat_template_kwargs"] == {"enable_thinking": False, "thinking": False}
+    assert "reasoning_effort" not in body
+
+
+async def test_a_cut_answer_is_gone_on_with_in_words(connected, endpoint: Server):
+    await ask(going_on=True)
+    body = endpoint.exchanges[0].body
+    assert body["messages"][:2] == CUT_ANSWER
+    assert body["messages"][2]["role"] == "user"
+    assert body["messages"][2]["content"].endswith("It is so beca")
+    assert "continue_final_message" not in body
+    assert "chat_template_kwargs" not in body
+
+
+async def test_a_cut_answer_is_completed_where_the_endpoint_does_that(connected, endpoint: Server):
+    connected.PREFIX_COMPLETION = True
+    await ask(going_on=True)
+    body = endpoint.exchanges[0].body
+    assert body["messages"] == CUT_ANSWER
+    assert (body["continue_final_message"], body["add_generation_prompt"]) == (True, False)
+    assert body["chat_template_kwargs"] == {"enable_thinking": False, "thinking": False}
+
+
+async def test_deepseek_completes_a_marked_message_at_its_beta_address_alone(settings, endpoint: Server, monkeypatch):
+    # Our server as the proxy that stands before api.deepseek.com: what would go there arrives here.
+    monkeypatch.setenv("HTTP_PROXY", endpoint.base_url.removesuffix("/v1"))
+    settings.OPENAI_BASE_URL, settings.OPENAI_MODEL = "http://api.deepseek.com", "m"
+    settings.PREFIX_COMPLETION = True
+    await ask()
+    await ask(going_on=True)
+    ordinary, completing = endpoint.exchanges
+    assert ordinary.path == "/chat/completions"
+    assert completing.path == "/beta/chat/completions"
+    assert completing.body["messages"] == [CUT_ANSWER[0], CUT_ANSWER[1] | {"prefix": True}]
+    assert completing.body["thinking"] == {"type": "disabled"}
+    assert "continue_final_message" not in completing.body
+
+
+@pytest.mark.parametrize(
+    ("base_url", "last", "fields"),
+    [
+        ("https://api.mistral.ai/v1", CUT_ANSWER[1] | {"prefix": True}, set()),
+        ("https://openrouter.ai/api/v1", CUT_ANSWER[1], set()),
+        ("https://name.services.ai.azure.com/openai/v1", CUT_ANSWER[1], set()),
+        ("http://vllm.internal:8000/v1", CUT_ANSWER[1], {"continue_final_message", "add_generation_prompt"}),
+    ],
+)
+async def test_a_prefix_goes_in_the_form_the_endpoint_takes(settings, base_url: str, last: dict, fields: set):
+    settings.OPENAI_BASE_URL, settings.OPENAI_MODEL, settings.PREFIX_COMPLETION = base_url, "m", True
+    connected = await open_endpoint()
+    request = connected.request(CUT_ANSWER, going_on=True)
+    await connected.close()
+    assert request["messages"] == [CUT_ANSWER[0], last]
+    assert set(request["extra_body"]) & {"continue_final_message", "add_generation_prompt"} == fields

@@ -54,3 +54,11 @@ def test_room_is_left_for_the_answer():
     thread = history("q" * 900, "a" * 900, "Q2")
     assert build_prompt(thread, system="", context_tokens=1200, output_tokens=0).begins_at is None
     assert build_prompt(thread, system="", context_tokens=1200, output_tokens=600).begins_at == thread[2]
+
+
+def test_a_history_that_ends_with_an_answer_ends_the_request_with_it_however_long():
+    thread = history("Q1", "A1", "Q2", "x" * 100_000)
+    prompt = build_prompt(thread, system="", context_tokens=1000)
+    assert [message["role"] for message in prompt.messages] == ["user", "assistant"]
+    assert prompt.messages[-1] == {"role": "assistant", "content": "x" * 100_000}
+    assert prompt.begins_at == thread[2]

@@ -16,6 +16,11 @@ from conversations.inference.tags import Delta
 from conversations.models import Kind
 
 QUESTION = "Which is greater, 9.11 or 9.8? Answer in one sentence."
+# An answer that was cut. Whoever completes it goes on with 5; whoever begins anew does not.
+CUT_ANSWER = [
+    {"role": "user", "content": "Count from 1 to 9, with commas and blanks between. Write nothing else."},
+    {"role": "assistant", "content": "1, 2, 3, 4,"},
+]
 Record = Callable[[bytes], object] | None
 SCOPES = ("https://cognitiveservices.azure.com/.default", "https://ai.azure.com/.default")
 
@@ -79,14 +84,33 @@ class Command(BaseCommand):
             "Usage",
             f"prompt {usage.prompt_tokens}, reasoning {usage.reasoning_tokens}, answer {usage.answer_tokens}",
         )
-        for line in self.advice(endpoint, outcome, length):
+        completes = await self.completes_prefixes(endpoint)
+        self.say("Cut answers", "are completed" if completes else "are gone on with in words")
+        for line in self.advice(endpoint, outcome, length, completes):
             self.say("To set", line)
+
+    async def completes_prefixes(self, endpoint: Endpoint) -> bool:
+        """Try whether the endpoint goes on with an answer that a request ends with, in the form for its host."""
+        said: list[str] = []
+        request = endpoint.request(CUT_ANSWER, going_on=True, by_prefix=True)
+        try:
+            await stream(
+                endpoint.create,
+                request,
+                lambda deltas: said.extend(delta.text for delta in deltas if delta.kind == Kind.ANSWER),
+                stall_seconds=settings.STALL_SECONDS,
+            )
+        except errors.InferenceError:
+            return False  # as good as any answer: it does not take such a request
+        return "".join(said).lstrip().startswith("5")
 
     def say(self, what: str, value: object) -> None:
         self.stdout.write(f"{what:<15} {value}")
 
-    def advice(self, endpoint: Endpoint, outcome: Outcome, length: dict[Kind, int]) -> list[str]:
+    def advice(self, endpoint: Endpoint, outcome: Outcome, length: dict[Kind, int], completes: bool) -> list[str]:
         lines = []
+        if completes != endpoint.completes_prefixes:
+            lines.append(f"PREFIX_COMPLETION={'true' if completes else 'false'}, for answers that were cut.")
         if not length[Kind.REASONING] and settings.THINKING != "off":
             lines.append("THINKING=on, if this model can think: no reasoning came.")
         if not length[Kind.ANSWER]:
