@@ -2,6 +2,8 @@
 
 import uuid
 from collections.abc import Callable
+from functools import partial
+from typing import Any
 
 from django.db import IntegrityError, transaction
 from django.utils import timezone
@@ -33,6 +35,24 @@ def send_message(
     return _once(user, key, write)
 
 
+def edit(*, user: User, prompt: Message, content: str, key: uuid.UUID | None = None) -> Generation:
+    """Ask something else in the place of `prompt`, which stays as a version; return the generation.
+
+    What still runs or waits below the old one is stopped first.
+    """
+
+    def write() -> Generation:
+        conversation = _lock(prompt.conversation)
+        for generation in Generation.objects.live_below(prompt):
+            stop(generation=generation)
+        edited = Message.objects.create(
+            conversation=conversation, parent_id=prompt.parent_id, role=Role.USER, content=content
+        )
+        return _queue_answer(conversation, edited, key)
+
+    return _once(user, key, write)
+
+
 def regenerate(*, user: User, message: Message, key: uuid.UUID | None = None) -> Generation:
     """Ask again for an answer; return the new generation.
 
@@ -50,6 +70,78 @@ def regenerate(*, user: User, message: Message, key: uuid.UUID | None = None) ->
         return _queue(conversation, current, key)
 
     return _once(user, key, write)
+
+
+def go_on(*, user: User, message: Message, key: uuid.UUID | None = None) -> Generation:
+    """Go on with an answer that was cut, in its place; return the new generation.
+
+    Without any answer there is nothing to go on with: then it is asked for again. One that is still being generated is
+    returned as it is.
+    """
+
+    def write() -> Generation:
+        conversation = _lock(message.conversation)
+        current = Message.objects.get(pk=message.pk)
+        if current.is_live:
+            return current.generation
+        if not current.content:
+            return regenerate(user=user, message=current, key=key)
+        return _queue(conversation, current, key, joined_at=len(current.content))
+
+    return _once(user, key, write)
+
+
+def answer_now(*, user: User, generation: Generation, key: uuid.UUID | None = None) -> Generation:
+    """Stop a generation that thinks, if it has not ended, and ask again without thinking; return the new generation.
+
+    The thought stays as a version. What has an answer already, or waits, is returned as it is.
+    """
+
+    def write() -> Generation:
+        conversation = _lock(generation.conversation)
+        current = Generation.objects.select_related("message__parent").get(pk=generation.pk)
+        thought, prompt = current.message, current.message.parent
+        if current.status in (Status.QUEUED, Status.ANSWERING) or thought.content:
+            return current
+        if asked := Generation.objects.live().filter(message__parent=prompt, without_thinking=True).first():
+            return asked
+        answer = _queue_answer(conversation, prompt, key, without_thinking=True)
+        if current.is_live:
+            stop(generation=current)
+            _follow(conversation, thought, answer.message)
+        return answer
+
+    return _once(user, key, write)
+
+
+def take_back(*, generation: Generation) -> str | None:
+    """Delete a generation that still waits, with what was stored for it alone; None if its turn has come.
+
+    Return the prompt if that went with it, '' if it has been answered before. What was asked after it follows what it
+    followed. A conversation in which nothing is left is deleted.
+    """
+    with transaction.atomic():
+        conversation = _lock(generation.conversation)
+        # Locked and looked at once more: somebody has claimed it by now, or nobody can.
+        waiting = Generation.objects.select_for_update().filter(pk=generation.pk, status=Status.QUEUED).first()
+        if waiting is None:
+            return None
+        waiting.delete()
+        _ring_conversation(conversation.pk)
+        answer = Message.objects.select_related("parent").get(pk=generation.message_id)
+        if answer.generation is not None:
+            return ""
+        prompt = answer.parent
+        other = prompt.children.exclude(pk=answer.pk).last()
+        before = other.pk if other else prompt.parent_id
+        answer.children.update(parent=before)
+        was_shown = conversation.leaf_id == answer.pk
+        (answer if other else prompt).delete()
+        if not conversation.messages.exists():
+            conversation.delete()
+        elif was_shown:
+            Conversation.objects.filter(pk=conversation.pk).update(leaf=conversation.tree().newest_leaf(before))
+        return "" if other else prompt.content
 
 
 def select(*, message: Message) -> None:
@@ -103,21 +195,35 @@ def _lock(conversation: Conversation) -> Conversation:
     return Conversation.objects.select_for_update().get(pk=conversation.pk)
 
 
-def _queue_answer(conversation: Conversation, prompt: Message, key: uuid.UUID | None) -> Generation:
+def _queue_answer(conversation: Conversation, prompt: Message, key: uuid.UUID | None, **fields: Any) -> Generation:
     answer = Message.objects.create(conversation=conversation, parent=prompt, role=Role.ASSISTANT)
     conversation.leaf = answer
     conversation.updated_at = timezone.now()
     conversation.save(update_fields=["leaf", "updated_at"])
-    return _queue(conversation, answer, key)
+    return _queue(conversation, answer, key, **fields)
 
 
-def _queue(conversation: Conversation, answer: Message, key: uuid.UUID | None) -> Generation:
+def _queue(conversation: Conversation, answer: Message, key: uuid.UUID | None, **fields: Any) -> Generation:
     generation = Generation.objects.create(
-        message=answer, conversation=conversation, owner_id=conversation.owner_id, key=key
+        message=answer, conversation=conversation, owner_id=conversation.owner_id, key=key, **fields
     )
     transaction.on_commit(lambda: doorbell.ring("queued", generation.pk))
     _ring_conversation(conversation.pk)
     return generation
+
+
+def _follow(conversation: Conversation, old: Message, new: Message) -> None:
+    """Let what waits behind the answer `old` follow the answer `new`, and be answered after it."""
+    behind = Generation.objects.live_below(old).filter(status=Status.QUEUED).order_by("pk")
+    waiting = list(behind.select_for_update())
+    old.children.update(parent=new)
+    conversation.leaf_id = conversation.tree().newest_leaf(new.pk)
+    conversation.save(update_fields=["leaf"])
+    # A conversation's queue goes by the order of its rows: those that were queued earlier are queued anew.
+    for generation in waiting:
+        generation.delete()
+        generation.save(force_insert=True)
+        transaction.on_commit(partial(doorbell.ring, "queued", generation.pk))
 
 
 def _ring_conversation(pk: uuid.UUID) -> None:

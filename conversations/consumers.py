@@ -19,10 +19,10 @@ from django.db import DatabaseError
 from conversations.control import Listener, doorbell
 from conversations.generation import mirror, worker
 from conversations.generation.live import Cursor, LiveText, Source, live_text, tick_seconds
-from conversations.models import Conversation, Generation
+from conversations.models import Conversation, Generation, Message, Status
 from conversations.models.conversation import Tree
-from conversations.models.generation import LIVE
-from conversations.rendering import fragments
+from conversations.models.generation import LIVE, thought_seconds
+from conversations.rendering import fragments, outcomes
 
 logger = logging.getLogger(__name__)
 
@@ -160,12 +160,20 @@ class ConversationConsumer(AsyncWebsocketConsumer):
                 self._forget(pk)
                 self.shown[pk] = Shown(generation_id, live)
                 changed.append(pk)
-            elif known.live and not live and self.followers[pk].done():  # else it has text to send, and rings after it
+            elif known.live and not live:
+                if known.live.status == Status.QUEUED:
+                    known.live.end()  # stopped while it waited: nobody else will say so
+                if not self.followers[pk].done():
+                    continue  # it has text to send yet, and rings after it
                 parts.append(await self._ending(view, pk, known.live))
                 self._forget(pk)
                 self.shown[pk] = Shown(generation_id)
         if changed:
-            parts.append(fragments.append("messages", await self._articles(view, changed)))
+            html, messages = await self._articles(view, changed)
+            parts.append(fragments.append("messages", html))
+            for message in messages:
+                if live := self.shown[message.pk].live:
+                    _prepare(live, message)
         running = [view.newest[pk] for pk in view.path if pk in view.live]
         parts.append(fragments.composer_actions(running[0] if running else None))
         for frame in fragments.frames(parts):
@@ -240,13 +248,13 @@ class ConversationConsumer(AsyncWebsocketConsumer):
     @database_sync_to_async
     def _ending(self, view: View, pk: int, sent: LiveText) -> str:
         messages = self.conversation.read(view.tree, [pk])
-        return "".join(fragments.ending(message, str(sent.reasoning), sent.html) for message in messages)
+        return "".join(fragments.ending(message, sent.thought, sent.html) for message in messages)
 
     @database_sync_to_async
-    def _articles(self, view: View, pks: Sequence[int]) -> str:
-        """Return messages as they stand; without the text of a live one, which its cursor brings."""
+    def _articles(self, view: View, pks: Sequence[int]) -> tuple[str, list[Message]]:
+        """Return messages as they stand, with their HTML; the text of a live one is left to its cursor."""
         messages = self.conversation.read(view.tree, pks)
-        return "".join(fragments.article(m, fragments.state_of(m, with_text=False)) for m in messages)
+        return "".join(fragments.article(m, fragments.state_of(m, with_text=False)) for m in messages), messages
 
     @database_sync_to_async
     def _view(self) -> View:
@@ -270,6 +278,15 @@ class ConversationConsumer(AsyncWebsocketConsumer):
         newest = {message: (pk, status) for message, pk, status in generations.values_list("message", "pk", "status")}
         live = {message for message, (_, status) in newest.items() if status in LIVE}
         return View(tree, path, {message: pk for message, (pk, _) in newest.items()}, live)
+
+
+def _prepare(live: LiveText, message: Message) -> None:
+    """Tell `live` what its generation does, and what it goes on with."""
+    if message.generation is None or message.generation.pk != live.generation_id:
+        return  # there is a newer one already, whose ring is on its way
+    live.tell(doing=outcomes.doing(message.generation))
+    if message.generation.goes_on:
+        live.go_on_from(message.reasoning, message.content, thought_seconds(message.parts[:-1]))
 
 
 def common_length(one: Sequence[int], other: Sequence[int]) -> int:

@@ -1,10 +1,14 @@
 import uuid
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 import pytest
+from django.db import connections
 
 from conversations import actions
-from conversations.generation.commit import End, finish
-from conversations.models import Conversation, Generation, Message, Role, Status
+from conversations.generation.commit import End, claim, finish
+from conversations.models import Conversation, Generation, Message, Role, Status, User, Worker
 from tests.factories import claimed, person, queued
 
 pytestmark = pytest.mark.django_db
@@ -125,3 +129,193 @@ def test_deleting_a_conversation_deletes_all_it_holds():
     assert list(Conversation.objects.all()) == [kept]
     assert Generation.objects.count() == 1
     assert Message.objects.count() == 2
+
+
+def ended(user: User, status: Status = Status.COMPLETE, reasoning: str = "thought", content: str = "answer") -> Message:
+    """Return the answer of a new conversation, which ended so."""
+    worker, claim = claimed(user)
+    finish(worker.pk, claim, End(status, reasoning, content), {})
+    return Message.objects.get(pk=claim.message_id)
+
+
+def path() -> list[str]:
+    return [message.content for message in Conversation.objects.get().thread()]
+
+
+def test_an_edited_prompt_stands_beside_the_old_one_with_an_answer_of_its_own():
+    user = person()
+    answer = ended(user)
+    queued(user, "And?", answer.conversation)
+    generation = actions.edit(user=user, prompt=answer.parent, content="Why not?")
+    assert path() == ["Why not?", ""]
+    edited = generation.message.parent
+    assert Conversation.objects.get().thread()[0].versions == [answer.parent_id, edited.pk]
+    actions.select(message=answer.parent)
+    assert path() == ["Why?", "answer", "And?", ""]
+
+
+def test_the_same_key_edits_once():
+    user, key = person(), uuid.uuid4()
+    prompt = ended(user).parent
+    first = actions.edit(user=user, prompt=prompt, content="Why not?", key=key)
+    assert actions.edit(user=user, prompt=prompt, content="Why not?", key=key) == first
+    assert Message.objects.filter(role=Role.USER).count() == 2
+
+
+def test_editing_stops_what_runs_and_waits_below_and_nothing_else():
+    user = person()
+    _, claim = claimed(user)
+    running = Generation.objects.get(pk=claim.generation_id)
+    waiting = queued(user, "And?", running.conversation)
+    elsewhere = queued(user)
+    actions.edit(user=user, prompt=running.message.parent, content="Why not?")
+    statuses = dict(Generation.objects.values_list("pk", "status"))
+    assert (statuses[waiting.pk], statuses[elsewhere.pk]) == (Status.STOPPED, Status.QUEUED)
+    running.refresh_from_db()
+    assert running.stop_requested
+
+
+def test_going_on_appends_to_the_same_answer():
+    user = person()
+    answer = ended(user, Status.STOPPED, "thought", "It is so beca")
+    more = actions.go_on(user=user, message=answer)
+    assert (more.message, more.joined_at, more.goes_on) == (answer, 13, True)
+    worker = Worker.objects.create()
+    finish(worker.pk, claim(worker.pk, more.pk), End(Status.LENGTH, "once more", "use of th"), {})
+    again = actions.go_on(user=user, message=answer)
+    assert again.joined_at == 22
+    finish(worker.pk, claim(worker.pk, again.pk), End(Status.COMPLETE, "", "at."), {})
+    answer = Message.objects.get(pk=answer.pk)
+    assert answer.content == "It is so because of that."
+    assert answer.reasoning == "thought\n\nonce more"
+    assert answer.joins == [13, 22]
+    assert [part.pk for part in answer.parts] == list(Generation.objects.order_by("pk").values_list("pk", flat=True))
+
+
+def test_an_answer_that_is_being_gone_on_with_is_asked_once():
+    user = person()
+    answer = ended(user, Status.STOPPED)
+    first = actions.go_on(user=user, message=answer)
+    assert actions.go_on(user=user, message=answer) == first
+    assert Generation.objects.count() == 2
+
+
+def test_going_on_with_a_mere_thought_asks_again():
+    user = person()
+    thought = ended(user, Status.STOPPED, "thought", "")
+    again = actions.go_on(user=user, message=thought)
+    assert again.message != thought
+    assert again.message.parent == thought.parent
+    assert not again.goes_on
+
+
+def test_answering_now_stops_the_thought_and_asks_beside_it_without_thinking():
+    user = person()
+    _, claim = claimed(user)
+    thinking = Generation.objects.get(pk=claim.generation_id)
+    now = actions.answer_now(user=user, generation=thinking)
+    thinking.refresh_from_db()
+    assert thinking.stop_requested
+    assert (now.without_thinking, now.status) == (True, Status.QUEUED)
+    assert Conversation.objects.get().thread()[-1].versions == [thinking.message_id, now.message_id]
+    assert actions.answer_now(user=user, generation=thinking) == now
+    assert Generation.objects.count() == 2
+
+
+def test_what_waits_behind_a_thought_follows_the_answer_that_is_wanted_now():
+    user = person()
+    worker, first = claimed(user)
+    conversation = Generation.objects.get().conversation
+    key = uuid.uuid4()
+    actions.send_message(user=user, content="And?", conversation=conversation, key=key)
+    now = actions.answer_now(user=user, generation=Generation.objects.get(pk=first.generation_id))
+    assert path() == ["Why?", "", "And?", ""]
+    assert Conversation.objects.get().thread()[1] == now.message
+    finish(worker.pk, first, End(Status.STOPPED, "thought", ""), {})
+    waiting = Generation.objects.get(key=key)
+    assert claim(worker.pk, waiting.pk) is None
+    assert claim(worker.pk, now.pk) is not None
+
+
+def test_an_answer_that_has_begun_is_not_asked_for_once_more():
+    user = person()
+    claimed(user)
+    Generation.objects.update(status=Status.ANSWERING)
+    answering = Generation.objects.get()
+    assert actions.answer_now(user=user, generation=answering) == answering
+    assert not Generation.objects.get().stop_requested
+
+
+def test_a_thought_that_ended_without_an_answer_can_be_answered_without_thinking():
+    user = person()
+    thought = ended(user, Status.LENGTH, "thought", "")
+    now = actions.answer_now(user=user, generation=thought.generation)
+    assert now.without_thinking
+    assert now.message.parent == thought.parent
+
+
+def test_a_prompt_that_waits_is_taken_back_with_its_answer():
+    user = person()
+    _, claim = claimed(user)
+    conversation = Generation.objects.get().conversation
+    second = queued(user, "And?", conversation)
+    third = queued(user, "So?", conversation)
+    assert actions.take_back(generation=second) == "And?"
+    assert path() == ["Why?", "", "So?", ""]
+    assert Generation.objects.filter(pk__in=[claim.generation_id, third.pk]).count() == Generation.objects.count() == 2
+    assert actions.take_back(generation=third) == "So?"
+    assert path() == ["Why?", ""]
+
+
+def test_a_prompt_whose_turn_has_come_is_not_taken_back():
+    claimed(person())
+    assert actions.take_back(generation=Generation.objects.get()) is None
+    assert path() == ["Why?", ""]
+
+
+def test_taking_back_the_only_prompt_deletes_its_conversation():
+    generation = queued(person())
+    assert actions.take_back(generation=generation) == "Why?"
+    assert not Conversation.objects.exists()
+    assert not Message.objects.exists()
+
+
+def test_taking_back_an_edited_prompt_shows_the_old_one_with_what_followed():
+    user = person()
+    answer = ended(user)
+    follow_up = queued(user, "And?", answer.conversation)
+    actions.stop(generation=follow_up)
+    edited = actions.edit(user=user, prompt=answer.parent, content="Why not?")
+    assert actions.take_back(generation=edited) == "Why not?"
+    assert path() == ["Why?", "answer", "And?", ""]
+
+
+def test_taking_back_another_version_or_the_rest_of_an_answer_leaves_what_was_there():
+    user = person()
+    answer = ended(user, Status.STOPPED)
+    assert actions.take_back(generation=actions.regenerate(user=user, message=answer)) == ""
+    assert path() == ["Why?", "answer"]
+    assert actions.take_back(generation=actions.go_on(user=user, message=answer)) == ""
+    assert path() == ["Why?", "answer"]
+    assert Generation.objects.get().status == Status.STOPPED
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_prompt_is_taken_back_or_claimed_and_never_both():
+    user = person()
+    worker = Worker.objects.create()
+
+    def race(take: Callable[[], object]) -> object:
+        try:
+            return take()
+        finally:
+            connections.close_all()
+
+    for number in range(10):
+        generation = queued(user, f"Question {number}")
+        takers = [partial(claim, worker.pk, generation.pk), partial(actions.take_back, generation=generation)]
+        with ThreadPoolExecutor(2) as threads:
+            made, content = threads.map(race, takers)
+        assert (made is None) != (content is None)
+        if made:
+            assert finish(worker.pk, made, End(Status.COMPLETE, "", "answer"), {})

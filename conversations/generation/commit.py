@@ -44,7 +44,7 @@ class Progress:
 
 @dataclass(frozen=True, slots=True)
 class End:
-    """How a generation ended, with its whole text."""
+    """How a generation ended, with all that it said."""
 
     status: Status
     reasoning: str
@@ -146,7 +146,7 @@ def unowned(worker_id: int, known: Collection[int]) -> dict[int, Claim]:
 def settle_orphans(dead: Iterable[int]) -> list[object]:
     """End or requeue what the workers `dead`, and workers whose row is gone, left running; return their conversations.
 
-    Without text and after the first attempt a generation goes back to the queue; otherwise it ends as interrupted.
+    A generation that said nothing and has been tried once goes back to the queue; any other ends as interrupted.
     """
     settled = []
     orphans = Generation.objects.running().filter(worker__in=dead) | Generation.objects.running().filter(worker=None)
@@ -155,13 +155,14 @@ def settle_orphans(dead: Iterable[int]) -> list[object]:
             generation = orphans.select_for_update(of=("self",)).filter(pk=pk).first()
             if generation is None:
                 continue
-            reasoning, content = generation.message.text_so_far()
-            if not (reasoning or content) and generation.attempt < 2 and not generation.stop_requested:
+            said = generation.said_so_far()
+            if not any(said) and generation.attempt < 2 and not generation.stop_requested:
                 Generation.objects.filter(pk=pk).update(status=Status.QUEUED, worker=None, slot=None, started_at=None)
             else:
                 status = Status.STOPPED if generation.stop_requested else Status.INTERRUPTED
-                error = "" if generation.stop_requested else interrupted(RESTARTED, len(reasoning) + len(content))
-                _fold(generation.message_id, pk, End(status, reasoning, content, error), {})
+                kept = sum(map(len, generation.message.followed_by(*said)))
+                error = "" if generation.stop_requested else interrupted(RESTARTED, kept)
+                _fold(generation.message_id, pk, End(status, *said, error), {})
             settled.append(generation.conversation_id)
     Worker.objects.filter(pk__in=dead).delete()
     return settled
@@ -190,7 +191,8 @@ def _hold(worker_id: int, attempts: dict[int, int]) -> dict[int, bool]:
 
 def _fold(message_id: int, generation_id: int, end: End, fields: dict[str, object]) -> None:
     now = timezone.now()
-    Message.objects.filter(pk=message_id).update(reasoning=end.reasoning, content=end.content)
+    reasoning, content = Message.objects.get(pk=message_id).followed_by(end.reasoning, end.content)
+    Message.objects.filter(pk=message_id).update(reasoning=reasoning, content=content)
     Chunk.objects.filter(generation=generation_id).delete()
     Generation.objects.filter(pk=generation_id).update(
         **fields

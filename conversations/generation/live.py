@@ -13,7 +13,8 @@ from django.utils.html import escape
 
 from conversations.inference.tags import Delta
 from conversations.models import Kind, Status
-from conversations.rendering import fragments
+from conversations.models.message import PARAGRAPH
+from conversations.rendering import fragments, outcomes
 from conversations.rendering.settle import Settler, assemble
 
 # Characters of text in one frame, about. A viewer who joins late or lags is brought to now in frames of this size.
@@ -34,6 +35,7 @@ class Shown(NamedTuple):
     status: str = Status.QUEUED
     place: int | None = None
     notice: str = ""
+    doing: str = outcomes.THINKING
 
 
 class Cursor(NamedTuple):
@@ -99,10 +101,14 @@ class LiveText:
         self.epoch = 0
         self.reasoning = Growing()
         self.answer = Growing()
+        self._before = ("", "")  # reasoning and answer with which this generation goes on
+        self._seconds_before: float | None = None
+        self._thought_before: list[str] = []
         self.source = Source.STORAGE
         self.thought_seconds: float | None = None
         self._place: int | None = None
         self._notice = ""
+        self._doing = outcomes.THINKING
         self._settler = Settler(fragments.prefix(message_id))
         self._thinking_from: float | None = None
         self._changed = asyncio.Event()
@@ -119,21 +125,37 @@ class LiveText:
         return self._settler.tail_characters
 
     @property
+    def characters(self) -> int:
+        """How long the message is by now."""
+        return sum(map(len, self._before)) + len(self.reasoning) + len(self.answer)
+
+    @property
+    def thought(self) -> str:
+        """All reasoning that a viewer is shown."""
+        return "".join(self._thought_before) + str(self.reasoning)
+
+    @property
     def html(self) -> str:
         """What the answer's container holds at a viewer who has been sent all of an ended text."""
         return assemble(self._settler.settled)
 
     @property
     def shown(self) -> Shown:
-        return Shown(self.status, self._place, self._notice)
+        return Shown(self.status, self._place, self._notice, self._doing)
+
+    def go_on_from(self, reasoning: str, answer: str, thought_seconds: float | None) -> None:
+        """Show what the message said before this generation, in front of what it says; the first to tell counts."""
+        if self._seconds_before is None:
+            self._before, self._seconds_before = (reasoning, answer), thought_seconds or 0.0
+            self._show_anew()
+            self._touch()
 
     def begin(self, attempt: int, seconds_ago: float = 0.0) -> None:
         """Start the clock: a worker has claimed the generation. What an earlier attempt said is void."""
         self.attempt, self.relabels = attempt, 0
         if self.reasoning.pieces or self.answer.pieces:
-            self.epoch += 1
             self.reasoning, self.answer = Growing(), Growing()
-            self._settler = Settler(fragments.prefix(self.message_id))
+            self._show_anew()
         self.thought_seconds = None
         self._thinking_from = time.monotonic() - seconds_ago
         self._place = None
@@ -146,7 +168,7 @@ class LiveText:
             if not delta.text:
                 continue
             if delta.kind == Kind.REASONING:
-                self.reasoning.append(delta.text)
+                self._think(delta.text)
             else:
                 if self.status == Status.THINKING:
                     self.thought_seconds = self.thinking_seconds
@@ -155,13 +177,16 @@ class LiveText:
                 self._settler.feed(delta.text)
         self._touch()
 
-    def tell(self, *, source: Source | None = None, place: int | None = None, notice: str | None = None) -> None:
+    def tell(
+        self, *, source: Source | None = None, place: int | None = None, notice: str | None = None, doing: str = ""
+    ) -> None:
         """Change what is told beside the text: its source, a queued generation's place in line, a notice."""
-        before = (self.source, self._place, self._notice)
+        before = (self.source, self.shown)
         self.source = source or self.source
         self._place = place or self._place
         self._notice = self._notice if notice is None else notice
-        if before != (self.source, self._place, self._notice):
+        self._doing = doing or self._doing
+        if before != (self.source, self.shown):
             self._touch()
 
     def end(self) -> None:
@@ -179,7 +204,8 @@ class LiveText:
 
     def is_behind(self, cursor: Cursor) -> bool:
         """Tell whether a viewer at `cursor` has yet to be sent text that is there."""
-        at_end = (self.epoch, len(self.reasoning.pieces), len(self._settler.settled))
+        thought = len(self._thought_before) + len(self.reasoning.pieces)
+        at_end = (self.epoch, thought, len(self._settler.settled))
         return (cursor.epoch, cursor.reasoning, cursor.settled) != at_end
 
     def since(self, cursor: Cursor) -> tuple[list[str], Cursor]:
@@ -199,7 +225,9 @@ class LiveText:
         if cursor.epoch != self.epoch:
             parts += [fragments.replace(f"{part}-{pk}", "") for part in ("reasoning", "settled", "tail")]
             cursor = Cursor(epoch=self.epoch, shown=cursor.shown)
-        pieces, reasoning = _up_to(self.reasoning.pieces, cursor.reasoning, FRAME_CHARACTERS)
+        own = max(0, cursor.reasoning - len(self._thought_before))
+        thought = [*self._thought_before[cursor.reasoning :], *self.reasoning.pieces[own:]]
+        pieces = _up_to(thought, FRAME_CHARACTERS)
         if pieces:
             parts.append(fragments.append(f"reasoning-{pk}", escape("".join(pieces))))
         self._settler.advance()
@@ -209,21 +237,42 @@ class LiveText:
             parts.append(fragments.append(settled[at].target or f"settled-{pk}", settled[at].html))
             room -= len(settled[at].html)
             at += 1
-        cursor = Cursor(self.epoch, reasoning, at, cursor.tail, cursor.shown)
+        cursor = Cursor(self.epoch, cursor.reasoning + len(pieces), at, cursor.tail, cursor.shown)
         if not self.is_behind(cursor):
-            tail, shown = len(self.answer.pieces) + self.ended, self.shown
+            tail, shown = bool(self._before[1]) + len(self.answer.pieces) + self.ended, self.shown
             if tail != cursor.tail:
                 parts.append(fragments.replace(f"tail-{pk}", self._settler.tail_html()))
             if shown != cursor.shown:
-                parts.append(fragments.progress(pk, *shown, self.thinking_seconds, str(self.reasoning)))
+                parts.append(fragments.progress(pk, self.generation_id, *shown, self._shown_seconds, self.thought))
             cursor = cursor._replace(tail=tail, shown=shown)
         return fragments.frames(parts), cursor
 
-    def _relabel(self) -> None:
-        self.reasoning.append(str(self.answer))
-        self.answer = Growing()
+    @property
+    def _shown_seconds(self) -> float | None:
+        if self._seconds_before is None or self.status == Status.THINKING:
+            return self.thinking_seconds
+        return self._seconds_before + (self.thinking_seconds or 0.0 if self.reasoning.pieces else 0.0)
+
+    def _think(self, text: str) -> None:
+        if self._thought_before and not self.reasoning.pieces:
+            self._thought_before.append(PARAGRAPH)
+        self.reasoning.append(text)
+
+    def _show_anew(self) -> None:
+        reasoning, answer = self._before
+        before = Growing()
+        before.append(reasoning)
+        self._thought_before = before.pieces
+        if self._thought_before and self.reasoning.pieces:
+            self._thought_before.append(PARAGRAPH)
         self._settler = Settler(fragments.prefix(self.message_id))
+        self._settler.feed(answer)
         self.epoch += 1
+
+    def _relabel(self) -> None:
+        self._think(str(self.answer))
+        self.answer = Growing()
+        self._show_anew()
         self.relabels += 1
         # The answer that follows begins answering anew; until it comes, the model was thinking all along.
         self.thought_seconds = None
@@ -239,13 +288,13 @@ class LiveText:
         changed.set()
 
 
-def _up_to(pieces: Sequence[str], start: int, characters: int) -> tuple[Sequence[str], int]:
-    """Return pieces from `start` on, together not much over so many characters, and where they end."""
-    end = start
+def _up_to(pieces: Sequence[str], characters: int) -> Sequence[str]:
+    """Return the first pieces, together not much over so many characters."""
+    end = 0
     while end < len(pieces) and characters > 0:
         characters -= len(pieces[end])
         end += 1
-    return pieces[start:end], end
+    return pieces[:end]
 
 
 _live: "weakref.WeakValueDictionary[int, LiveText]" = weakref.WeakValueDictionary()

@@ -14,10 +14,13 @@ from conversations.generation.commit import Claim, End, Progress, finish, interr
 from conversations.generation.live import Source, live_text, merge_pieces
 from conversations.inference.endpoint import Endpoint
 from conversations.inference.errors import Filtered, InferenceError
+from conversations.inference.go_on import Joint
 from conversations.inference.prompt import Prompt, build_prompt
 from conversations.inference.stream import Outcome, stream
 from conversations.inference.tags import Delta
-from conversations.models import Kind, Message, Status
+from conversations.models import Generation, Kind, Message, Status
+from conversations.models.generation import thought_seconds
+from conversations.rendering import outcomes
 
 logger = logging.getLogger(__name__)
 
@@ -64,7 +67,7 @@ class Run:
         except DatabaseError:
             await self._give_back()  # it went away before the prompt was read
             return
-        except Message.DoesNotExist:
+        except Generation.DoesNotExist:
             self.live.end()  # deleted between the claim and now: there is nothing to answer, and nothing to write
             return
         except InferenceError as error:
@@ -82,11 +85,10 @@ class Run:
 
     def interrupt(self, cause: str) -> None:
         """End because the site cannot go on: with text as interrupted, without any by going back to the queue."""
-        characters = len(self.live.reasoning) + len(self.live.answer)
-        if not characters:
+        if not len(self.live.reasoning) + len(self.live.answer):
             self._cancel(Status.QUEUED)
         elif self._ending is None:
-            self._reason = interrupted(cause, characters)
+            self._reason = interrupted(cause, self.live.characters)
             self.live.tell(notice=self._reason)
             self._cancel(Status.INTERRUPTED)
 
@@ -126,24 +128,36 @@ class Run:
                 self._streaming.cancel()
 
     async def _stream(self) -> Outcome:
-        prompt = await in_thread(self._prompt, thread_sensitive=False)()
+        generation, prompt, last = await in_thread(self._prompt, thread_sensitive=False)()
         self._fields["context_start"] = prompt.begins_at
-        return await stream(
-            self._endpoint.create,
-            self._endpoint.request(prompt.messages),
-            self._feed,
-            stall_seconds=settings.STALL_SECONDS,
-        )
+        self.live.tell(doing=outcomes.doing(generation))
+        joint = None
+        if generation.goes_on:
+            self.live.go_on_from(last.reasoning, last.content, thought_seconds(last.parts[:-1]))
+            joint = None if self._endpoint.completes_prefixes else Joint(last.content, self._feed)
+        thinking = False if generation.without_thinking else None
+        request = self._endpoint.request(prompt.messages, thinking=thinking, going_on=generation.goes_on)
+        sink = joint or self._feed
+        try:
+            return await stream(self._endpoint.create, request, sink, stall_seconds=settings.STALL_SECONDS)
+        finally:
+            if joint:
+                joint.close()
 
-    def _prompt(self) -> Prompt:
-        message = Message.objects.select_related("conversation").get(pk=self.claim.message_id)
-        tree = message.conversation.tree()
-        return build_prompt(
-            message.conversation.read(tree, tree.path_to(message.parent_id)),
+    def _prompt(self) -> tuple[Generation, Prompt, Message]:
+        """Return the generation, its prompt, and the last message of that: a question, or an answer to go on with."""
+        generations = Generation.objects.select_related("message", "conversation")
+        generation = generations.get(pk=self.claim.generation_id)
+        tree = generation.conversation.tree()
+        last = generation.message_id if generation.goes_on else generation.message.parent_id
+        history = generation.conversation.read(tree, tree.path_to(last))
+        prompt = build_prompt(
+            history,
             system=settings.SYSTEM_PROMPT,
             context_tokens=self._endpoint.context_tokens,
             output_tokens=settings.MAX_OUTPUT_TOKENS,
         )
+        return generation, prompt, history[-1]
 
     def _feed(self, deltas: list[Delta]) -> None:
         for delta in deltas:

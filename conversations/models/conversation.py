@@ -97,8 +97,18 @@ class Tree:
         """Return all that could stand in this message's place, itself among them, oldest first."""
         return self._children[self._parents[pk]]
 
-    def newest_leaf(self, pk: int) -> int:
-        """Return the end of the path that goes through this message and then always to the newest version."""
+    def below(self, pk: int) -> list[int]:
+        """Return this message and all that follow it, in any version."""
+        found = [pk]
+        for message in found:
+            found += self._children.get(message, [])
+        return found
+
+    def newest_leaf(self, pk: int | None) -> int | None:
+        """Return the end of the path that goes through this message and then always to the newest version.
+
+        None is what the first prompt follows.
+        """
         while newer := self._children.get(pk):
             pk = newer[-1]
         return pk

@@ -1,3 +1,4 @@
+from collections.abc import Sequence
 from typing import Any
 
 from django.conf import settings
@@ -52,6 +53,10 @@ class GenerationQuerySet(models.QuerySet):
     def running(self) -> "GenerationQuerySet":
         return self.filter(status__in=RUNNING)
 
+    def live_below(self, message: "Message") -> "GenerationQuerySet":
+        """Keep what waits or runs for a message and for what follows it, in any version."""
+        return self.live().filter(message__in=message.conversation.tree().below(message.pk))
+
     def in_turn(self) -> "GenerationQuerySet":
         """Order what is queued so that a person's fiftieth prompt waits behind everybody else's first.
 
@@ -92,6 +97,9 @@ class Generation(models.Model):
     conversation = models.ForeignKey("Conversation", models.CASCADE, related_name="generations")
     owner = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, related_name="generations")
     key = models.UUIDField(null=True)
+    # Where this answer begins in the message's content, in characters, if it goes on with what an earlier one said.
+    joined_at = models.PositiveIntegerField(null=True)
+    without_thinking = models.BooleanField(default=False)
 
     status = models.CharField(max_length=11, choices=Status, default=Status.QUEUED)
     worker = models.ForeignKey(Worker, models.SET_NULL, null=True, related_name="generations")
@@ -140,12 +148,31 @@ class Generation(models.Model):
         return self.status in LIVE
 
     @property
+    def goes_on(self) -> bool:
+        """Whether it goes on with its message's answer, which was cut; else the message has nothing else."""
+        return self.joined_at is not None
+
+    @property
     def thinking_seconds(self) -> float | None:
         """Return seconds from the claim to the first word of the answer, to the end or to now; None unclaimed."""
         if self.started_at is None:
             return None
         until = self.first_answer_at or self.finished_at or timezone.now()
         return max(0.0, (until - self.started_at).total_seconds())
+
+    def said_so_far(self) -> tuple[str, str]:
+        """Return (reasoning, answer) as committed, until they are folded into the message."""
+        text: dict[str, list[str]] = {Kind.REASONING: [], Kind.ANSWER: []}
+        for kind, piece in self.chunks.order_by("attempt", "sequence").values_list("kind", "text"):
+            text[kind].append(piece)
+        return "".join(text[Kind.REASONING]), "".join(text[Kind.ANSWER])
+
+
+def thought_seconds(parts: Sequence[Generation]) -> float | None:
+    """Return how long all that made a message thought; a part that went on without thinking anew does not count."""
+    seconds = [part.thinking_seconds for part in parts if part.first_thought_at or not part.goes_on]
+    known = [passed for passed in seconds if passed is not None]
+    return sum(known) if known else None
 
 
 class Chunk(models.Model):

@@ -2,7 +2,9 @@ from typing import Any
 
 from django.db import models
 
-from conversations.models.generation import Chunk, Generation, Kind
+from conversations.models.generation import Generation
+
+PARAGRAPH = "\n\n"  # between what was thought at first and what was thought anew
 
 
 class Role(models.TextChoices):
@@ -20,7 +22,8 @@ class Message(models.Model):
 
     `parent` makes the conversation a tree: an edited prompt or a regenerated answer is a sibling, nothing is
     overwritten. `reasoning` is kept apart from `content` and is never part of a request to a model. While an answer is
-    being generated both columns are empty and the text stands in the generation's chunks.
+    being generated, what is new stands in the generation's chunks, and both columns hold what was there before:
+    nothing, unless the generation goes on with an answer.
     """
 
     conversation = models.ForeignKey("Conversation", models.CASCADE, related_name="messages")
@@ -49,15 +52,30 @@ class Message(models.Model):
     def is_live(self) -> bool:
         return self.generation is not None and self.generation.is_live
 
+    @property
+    def parts(self) -> list[Generation]:
+        """Return the generations whose text this message is: the newest that began it, and those that went on."""
+        newest = self.generation
+        begun = max((n for n, attempt in enumerate(self.attempts) if not attempt.goes_on), default=0)
+        return self.attempts[begun:] if newest else []
+
+    @property
+    def joins(self) -> list[int]:
+        """Return where its content was joined, in characters."""
+        return sorted({part.joined_at for part in self.parts if part.goes_on})
+
+    def followed_by(self, reasoning: str, content: str) -> tuple[str, str]:
+        """Return its (reasoning, content) with more of both; what is thought anew is a paragraph of its own."""
+        between = PARAGRAPH if self.reasoning and reasoning else ""
+        return self.reasoning + between + reasoning, self.content + content
+
     def text_so_far(self) -> tuple[str, str]:
         """Return (reasoning, content) with the committed chunks of a generation that has not been folded yet."""
-        text = {Kind.REASONING: [self.reasoning], Kind.ANSWER: [self.content]}
-        if self.is_live:
-            chunks = Chunk.objects.filter(generation=self.generation).order_by("attempt", "sequence")
-            for kind, piece in (pieces := list(chunks.values_list("kind", "text"))):
-                text[Kind(kind)].append(piece)
-            if not pieces:
-                # It may have ended since this row was read, and then its text stands here.
-                self.refresh_from_db(fields=["reasoning", "content"])
-                return self.reasoning, self.content
-        return "".join(text[Kind.REASONING]), "".join(text[Kind.ANSWER])
+        before = self.reasoning, self.content  # read first: what is folded meanwhile must not be seen twice
+        if not self.is_live:
+            return before
+        if any(said := self.generation.said_so_far()):
+            return self.followed_by(*said)
+        # It may have ended since this row was read, and then its text stands here.
+        self.refresh_from_db(fields=["reasoning", "content"])
+        return self.reasoning, self.content

@@ -11,6 +11,7 @@ from django.utils.html import escape
 from django.utils.safestring import mark_safe
 
 from conversations.models import Generation, Message, Role, Status
+from conversations.models.generation import thought_seconds
 from conversations.rendering import outcomes, pool
 
 PAGE = 30  # messages that a page shows at first, and more with each step back
@@ -28,9 +29,10 @@ class Version:
 
 @dataclass(slots=True)
 class State:
-    """What an assistant's message shows beside its text; the context of `_message.html` as `state`."""
+    """What a message shows beside its text; the context of `_message.html` as `state`."""
 
     status: str
+    doing: str = outcomes.THINKING
     place: int | None = None  # in line, from 1, while queued
     reasoning: str = ""
     reasoning_words: int = 0
@@ -51,19 +53,20 @@ def prefix(message_id: int) -> str:
     return f"m{message_id}"
 
 
-def state_of(message: Message, *, with_text: bool = True, readonly: bool = False) -> State | None:
-    """Return the state of an assistant's message; None for a person's.
+def state_of(message: Message, *, with_text: bool = True, readonly: bool = False) -> State:
+    """Return the state of a message.
 
     `with_text=False` leaves a live message's text out, for a viewer whose cursor will bring it.
     """
     if message.role == Role.USER:
-        return None
+        return State(status="sent", version=_version(message), readonly=readonly)
     generation = message.generation or Generation(status=Status.COMPLETE)
     with_text = with_text or not generation.is_live
     reasoning, content = message.text_so_far() if with_text else ("", "")
-    seconds = generation.thinking_seconds
+    seconds = generation.thinking_seconds if generation.status == Status.THINKING else thought_seconds(message.parts)
     return State(
         status=generation.status,
+        doing=outcomes.doing(generation),
         place=_place(generation) if with_text else None,
         reasoning=reasoning,
         reasoning_words=len(reasoning.split()),
@@ -72,7 +75,7 @@ def state_of(message: Message, *, with_text: bool = True, readonly: bool = False
         notice="" if generation.is_live else outcomes.notice(generation, message),
         tone=outcomes.tone(generation, message),
         actions=outcomes.actions(generation, message),
-        figures=outcomes.figures(generation),
+        figures=outcomes.figures(message.parts),
         version=_version(message),
         is_live=generation.is_live,
         readonly=readonly,
@@ -91,7 +94,7 @@ def _version(message: Message) -> Version | None:
     return Version(at + 1, len(versions), versions[at - 1] if at else None, (versions[at + 1 :] or [None])[0])
 
 
-def entries(thread: Sequence[Message], *, readonly: bool = False) -> list[tuple[Message, State | None]]:
+def entries(thread: Sequence[Message], *, readonly: bool = False) -> list[tuple[Message, State]]:
     """Return what the page lists: each message with its state, the place marked where the model's memory begins."""
     starts = next((m.generation.context_start_id for m in reversed(thread) if m.generation), None)
     for message in thread:
@@ -104,7 +107,7 @@ def earlier(conversation_id: object, before: int) -> str:
     return render_to_string("conversations/_earlier.html", {"pk": conversation_id, "before": before})
 
 
-def article(message: Message, state: State | None) -> str:
+def article(message: Message, state: State) -> str:
     return render_to_string("conversations/_message.html", {"message": message, "state": state})
 
 
@@ -136,11 +139,20 @@ def frames(parts: Sequence[str]) -> list[str]:
 
 
 def progress(
-    message_id: int, status: str, place: int | None, notice: str, seconds: float | None, reasoning: str
+    message_id: int,
+    generation_id: int,
+    status: str,
+    place: int | None,
+    notice: str,
+    doing: str,
+    seconds: float | None,
+    reasoning: str,
 ) -> str:
     """Return phase and status lines of a message that is being generated."""
     state = State(
         status=status,
+        doing=doing,
+        actions=outcomes.live_actions(generation_id, status, doing),
         place=place,
         notice=notice,
         tone="warn" if notice else "",
@@ -165,6 +177,15 @@ def feed(message_id: int, source: str) -> str:
 def composer_actions(live_generation: int | None) -> str:
     """Return the composer's buttons: Stop beside Send while an answer runs."""
     return render_to_string("conversations/_composer_actions.html", {"live_generation": live_generation, "oob": True})
+
+
+def composer_draft(content: str) -> str:
+    """Return the text that the page puts into the composer."""
+    return replace("composer-draft", escape(content))
+
+
+def edit_error(message_id: int, sentence: str) -> str:
+    return replace(f"edit-error-{message_id}", escape(sentence))
 
 
 def composer_error(sentence: str) -> str:

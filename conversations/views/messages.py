@@ -1,18 +1,21 @@
-"""Commands about messages and their generations: all POST, answered by the socket, or by the page without script."""
+"""Commands about messages and their generations: by POST, answered by the socket, or by the page without script."""
 
 import uuid
 
+from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
-from django.views.decorators.http import require_POST
+from django.urls import reverse
+from django.views.decorators.http import require_http_methods, require_POST
+from django.views.decorators.vary import vary_on_headers
 from django_htmx.http import HttpResponseClientRedirect
 
 from conversations import actions
 from conversations.forms import KeyForm, PromptForm
 from conversations.models import Conversation, Generation, Message, Role
 from conversations.rendering import fragments
-from conversations.views.pages import page
+from conversations.views.pages import DRAFT, page, thread_page
 
 
 def begin(request: HttpRequest) -> HttpResponse:
@@ -40,11 +43,31 @@ def send(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
 @require_POST
 def regenerate(request: HttpRequest, pk: int) -> HttpResponse:
     """Ask again for an answer, whether it failed (retry) or a person wants another."""
-    answers = Message.objects.visible_to(request.user).filter(role=Role.ASSISTANT)
-    message = get_object_or_404(answers, pk=pk)
-    form = KeyForm(request.POST)
-    key = form.cleaned_data["key"] if form.is_valid() else None
-    actions.regenerate(user=request.user, message=message, key=key)
+    message = get_object_or_404(Message.objects.visible_to(request.user), pk=pk, role=Role.ASSISTANT)
+    actions.regenerate(user=request.user, message=message, key=_key(request))
+    return _done(request, message.conversation)
+
+
+@login_required
+@require_http_methods(["GET", "HEAD", "POST"])
+@vary_on_headers("HX-Request")
+def edit(request: HttpRequest, pk: int) -> HttpResponse:
+    """Show the form that edits a prompt; by POST, ask what it says in the prompt's place."""
+    prompt = get_object_or_404(Message.objects.visible_to(request.user), pk=pk, role=Role.USER)
+    if request.method != "POST":
+        return _show_edit(request, prompt)
+    form = PromptForm(request.POST)
+    if not form.is_valid():
+        return _show_edit(request, prompt, form)
+    actions.edit(user=request.user, prompt=prompt, **form.cleaned_data)
+    return _done(request, prompt.conversation)
+
+
+@login_required
+@require_POST
+def go_on(request: HttpRequest, pk: int) -> HttpResponse:
+    message = get_object_or_404(Message.objects.visible_to(request.user), pk=pk, role=Role.ASSISTANT)
+    actions.go_on(user=request.user, message=message, key=_key(request))
     return _done(request, message.conversation)
 
 
@@ -62,6 +85,35 @@ def stop(request: HttpRequest, pk: int) -> HttpResponse:
     generation = get_object_or_404(Generation.objects.visible_to(request.user), pk=pk)
     actions.stop(generation=generation)
     return _done(request, generation.conversation)
+
+
+@login_required
+@require_POST
+def answer_now(request: HttpRequest, pk: int) -> HttpResponse:
+    generation = get_object_or_404(Generation.objects.visible_to(request.user), pk=pk)
+    actions.answer_now(user=request.user, generation=generation, key=_key(request))
+    return _done(request, generation.conversation)
+
+
+@login_required
+@require_POST
+def take_back(request: HttpRequest, pk: int) -> HttpResponse:
+    """Take back a prompt that waits; its text goes back to where it was written."""
+    generation = get_object_or_404(Generation.objects.visible_to(request.user), pk=pk)
+    content = actions.take_back(generation=generation)
+    if content is None:
+        return _say(request, generation.conversation, "It was too late to take this back: the model has it already.")
+    conversation = Conversation.objects.filter(pk=generation.conversation_id).first()
+    if request.htmx and conversation:
+        return HttpResponse(fragments.composer_draft(content))
+    request.session[DRAFT] = content
+    url = conversation.get_absolute_url() if conversation else reverse("new")
+    return HttpResponseClientRedirect(url) if request.htmx else redirect(url)
+
+
+def _key(request: HttpRequest) -> uuid.UUID | None:
+    form = KeyForm(request.POST)
+    return form.cleaned_data["key"] if form.is_valid() else None
 
 
 def _done(request: HttpRequest, conversation: Conversation) -> HttpResponse:
@@ -83,6 +135,31 @@ def _show(request: HttpRequest, generation: Generation) -> HttpResponse:
         fragments.composer_error(""),
     ]
     return HttpResponse("".join(parts))
+
+
+def _say(request: HttpRequest, conversation: Conversation, sentence: str) -> HttpResponse:
+    """Say why a command was not carried out."""
+    if request.htmx:
+        return HttpResponse(fragments.composer_error(sentence), status=422)
+    messages.warning(request, sentence)
+    return redirect(conversation)
+
+
+def _show_edit(request: HttpRequest, prompt: Message, form: PromptForm | None = None) -> HttpResponse:
+    """Show the form that edits `prompt`; after one that was not valid, with what was typed and what is wrong."""
+    edit = {
+        "pk": prompt.pk,
+        "content": request.POST.get("content", "") if form else prompt.content,
+        "key": uuid.uuid4(),
+        "error": form.first_error if form else "",
+    }
+    if request.htmx and form:
+        return HttpResponse(fragments.edit_error(prompt.pk, form.first_error), status=422)
+    if request.htmx:
+        return render(request, "conversations/_edit.html", {"edit": edit, "conversation": prompt.conversation})
+    # Without a script the thread is shown up to the prompt: what follows is about to be left.
+    context = page(request, prompt.conversation, edit=edit, **thread_page(prompt.conversation, last=prompt.pk))
+    return render(request, "conversations/edit.html", context, status=422 if form else 200)
 
 
 def _refuse(request: HttpRequest, form: PromptForm, conversation: Conversation | None = None) -> HttpResponse:

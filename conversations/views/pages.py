@@ -16,6 +16,7 @@ from conversations.models import Conversation, User
 from conversations.rendering import fragments
 
 PAGE = 30
+DRAFT = "draft"  # in the session: a prompt that was taken back, for the composer of the next page
 
 
 def page(request: HttpRequest, conversation: Conversation | None = None, **context: Any) -> dict[str, Any]:
@@ -33,6 +34,7 @@ def page(request: HttpRequest, conversation: Conversation | None = None, **conte
         "conversation": conversation,
         "composer_url": reverse("send", args=[conversation.pk]) if conversation else reverse("conversations"),
         "composer_key": uuid.uuid4(),
+        "composer_content": request.session.pop(DRAFT, ""),
         "live_generation": live[0].generation.pk if live else None,
         "socket_url": f"{socket}{seen}",
         "model_name": endpoint.name(),
@@ -42,10 +44,13 @@ def page(request: HttpRequest, conversation: Conversation | None = None, **conte
     }
 
 
-def thread_page(conversation: Conversation, before: str = "") -> dict[str, Any]:
-    """Return a page of messages: those that end the thread, or stand before the message with the id `before`."""
+def thread_page(conversation: Conversation, before: str = "", last: int | None = None) -> dict[str, Any]:
+    """Return a page of messages: those that end the thread, or stand before the message with the id `before`.
+
+    With `last` the thread is the one that ends with this message.
+    """
     tree = conversation.tree()
-    path = tree.path_to(conversation.leaf_id)
+    path = tree.path_to(last or conversation.leaf_id)
     end = next((at for at, pk in enumerate(path) if str(pk) == before), len(path))
     start = max(0, end - fragments.PAGE)
     return {

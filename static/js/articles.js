@@ -2,6 +2,8 @@
 // Tells the others: `message:status` on the article, detail {from, to, notice}, after every change of status.
 
 const messages = document.getElementById("messages");
+const composer = document.getElementById("composer-content");
+const touch = matchMedia("(pointer: coarse)");
 const setByHand = new WeakSet(); // <details> whose fold the reader chose
 const fedBySocket = new WeakSet(); // articles that a live frame has touched
 const HELD_MS = 1000;
@@ -34,7 +36,9 @@ function replaceKnown(fragment) {
     const known = document.getElementById(fresh.id);
     const reasoning = fresh.querySelector("details.reasoning");
     if (reasoning && messages.dataset.fold !== "thinking") reasoning.open = messages.dataset.fold === "always";
-    if (known && (inFrame || !fedBySocket.has(known))) replace(known, fresh);
+    // What a person wrote does not change, and may just be being edited.
+    if (known?.querySelector(".edit-form")) fresh.remove();
+    else if (known && (inFrame || !fedBySocket.has(known))) replace(known, fresh);
     else if (known) fresh.remove();
     if (inFrame) fedBySocket.add(fresh);
   }
@@ -42,7 +46,8 @@ function replaceKnown(fragment) {
 
 function replace(known, fresh) {
   const [before, after] = [known, fresh].map((article) => article.querySelector("details.reasoning"));
-  const focused = known.querySelector("summary") === document.activeElement;
+  const { activeElement } = document;
+  const focused = known.contains(activeElement);
   if (before && after && setByHand.has(before)) {
     after.open = before.open;
     setByHand.add(after);
@@ -51,7 +56,8 @@ function replace(known, fresh) {
   holdHeight();
   known.replaceWith(fresh);
   htmx.process(fresh);
-  if (focused) fresh.querySelector("summary")?.focus({ preventScroll: true });
+  const next = activeElement.matches("summary") ? fresh.querySelector("summary") : !touch.matches && composer;
+  if (focused && next) next.focus({ preventScroll: true });
   announceStatus(fresh, from);
 }
 

@@ -1,5 +1,5 @@
-// The composer: keys, growth, sending once, and keeping what was typed until the server has it.
-// Tells the others: `composer:sent` on the form when a prompt was stored.
+// The composer, and the form that edits a prompt: keys, growth, sending once, and keeping what was typed until the server
+// has it. Tells the others: `prompt:sent` on the form when a prompt was stored.
 
 const form = document.getElementById("composer");
 const field = form.elements.content;
@@ -20,30 +20,33 @@ function setText(text) {
   field.dispatchEvent(new Event("input", { bubbles: true }));
 }
 
-function tell(sentence) {
-  document.getElementById("composer-error").textContent = sentence;
+/** Return where an error is told: in the form that had it, for what has no place of its own in the composer. */
+function alertOf(element) {
+  return element.querySelector("[role=alert]") ?? form.querySelector("[role=alert]");
 }
 
-field.addEventListener("keydown", (event) => {
-  if (event.key !== "Enter" || event.shiftKey || event.altKey || touch.matches) return;
+document.addEventListener("keydown", (event) => {
+  const { target } = event;
+  if (!target.matches("textarea[name=content]") || event.key !== "Enter" || event.shiftKey || event.altKey || touch.matches) return;
   // Enter that accepts a candidate of an input method is not meant for us; Safari reports it as keyCode 229 alone.
   if (event.isComposing || event.keyCode === 229) return;
   event.preventDefault();
-  if (field.value.trim()) form.requestSubmit(form.querySelector("[data-action=send]"));
+  if (target.value.trim()) target.form.requestSubmit(target.form.querySelector("[data-action$=send]"));
 });
 
 // A key belongs to one text: the same text sent twice is stored once, a changed one is another prompt.
-form.addEventListener("input", () => {
-  form.elements.key.value = newKey();
-  tell("");
-  grow();
+document.addEventListener("input", ({ target }) => {
+  if (!target.matches("textarea[name=content]")) return;
+  target.form.elements.key.value = newKey();
+  alertOf(target.form).textContent = "";
+  grow(target);
 });
 
-/** Fit the field to its text where the style sheet's field-sizing cannot. */
-function grow() {
+/** Fit a field to its text where the style sheet's field-sizing cannot. */
+function grow(area) {
   if (CSS.supports("field-sizing", "content")) return;
-  field.style.blockSize = "auto";
-  field.style.blockSize = `${field.scrollHeight}px`;
+  area.style.blockSize = "auto";
+  area.style.blockSize = `${area.scrollHeight}px`;
 }
 
 form.addEventListener("click", (event) => {
@@ -69,18 +72,19 @@ document.addEventListener("htmx:beforeSwap", ({ detail }) => {
 // Every request of the page reports here: the composer's own, Stop, Retry, the list of conversations.
 document.addEventListener("htmx:afterRequest", ({ target, detail }) => {
   if (detail.xhr.getResponseHeader("HX-Redirect")) return;
-  if (!detail.successful) return tell(failure(detail, target === form));
-  tell("");
-  if (target !== form) return;
+  const isPrompt = Boolean(target.elements?.content);
+  alertOf(target).textContent = detail.successful ? "" : failure(detail, isPrompt, alertOf(target));
+  if (!detail.successful || !isPrompt) return;
   // What was typed while the request was on its way is the beginning of the next prompt.
-  setText(field.value.startsWith(sent) ? field.value.slice(sent.length).trimStart() : field.value);
-  form.dispatchEvent(new CustomEvent("composer:sent", { bubbles: true }));
+  if (target === form) setText(field.value.startsWith(sent) ? field.value.slice(sent.length).trimStart() : field.value);
+  else goOn();
+  target.dispatchEvent(new CustomEvent("prompt:sent", { bubbles: true }));
 });
 
-function failure(detail, isPrompt) {
+function failure(detail, isPrompt, alert) {
   const { xhr } = detail;
   const kept = isPrompt ? " Your text is still here." : "";
-  if (xhr.status === 422) return document.getElementById("composer-error").textContent;
+  if (xhr.status === 422) return alert.textContent; // it came with the response
   if (xhr.status === 0) return `The site could not be reached.${kept} Check the connection and try again.`;
   if (xhr.status === 401 || strayed(detail)) {
     return `You are signed out.${kept} Sign in in another tab, then try again.`;
@@ -93,11 +97,25 @@ function failure(detail, isPrompt) {
   return `Something went wrong on the site.${kept} Try again in a moment.`;
 }
 
-// The buttons are replaced when an answer begins or ends; whoever had just pressed one goes on in the field.
-document.addEventListener("htmx:oobBeforeSwap", ({ target }) => {
-  if (target.id === "composer-actions" && target.contains(document.activeElement) && !touch.matches) {
-    field.focus({ preventScroll: true });
-  }
+/** Go on in the field, for whoever had pressed something that goes away. A touch keyboard would only be in the way. */
+function goOn() {
+  if (!touch.matches) field.focus({ preventScroll: true });
+}
+
+document.addEventListener("htmx:oobBeforeSwap", ({ target, detail }) => {
+  const { activeElement } = document;
+  if (!target.matches("#composer-actions, article.message, footer.status") || !target.contains(activeElement)) return;
+  const same = activeElement.dataset.action && detail.fragment.querySelector(`[data-action="${activeElement.dataset.action}"]`);
+  if (same) setTimeout(() => same.focus({ preventScroll: true }));
+  else goOn();
+});
+
+// A prompt that was taken back is put behind what has been written since.
+document.addEventListener("htmx:oobAfterSwap", ({ target }) => {
+  if (target.id !== "composer-draft" || !target.textContent) return;
+  setText([field.value.trimEnd(), target.textContent].filter(Boolean).join("\n\n"));
+  target.textContent = "";
+  field.focus();
 });
 
 document.addEventListener("click", (event) => {
@@ -107,4 +125,4 @@ document.addEventListener("click", (event) => {
   field.focus();
 });
 
-grow();
+grow(field);

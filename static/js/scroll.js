@@ -75,7 +75,7 @@ jump.addEventListener("click", () => {
   toEnd();
   document.getElementById("composer-content").focus({ preventScroll: true });
 });
-document.addEventListener("composer:sent", toEnd);
+document.addEventListener("prompt:sent", toEnd);
 
 const [navigation] = performance.getEntriesByType("navigation");
 if (location.hash || (navigation.type !== "navigate" && history.scrollRestoration === "auto")) follow(distance() <= NEAR_PX);

@@ -3,6 +3,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from django.db import connections
 
+from conversations import actions
 from conversations.generation.commit import (
     Claim,
     End,
@@ -15,7 +16,7 @@ from conversations.generation.commit import (
     unowned,
 )
 from conversations.inference.stream import Usage
-from conversations.models import Chunk, Generation, Kind, Message, Status, Worker
+from conversations.models import Chunk, Generation, Kind, Message, Status, User, Worker
 from conversations.models.generation import RUNNING
 from tests.factories import claimed, person, queued
 
@@ -240,3 +241,36 @@ def test_a_claim_whose_answer_was_lost_is_found_again():
     worker, known = claimed(person())
     _, lost = claimed(person("bob"), worker)
     assert unowned(worker.pk, [known.generation_id]) == {lost.generation_id: lost}
+
+
+def going_on(user: User) -> tuple[Worker, Claim]:
+    """Return a worker and its claim of a generation that goes on with "Hm." and "Part"."""
+    worker, first = claimed(user)
+    finish(worker.pk, first, end(Status.STOPPED, "Hm.", "Part"), {})
+    more = actions.go_on(user=user, message=Message.objects.get(pk=first.message_id))
+    return worker, claim(worker.pk, more.pk)
+
+
+def test_finishing_what_goes_on_appends_to_what_was_there():
+    worker, claim = going_on(person())
+    commit(worker.pk, [progress(claim, (Kind.REASONING, "So."), (Kind.ANSWER, " two"))])
+    assert Message.objects.get(pk=claim.message_id).text_so_far() == ("Hm.\n\nSo.", "Part two")
+    assert finish(worker.pk, claim, end(Status.COMPLETE, "So.", " two."), {})
+    message = Message.objects.get(pk=claim.message_id)
+    assert (message.reasoning, message.content) == ("Hm.\n\nSo.", "Part two.")
+
+
+def test_an_orphan_that_had_not_gone_on_yet_goes_back_to_the_queue():
+    worker, _ = going_on(person())
+    settle_orphans([worker.pk])
+    assert Generation.objects.last().status == Status.QUEUED
+    assert Message.objects.last().content == "Part"
+
+
+def test_an_orphan_that_had_gone_on_keeps_both_parts():
+    worker, claim = going_on(person())
+    commit(worker.pk, [progress(claim, (Kind.ANSWER, " two"))])
+    settle_orphans([worker.pk])
+    generation, message = Generation.objects.last(), Message.objects.get(pk=claim.message_id)
+    assert (generation.status, message.reasoning, message.content) == (Status.INTERRUPTED, "Hm.", "Part two")
+    assert "11 characters are kept" in generation.error

@@ -1,8 +1,9 @@
 import asyncio
 
-from conversations.generation.live import FRAME_CHARACTERS, Cursor, Growing, live_text, merge_pieces
+from conversations.generation.live import FRAME_CHARACTERS, Cursor, Growing, LiveText, live_text, merge_pieces
 from conversations.inference.tags import Delta
 from conversations.models import Kind, Status
+from conversations.rendering import outcomes
 
 
 def thought(text: str) -> Delta:
@@ -135,3 +136,57 @@ def test_growing_text_is_read_from_any_offset():
         text.append(piece)
         assert len(text) == len(str(text))
     assert [text.after(offset) for offset in range(9)] == ["abcdefg"[offset:] for offset in range(9)]
+
+
+def sent(live: LiveText) -> str:
+    """Return everything a viewer who has just come is sent."""
+    cursor, all_frames = Cursor(), []
+    while live.is_behind(cursor) or not all_frames:
+        frames, cursor = live.since(cursor)
+        all_frames += frames
+    return "".join(all_frames)
+
+
+async def test_what_goes_on_is_one_text_with_what_was_there_before():
+    live = live_text(1, 7)
+    live.go_on_from("Hm.", "```python\nx = 1\n", 12.0)
+    assert '<div id="reasoning-7" hx-swap-oob="beforeend">Hm.</div>' in sent(live)
+    live.begin(1)
+    live.feed([thought("So."), answer("y = 2\n```\n")])
+    live.end()
+    assert '<div id="reasoning-7" hx-swap-oob="beforeend">Hm.\n\nSo.</div>' in sent(live)
+    assert (live.thought, live.characters) == ("Hm.\n\nSo.", 32)
+    assert live.html.count("<figure") == 1
+    assert "x = 1\ny = 2\n" in live.html
+    assert "Thought for 12 s" in sent(live)
+    assert (str(live.reasoning), str(live.answer)) == ("So.", "y = 2\n```\n")
+
+
+async def test_a_text_that_is_heard_of_late_begins_anew_with_what_was_there_before():
+    live = live_text(1, 7)
+    live.begin(1)
+    _, cursor = live.since(Cursor())
+    live.go_on_from("", "Part", None)
+    frames, _ = live.since(cursor)
+    assert '<div id="settled-7" hx-swap-oob="innerHTML"></div>' in frames[0]
+    assert "Part" in frames[0]
+
+
+async def test_only_what_was_said_anew_turns_out_to_be_reasoning():
+    live = live_text(1, 7)
+    live.go_on_from("Hm.", "Part", None)
+    live.begin(1)
+    live.feed([answer("Thinking aloud"), Delta(Kind.REASONING, "", relabels=True), answer(" two")])
+    live.end()
+    assert live.thought == "Hm.\n\nThinking aloud"
+    assert "Part two" in live.html
+
+
+async def test_a_generation_that_thinks_can_be_asked_for_its_answer_and_one_that_waits_taken_back():
+    live = live_text(1, 7)
+    live.tell(place=2)
+    assert 'action="/generations/1/take-back/"' in sent(live)
+    live.begin(1)
+    assert 'action="/generations/1/answer-now/"' in sent(live)
+    live.tell(doing=outcomes.ANSWERING)
+    assert "answer-now" not in sent(live)
