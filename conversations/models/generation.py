@@ -53,7 +53,7 @@ class GenerationQuerySet(models.QuerySet):
     def running(self) -> "GenerationQuerySet":
         return self.filter(status__in=RUNNING)
 
-    def live_below(self, message: "Message") -> "GenerationQuerySet":
+    def live_below(self, message: Any) -> "GenerationQuerySet":
         """Keep what waits or runs for a message and for what follows it, in any version."""
         return self.live().filter(message__in=message.conversation.tree().below(message.pk))
 
