@@ -14,6 +14,7 @@ import pytest
 import pytest_asyncio
 
 from conversations.inference import local
+from conversations.inference.endpoint import Endpoint
 from conversations.inference.local import LocalModel, LocalModelError
 
 REPOSITORY = Path(local.__file__).parents[2]
@@ -90,6 +91,33 @@ async def test_a_question_is_thought_about_and_then_answered(client):
     assert "think>" not in text["reasoning_content"] + text["content"]
     assert finish_reason == "stop"
     assert usage.completion_tokens > 0
+
+
+async def said(client, messages: list[dict[str, str]], *, going_on: bool = False) -> dict[str, str]:
+    """Return what is said without thinking, as the site asks for it."""
+    endpoint = Endpoint("", "", local.MODEL, local.CONTEXT_TOKENS, client, is_local=True)
+    text = {"reasoning_content": "", "content": ""}
+    request = endpoint.request(messages, thinking=False, going_on=going_on)
+    async for chunk in await client.chat.completions.create(**request):
+        for choice in chunk.choices:
+            for kind in text:
+                text[kind] += getattr(choice.delta, kind, None) or ""
+    return text
+
+
+@asking
+async def test_it_answers_without_a_thought_when_none_is_wanted(client):
+    text = await said(client, [{"role": "user", "content": "What is the capital of France?"}])
+    assert text["content"].strip()
+    assert text["reasoning_content"] == ""
+
+
+@asking
+async def test_it_goes_on_with_an_answer_that_was_cut(client):
+    question = {"role": "user", "content": "What is the capital of France?"}
+    text = await said(client, [question, {"role": "assistant", "content": "The capital of France is"}], going_on=True)
+    assert text["content"].startswith(" ")
+    assert text["reasoning_content"] == ""
 
 
 @asking
