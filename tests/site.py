@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 import uuid
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,23 @@ ENDPOINT_VARIABLES = (
     "REDIS_URL",
 )
 PASSWORD = "correct horse 1 battery"
+CSRF_SECRET = "c" * 32  # as long as Django's; a form proves that it knows the cookie's value
+MAKE_PEOPLE = """
+import uuid
+from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_KEY
+from django.contrib.sessions.backends.db import SessionStore
+from django.db import transaction
+from conversations.models import User
+with transaction.atomic():
+    for _ in range({number}):
+        user = User.objects.create(username=uuid.uuid4().hex, password="!")
+        session = SessionStore()
+        session[SESSION_KEY] = str(user.pk)
+        session[BACKEND_SESSION_KEY] = "allauth.account.auth_backends.AuthenticationBackend"
+        session[HASH_SESSION_KEY] = user.get_session_auth_hash()
+        session.save()
+        print(session.session_key)
+"""
 
 
 def environment(**variables: Any) -> dict[str, str]:
@@ -157,13 +175,20 @@ class Site:
 class Person:
     """Somebody with an account, and the HTTP client that is signed in as them."""
 
-    def __init__(self, site: Site, name: str) -> None:
+    def __init__(self, site: Site, name: str, cookies: Mapping[str, str] | None = None) -> None:
+        """Sign up, unless there are cookies that sign in."""
         self.site = site
         self.name = name
         self.http = httpx2.Client(base_url=site.url, headers=from_elsewhere(), timeout=WAIT, follow_redirects=False)
+        if cookies is None:
+            self._sign_up()
+        for cookie, value in (cookies or {}).items():
+            self.http.cookies.set(cookie, value, domain=self.http.base_url.host)  # as the site itself sets them
+
+    def _sign_up(self) -> None:
         fields = {
-            "username": name,
-            "email": f"{name}@example.org",
+            "username": self.name,
+            "email": f"{self.name}@example.org",
             "password1": PASSWORD,
             "password2": PASSWORD,
         }
@@ -171,6 +196,10 @@ class Person:
         if signed_up.status_code != 302:
             self.close()
             raise AssertionError(f"{signed_up.status_code}: {signed_up.text}")
+
+    def at(self, site: Site) -> "Person":
+        """Return the same person, signed in at another replica."""
+        return Person(site, self.name, dict(self.http.cookies))
 
     def post(self, path: str, htmx: bool = False, **fields: str) -> httpx2.Response:
         if "csrftoken" not in self.http.cookies:
@@ -211,3 +240,11 @@ class Person:
 
     def close(self) -> None:
         self.http.close()
+
+
+def people(site: Site, number: int) -> list[Person]:
+    """Return so many people with accounts made behind the site's back, already signed in: quicker than signing up."""
+    made = site.manage("shell", "--no-imports", "--command", MAKE_PEOPLE.format(number=number))
+    assert made.returncode == 0, made.stderr
+    keys = made.stdout.split()
+    return [Person(site, f"person{n}", {"sessionid": key, "csrftoken": CSRF_SECRET}) for n, key in enumerate(keys)]

@@ -17,14 +17,6 @@ def replicas(make_site: Callable[..., Site], postgresql_database: str, redis_ser
     return make_site(**shared), make_site(**shared)
 
 
-def elsewhere(person: Person, site: Site) -> Person:
-    """Return the same signed-in person at another replica."""
-    other = object.__new__(Person)
-    other.site, other.name = site, person.name
-    other.http = type(person.http)(base_url=site.url, cookies=person.http.cookies, timeout=person.http.timeout)
-    return other
-
-
 async def think_then_wait(exchange: Exchange) -> None:
     await exchange.reason("First thought.")
     await exchange.gate("thought")
@@ -35,7 +27,7 @@ async def think_then_wait(exchange: Exchange) -> None:
 def test_a_viewer_on_another_replica_sees_thought_and_end(replicas: tuple[Site, Site], endpoint: Endpoint):
     endpoint.respond = think_then_wait
     here = Person(replicas[0], "ada")
-    there = elsewhere(here, replicas[1])
+    there = here.at(replicas[1])
     conversation = here.ask("Who is there?")
     endpoint.await_reached("thought")
     with there.socket(conversation) as socket:
@@ -54,7 +46,7 @@ def test_a_viewer_on_another_replica_sees_thought_and_end(replicas: tuple[Site, 
 def test_a_viewer_on_another_replica_hears_of_a_queued_prompts_claim(replicas: tuple[Site, Site], endpoint: Endpoint):
     endpoint.respond = think_then_wait
     here = Person(replicas[0], "ada")
-    there = elsewhere(here, replicas[1])
+    there = here.at(replicas[1])
     conversation = here.ask("Who is there?")
     here.ask("And who else?", conversation)
     endpoint.await_reached("thought")
@@ -73,7 +65,7 @@ def test_a_viewer_on_another_replica_hears_of_a_queued_prompts_claim(replicas: t
 def test_stop_works_on_another_replica(replicas: tuple[Site, Site], endpoint: Endpoint):
     endpoint.respond = think_then_wait
     here = Person(replicas[0], "ada")
-    there = elsewhere(here, replicas[1])
+    there = here.at(replicas[1])
     conversation = here.ask("Who is there?")
     endpoint.await_reached("thought")
     [(generation,)] = replicas[0].rows("select id from conversations_generation")
