@@ -3,46 +3,15 @@
 import re
 import threading
 import uuid
-from collections.abc import Callable
 from html import unescape
 
 import pytest
-from websockets.sync.client import ClientConnection
 
 from tests.endpoint import Endpoint, Exchange
+from tests.screen import Tab, fresh
 from tests.site import Person, Site
 
 WAIT = 30
-# A part of a frame, up to the next one or the end.
-PART = re.compile(
-    r'<(?:div|tbody) id="([\w-]+)" hx-swap-oob="(beforeend|innerHTML)">(.*?)</(?:div|tbody)>'
-    r'(?=\s*(?:$|<\w+[^>]* id="))',
-    re.DOTALL,
-)
-
-
-def visible(html: str, element: str) -> str:
-    """Return the text of the element with this id in a page."""
-    inner = html.split(f'id="{element}"', 1)[1].split(">", 1)[1]
-    return unescape(re.sub(r"<[^>]*>", "", inner.split("</div>", 1)[0]))
-
-
-class Screen:
-    """What a page shows that applies the socket's frames: the text of every element that frames address."""
-
-    def __init__(self, socket: ClientConnection) -> None:
-        self.texts: dict[str, str] = {}
-        self.status = ""
-        self._socket = socket
-
-    def read_until(self, found: Callable[["Screen"], bool]) -> None:
-        while not found(self):
-            frame = self._socket.recv(timeout=WAIT)
-            for target, how, inner in PART.findall(frame):
-                text = unescape(re.sub(r"<[^>]*>", "", inner))
-                self.texts[target] = text if how == "innerHTML" else self.texts.get(target, "") + text
-            for status in re.findall(r'<footer[^>]* data-status="(\w+)"', frame):
-                self.status = status
 
 
 async def in_steps(exchange: Exchange) -> None:
@@ -94,19 +63,17 @@ def test_live_frames_lead_to_what_a_fresh_page_shows(ada: Person, endpoint: Endp
     endpoint.respond = in_steps
     conversation = ada.ask("Why?")
     endpoint.await_reached("thought")
-    with ada.socket(conversation) as first, ada.socket(conversation) as second:
-        early, late = Screen(first), Screen(second)
-        early.read_until(lambda screen: "First I think. " in screen.texts.get("reasoning-2", ""))
+    with Tab(ada, conversation) as early, Tab(ada, conversation) as late:
+        early.read_until(lambda tab: tab.reasoning == "First I think. ")
         endpoint.open("thought")
         endpoint.await_reached("answered")
         endpoint.open("answered")
-        for screen in (early, late):
-            screen.read_until(lambda screen: screen.status == "complete")
-            assert screen.texts["reasoning-2"] == "First I think. Then I know."
-            assert screen.texts["settled-2"].strip() == "It is so."
-    page = ada.http.get(conversation).text
-    assert visible(page, "reasoning-2") == "First I think. Then I know."
-    assert visible(page, "settled-2").strip() == "It is so."
+        for tab in (early, late):
+            tab.read_until(lambda tab: tab.statuses == ["complete"])
+            assert tab.reasoning == "First I think. Then I know."
+            assert tab.answer == "It is so."
+            assert tab.shown() == fresh(ada, conversation)
+            assert tab.missed == []
 
 
 @pytest.mark.parametrize("conversation", ["new", "open"])
@@ -186,12 +153,11 @@ def test_stop_keeps_both_texts(ada: Person, endpoint: Endpoint):
     conversation = ada.ask("Why?")
     endpoint.open("thought")
     endpoint.await_reached("answered")
-    with ada.socket(conversation) as socket:
-        screen = Screen(socket)
-        screen.read_until(lambda screen: "It is so." in str(screen.texts))
+    with Tab(ada, conversation) as tab:
+        tab.read_until(lambda tab: tab.answer == "It is so.")
         [(generation,)] = ada.site.rows("select id from conversations_generation")
         ada.post(f"/generations/{generation}/stop/")
-        screen.read_until(lambda screen: screen.status == "stopped")
+        tab.read_until(lambda tab: tab.statuses == ["stopped"])
     assert endpoint.exchanges[0].closed_by_client.wait(WAIT)
     assert ada.await_end(conversation) == [("stopped", "", "First I think. Then I know.", "It is so.")]
     assert "Stopped while answering." in ada.http.get(conversation).text

@@ -1,0 +1,223 @@
+"""What a conversation's page shows: its HTML, and the socket's frames applied as htmx and `articles.js` apply them."""
+
+import re
+import socket
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from html.parser import HTMLParser
+
+from tests.site import Person
+
+WAIT = 30  # seconds
+VOID = {"br", "hr", "img", "input", "link", "meta", "path", "col", "circle", "rect", "wbr"}
+
+
+class Element:
+    """A tag with its attributes, its children (elements and text) and its parent."""
+
+    def __init__(self, tag: str, attributes: dict[str, str | None], parent: "Element | None" = None) -> None:
+        self.tag = tag
+        self.attributes = attributes
+        self.parent = parent
+        self.children: list[Element | str] = []
+
+    @property
+    def text(self) -> str:
+        return "".join(child if isinstance(child, str) else child.text for child in self.children)
+
+    def elements(self) -> Iterator["Element"]:
+        """Return this element and all below it."""
+        yield self
+        for child in self.children:
+            if isinstance(child, Element):
+                yield from child.elements()
+
+    def find(self, key: str) -> "Element | None":
+        return next((element for element in self.elements() if element.attributes.get("id") == key), None)
+
+    def article(self) -> "Element | None":
+        """Return the message that this element is part of."""
+        element: Element | None = self
+        while element is not None and element.tag != "article":
+            element = element.parent
+        return element
+
+    def fill(self, children: list["Element | str"]) -> None:
+        for child in children:
+            if isinstance(child, Element):
+                child.parent = self
+        self.children += children
+
+    def replace(self, fresh: "Element") -> None:
+        siblings = self.parent.children
+        siblings[siblings.index(self)] = fresh
+        fresh.parent = self.parent
+
+
+class _Builder(HTMLParser):
+    def __init__(self) -> None:
+        super().__init__()
+        self.root = self._open = Element("", {})
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        element = Element(tag, dict(attrs), self._open)
+        self._open.children.append(element)
+        if tag not in VOID:
+            self._open = element
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self._open.children.append(Element(tag, dict(attrs), self._open))
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag in VOID:
+            return
+        assert self._open.tag == tag, f"</{tag}> closes <{self._open.tag}>"
+        self._open = self._open.parent
+
+    def handle_data(self, data: str) -> None:
+        self._open.children.append(data)
+
+
+def parse(html: str) -> Element:
+    builder = _Builder()
+    builder.feed(html)
+    builder.close()
+    assert builder.root is builder._open, f"<{builder._open.tag}> is never closed"
+    return builder.root
+
+
+class Screen:
+    """A page, from its HTML on. `missed` lists what frames addressed and the page does not have."""
+
+    def __init__(self, html: str) -> None:
+        self.page = parse(html)
+        self.missed: list[str] = []
+        [self.socket_url] = [e.attributes["ws-connect"] for e in self.page.elements() if "ws-connect" in e.attributes]
+
+    @property
+    def query(self) -> str:
+        """Return the query with which the page opens its socket."""
+        return f"?{self.socket_url.partition('?')[2]}"
+
+    @property
+    def articles(self) -> list[Element]:
+        return [e for e in self.page.find("messages").elements() if e.tag == "article"]
+
+    @property
+    def statuses(self) -> list[str]:
+        """Return how each answer stands."""
+        return [a.attributes["data-status"] for a in self.articles if a.attributes["data-role"] == "assistant"]
+
+    def text(self, key: str) -> str:
+        """Return the text of the element with this id; '' if there is none."""
+        element = self.page.find(key)
+        return "" if element is None else element.text
+
+    @property
+    def newest(self) -> Element:
+        return self.articles[-1]
+
+    @property
+    def reasoning(self) -> str:
+        """Return the newest answer's reasoning."""
+        return self.text(self.newest.attributes["id"].replace("message", "reasoning"))
+
+    @property
+    def answer(self) -> str:
+        """Return the newest answer's text, without its markup."""
+        return self.text(self.newest.attributes["id"].replace("message", "answer")).strip()
+
+    @property
+    def feed(self) -> str:
+        """Return where the newest answer's text comes from, as its mark says."""
+        mark = self.page.find(self.newest.attributes["id"].replace("message", "feed"))
+        return "" if mark is None else mark.attributes["data-feed"]
+
+    def apply(self, frame: str) -> None:
+        for part in [child for child in parse(frame).children if isinstance(child, Element)]:
+            key, how = part.attributes["id"], part.attributes.pop("hx-swap-oob")
+            target = self.page.find(key)
+            if target is None:
+                self.missed.append(key)
+                continue
+            if key == "messages":
+                self._put_known(part)
+            if key.startswith("status-"):
+                target.article().attributes["data-status"] = part.attributes["data-status"]
+            match how:
+                case "true":
+                    target.replace(part)
+                case "innerHTML":
+                    target.children = []
+                    target.fill(part.children)
+                case "beforeend":
+                    target.fill(part.children)
+                case "delete":
+                    target.parent.children.remove(target)
+                case _:
+                    raise AssertionError(f"no page swaps by {how!r}")
+
+    def _put_known(self, part: Element) -> None:
+        """Put arriving articles whose id is on the page in the old one's place; leave the others in `part`."""
+        for fresh in [child for child in part.children if isinstance(child, Element)]:
+            if known := self.page.find(fresh.attributes["id"]):
+                part.children.remove(fresh)
+                known.replace(fresh)
+
+    def shown(self) -> str:
+        """Return the messages as a person sees them, to be compared with another screen's."""
+        return "\n".join(_visible(article) for article in self.articles)
+
+
+# What a live page has and a fresh one has not, or the other way round, and nobody sees: the form token, which the
+# page adds to each request itself; the mark of a live text, hidden at its end; the fold, which is the reader's.
+_UNSEEN_ATTRIBUTES = {"open", "hx-swap-oob"}
+
+
+def _visible(element: Element, *, verbatim: bool = False) -> str:
+    if element.attributes.get("name") == "csrfmiddlewaretoken" or element.attributes.get("class") == "feed":
+        return ""
+    verbatim = verbatim or element.tag == "pre" or element.attributes.get("class") == "reasoning-text"
+    parts, text = [], ""
+    for child in [*element.children, None]:
+        if isinstance(child, str):
+            text += child
+            continue
+        parts.append(text if verbatim else re.sub(r"\s+", " ", text).strip())
+        text = ""
+        if child is not None:
+            parts.append(_visible(child, verbatim=verbatim))
+    attributes = sorted((name, value) for name, value in element.attributes.items() if name not in _UNSEEN_ATTRIBUTES)
+    start = "".join(f' {name}="{value}"' for name, value in attributes)
+    return f"<{element.tag}{start}>{''.join(parts)}</{element.tag}>"
+
+
+class Tab(Screen):
+    """A person's open page: loaded, then kept up by its socket; a context manager."""
+
+    def __init__(self, person: Person, conversation: str) -> None:
+        super().__init__(person.http.get(conversation).text)
+        self._person, self._conversation = person, conversation
+        self._open = ExitStack()
+
+    def __enter__(self) -> "Tab":
+        self.socket = self._open.enter_context(self._person.socket(self._conversation, self.query))
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._open.close()
+
+    def come_back(self) -> None:
+        """Lose the connection without a word and open another, as the page does: what it shows stays."""
+        self.socket.socket.shutdown(socket.SHUT_RDWR)
+        self._open.close()
+        self.__enter__()
+
+    def read_until(self, found: Callable[["Tab"], bool]) -> None:
+        while not found(self):
+            self.apply(self.socket.recv(timeout=WAIT))
+
+
+def fresh(person: Person, conversation: str) -> str:
+    """Return what a page shows that is loaded now."""
+    return Screen(person.http.get(conversation).text).shown()
