@@ -32,6 +32,7 @@ class Exchange:
         self.headers = dict(request.headers)
         self.body = body
         self.closed_by_client = threading.Event()
+        self.over = threading.Event()  # however it ended
         self.response: web.StreamResponse | None = None
         self._request = request
         self._endpoint = endpoint
@@ -151,6 +152,8 @@ class Endpoint:
         except (asyncio.CancelledError, ConnectionError):
             exchange.closed_by_client.set()
             raise
+        finally:
+            exchange.over.set()
         return exchange.response
 
     def _serve(self) -> None:

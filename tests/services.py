@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import signal
 import subprocess
 import tempfile
 import time
@@ -29,7 +30,32 @@ class PostgreSQL:
         if self._as:
             shutil.chown(self._folder, "nobody", "nogroup")
         self._run("initdb", "-D", self._data, "-U", "site", "--auth=trust", "--no-sync", "--encoding=UTF8")
+        self.start()
+
+    def start(self) -> None:
         self._run("pg_ctl", "-D", self._data, "-w", "-l", self._folder / "log", "-o", self._options, "start")
+
+    def crash(self) -> None:
+        """End all its processes without a word to anybody; `start` recovers what was committed."""
+        self._run("pg_ctl", "-D", self._data, "-m", "immediate", "stop")
+
+    def freeze(self) -> None:
+        """Let it neither answer nor refuse, until `thaw`."""
+        os.kill(self._postmaster, signal.SIGSTOP)  # first: from now on it makes no new processes
+        for pid in self._processes():
+            os.kill(pid, signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        for pid in [*self._processes(), self._postmaster]:
+            os.kill(pid, signal.SIGCONT)
+
+    @property
+    def _postmaster(self) -> int:
+        return int((self._data / "postmaster.pid").read_text().split()[0])
+
+    def _processes(self) -> list[int]:
+        children = Path(f"/proc/{self._postmaster}/task/{self._postmaster}/children")
+        return [int(pid) for pid in children.read_text().split()]
 
     @property
     def _data(self) -> Path:
@@ -50,7 +76,7 @@ class PostgreSQL:
         return f"postgresql://site@127.0.0.1:{self.port}/{database}"
 
     def stop(self) -> None:
-        self._run("pg_ctl", "-D", self._data, "-m", "immediate", "stop")
+        self.crash()
         shutil.rmtree(self._folder)
 
     def _run(self, program: str, *arguments: object) -> None:
@@ -69,28 +95,35 @@ class Redis:
     """A Redis server that keeps nothing."""
 
     def __init__(self, port: int) -> None:
+        self.port = port
         self.url = f"redis://127.0.0.1:{port}/0"
-        command = [
-            REDIS.find(),
-            "--port",
-            str(port),
-            "--bind",
-            "127.0.0.1",
-            "--save",
-            "",
-            "--appendonly",
-            "no",
-        ]
+        self.start()
+
+    def start(self) -> None:
+        options = {"--port": str(self.port), "--bind": "127.0.0.1", "--save": "", "--appendonly": "no"}
+        command = [REDIS.find(), *(part for option in options.items() for part in option)]
         self.process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
-        client = redis.Redis.from_url(self.url)
         deadline = time.monotonic() + WAIT
-        while True:
+        while not self.answers():
+            assert time.monotonic() < deadline, "Redis did not start"
+
+    def answers(self) -> bool:
+        with redis.Redis.from_url(self.url, socket_timeout=1) as client:
             try:
-                client.ping()
-                break
-            except redis.ConnectionError:
-                assert time.monotonic() < deadline, "Redis did not start"
-        client.close()
+                return client.ping()
+            except (redis.ConnectionError, redis.TimeoutError):
+                return False
+
+    def kill(self) -> None:
+        self.process.kill()
+        self.process.wait(WAIT)
+
+    def freeze(self) -> None:
+        """Let it neither answer nor refuse, until `thaw`."""
+        self.process.send_signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        self.process.send_signal(signal.SIGCONT)
 
     def stop(self) -> None:
         self.process.terminate()

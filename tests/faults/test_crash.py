@@ -1,34 +1,43 @@
-"""`kill -9` in mid-stream: what was committed is there, and the next start settles the rest by itself."""
+"""`kill -9` in mid-stream: what the model had said is there, and the next start settles the rest by itself."""
+
+import time
+
+import pytest
 
 from tests.endpoint import Endpoint, Exchange, think_and_answer
+from tests.faults.baseline import PROBE, Baseline
+from tests.faults.speech import Speech, ask_each
+from tests.faults.stored import assert_stored, texts
 from tests.site import Site
 
 
-async def say_and_wait(exchange: Exchange) -> None:
-    await exchange.reason("First thought. ")
-    await exchange.answer("First words.")
-    await exchange.gate("never")
-
-
-def test_a_killed_process_loses_nothing_that_was_committed(site: Site, join, endpoint: Endpoint):
-    endpoint.respond = say_and_wait
+@pytest.mark.parametrize("streams", [1, 50])
+def test_a_killed_process_has_stored_what_was_sent_and_settles_it_when_started_again(
+    make_site, join, endpoint: Endpoint, speech: Speech, streams: int
+):
+    site: Site = make_site(USER_CONCURRENCY=100, PYTHONPATH=PROBE)
     person = join(site)
-    conversation = person.ask("Why?")
-    site.await_rows("select 1 from conversations_chunk where kind = 'answer'")
+    baseline = Baseline(endpoint, site)
+    prompts = [f"p{number}" for number in range(streams)]
+    conversations = ask_each(person, prompts)
+    speech.await_words(50, *prompts)  # of which 20 are thoughts: some of either kind are stored by now
+    killed_at = time.monotonic()
     site.kill()
-    [(status, *_)] = person.answers(conversation)
-    assert status == "answering"  # the fault has happened: nobody wrote an end
-    site.start(site.url.rsplit(":", 1)[1])
-    [(status, error, reasoning, content)] = person.await_end(conversation)
-    assert (status, reasoning, content) == ("interrupted", "First thought. ", "First words.")
-    assert "27 characters are kept" in error
-    assert site.rows("select count(*) from conversations_chunk") == [(0,)]
-    page = person.http.get(conversation).text
-    assert "The server restarted at" in page
-    assert "First words." in page
+    assert {status for status, _, _ in texts(site).values()} == {"answering"}  # it happened: nobody wrote an end
+    before = texts(site)
+    assert_stored(before, speech, killed_at)
     endpoint.respond = think_and_answer
-    person.ask("Go on", conversation)
-    assert person.await_end(conversation)[-1][0] == "complete"
+    site.start(site.url.rsplit(":", 1)[1])
+    person.await_end(conversations[-1])
+    assert {prompt: ("interrupted", *said) for prompt, (_, *said) in before.items()} == texts(site)
+    kept = sum(map(len, before["p0"][1:]))
+    page = person.http.get(conversations[0]).text
+    assert "The server restarted at" in page
+    assert f"{kept:,} characters are kept" in page
+    assert [len(speech.exchanges[prompt]) for prompt in prompts] == [1] * streams  # nothing ran twice
+    person.ask("Go on", conversations[0])
+    assert person.await_end(conversations[0])[-1][0] == "complete"
+    baseline.check(*((person, conversation) for conversation in conversations[1:]))
 
 
 def test_a_killed_process_with_nothing_said_yet_is_taken_up_again(site: Site, join, endpoint: Endpoint):

@@ -1,0 +1,149 @@
+"""The common check: after any fault a site holds no more than before, and database and page agree."""
+
+import json
+import re
+import signal
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from tests.endpoint import Endpoint
+from tests.screen import Screen
+from tests.site import Person, Site
+
+WAIT = 30  # seconds until what was open must be closed
+PROBE = Path(__file__).parent / "probe"  # as PYTHONPATH of a site: what `tasks` asks
+# What a process opens at need and keeps for its next requests is no leak up to this number.
+KEPT = Counter({"endpoint": 100, "postgresql": 16, "redis": 2, "/dev/null": 3})
+
+
+class Baseline:
+    """What these sites hold now, at rest. `check` tells whether they hold more later, and whether all is sound."""
+
+    def __init__(self, endpoint: Endpoint, *sites: Site) -> None:
+        self.endpoint = endpoint
+        self.sites = sites
+        self._logs = [(site.lines, len(site.lines)) for site in sites]
+        self._tasks = {site: tasks(site) for site in sites}
+        self._files = {site: files(site) for site in sites}
+
+    def check(self, *conversations: tuple[Person, str], asked_for: Iterable[str] = ()) -> None:
+        """Check rows, pages, connections, logs and leaks; who looked at the pages goes away then.
+
+        `asked_for` are parts of log lines that the test itself caused.
+        """
+        serving = [site for site in self.sites if site.process.poll() is None]
+        check_rows(serving[0], workers=len(serving))
+        for person, conversation in conversations:
+            check_page(person, conversation)
+        for person, _ in conversations:
+            person.close()
+        for site in serving:
+            no_more_than(self._tasks[site], lambda site=site: tasks(site))
+            no_more_than(self._files[site], lambda site=site: files(site))
+        for exchange in self.endpoint.exchanges:
+            assert exchange.over.wait(WAIT)
+        check_transactions(serving[0])
+        started = [(site.lines, 0) for site in self.sites if all(site.lines is not lines for lines, _ in self._logs)]
+        check_log([line for lines, printed in self._logs + started for line in lines[printed:]], asked_for)
+
+
+def no_more_than(before: Counter[str], count: Callable[[], Counter[str]]) -> None:
+    """Wait until nothing is there more often than before; but for what is kept."""
+    allowed = before | KEPT
+    deadline = time.monotonic() + WAIT
+    while more := count() - allowed:
+        assert time.monotonic() < deadline, f"more than before: {more}"
+
+
+def check_rows(site: Site, *, workers: int) -> None:
+    """Check that no row is stuck: nothing live, no slot taken, no chunk left, no worker that is gone."""
+    unfinished = "status in ('queued', 'thinking', 'answering') or slot is not null or finished_at is null"
+    assert site.rows(f"select id, status from conversations_generation where {unfinished}") == []  # noqa: S608
+    assert site.rows("select count(*) from conversations_chunk") == [(0,)]
+    assert site.rows("select count(*) from conversations_worker") == [(workers,)]
+
+
+def check_page(person: Person, conversation: str) -> None:
+    """Check that a fresh page shows what the database holds, of answers that are plain words."""
+    screen = Screen(person.http.get(conversation).text)
+    rows = person.site.rows(
+        "select m.id, m.reasoning, m.content, g.status, g.error from conversations_message m"
+        " left join conversations_generation g on g.message_id = m.id"
+        " where m.conversation_id = ? order by m.id, g.id",
+        person.site.uuid(conversation.strip("/").split("/")[-1]),
+    )
+    newest = {pk: row for pk, *row in rows}
+    assert len(newest) == len(screen.articles)
+    for pk, (reasoning, content, status, error) in newest.items():
+        article = screen.page.find(f"message-{pk}")
+        assert screen.text(f"answer-{pk}").split() == content.split()
+        assert screen.text(f"reasoning-{pk}") == reasoning
+        assert article.attributes["data-status"] == (status or "sent")
+        assert (error or "") in article.text
+
+
+def check_log(lines: Iterable[str], asked_for: Iterable[str] = ()) -> None:
+    allowed = tuple(asked_for)
+    wrong = re.compile(r"Traceback|^\S+ \S+ (ERROR|CRITICAL) |never retrieved|never awaited")
+    assert [line for line in lines if wrong.search(line) and not any(part in line for part in allowed)] == []
+
+
+def check_transactions(site: Site) -> None:
+    """Wait until every connection to PostgreSQL is at rest, in no transaction."""
+    if not site.database_url.startswith("postgresql"):
+        return
+    deadline = time.monotonic() + WAIT
+    while busy := site.rows(
+        "select state, query from pg_stat_activity where datname = current_database()"
+        " and state <> 'idle' and pid <> pg_backend_pid()"
+    ):
+        assert time.monotonic() < deadline, busy
+
+
+def tasks(site: Site) -> Counter[str]:
+    """Return the serving process's asyncio tasks, counted by the name of their coroutine."""
+    printed = len(site.lines)
+    site.process.send_signal(signal.SIGUSR1)
+    return Counter(json.loads(site.await_line("tasks: ", after=printed).partition("tasks: ")[2]))
+
+
+def files(site: Site) -> Counter[str]:
+    """Return the serving process's open files by kind; TCP connections by what they lead to."""
+    folder, kinds = Path(f"/proc/{site.process.pid}/fd"), Counter()
+    ends = connections(site)
+    for entry in folder.iterdir():
+        with suppress(FileNotFoundError):  # closed meanwhile
+            target = str(entry.readlink())
+            inode = re.fullmatch(r"socket:\[(\d+)\]", target)
+            kinds[ends.get(inode[1], "socket") if inode else re.sub(r"\[\d+\]", "", target)] += 1
+    return kinds
+
+
+def connections(site: Site) -> dict[str, str]:
+    """Return what TCP connections of this machine lead to, by their inode, as seen from this site."""
+    known = {
+        urlsplit(address).port: name
+        for name, address in (
+            ("endpoint", site.variables["OPENAI_BASE_URL"]),
+            ("postgresql", site.database_url),
+            ("redis", site.variables.get("REDIS_URL", "")),
+        )
+        if address.partition("://")[2].partition("/")[0]  # an SQLite file has no host
+    }
+    port = urlsplit(site.url).port
+    ends = {}
+    for line in Path("/proc/net/tcp").read_text().splitlines()[1:]:
+        _, local, remote, _, _, _, _, _, _, inode, *_ = line.split()
+        here, there = (int(address.partition(":")[2], 16) for address in (local, remote))
+        ends[inode] = "visitor" if here == port and there else known.get(there, "socket")
+    return ends
+
+
+def memory(site: Site) -> int:
+    """Return the serving process's resident memory in bytes."""
+    status = Path(f"/proc/{site.process.pid}/status").read_text()
+    return 1024 * int(re.search(r"VmRSS:\s+(\d+)", status)[1])

@@ -1,0 +1,78 @@
+import contextlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import pytest
+
+from tests.conftest import connection
+from tests.endpoint import Endpoint
+from tests.faults.baseline import PROBE, Baseline
+from tests.faults.speech import Speech
+from tests.services import PostgreSQL, Redis
+from tests.site import Person, Site, migrate
+
+
+@dataclass(frozen=True)
+class Replicas:
+    """Two processes of one site over PostgreSQL and Redis, and the endpoint they ask."""
+
+    first: Site
+    second: Site
+    endpoint: Endpoint
+    postgresql: PostgreSQL
+    redis: Redis
+
+    def owner_and_other(self, generation: int) -> tuple[Site, Site]:
+        """Return the replica that runs a generation, and the one that does not."""
+        [(runs_in_first,)] = self.first.rows(
+            "select worker_id = (select min(id) from conversations_worker) from conversations_generation where id = ?",
+            generation,
+        )
+        return (self.first, self.second) if runs_in_first else (self.second, self.first)
+
+
+@pytest.fixture
+def speech(endpoint: Endpoint) -> Speech:
+    """The endpoint's model, talking on and on."""
+    endpoint.respond = speech = Speech()
+    return speech
+
+
+@pytest.fixture(scope="package")
+def running_replicas(postgresql: PostgreSQL, redis_server: Redis) -> Iterator[Replicas]:
+    endpoint = Endpoint()
+    url = postgresql.create_database()
+    migrate(url)
+    variables = connection(endpoint) | {"REDIS_URL": redis_server.url, "USER_CONCURRENCY": 100, "PYTHONPATH": PROBE}
+    with contextlib.ExitStack() as stack:
+        stack.callback(endpoint.close)
+        sites = []
+        for _ in range(2):  # one after the other, so that the first worker is the first replica's
+            sites.append(Site(url, **variables))
+            stack.callback(sites[-1].kill)
+        yield Replicas(*sites, endpoint, postgresql, redis_server)
+
+
+@pytest.fixture
+def replicas(running_replicas: Replicas) -> Replicas:
+    """Two replicas for every test here that leaves them as it found them, PostgreSQL and Redis too."""
+    running_replicas.endpoint.reset()
+    return running_replicas
+
+
+@pytest.fixture
+def replicas_baseline(replicas: Replicas) -> Baseline:
+    return Baseline(replicas.endpoint, replicas.first, replicas.second)
+
+
+@pytest.fixture
+def replicas_speech(replicas: Replicas) -> Speech:
+    """The replicas' model, talking on and on."""
+    replicas.endpoint.respond = speech = Speech()
+    return speech
+
+
+@pytest.fixture
+def person(replicas: Replicas, join) -> Person:
+    """Somebody signed in at the first replica."""
+    return join(replicas.first)

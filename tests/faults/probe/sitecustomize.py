@@ -1,0 +1,17 @@
+"""Imported by every Python that finds this folder in PYTHONPATH: SIGUSR1 makes it print its asyncio tasks."""
+
+import os
+import signal
+from types import FrameType
+
+
+def print_tasks(_signal: int, _frame: FrameType | None) -> None:
+    import asyncio
+    import json
+    from collections import Counter
+
+    tasks = Counter(task.get_coro().__qualname__ for task in asyncio.all_tasks(asyncio.get_running_loop()))
+    os.write(1, f"tasks: {json.dumps(tasks)}\n".encode())
+
+
+signal.signal(signal.SIGUSR1, print_tasks)

@@ -1,0 +1,87 @@
+"""A model that talks on, a word at a time, and keeps note of what it sent when."""
+
+import asyncio
+import threading
+import time
+from collections import defaultdict
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from tests.endpoint import Exchange
+from tests.site import Person
+
+WAIT = 60  # seconds
+
+
+class Word(NamedTuple):
+    """What was sent, when (monotonic seconds) and as what."""
+
+    at: float
+    kind: str
+    text: str
+
+
+@dataclass(frozen=True)
+class Said:
+    """The words sent for one prompt."""
+
+    words: list[Word]
+
+    def text(self, kind: str, until: float = float("inf")) -> str:
+        return "".join(word.text for word in self.words if word.kind == kind and word.at <= until)
+
+
+class Speech:
+    """Thinks for `thoughts` words, then answers until told that it is `enough`; `every` so many seconds a word.
+
+    Words differ from prompt to prompt and from one to the next, so that none can be lost, doubled or mixed up unseen.
+    """
+
+    def __init__(self, every: float = 0.05, thoughts: int = 20) -> None:
+        self.every = every
+        self.thoughts = thoughts
+        self.enough = False
+        self.exchanges: dict[str, list[Exchange]] = defaultdict(list)
+        self._words: dict[str, list[Word]] = defaultdict(list)
+        self._spoken = threading.Condition()
+
+    async def __call__(self, exchange: Exchange) -> None:
+        prompt = exchange.body["messages"][-1]["content"]
+        self.exchanges[prompt].append(exchange)
+        number = 0
+        while not self.enough:
+            kind = "reasoning" if number < self.thoughts else "answer"
+            await self._say(exchange, prompt, kind, self._word(prompt, number))
+            number += 1
+            await asyncio.sleep(self.every)
+        await exchange.finish()
+
+    def said(self, prompt: str) -> Said:
+        return Said(list(self._words[prompt]))
+
+    def next_word(self, prompt: str) -> str:
+        """Return a word for this prompt that is not being sent yet."""
+        return self._word(prompt, len(self._words[prompt]) + 1)
+
+    def await_words(self, number: int, *prompts: str, seconds: float = WAIT) -> None:
+        """Wait until so many words have been sent for each of these prompts."""
+        with self._spoken:
+            done = self._spoken.wait_for(lambda: all(len(self._words[p]) >= number for p in prompts), seconds)
+        assert done, f"{number} words were not sent: {sorted({p: len(self._words[p]) for p in prompts}.items())}"
+
+    def _word(self, prompt: str, number: int) -> str:
+        return f"{prompt}:{number} "
+
+    async def _say(self, exchange: Exchange, prompt: str, kind: str, text: str) -> None:
+        await (exchange.reason(text) if kind == "reasoning" else exchange.answer(text))
+        self._words[prompt].append(Word(time.monotonic(), kind, text))
+        with self._spoken:
+            self._spoken.notify_all()
+
+
+def ask_each(person: Person, prompts: Sequence[str]) -> list[str]:
+    """Send each prompt in a conversation of its own, many at once; return the conversations in order."""
+    with ThreadPoolExecutor(8) as pool:
+        return list(pool.map(person.ask, prompts))

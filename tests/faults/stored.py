@@ -1,0 +1,44 @@
+"""What the database holds of each prompt's answer, and whether that is what the model sent."""
+
+from typing import NamedTuple
+
+from tests.faults.speech import Speech
+from tests.site import Site
+
+UNSTORED_SECONDS = 1.5  # what was sent longer ago than this is stored, whatever happens now
+
+
+class Text(NamedTuple):
+    """An answer as it stands: the message's text and what of a running generation is committed."""
+
+    status: str
+    reasoning: str
+    answer: str
+
+
+def texts(site: Site) -> dict[str, Text]:
+    """Return every answer by its prompt."""
+    rows = site.rows(
+        "select asked.content, g.status, m.reasoning, m.content, c.kind, c.text from conversations_generation g"
+        " join conversations_message m on m.id = g.message_id"
+        " join conversations_message asked on asked.id = m.parent_id"
+        " left join conversations_chunk c on c.generation_id = g.id order by g.id, c.sequence"
+    )
+    found: dict[str, Text] = {}
+    for prompt, status, reasoning, content, kind, piece in rows:
+        text = found.get(prompt) or Text(status, reasoning, content)
+        if kind == "reasoning":
+            text = text._replace(reasoning=text.reasoning + piece)
+        elif kind == "answer":
+            text = text._replace(answer=text.answer + piece)
+        found[prompt] = text
+    return found
+
+
+def assert_stored(found: dict[str, Text], speech: Speech, until: float) -> None:
+    """Check that of each prompt all is stored that was sent in time before `until`, and nothing else."""
+    for prompt, text in found.items():
+        said = speech.said(prompt)
+        for kind, there in (("reasoning", text.reasoning), ("answer", text.answer)):
+            assert there.startswith(said.text(kind, until - UNSTORED_SECONDS))
+            assert said.text(kind).startswith(there)

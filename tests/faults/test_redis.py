@@ -1,0 +1,56 @@
+"""Redis frozen, thawed, killed and started again in mid-stream, as two tabs on two replicas see it."""
+
+from collections.abc import Callable
+
+import pytest
+
+from tests.faults.baseline import Baseline
+from tests.faults.conftest import Replicas
+from tests.faults.speech import Speech
+from tests.screen import Tab, fresh
+from tests.site import Person
+
+pytestmark = [pytest.mark.postgresql, pytest.mark.redis]
+
+
+def test_owners_do_not_notice_and_others_fall_back_to_what_is_committed(
+    replicas: Replicas, replicas_speech: Speech, replicas_baseline: Baseline, person: Person
+):
+    conversation = person.ask("p")
+    replicas_speech.await_words(1, "p")
+    [(generation,)] = replicas.first.rows("select id from conversations_generation where finished_at is null")
+    owner, other = replicas.owner_and_other(generation)
+    here, there = person.at(owner), person.at(other)
+    with Tab(here, conversation) as tab, Tab(there, conversation) as viewer:
+
+        def both_are_fed(viewers_feed: str) -> None:
+            """Read on until both tabs show a word that is sent only from now on, and know where it came from."""
+            word = replicas_speech.next_word("p")
+            tab.read_until(lambda screen: word in screen.reasoning + screen.answer)
+            assert tab.feed == "live"
+            viewer.read_until(lambda screen: word in screen.reasoning + screen.answer and screen.feed == viewers_feed)
+
+        both_are_fed("live")  # over Redis
+        faults: list[tuple[Callable[[], None], Callable[[], None]]] = [
+            (replicas.redis.freeze, replicas.redis.thaw),
+            (replicas.redis.kill, replicas.redis.start),
+        ]
+        for befall, pass_over in faults:
+            befall()
+            try:
+                both_are_fed("storage")
+                for somebody in (here, there):
+                    with Tab(somebody, conversation) as late:
+                        word = replicas_speech.next_word("p")
+                        late.read_until(lambda screen, word=word: word in screen.reasoning + screen.answer)
+            finally:
+                pass_over()
+            both_are_fed("live")
+        replicas_speech.enough = True
+        for watching in (tab, viewer):
+            watching.read_until(lambda screen: screen.statuses == ["complete"])
+            assert watching.shown() == fresh(person, conversation)
+            assert watching.missed == []
+    for somebody in (here, there):
+        somebody.close()
+    replicas_baseline.check((person, conversation))
