@@ -123,6 +123,9 @@ class ConversationConsumer(AsyncWebsocketConsumer):
             self.first = first
             self.path = view.path[: seen + 1]
             self.shown = {pk: Shown(view.newest.get(pk)) for pk in self.path[self.first :]}
+        elif "seen" in asked:
+            # The page shows a branch that was left meanwhile, elsewhere.
+            await self._send(fragments.replace("messages", ""))
         self.changed.set()
         while True:
             await self.changed.wait()
@@ -142,12 +145,13 @@ class ConversationConsumer(AsyncWebsocketConsumer):
         same = common_length(self.path, view.path)
         parts = []
         if same < self.first or not self.path or len(view.path) - same > fragments.PAGE:
-            # The page shows a branch that was left meanwhile, or nothing yet: it begins with the newest messages.
+            # The thread changed above what the page shows, or it shows nothing yet: it begins with the newest messages.
             self.first = max(0, len(view.path) - fragments.PAGE)
             for pk in list(self.shown):
                 self._forget(pk)
             earlier = fragments.earlier(self.conversation_id, view.path[self.first]) if self.first else ""
-            parts.append(fragments.replace("messages", earlier))
+            if self.path or earlier:
+                parts.append(fragments.replace("messages", earlier))
         for pk in self.path[same:]:
             parts.append(fragments.remove(f"message-{pk}"))
             self._forget(pk)

@@ -1,6 +1,6 @@
 from django.urls import path
 
-from conversations.views import conversations, messages, operations, preferences
+from conversations.views import conversations, messages, operations, preferences, reasoning
 
 urlpatterns = [
     path("", conversations.new, name="new"),
@@ -13,6 +13,7 @@ urlpatterns = [
     path("messages/<int:pk>/regenerate/", messages.regenerate, name="regenerate"),
     path("messages/<int:pk>/edit/", messages.edit, name="edit"),
     path("messages/<int:pk>/continue/", messages.go_on, name="continue"),
+    path("messages/<int:pk>/reasoning/", reasoning.show, name="reasoning"),
     path("messages/<int:pk>/select/", messages.select, name="select"),
     path("generations/<int:pk>/stop/", messages.stop, name="stop"),
     path("generations/<int:pk>/answer-now/", messages.answer_now, name="answer-now"),

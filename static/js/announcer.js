@@ -18,6 +18,6 @@ function sentence(article, { to, notice }) {
   if (to === "thinking") return "Thinking";
   if (to === "answering") return "Answering";
   if (to !== "complete") return notice;
-  const count = countWords(article.querySelector(".prose").textContent);
+  const count = countWords(article.querySelector("[id^=answer-]").textContent);
   return `Answer complete, ${count} ${count === 1 ? "word" : "words"}`;
 }

@@ -1,0 +1,81 @@
+"""The pane of a model's reasoning."""
+
+from collections.abc import Callable
+
+from playwright.sync_api import Page, expect
+
+from tests.browser.conftest import ask
+from tests.endpoint import Endpoint, Exchange
+from tests.site import Site
+
+# The text at the upper edge of the pane, and how far from the edge it stands.
+IN_SIGHT = """pane => {
+  const { left, top } = pane.getBoundingClientRect();
+  const { startContainer: node, startOffset: at } = document.caretRangeFromPoint(left + 5, top + 50);
+  return node.data.slice(at, at + 40);
+}"""
+PARAGRAPH = "A thought that goes on for a while, and then for a while longer.\n"
+
+
+async def think_at_length(exchange: Exchange) -> None:
+    await exchange.reason("**The beginning.**\n\n")
+    for number in range(100):
+        await exchange.reason(f"{number}: {PARAGRAPH}" * 30)
+    await exchange.reason("The last line before the gate.\n")
+    await exchange.gate("thought")
+    for number in range(100, 240):
+        await exchange.reason(f"{number}: {PARAGRAPH}" * 3)
+    await exchange.reason("The very last line.\n")
+    await exchange.gate("more")
+    await exchange.answer("An answer.")
+    await exchange.finish()
+
+
+def test_a_long_thought_follows_its_end_and_stays_bounded_in_the_page(signed_in: Page, shared_endpoint: Endpoint):
+    page = signed_in
+    shared_endpoint.respond = think_at_length
+    ask(page, "Why?")
+    pane = page.locator(".reasoning-text")
+    expect(pane).to_contain_text("The last line before the gate.")
+    assert pane.evaluate("pane => pane.scrollHeight - pane.clientHeight - pane.scrollTop") < 2
+    assert pane.evaluate("pane => pane.textContent.length") < 70_000
+    assert pane.evaluate("pane => pane.childNodes.length") < 110
+    # Who scrolls up in it keeps their place, while text is added at its end and cut off at its beginning.
+    pane.evaluate("pane => { pane.scrollTop -= 500 }")
+    marked = pane.evaluate(IN_SIGHT)
+    shared_endpoint.open("thought")
+    expect(pane).to_contain_text("The very last line.")
+    assert pane.evaluate(IN_SIGHT) == marked
+    assert pane.evaluate("pane => pane.textContent.length") < 70_000
+
+
+def test_a_finished_thought_is_loaded_and_rendered_when_it_is_opened(signed_in: Page, shared_endpoint: Endpoint):
+    page = signed_in
+    shared_endpoint.respond = think_at_length
+    shared_endpoint.open("thought")
+    shared_endpoint.open("more")
+    ask(page, "Why?")
+    expect(page.locator("article[data-role=assistant][data-status=complete]")).to_be_visible()
+    page.reload()
+    assert PARAGRAPH.strip() not in page.content()
+    page.locator("summary").filter(has_text="Thought").click()
+    expect(page.locator(".reasoning-text strong")).to_have_text("The beginning.")
+
+
+def test_without_a_script_a_link_leads_to_the_thought(
+    open_page: Callable[..., Page], signed_in: Page, shared_site: Site, shared_endpoint: Endpoint
+):
+    shared_endpoint.respond = think_at_length
+    shared_endpoint.open("thought")
+    shared_endpoint.open("more")
+    ask(signed_in, "Why is that?")
+    expect(signed_in.locator("article[data-role=assistant][data-status=complete]")).to_be_visible()
+    plain = open_page(java_script_enabled=False)
+    plain.context.add_cookies(signed_in.context.cookies())
+    plain.goto(signed_in.url)
+    plain.locator("summary").filter(has_text="Thought").click()
+    plain.get_by_role("link", name="Read what the model thought").click()
+    expect(plain.locator("main strong")).to_have_text("The beginning.")
+    expect(plain.locator("main")).to_contain_text("Why is that?")
+    plain.get_by_role("link", name="Back to the conversation").click()
+    expect(plain.locator("article")).to_have_count(2)
