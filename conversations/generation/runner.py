@@ -11,7 +11,7 @@ from django.db import DatabaseError
 from django.utils import timezone
 
 from conversations.generation.commit import Claim, End, Progress, finish, interrupted, release
-from conversations.generation.live import Source, live_text, merge_pieces
+from conversations.generation.live import Source, live_text, merge_pieces, tick_seconds
 from conversations.inference.endpoint import Endpoint
 from conversations.inference.errors import Filtered, InferenceError
 from conversations.inference.go_on import Joint
@@ -139,7 +139,13 @@ class Run:
         request = self._endpoint.request(prompt.messages, thinking=thinking, going_on=generation.goes_on)
         sink = joint or self._feed
         try:
-            return await stream(self._endpoint.create, request, sink, stall_seconds=settings.STALL_SECONDS)
+            return await stream(
+                self._endpoint.create,
+                request,
+                sink,
+                stall_seconds=settings.STALL_SECONDS,
+                gather_seconds=lambda: tick_seconds(self.live.tail_characters),
+            )
         finally:
             if joint:
                 joint.close()

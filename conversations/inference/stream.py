@@ -27,6 +27,8 @@ LONGEST_EVENT = 8 * 1024 * 1024  # bytes
 # After [DONE] the response's end returns the connection to the pool; after a finish reason usage may still follow.
 SECONDS_AFTER_DONE = 0.1
 SECONDS_AFTER_FINISH = 2.0
+# A read that brings this much tells of more that waits: it is followed by the next one at once.
+FULL_READ = 8 * 1024  # bytes
 REASONING_FIELDS = ("reasoning_content", "reasoning", "reasoning_text")
 
 
@@ -169,9 +171,12 @@ async def stream(
     sink: Callable[[list[Delta]], None],
     *,
     stall_seconds: float,
+    gather_seconds: Callable[[], float] = lambda: 0.0,
     record: Callable[[bytes], object] | None = None,
 ) -> Outcome:
     """Send `request` and give `sink` the deltas of each read as they come; return how the stream ended.
+
+    Between two reads it sleeps for `gather_seconds()`: waking for each delta would cost more than reading it.
 
     `create` is the SDK's `chat.completions.with_streaming_response.create`; its own retries must be off. A request is
     tried again only before its first delta, and only after a connection error, 429, 500 or 503. Leaving (cancelling)
@@ -186,7 +191,7 @@ async def stream(
 
     for attempt in range(1, TRIES + 1):
         try:
-            return await _once(create, request, note, stall_seconds, record)
+            return await _once(create, request, note, stall_seconds, gather_seconds, record)
         except errors.InferenceError as error:
             wait = error.retry_after if error.retry_after is not None else 0.4 * 2**attempt * random.uniform(0.5, 1)  # noqa: S311
             if begun or not error.retryable or attempt == TRIES or wait > LONGEST_WAIT:
@@ -201,6 +206,7 @@ async def _once(
     request: dict[str, Any],
     sink: Callable[[list[Delta]], None],
     stall_seconds: float,
+    gather_seconds: Callable[[], float],
     record: Callable[[bytes], object] | None,
 ) -> Outcome:
     events, chunks = EventReader(), ChunkReader()
@@ -216,6 +222,8 @@ async def _once(
                     some = True
                     _pass_on(read, chunks, sink)
                     deadline.reschedule(clock() + chunks.patience(stall_seconds))
+                    if len(data) < FULL_READ and not chunks.ended:
+                        await asyncio.sleep(gather_seconds())
         if not chunks.ended and (read := events.close()):
             some = True
             _pass_on(read, chunks, sink)
