@@ -75,6 +75,8 @@ DATABASES: dict[str, dict[str, Any]] = {
 }
 _database = DATABASES["default"]
 if _database["ENGINE"] == "django.db.backends.sqlite3":
+    # Opening one costs as much as two queries. Threads that live on keep theirs; `asgi` closes those of a request.
+    _database["CONN_MAX_AGE"] = None
     # DEFERRED transactions under threads end in "database is locked"; IMMEDIATE ones wait for their turn.
     _database["OPTIONS"] = {
         "transaction_mode": "IMMEDIATE",

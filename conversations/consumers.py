@@ -5,6 +5,7 @@ import logging
 import time
 import uuid
 from collections.abc import Coroutine, Sequence
+from functools import partial
 from importlib import import_module
 from types import SimpleNamespace
 from typing import Any, NamedTuple
@@ -32,6 +33,9 @@ SLOW_SECONDS = 0.1
 BEAT_SECONDS = 15.0  # of silence, then an empty frame: a page that hears nothing for much longer connects anew
 BEHIND = "behind"  # what the page is told instead of a text's source while it is sent what was said before
 RETRY_SECONDS = 1.0
+
+# Any thread of the process's will do. In a thread of its own each socket would open the database anew each time.
+in_thread = partial(database_sync_to_async, thread_sensitive=False)
 
 SessionStore = import_module(settings.SESSION_ENGINE).SessionStore
 
@@ -249,18 +253,18 @@ class ConversationConsumer(AsyncWebsocketConsumer):
         if task := self.followers.pop(pk, None):
             task.cancel()
 
-    @database_sync_to_async
+    @in_thread
     def _ending(self, view: View, pk: int, sent: LiveText) -> str:
         messages = self.conversation.read(view.tree, [pk])
         return "".join(fragments.ending(message, sent.thought, sent.html) for message in messages)
 
-    @database_sync_to_async
+    @in_thread
     def _articles(self, view: View, pks: Sequence[int]) -> tuple[str, list[Message]]:
         """Return messages as they stand, with their HTML; the text of a live one is left to its cursor."""
         messages = self.conversation.read(view.tree, pks)
         return "".join(fragments.article(m, fragments.state_of(m, with_text=False)) for m in messages), messages
 
-    @database_sync_to_async
+    @in_thread
     def _view(self) -> View:
         """Return what there is to see now. Raises `Refused` if this session may not see it (any more)."""
         session = SessionStore(self.scope["cookies"].get(settings.SESSION_COOKIE_NAME))

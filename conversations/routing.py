@@ -3,7 +3,6 @@
 from typing import Any
 from urllib.parse import urlsplit
 
-from asgiref.sync import ThreadSensitiveContext
 from channels.routing import URLRouter
 from channels.security.websocket import WebsocketDenier
 from channels.sessions import CookieMiddleware
@@ -19,15 +18,9 @@ _sockets = CookieMiddleware(
 
 
 async def websocket_application(scope: dict[str, Any], receive: Any, send: Any) -> None:
-    """Open a socket for pages of this very origin, and for clients that are no browser.
-
-    Each socket gets a thread context of its own: in the shared one, a slow query on one socket holds up all others.
-    """
-    if not is_same_origin(scope):
-        await WebsocketDenier()(scope, receive, send)
-        return
-    async with ThreadSensitiveContext():
-        await _sockets(scope, receive, send)
+    """Open a socket for pages of this very origin, and for clients that are no browser."""
+    application = _sockets if is_same_origin(scope) else WebsocketDenier()
+    await application(scope, receive, send)
 
 
 def is_same_origin(scope: dict[str, Any]) -> bool:

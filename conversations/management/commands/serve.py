@@ -3,6 +3,7 @@
 import asyncio
 import socket
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from django.conf import settings
@@ -13,6 +14,7 @@ from conversations.generation.worker import GenerationWorker
 from conversations.inference import endpoint, local
 from conversations.rendering import pool
 
+DATABASE_THREADS = 16  # as many as PostgreSQL's pool has connections
 SOCKET_CLOSE_SECONDS = 0.5  # for browsers to receive the close frame that tells them to come back
 
 
@@ -39,6 +41,7 @@ class Command(BaseCommand):
             sys.exit(1)
 
     async def start(self, server: Any) -> None:
+        asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(DATABASE_THREADS))
         doorbell.open()
         try:
             self.endpoint = await endpoint.open_endpoint()
