@@ -158,8 +158,9 @@ async def all_at_their_time(
         try:
             async with asyncio.timeout(limit):
                 await act(number, reading)
-        except (aiohttp.ClientError, OSError, TimeoutError, ExceptionGroup) as error:
-            reading.error = f"{type(error).__name__}: {error}"
+        except* (aiohttp.ClientError, OSError) as group:  # TimeoutError is one
+            [error, *_] = group.exceptions
+            reading.error = repr(error)
 
     async with asyncio.TaskGroup() as tasks:
         for number, reading in enumerate(readings):
