@@ -179,11 +179,6 @@ def composer_actions(live_generation: int | None) -> str:
     return render_to_string("conversations/_composer_actions.html", {"live_generation": live_generation, "oob": True})
 
 
-def composer_draft(content: str) -> str:
-    """Return the text that the page puts into the composer."""
-    return replace("composer-draft", escape(content))
-
-
 def edit_error(message_id: int, sentence: str) -> str:
     return replace(f"edit-error-{message_id}", escape(sentence))
 

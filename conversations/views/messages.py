@@ -7,6 +7,7 @@ from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
+from django.utils.html import format_html
 from django.views.decorators.http import require_http_methods, require_POST
 from django.views.decorators.vary import vary_on_headers
 from django_htmx.http import HttpResponseClientRedirect
@@ -105,7 +106,7 @@ def take_back(request: HttpRequest, pk: int) -> HttpResponse:
         return _say(request, generation.conversation, "It was too late to take this back: the model has it already.")
     conversation = Conversation.objects.filter(pk=generation.conversation_id).first()
     if request.htmx and conversation:
-        return HttpResponse(fragments.composer_draft(content))
+        return HttpResponse(format_html("<p>{}</p>", content))
     request.session[DRAFT] = content
     url = conversation.get_absolute_url() if conversation else reverse("new")
     return HttpResponseClientRedirect(url) if request.htmx else redirect(url)

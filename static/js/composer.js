@@ -81,6 +81,18 @@ document.addEventListener("htmx:afterRequest", ({ target, detail }) => {
   target.dispatchEvent(new CustomEvent("prompt:sent", { bubbles: true }));
 });
 
+// A prompt that was taken back is put behind what has been written since. By the time the answer comes the socket has
+// removed the button that asked, and htmx tells nothing of what removed elements asked for.
+document.addEventListener("htmx:beforeRequest", ({ detail: { xhr, pathInfo } }) => {
+  if (!pathInfo.requestPath.endsWith("/take-back/")) return;
+  xhr.addEventListener("load", () => {
+    if (xhr.status !== 200 || !xhr.responseURL.endsWith(pathInfo.requestPath)) return;
+    const { textContent } = new DOMParser().parseFromString(xhr.responseText, "text/html").body;
+    setText([field.value.trimEnd(), textContent].filter(Boolean).join("\n\n"));
+    field.focus();
+  });
+});
+
 function failure(detail, isPrompt, alert) {
   const { xhr } = detail;
   const kept = isPrompt ? " Your text is still here." : "";
@@ -108,14 +120,6 @@ document.addEventListener("htmx:oobBeforeSwap", ({ target, detail }) => {
   const same = activeElement.dataset.action && detail.fragment.querySelector(`[data-action="${activeElement.dataset.action}"]`);
   if (same) setTimeout(() => same.focus({ preventScroll: true }));
   else goOn();
-});
-
-// A prompt that was taken back is put behind what has been written since.
-document.addEventListener("htmx:oobAfterSwap", ({ target }) => {
-  if (target.id !== "composer-draft" || !target.textContent) return;
-  setText([field.value.trimEnd(), target.textContent].filter(Boolean).join("\n\n"));
-  target.textContent = "";
-  field.focus();
 });
 
 document.addEventListener("click", (event) => {

@@ -1,0 +1,299 @@
+"""Editing, continuing, answering now and taking back: with the mouse, by keyboard, by touch and without script."""
+
+import re
+from collections.abc import Callable
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.browser.conftest import ask, sign_up
+from tests.endpoint import Endpoint, Exchange, think_and_answer
+from tests.site import Site
+
+COMPLETE = "article[data-status=complete][data-role=assistant]"
+
+
+async def repeat_question(exchange: Exchange) -> None:
+    await exchange.answer(f"You asked: {exchange.body['messages'][-1]['content']}")
+    await exchange.finish()
+
+
+async def in_steps(exchange: Exchange) -> None:
+    """Think until told; without thinking, answer at once."""
+    if exchange.body.get("chat_template_kwargs", {}).get("thinking") is False:
+        await exchange.answer("At once.")
+        await exchange.finish()
+        return
+    await exchange.reason("First I think. ")
+    await exchange.gate("thought")
+    await exchange.answer("It is so.")
+    await exchange.finish()
+
+
+async def cut_in_code(exchange: Exchange) -> None:
+    """Be cut by length in the middle of code; write the rest, in two steps, when asked to go on."""
+    if len(exchange.body["messages"]) == 1:
+        await exchange.reason("I write code.")
+        await exchange.answer("Here it is:\n\n```python\ndef add(a, b):\n")
+        await exchange.finish("length")
+        return
+    await exchange.answer("    return a + b\n")
+    await exchange.gate("going on")
+    await exchange.answer("```\n\nThat is all.")
+    await exchange.finish()
+
+
+def test_a_question_is_edited_and_asked_anew(signed_in: Page, shared_endpoint: Endpoint):
+    page = signed_in
+    shared_endpoint.respond = repeat_question
+    ask(page, "Why?")
+    expect(page.locator(".prose")).to_have_text("You asked: Why?")
+    other = page.context.new_page()
+    other.goto(page.url)
+    page.get_by_role("link", name="Edit this question").click()
+    field = page.get_by_label("Your question, to be asked anew")
+    expect(field).to_be_focused()
+    expect(page.locator(".asked")).to_be_hidden()
+    page.keyboard.type(" And how?")
+    page.keyboard.press("Enter")
+    for tab in (page, other):
+        expect(tab.locator(".prose")).to_have_text("You asked: Why? And how?")
+        expect(tab.locator("article")).to_have_count(2)
+        expect(tab.locator("article[data-role=user] .versions")).to_contain_text("2 / 2")
+    expect(page.locator("#composer textarea")).to_be_focused()
+    page.get_by_role("button", name="Previous version").click()
+    for tab in (page, other):
+        expect(tab.locator(".prose")).to_have_text("You asked: Why?")
+
+
+def test_escape_leaves_an_edit_as_it_was(signed_in: Page, shared_endpoint: Endpoint):
+    page = signed_in
+    ask(page, "Why?")
+    expect(page.locator(COMPLETE)).to_be_visible()
+    link = page.get_by_role("link", name="Edit this question")
+    link.focus()
+    page.keyboard.press("Enter")
+    expect(page.locator(".edit-form textarea")).to_be_focused()
+    page.keyboard.type("Something else")
+    page.keyboard.press("Escape")
+    expect(page.locator(".edit-form")).to_have_count(0)
+    expect(page.locator(".asked")).to_have_text("Why?")
+    expect(link).to_be_focused()
+    link.click()
+    page.get_by_role("link", name="Cancel").click()
+    expect(link).to_be_focused()
+    assert len(shared_endpoint.exchanges) == 1
+
+
+def test_what_was_typed_into_an_edit_stays_when_the_site_cannot_be_reached(signed_in: Page, shared_endpoint: Endpoint):
+    page = signed_in
+    shared_endpoint.respond = repeat_question
+    ask(page, "Why?")
+    expect(page.locator(COMPLETE)).to_be_visible()
+    page.get_by_role("link", name="Edit this question").click()
+    page.fill(".edit-form textarea", "Why not?")
+    page.context.set_offline(True)
+    page.get_by_role("button", name="Ask again").click()
+    expect(page.locator(".edit-form [role=alert]")).to_contain_text("could not be reached")
+    page.context.set_offline(False)
+    page.get_by_role("button", name="Ask again").click()
+    expect(page.locator(".prose")).to_have_text("You asked: Why not?")
+
+
+def test_editing_while_an_answer_runs_stops_it(signed_in: Page, shared_endpoint: Endpoint):
+    page = signed_in
+    shared_endpoint.respond = in_steps
+    ask(page, "Why?")
+    expect(page.locator(".reasoning-text")).to_have_text("First I think. ")
+    shared_endpoint.respond = repeat_question
+    page.get_by_role("link", name="Edit this question").click()
+    page.fill(".edit-form textarea", "Why not?")
+    page.get_by_role("button", name="Ask again").click()
+    expect(page.locator(".prose")).to_have_text("You asked: Why not?")
+    assert shared_endpoint.exchanges[0].closed_by_client.wait(30)
+    shared_endpoint.open("thought")
+    page.get_by_role("button", name="Previous version").first.click()
+    expect(page.locator("article[data-status=stopped]")).to_contain_text("Stopped while thinking.")
+
+
+def test_an_answer_cut_in_code_is_continued_as_one_block_in_every_tab(signed_in: Page, shared_endpoint: Endpoint):
+    page = signed_in
+    shared_endpoint.respond = cut_in_code
+    ask(page, "Write code")
+    expect(page.locator("article[data-status=length]")).to_contain_text("reached its length limit")
+    other = page.context.new_page()
+    other.goto(page.url)
+    page.get_by_role("button", name="Continue").click()
+    for tab in (page, other):
+        expect(tab.locator("figure.code code")).to_have_text("def add(a, b):\n    return a + b\n")
+        expect(tab.locator("figure.code")).to_have_count(1)
+    other.reload()
+    expect(other.locator("figure.code code")).to_have_text("def add(a, b):\n    return a + b\n")
+    shared_endpoint.open("going on")
+    for tab in (page, other):
+        expect(tab.locator(COMPLETE)).to_contain_text("That is all.")
+        expect(tab.locator(".reasoning-text")).to_have_text("I write code.")
+        expect(tab.locator("article")).to_have_count(2)
+    live = page.locator(".prose").inner_html()
+    page.reload()
+    assert page.locator(".prose figure.code code").inner_text() == "def add(a, b):\n    return a + b\n"
+    assert re.sub("<button.*?</button>", "", page.locator(".prose").inner_html()) == re.sub(
+        "<button.*?</button>", "", live
+    )
+
+
+def test_a_stopped_answer_is_continued_by_keyboard(signed_in: Page, shared_endpoint: Endpoint):
+    page = signed_in
+
+    async def stoppable(exchange: Exchange) -> None:
+        if len(exchange.body["messages"]) > 1:
+            await exchange.answer("it is one of a kind.")
+            await exchange.finish()
+        else:
+            await exchange.answer("Because ")
+            await exchange.gate("never")
+
+    shared_endpoint.respond = stoppable
+    ask(page, "Why?")
+    expect(page.locator("article[data-status=answering] .prose")).to_have_text("Because")
+    page.locator("[data-action=stop]").click()
+    page.get_by_role("button", name="Continue").focus()
+    page.keyboard.press("Enter")
+    expect(page.locator(f"{COMPLETE} .prose")).to_have_text("Because it is one of a kind.")
+    expect(page.locator("#composer textarea")).to_be_focused()
+
+
+def test_an_answer_is_wanted_now_and_the_thought_stays_as_a_version(signed_in: Page, shared_endpoint: Endpoint):
+    page = signed_in
+    shared_endpoint.respond = in_steps
+    ask(page, "Why?")
+    expect(page.locator(".reasoning-text")).to_have_text("First I think. ")
+    ask(page, "And then?")
+    expect(page.locator("article[data-status=queued]")).to_be_visible()
+    other = page.context.new_page()
+    other.goto(page.url)
+    page.get_by_role("button", name="Answer now").click()
+    assert shared_endpoint.exchanges[0].closed_by_client.wait(30)
+    shared_endpoint.open("thought")
+    for tab in (page, other):
+        expect(tab.locator(COMPLETE)).to_have_count(2)
+        expect(tab.locator(".asked")).to_have_text(["Why?", "And then?"])
+        expect(tab.locator(".prose")).to_have_text(["At once.", "It is so."])
+    page.get_by_role("button", name="Previous version").click()
+    expect(page.locator("article[data-status=stopped]")).to_contain_text("Stopped while thinking.")
+    expect(page.locator(".reasoning-text")).to_have_text("First I think. ")
+
+
+@pytest.mark.parametrize("written", ["", "Meanwhile"])
+def test_a_question_that_waits_is_taken_back_into_the_composer(
+    signed_in: Page, shared_endpoint: Endpoint, written: str
+):
+    page = signed_in
+    shared_endpoint.respond = in_steps
+    ask(page, "Why?")
+    expect(page.locator(".reasoning-text")).to_have_text("First I think. ")
+    ask(page, "  And\nthen?")
+    expect(page.locator("article[data-status=queued] .phase")).to_contain_text("Waiting…")
+    other = page.context.new_page()
+    other.goto(page.url)
+    page.fill("#composer textarea", written)
+    page.get_by_role("button", name="Take back").focus()
+    page.keyboard.press("Enter")
+    field = page.locator("#composer textarea")
+    expect(field).to_have_value(f"{written}\n\n  And\nthen?" if written else "  And\nthen?")
+    expect(field).to_be_focused()
+    for tab in (page, other):
+        expect(tab.locator("article")).to_have_count(2)
+    expect(other.locator("#composer textarea")).to_have_value("")
+    shared_endpoint.open("thought")
+    expect(page.locator(COMPLETE)).to_have_count(1)
+    assert len(shared_endpoint.exchanges) == 1
+
+
+def test_everything_is_done_on_a_phone(open_page: Callable[..., Page], shared_site: Site, shared_endpoint: Endpoint):
+    page = open_page(viewport={"width": 390, "height": 780}, has_touch=True, is_mobile=True)
+    sign_up(page, shared_site)
+    shared_endpoint.respond = in_steps
+    page.fill("#composer textarea", "Why is it that " + "very long words " * 12)
+    page.locator("[data-action=send]").tap()
+    expect(page.locator(".reasoning-text")).to_have_text("First I think. ")
+    page.get_by_role("button", name="Answer now").tap()
+    expect(page.locator(COMPLETE)).to_contain_text("At once.")
+    page.get_by_role("link", name="Edit this question").tap()
+    page.fill(".edit-form textarea", "Shorter?")
+    for control in page.locator(".edit-form :is(a, button)").all():
+        assert control.bounding_box()["height"] >= 44
+    page.keyboard.press("Enter")
+    expect(page.locator(".edit-form textarea")).to_have_value("Shorter?\n")
+    page.get_by_role("button", name="Ask again").tap()
+    expect(page.locator(".reasoning-text")).to_have_text("First I think. ")
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    shared_endpoint.open("thought")
+    expect(page.locator(COMPLETE)).to_contain_text("It is so.")
+
+
+def test_everything_is_done_without_script(
+    open_page: Callable[..., Page], shared_site: Site, shared_endpoint: Endpoint
+):
+    page = open_page(java_script_enabled=False)
+    sign_up(page, shared_site)
+
+    def ended(number: int) -> None:
+        """Wait until this conversation has so many ended generations, and look at it again."""
+        shared_site.await_rows(
+            "select 1 from conversations_generation where conversation_id = ? and finished_at is not null"
+            " group by conversation_id having count(*) >= ?",
+            conversation,
+            number,
+        )
+        page.goto(address)
+
+    shared_endpoint.respond = in_steps
+    page.fill("#composer textarea", "Why?")
+    page.locator("[data-action=send]").click()
+    address = page.url
+    conversation = shared_site.uuid(address.rstrip("/").rsplit("/", 1)[1])
+    shared_endpoint.await_reached("thought")
+    page.fill("#composer textarea", "And then?")
+    page.locator("[data-action=send]").click()
+    page.get_by_role("button", name="Take back").click()
+    expect(page.locator("#composer textarea")).to_have_value("And then?")
+    expect(page.locator("article")).to_have_count(2)
+    page.get_by_role("button", name="Answer now").click()
+    ended(2)
+    expect(page.locator(COMPLETE)).to_contain_text("At once.")
+    shared_endpoint.respond = cut_in_code
+    page.get_by_role("link", name="Edit this question").click()
+    expect(page.locator(".edit-form textarea")).to_be_focused()
+    page.get_by_role("link", name="Cancel").click()
+    page.get_by_role("link", name="Edit this question").click()
+    page.fill(".edit-form textarea", " ")
+    page.get_by_role("button", name="Ask again").click()
+    expect(page.locator(".edit-form")).to_contain_text("Write something first.")
+    page.fill(".edit-form textarea", "Write code")
+    page.get_by_role("button", name="Ask again").click()
+    ended(3)
+    expect(page.locator("article[data-role=user] .versions")).to_contain_text("2 / 2")
+    shared_endpoint.open("going on")
+    page.get_by_role("button", name="Continue").click()
+    ended(4)
+    expect(page.locator("figure.code code")).to_have_text("def add(a, b):\n    return a + b\n")
+    expect(page.locator(COMPLETE)).to_contain_text("That is all.")
+
+
+def test_a_refused_question_leads_back_to_its_text(signed_in: Page, shared_endpoint: Endpoint):
+    page = signed_in
+
+    async def filtered(exchange: Exchange) -> None:
+        await exchange.finish("content_filter")
+
+    shared_endpoint.respond = filtered
+    ask(page, "Something bad")
+    expect(page.locator("article[data-status=filtered]")).to_contain_text("content filter")
+    shared_endpoint.respond = think_and_answer
+    page.get_by_role("link", name="Edit the question").click()
+    expect(page.locator(".edit-form textarea")).to_be_focused()
+    page.keyboard.type(", in other words")
+    page.keyboard.press("Enter")
+    expect(page.locator(COMPLETE)).to_be_visible()
+    expect(page.locator(".asked")).to_have_text("Something bad, in other words")
