@@ -22,7 +22,9 @@ messages.addEventListener("click", (event) => {
 
 messages.addEventListener("htmx:afterSettle", ({ target }) => {
   const field = target.querySelector(".edit-form textarea");
-  field?.setSelectionRange(field.value.length, field.value.length);
+  if (!field) return;
+  field.setSelectionRange(field.value.length, field.value.length);
+  field.form.scrollIntoView({ block: "nearest" });
 });
 
 messages.addEventListener("prompt:sent", ({ target }) => target.remove());
