@@ -61,26 +61,21 @@ def claim(worker_id: int, generation_id: int) -> Claim | None:
     if generation is None:
         return None
     ahead = Generation.objects.filter(conversation=OuterRef("conversation"), status=Status.QUEUED, pk__lt=generation_id)
-    running = Generation.objects.running().filter(owner=generation.owner_id)
-    if running.filter(conversation=generation.conversation_id).exists():
+    running = Generation.objects.running().filter(owner=generation.owner_id).values_list("conversation", "slot")
+    taken = dict(running)
+    if generation.conversation_id in taken:
         return None
-    taken = set(running.values_list("slot", flat=True))
-    for slot in sorted(set(range(settings.USER_CONCURRENCY)) - taken):
+    attempt = generation.attempt + 1
+    for slot in sorted(set(range(settings.USER_CONCURRENCY)) - set(taken.values())):
         try:
-            with transaction.atomic():
-                claimed = queued.exclude(Exists(ahead)).update(
-                    status=Status.THINKING,
-                    worker=worker_id,
-                    attempt=F("attempt") + 1,
-                    slot=slot,
-                    started_at=timezone.now(),
-                )
-                if not claimed:
-                    return None
-                attempt = Generation.objects.values_list("attempt", flat=True).get(pk=generation_id)
+            claimed = (
+                queued.filter(attempt=generation.attempt)
+                .exclude(Exists(ahead))
+                .update(status=Status.THINKING, worker=worker_id, attempt=attempt, slot=slot, started_at=timezone.now())
+            )
         except IntegrityError:
             continue  # another claimer was faster to this slot, or to this conversation: the constraints told
-        return Claim(generation_id, attempt, generation.message_id, generation.conversation_id)
+        return Claim(generation_id, attempt, generation.message_id, generation.conversation_id) if claimed else None
     return None
 
 

@@ -19,7 +19,7 @@ from conversations.generation.live import Source
 from conversations.generation.mirror import Senders
 from conversations.generation.runner import Run
 from conversations.inference.endpoint import Endpoint
-from conversations.models import Generation, Worker
+from conversations.models import Generation, Status, Worker
 
 logger = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -260,6 +260,9 @@ class GenerationWorker:
         return dict(Worker.objects.exclude(pk=self._id).values_list("pk", "beat"))
 
     def _claimable(self, most: int) -> list[int]:
+        # Nearly always nobody waits, and to ask that costs a fraction of asking who is next.
+        if not Generation.objects.filter(status=Status.QUEUED).exists():
+            return []
         return list(Generation.objects.claimable().values_list("pk", flat=True)[:most])
 
     def _dead(self, beats: dict[int, int]) -> list[int]:

@@ -1,6 +1,7 @@
 """Serve the site: pages, sockets and the generation worker in one process."""
 
 import asyncio
+import gc
 import socket
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -41,6 +42,9 @@ class Command(BaseCommand):
             sys.exit(1)
 
     async def start(self, server: Any) -> None:
+        # What is loaded by now stays: looking through it for cycles would be a twentieth of a busy server's time.
+        gc.collect()
+        gc.freeze()
         asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(DATABASE_THREADS))
         doorbell.open()
         try:
