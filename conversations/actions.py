@@ -176,18 +176,15 @@ def delete(*, conversation: Conversation) -> None:
 
 def _once(user: User, key: uuid.UUID | None, write: Callable[[], Generation]) -> Generation:
     """Run `write` in a transaction, unless this person's `key` has been used: then return what it made."""
-    earlier = Generation.objects.visible_to(user).filter(key=key) if key else Generation.objects.none()
-    if generation := earlier.first():
-        return generation
     try:
         with transaction.atomic():
-            generation = write()
+            return write()
     except IntegrityError:
-        # Two requests with one key: the constraint let one through, and this is the other.
+        # The constraint on keys tells, also two requests that come at once: nobody pays for asking first.
+        earlier = Generation.objects.visible_to(user).filter(key=key) if key else Generation.objects.none()
         if generation := earlier.first():
             return generation
         raise
-    return generation
 
 
 def _lock(conversation: Conversation) -> Conversation:

@@ -210,7 +210,7 @@ class ConversationConsumer(AsyncWebsocketConsumer):
                 continue
             if ended:
                 break
-            if frames:
+            if frames and not live.has_runner:  # which gathers before it feeds
                 await asyncio.sleep(tick_seconds(live.tail_characters))
             await live.change_after(version)
         # The database tells how it ended. By then this task counts as done, so the ring must come after it.

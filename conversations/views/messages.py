@@ -127,6 +127,7 @@ def _show(request: HttpRequest, generation: Generation) -> HttpResponse:
     if not request.htmx:
         return redirect(generation.conversation)
     answer = generation.message
+    answer.attempts = [generation]
     articles = "".join(fragments.article(m, fragments.state_of(m, with_text=False)) for m in (answer.parent, answer))
     # Stop is for what runs, which may be an earlier answer while this prompt waits behind it.
     running = generation.conversation.generations.live().order_by("pk").first()
