@@ -16,6 +16,7 @@ from conversations.inference import endpoint, local
 from conversations.rendering import pool
 
 DATABASE_THREADS = 16  # as many as PostgreSQL's pool has connections
+TURN_SECONDS = 0.0005
 SOCKET_CLOSE_SECONDS = 0.5  # for browsers to receive the close frame that tells them to come back
 
 
@@ -42,6 +43,9 @@ class Command(BaseCommand):
             sys.exit(1)
 
     async def start(self, server: Any) -> None:
+        # The loop gives the interpreter's lock away with every read and write, and has it back when a thread that
+        # asks the database has used up its turn: 5 ms by default, for each of them.
+        sys.setswitchinterval(TURN_SECONDS)
         # What is loaded by now stays: looking through it for cycles would be a twentieth of a busy server's time.
         gc.collect()
         gc.freeze()
