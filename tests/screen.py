@@ -170,8 +170,10 @@ class Screen:
 
 
 # What a live page has and a fresh one has not, or the other way round, and nobody sees: the form token, which the
-# page adds to each request itself; the mark of a live text, hidden at its end; the fold, which is the reader's.
-_UNSEEN_ATTRIBUTES = {"open", "hx-swap-oob"}
+# page adds to each request itself; the mark of a live text, hidden at its end; the fold, which is the reader's; the
+# ids of blocks that were added to while they were open.
+_UNSEEN = {"open"}
+_OPEN_BLOCK = re.compile(r"m\d+-open-\d+")
 
 
 def _visible(element: Element, *, verbatim: bool = False) -> str:
@@ -187,7 +189,11 @@ def _visible(element: Element, *, verbatim: bool = False) -> str:
         text = ""
         if child is not None:
             parts.append(_visible(child, verbatim=verbatim))
-    attributes = sorted((name, value) for name, value in element.attributes.items() if name not in _UNSEEN_ATTRIBUTES)
+    attributes = sorted(
+        (name, value)
+        for name, value in element.attributes.items()
+        if name not in _UNSEEN and not (name == "id" and _OPEN_BLOCK.fullmatch(value))
+    )
     start = "".join(f' {name}="{value}"' for name, value in attributes)
     return f"<{element.tag}{start}>{''.join(parts)}</{element.tag}>"
 
@@ -217,7 +223,11 @@ class Tab(Screen):
         while not found(self):
             self.apply(self.socket.recv(timeout=WAIT))
 
-
-def fresh(person: Person, conversation: str) -> str:
-    """Return what a page shows that is loaded now."""
-    return Screen(person.http.get(conversation).text).shown()
+    def check(self) -> None:
+        """Check that this shows what a page would that is loaded now, and that no frame was lost on it."""
+        fresh = Screen(self._person.http.get(self._conversation).text).shown()
+        shown = self.shown()
+        at = next((n for n, pair in enumerate(zip(shown, fresh, strict=False)) if pair[0] != pair[1]), 0)
+        part = slice(max(0, at - 40), at + 80)
+        assert shown == fresh, f"…{shown[part]}… is shown, and afresh …{fresh[part]}…"
+        assert self.missed == []

@@ -77,6 +77,18 @@ def migrate(database_url: str) -> None:
     assert migrated.returncode == 0, migrated.stderr
 
 
+def read_rows(database_url: str, query: str, *arguments: Any) -> list[tuple[Any, ...]]:
+    if database_url.startswith("sqlite"):
+        connection = sqlite3.connect(database_url.removeprefix("sqlite:///"), timeout=20)
+    else:
+        connection = psycopg.connect(database_url)
+        query = query.replace("?", "%s")
+    try:
+        return connection.execute(query, arguments).fetchall()
+    finally:
+        connection.close()
+
+
 def from_elsewhere() -> dict[str, str]:
     """Return the header by which a request comes from an address of its own: sign-ups are limited for each address."""
     return {"X-Forwarded-For": str(ipaddress.IPv6Address(uuid.uuid4().int))}
@@ -142,15 +154,7 @@ class Site:
 
     def rows(self, query: str, *arguments: Any) -> list[tuple[Any, ...]]:
         """Read from the database behind the site's back."""
-        if self.database_url.startswith("sqlite"):
-            connection = sqlite3.connect(self.database_url.removeprefix("sqlite:///"), timeout=20)
-        else:
-            connection = psycopg.connect(self.database_url)
-            query = query.replace("?", "%s")
-        try:
-            return connection.execute(query, arguments).fetchall()
-        finally:
-            connection.close()
+        return read_rows(self.database_url, query, *arguments)
 
     def await_rows(self, query: str, *arguments: Any) -> list[tuple[Any, ...]]:
         """Wait until a query finds something: for what happens where no event tells of it."""

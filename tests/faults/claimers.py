@@ -1,0 +1,93 @@
+"""A process full of rivals, for races: `python -m tests.faults.claimers <threads> <conversations to begin>`.
+
+First they race to claim everything that is queued, each as a worker of its own, then to end everything that runs: half
+of them as its owner would, half as those who hold the owner for dead. Each race begins when all stand at the line
+("ready" is printed) and a line of input comes; what was won is printed as JSON.
+"""
+
+import json
+import random
+import sys
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import django
+
+django.setup()
+
+from django.db import connection  # noqa: E402
+
+from conversations import actions  # noqa: E402
+from conversations.generation import commit  # noqa: E402
+from conversations.models import Generation, Status, User, Worker  # noqa: E402
+
+
+def begin(conversations: int) -> None:
+    """Let one person begin so many conversations, with two prompts each."""
+    ada, _ = User.objects.get_or_create(username="ada")
+    for _ in range(conversations):
+        first = actions.send_message(user=ada, content="First?")
+        actions.send_message(user=ada, content="Second?", conversation=first.conversation)
+
+
+def claim_all(worker: int) -> Callable[[], list[Any]]:
+    """Return a race for every queued generation; it wins [generation, attempt] of each claim."""
+
+    def run() -> list[Any]:
+        queued = list(Generation.objects.filter(status=Status.QUEUED).values_list("pk", flat=True))
+        random.Random(worker).shuffle(queued)  # noqa: S311
+        claims = [commit.claim(worker, generation) for generation in queued]
+        return [(claim.generation_id, claim.attempt) for claim in claims if claim]
+
+    return run
+
+
+def end_all(number: int) -> Callable[[], list[Any]]:
+    """Return a race to end every running generation; it wins [generation, status] of each end."""
+
+    def run() -> list[Any]:
+        running = list(Generation.objects.running())
+        random.Random(number).shuffle(running)  # noqa: S311
+        won = []
+        for generation in running:
+            claim = commit.Claim(generation.pk, generation.attempt, generation.message_id, generation.conversation_id)
+            if number % 2:
+                end = commit.End(Status.COMPLETE, "Thought.", f"Rival {number}.")
+                if commit.finish(generation.worker_id, claim, end, {}):
+                    won.append((generation.pk, end.status))
+            else:
+                won += [(generation.pk, "queued") for _ in commit.settle_orphans([generation.worker_id])]
+        return won
+
+    return run
+
+
+def race(threads: int, prepare: Callable[[int], Callable[[], list[Any]]], entrants: list[int]) -> None:
+    standing = threading.Barrier(threads + 1)
+    start = threading.Event()
+
+    def enter(entrant: int) -> list[Any]:
+        run = prepare(entrant)
+        standing.wait()
+        start.wait()
+        try:
+            return run()
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(threads) as pool:
+        winnings = pool.map(enter, entrants)
+        standing.wait()
+        print("ready", flush=True)
+        sys.stdin.readline()
+        start.set()
+        print(json.dumps([won for each in winnings for won in each]), flush=True)
+
+
+if __name__ == "__main__":
+    threads, conversations = map(int, sys.argv[1:])
+    begin(conversations)
+    race(threads, claim_all, [Worker.objects.create().pk for _ in range(threads)])
+    race(threads, end_all, list(range(threads)))

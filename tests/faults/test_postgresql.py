@@ -1,0 +1,136 @@
+"""PostgreSQL crashed or frozen in mid-stream: live tabs go on, and what waited in memory is written afterwards."""
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+
+import pytest
+
+from tests.conftest import unused_port
+from tests.endpoint import Exchange
+from tests.faults.baseline import PROBE, Baseline
+from tests.faults.conftest import Replicas
+from tests.faults.speech import Speech
+from tests.faults.stored import texts
+from tests.screen import Tab
+from tests.services import PostgreSQL
+from tests.site import Person, Site, migrate
+
+pytestmark = [pytest.mark.postgresql, pytest.mark.redis]
+
+AWAY_SECONDS = 20  # longer than a worker may be silent
+FLOOD = 45 * 200_000  # characters: more than may wait in memory
+UNFINISHED = "select status, attempt, worker_id from conversations_generation where finished_at is null"
+
+
+@pytest.fixture
+def another_postgresql() -> Iterator[PostgreSQL]:
+    server = PostgreSQL(unused_port())
+    yield server
+    server.stop()
+
+
+@dataclass
+class Outage:
+    """A site in mid-stream whose PostgreSQL is about to go."""
+
+    prompt: str
+    person: Person
+    tabs: list[Tab]
+    go: Callable[[], None]
+    come_back: Callable[[], None]
+
+    def read_until_said(self, word: str) -> None:
+        for tab in self.tabs:
+            tab.read_until(lambda tab: word in tab.reasoning + tab.answer)
+
+
+def test_text_waits_for_postgresql_and_no_stream_is_orphaned(
+    replicas: Replicas,
+    replicas_speech: Speech,
+    replicas_baseline: Baseline,
+    another_postgresql: PostgreSQL,
+    make_site: Callable[..., Site],
+    person: Person,
+    join,
+):
+    url = another_postgresql.create_database()
+    migrate(url)
+    lone = make_site(url, OPENAI_BASE_URL=replicas.endpoint.base_url, PYTHONPATH=PROBE)
+    lone_baseline = Baseline(replicas.endpoint, lone)
+    elsewhere = join(lone)
+    with ExitStack() as open_tabs:
+        crash, freeze = outages = [
+            Outage("crash", person, [], replicas.postgresql.crash, replicas.postgresql.start),
+            Outage("freeze", elsewhere, [], another_postgresql.freeze, another_postgresql.thaw),
+        ]
+        conversations = {outage.prompt: outage.person.ask(outage.prompt) for outage in outages}
+        there = person.at(replicas.second)
+        for outage, somebody in ((crash, person), (crash, there), (freeze, elsewhere)):
+            outage.tabs.append(open_tabs.enter_context(Tab(somebody, conversations[outage.prompt])))
+            outage.read_until_said(replicas_speech.next_word(outage.prompt))
+        before = {outage.prompt: outage.person.site.await_rows(UNFINISHED) for outage in outages}
+        away_from = time.monotonic()
+        for outage in outages:
+            outage.go()
+        assert person.http.get("/readyz").status_code == 503  # it happened
+        for outage in outages:
+            for tab in outage.tabs:
+                tab.read_until(lambda tab: tab.feed == "unstored")  # and the page says so
+        while time.monotonic() < away_from + AWAY_SECONDS:
+            for outage in outages:
+                outage.read_until_said(replicas_speech.next_word(outage.prompt))
+        for outage in outages:
+            outage.come_back()
+        for outage in outages:
+            for tab in outage.tabs:
+                tab.read_until(lambda tab: tab.feed == "live")
+            [(_, attempt, worker)] = outage.person.site.await_rows(UNFINISHED)
+            assert [("answering", attempt, worker)] == outage.person.site.rows(UNFINISHED)
+            assert (attempt, worker) == before[outage.prompt][0][1:]
+        replicas_speech.enough = True
+        for outage in outages:
+            said = replicas_speech.said(outage.prompt)
+            for tab in outage.tabs:
+                tab.read_until(lambda tab: tab.statuses == ["complete"])
+                tab.check()
+            assert texts(outage.person.site)[outage.prompt] == ("complete", said.text("reasoning"), said.text("answer"))
+            assert len(replicas_speech.exchanges[outage.prompt]) == 1
+    there.close()
+    replicas_baseline.check((person, conversations["crash"]), asked_for=["/readyz"])
+    lone_baseline.check((elsewhere, conversations["freeze"]))
+
+
+def test_more_than_memory_may_hold_is_interrupted_with_a_clear_notice(
+    replicas: Replicas, replicas_baseline: Baseline, person: Person
+):
+    async def flood(exchange: Exchange) -> None:
+        await exchange.reason("Hm. ")
+        await exchange.gate("away")
+        for _ in range(FLOOD // 200_000):
+            await exchange.reason("x" * 200_000)
+        await exchange.gate("never")
+
+    replicas.endpoint.respond = flood
+    conversation = person.ask("Why?")
+    replicas.endpoint.await_reached("away")
+    [(generation,)] = replicas.first.rows("select id from conversations_generation where finished_at is null")
+    owner, _ = replicas.owner_and_other(generation)
+    here = person.at(owner)
+    with Tab(here, conversation) as tab:
+        tab.read_until(lambda tab: tab.reasoning == "Hm. ")
+        replicas.postgresql.crash()
+        replicas.endpoint.open("away")
+        status = tab.newest.attributes["id"].replace("message", "status")
+        tab.read_until(lambda tab: "The site's database was away for too long" in tab.text(status))
+        assert replicas.endpoint.exchanges[0].closed_by_client.wait(30)
+        assert tab.statuses == ["thinking"]  # the end is not written yet
+        replicas.postgresql.start()
+        tab.read_until(lambda tab: tab.statuses == ["interrupted"])
+        tab.check()
+    [(_, error, reasoning, _)] = person.answers(conversation)
+    assert f"{len(reasoning):,} characters are kept" in error
+    assert len(reasoning) > 8_000_000
+    here.close()
+    replicas_baseline.check((person, conversation))
