@@ -187,7 +187,8 @@ def _azure() -> Endpoint:
 
 
 def _transport() -> dict[str, Any]:
-    limits = httpx2.Limits(max_connections=None, max_keepalive_connections=100)
+    # GENERATION_CONCURRENCY is the only limit. 0 is how aiohttp says that there is none; None would leave its 100.
+    limits = httpx2.Limits(max_connections=0, keepalive_expiry=5)
     return {"timeout": TIMEOUT, "http_client": openai.DefaultAioHttpClient(timeout=TIMEOUT, limits=limits)}
 
 

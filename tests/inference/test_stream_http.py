@@ -236,6 +236,19 @@ async def test_a_connection_is_used_again(connected: Endpoint, endpoint: Server)
     assert ports[0] == ports[1]
 
 
+async def test_hundreds_of_streams_run_at_once(connected: Endpoint, endpoint: Server):
+    async def together(exchange: Exchange) -> None:
+        await exchange.answer("Yes.")
+        if len(endpoint.exchanges) == 250:
+            endpoint.open("all are here")
+        await exchange.gate("all are here")
+        await exchange.finish()
+
+    endpoint.respond = together
+    outcomes = await asyncio.gather(*(ask(connected) for _ in range(250)))
+    assert {outcome.finish_reason for outcome in outcomes} == {"stop"}
+
+
 async def test_a_fault_of_our_own_does_not_pass_for_the_endpoints(connected: Endpoint):
     def broken(deltas: list[Delta]) -> None:
         raise ZeroDivisionError
