@@ -22,7 +22,7 @@ from conversations.generation import mirror, worker
 from conversations.generation.live import Cursor, LiveText, Source, live_text, tick_seconds
 from conversations.models import Conversation, Generation, Message, Status
 from conversations.models.conversation import Tree
-from conversations.models.generation import LIVE, thought_seconds
+from conversations.models.generation import LIVE
 from conversations.rendering import fragments, outcomes
 
 logger = logging.getLogger(__name__)
@@ -294,7 +294,7 @@ def _prepare(live: LiveText, message: Message) -> None:
         return  # there is a newer one already, whose ring is on its way
     live.tell(doing=outcomes.doing(message.generation))
     if message.generation.goes_on:
-        live.go_on_from(message.reasoning, message.content, thought_seconds(message.parts[:-1]))
+        live.go_on_from(message)
 
 
 def common_length(one: Sequence[int], other: Sequence[int]) -> int:

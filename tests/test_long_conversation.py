@@ -3,7 +3,9 @@
 from collections.abc import Callable
 
 import pytest
+from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 from pytest_django import DjangoAssertNumQueries
 
 from conversations.models import Conversation, Generation, Message, Role, Status, User
@@ -52,6 +54,25 @@ def test_a_page_shows_the_newest_messages_in_few_queries(
     with django_assert_max_num_queries(11):
         page = reader.get(conversation.get_absolute_url()).content.decode()
     assert shown(page) == list(range(500 - PAGE // 2, 500))
+
+
+def test_versions_and_parts_cost_no_query_more(
+    reader: Client, user: User, django_assert_num_queries: DjangoAssertNumQueries
+):
+    conversation = conversation_of(user, turns=3)
+    page = conversation.get_absolute_url()
+    with CaptureQueriesContext(connection) as plain:
+        reader.get(page)
+    prompt, answer, *_ = conversation.thread()
+    Message.objects.create(conversation=conversation, role=Role.USER, content="Another first question?")
+    Message.objects.create(conversation=conversation, parent=prompt, role=Role.ASSISTANT, content="Another answer.")
+    Generation.objects.create(
+        message=answer, conversation=conversation, owner=user, status=Status.COMPLETE, joined_at=6
+    )
+    with django_assert_num_queries(len(plain)):
+        html = reader.get(page).text
+    assert html.count("1 / 2") == 2
+    assert html.count('aria-label="Continued here"') == 1
 
 
 def test_every_message_is_found_on_the_way_back(reader: Client, user: User):

@@ -108,6 +108,7 @@ def test_a_cut_answer_is_gone_on_with_in_words_and_no_reasoning_is_sent(person: 
     assert "I write code." not in str(sent)
     page = person.http.get(conversation).text
     assert page.count("<figure") == 1
+    assert page.count('aria-label="Continued here"') == 1
     assert "60 tokens" in page
 
 
@@ -156,6 +157,7 @@ def test_a_viewer_who_comes_while_an_answer_is_gone_on_with_sees_one_text(person
             frames += socket.recv(timeout=WAIT)
         assert "Thought for" in frames
         assert frames.count("<figure") == 1
+        assert frames.count('aria-label="Continued here"') == 1
         shared_endpoint.open("in the middle")
         while 'data-status="complete"' not in frames:
             frames += socket.recv(timeout=WAIT)

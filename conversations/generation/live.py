@@ -12,7 +12,8 @@ from typing import NamedTuple
 from django.utils.html import escape
 
 from conversations.inference.tags import Delta
-from conversations.models import Kind, Status
+from conversations.models import Kind, Message, Status
+from conversations.models.generation import thought_seconds
 from conversations.models.message import PARAGRAPH
 from conversations.rendering import fragments, outcomes
 from conversations.rendering.settle import Settler, assemble
@@ -103,6 +104,7 @@ class LiveText:
         self.answer = Growing()
         self._before = ("", "")  # reasoning and answer with which this generation goes on
         self._seconds_before: float | None = None
+        self._joins: list[int] = []
         self._thought_before: list[str] = []
         self.source = Source.STORAGE
         self.thought_seconds: float | None = None
@@ -143,10 +145,11 @@ class LiveText:
     def shown(self) -> Shown:
         return Shown(self.status, self._place, self._notice, self._doing)
 
-    def go_on_from(self, reasoning: str, answer: str, thought_seconds: float | None) -> None:
+    def go_on_from(self, message: Message) -> None:
         """Show what the message said before this generation, in front of what it says; the first to tell counts."""
         if self._seconds_before is None:
-            self._before, self._seconds_before = (reasoning, answer), thought_seconds or 0.0
+            self._before, self._joins = (message.reasoning, message.content), message.joins
+            self._seconds_before = thought_seconds(message.parts[:-1]) or 0.0
             self._show_anew()
             self._touch()
 
@@ -266,7 +269,7 @@ class LiveText:
         if self._thought_before and self.reasoning.pieces:
             self._thought_before.append(PARAGRAPH)
         self._settler = Settler(fragments.prefix(self.message_id))
-        self._settler.feed(answer)
+        self._settler.feed(answer, self._joins)
         self.epoch += 1
 
     def _relabel(self) -> None:

@@ -19,7 +19,6 @@ from conversations.inference.prompt import Prompt, build_prompt
 from conversations.inference.stream import Outcome, stream
 from conversations.inference.tags import Delta
 from conversations.models import Generation, Kind, Message, Status
-from conversations.models.generation import thought_seconds
 from conversations.rendering import outcomes
 
 logger = logging.getLogger(__name__)
@@ -133,7 +132,7 @@ class Run:
         self.live.tell(doing=outcomes.doing(generation))
         joint = None
         if generation.goes_on:
-            self.live.go_on_from(last.reasoning, last.content, thought_seconds(last.parts[:-1]))
+            self.live.go_on_from(last)
             joint = None if self._endpoint.completes_prefixes else Joint(last.content, self._feed)
         thinking = False if generation.without_thinking else None
         request = self._endpoint.request(prompt.messages, thinking=thinking, going_on=generation.goes_on)

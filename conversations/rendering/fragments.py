@@ -12,7 +12,7 @@ from django.utils.safestring import mark_safe
 
 from conversations.models import Generation, Message, Role, Status
 from conversations.models.generation import thought_seconds
-from conversations.rendering import outcomes, pool
+from conversations.rendering import joins, outcomes, pool
 
 PAGE = 30  # messages that a page shows at first, and more with each step back
 
@@ -63,6 +63,7 @@ def state_of(message: Message, *, with_text: bool = True, readonly: bool = False
     generation = message.generation or Generation(status=Status.COMPLETE)
     with_text = with_text or not generation.is_live
     reasoning, content = message.text_so_far() if with_text else ("", "")
+    went_on_at = [join for join in message.joins if join < len(content)]
     seconds = generation.thinking_seconds if generation.status == Status.THINKING else thought_seconds(message.parts)
     return State(
         status=generation.status,
@@ -71,7 +72,7 @@ def state_of(message: Message, *, with_text: bool = True, readonly: bool = False
         reasoning=reasoning,
         reasoning_words=len(reasoning.split()),
         thinking_seconds=None if seconds is None else round(seconds),
-        answer_html=mark_safe(pool.render_sync(content, prefix(message.pk))),  # noqa: S308  (sanitised last)
+        answer_html=mark_safe(pool.render_sync(joins.mark(content, went_on_at), prefix(message.pk))),  # noqa: S308  (sanitised last)
         notice="" if generation.is_live else outcomes.notice(generation, message),
         tone=outcomes.tone(generation, message),
         actions=outcomes.actions(generation, message),

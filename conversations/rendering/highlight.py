@@ -9,6 +9,8 @@ from pygments.formatters import HtmlFormatter
 from pygments.lexer import Lexer
 from pygments.lexers import LEXERS, find_lexer_class
 
+from conversations.rendering import joins
+
 # Pygments takes 1.5 to 2.5 ms for 1,000 characters; past this the colours are not worth the wait.
 MAX_HIGHLIGHTED_CHARACTERS: Final = 50_000
 MAX_LANGUAGE_CHARACTERS: Final = 40
@@ -20,13 +22,14 @@ _NAMES: Final = {alias.lower(): name for _, name, aliases, _, _ in LEXERS.values
 
 def code_block(code: str, language: str, *, highlighted: bool = True) -> str:
     """Return `code` as a figure whose caption is `language`, or "text" if that is empty."""
+    code, places = joins.take_out(code)
     inner = code_to_html(code, language) if highlighted else escape(code, quote=False)
-    return f"{code_block_start(language)}<code>{inner}</code></pre></figure>\n"
+    return f"{code_block_start(language)}<code>{joins.put_in(inner, places)}</code></pre></figure>\n"
 
 
 def code_block_start(language: str) -> str:
     """Return the opening of a code block's figure, up to where its code element begins."""
-    name = escape(language[:MAX_LANGUAGE_CHARACTERS] or "text")
+    name = escape(language.replace(joins.JOIN, "")[:MAX_LANGUAGE_CHARACTERS] or "text")
     caption = f"<figcaption><span>{name}</span></figcaption>"
     return f'<figure class="code" data-language="{name}">{caption}<pre tabindex="0">'
 

@@ -5,6 +5,8 @@ from collections.abc import Iterator
 from typing import Final
 from urllib.parse import quote
 
+from conversations.rendering.joins import JOIN
+
 _ALLOWED = re.compile(r"(?:https?://|mailto:)[^\s]", re.IGNORECASE)
 # What CommonMark's own renderer leaves unescaped in an address; "%" because what is escaped already stays so.
 _SAFE_IN_URL: Final = "!#$%&'()*+,-./:;=?@_~[]"
@@ -17,7 +19,7 @@ _TRAILING: Final = "?!.,:;*_~'"
 
 def safe_url(url: str) -> str | None:
     """Return `url` percent-encoded if its scheme is http, https or mailto, else None."""
-    return quote(url, safe=_SAFE_IN_URL) if _ALLOWED.match(url) else None
+    return quote(url.replace(JOIN, ""), safe=_SAFE_IN_URL) if _ALLOWED.match(url) else None
 
 
 def bare_links(text: str) -> Iterator[tuple[int, int]]:

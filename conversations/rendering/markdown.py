@@ -10,6 +10,7 @@ from typing import Final
 
 from conversations.rendering.blocks import PARSER
 from conversations.rendering.emit import Emitter
+from conversations.rendering.joins import JOIN
 from conversations.rendering.mathematics import protect
 from conversations.rendering.sanitise import sanitise
 
@@ -36,7 +37,7 @@ def render(text: str, *, prefix: str) -> str:
 
 def plain(text: str) -> str:
     """Return `text` escaped, as one preformatted block."""
-    return f'<pre class="plain" dir="auto">\n{escape(normalise(text), quote=False)}</pre>\n'
+    return f'<pre class="plain" dir="auto">\n{escape(normalise(text).replace(JOIN, ""), quote=False)}</pre>\n'
 
 
 def normalise(text: str) -> str:

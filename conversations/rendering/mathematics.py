@@ -14,6 +14,8 @@ from typing import Final, NamedTuple
 
 from math_core import LatexError, LatexToMathML
 
+from conversations.rendering.joins import JOIN
+
 # math-core recurses, and a stack overflow ends the process: measured on 0.9.0, a level takes about 2.7 kB,
 # and glibc gives a thread 8 MB. 2,000 characters can nest 400 levels at most; 100 are more than anybody
 # reads.
@@ -176,6 +178,7 @@ def to_mathml(latex: str, *, display: bool) -> str:
     Formulas over `MAX_FORMULA_CHARACTERS` or `MAX_FORMULA_DEPTH` are not tried. Cached, because the open end
     of a streaming answer is rendered again and again.
     """
+    latex = latex.replace(JOIN, "")
     if len(latex) <= MAX_FORMULA_CHARACTERS and not _is_too_deep(latex):
         try:
             return _without_styles(_converter.convert_with_local_state(latex, displaystyle=display))

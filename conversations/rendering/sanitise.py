@@ -5,6 +5,8 @@ from typing import Final
 
 import nh3
 
+from conversations.rendering import joins
+
 LINK_RELATION: Final = "noopener noreferrer nofollow"
 
 _MATHML: Final = {
@@ -71,5 +73,5 @@ _cleaner = nh3.Cleaner(
 
 
 def sanitise(html: str) -> str:
-    """Return `html`, a fragment that may stand in a `div`, without what is not allowed."""
-    return _cleaner.clean(html)
+    """Return `html`, a fragment that may stand in a `div`, without what is not allowed, and its joins as marks."""
+    return joins.show(_cleaner.clean(html))

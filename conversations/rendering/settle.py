@@ -6,8 +6,9 @@ table, code block or paragraph costs no more than one of many blocks.
 """
 
 import re
+from collections.abc import Iterable
 
-from conversations.rendering import markdown
+from conversations.rendering import joins, markdown
 from conversations.rendering.blocks import Node, Outline
 from conversations.rendering.emit import language_of
 from conversations.rendering.opened import MAX_PARAGRAPH, Fence, List, Paragraph, Plain, Table, is_loose
@@ -57,8 +58,9 @@ class Settler:
         """How much has not settled."""
         return len(self._source) + sum(map(len, self._incoming))
 
-    def feed(self, text: str) -> None:
-        """Append `text` to the source."""
+    def feed(self, text: str, joined_at: Iterable[int] = ()) -> None:
+        """Append `text` to the source; `joined_at` are the offsets at which it went on after a cut."""
+        text = joins.mark(text, joined_at)
         self._texts.append(text)
         self._incoming.append(text)
 

@@ -127,6 +127,7 @@ def test_an_answer_cut_in_code_is_continued_as_one_block_in_every_tab(signed_in:
     for tab in (page, other):
         expect(tab.locator("figure.code code")).to_have_text("def add(a, b):\n    return a + b\n")
         expect(tab.locator("figure.code")).to_have_count(1)
+        expect(tab.get_by_role("img", name="Continued here")).to_have_count(1)
     other.reload()
     expect(other.locator("figure.code code")).to_have_text("def add(a, b):\n    return a + b\n")
     shared_endpoint.open("going on")
@@ -134,6 +135,7 @@ def test_an_answer_cut_in_code_is_continued_as_one_block_in_every_tab(signed_in:
         expect(tab.locator(COMPLETE)).to_contain_text("That is all.")
         expect(tab.locator(".reasoning-text")).to_have_text("I write code.")
         expect(tab.locator("article")).to_have_count(2)
+        expect(tab.get_by_role("img", name="Continued here")).to_be_visible()
     live = page.locator(".prose").inner_html()
     page.reload()
     assert page.locator(".prose figure.code code").inner_text() == "def add(a, b):\n    return a + b\n"
