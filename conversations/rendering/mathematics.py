@@ -21,8 +21,9 @@ from conversations.rendering.joins import JOIN
 # reads.
 MAX_FORMULA_CHARACTERS: Final = 2_000
 MAX_FORMULA_DEPTH: Final = 100
-# \newcommand multiplies its body: at math-core's default of 1,000, 2,000 characters became 4.9 MB of MathML.
-MAX_MACRO_EXPANSIONS: Final = 20
+# At a bracket that nothing closes, math-core reads what follows twice: 0.9.0 takes half a second for "(" 24
+# times, and would take hours for 40. Formulas with more brackets have them written in a way that it reads once.
+MAX_OPENING_BRACKETS: Final = 8
 
 # Noncharacters (Unicode 23.7) have no meaning in text that is exchanged, so they can mark places in it;
 # `markdown.normalise` removes those that came with it.
@@ -32,10 +33,11 @@ _PLACE = re.compile(f"{_MARK}([0-9]+){_END}")
 _LEAD = r"^(?:[ \t>]|[-+*][ \t]|[0-9]{1,9}[.)][ \t])*+"
 _TOKEN = re.compile(
     rf"""
-      {_LEAD}(?P<fence>`{{3,}}|~{{3,}})
+      {_LEAD}(?P<fence>`{{3,}}(?![^\n]*`)|~{{3,}})(?=(?P<info>[^\n]*))
     | (?P<lead>{_LEAD})(?P<block>\$\$|\\\[)
     | (?P<blank>\n[ \t]*(?=\n))
     | (?P<escape>\\[\\$])
+    | (?P<money>(?:(?<=[A-Za-z0-9])|(?<=[0-9][-\u2013/]))\$(?=[0-9]))
     | (?P<delimiter>\$\$|\\[()\[\]])
     | (?P<code>`+)
     """,
@@ -47,6 +49,27 @@ _LATEX_CHARACTER = re.compile(r"[\\^_=]")
 
 _NESTING = re.compile(
     r"(?P<up>\{|\\(?:left|begin)(?![A-Za-z]))|(?P<down>\}|\\(?:right|end)(?![A-Za-z]))|\\.", re.DOTALL
+)
+# With \newcommand, 2,000 characters became 4.9 MB of MathML, and a bracket could hide.
+_DEFINITION = re.compile(r"\\(?:def|let|global|(?:new|renew|provide)command)(?![A-Za-z])")
+_BRACKET = re.compile(
+    r"""
+      \\(?:left|right|middle|[bB]igg?[mr]?)(?![A-Za-z])\s*(?:\\[A-Za-z]+|\\.|.)
+    | \\\\\s*\[[A-Za-z0-9. ]*\]
+    | \\sqrt\s*\[
+    | \\(?:text(?:rm|it|bf|sf|tt)?|mbox|operatorname)\s*\{[^{}]*\}
+    | \\(?P<big>[bB]igg?)l(?![A-Za-z])\s*(?P<delimiter>\\[A-Za-z]+|\\.|.)
+    | \\(?P<open>mathopen)(?![A-Za-z])
+    | (?P<bracket>
+        [(\[\u2308\u230a\u231c\u231e\u23b0\u2772\u27c5\u27e6\u27e8\u27ea\u27ec\u27ee\u2983\u2985\u2987\u2989\u298b]
+      | [\u298d\u298f\u2991\u2993\u2995\u2997\u29d8\u29da\u29fc]
+      | \\\{
+      | \\(?:l(?:[vV]ert|ang|[aA]ngle|[bB]race|brack|ceil|floor|group|langle|lbracket|lparenthesis|moustache|paren)
+        |ulcorner|llcorner)(?![A-Za-z])
+      )\s*(?P<sign>[-+]?)
+    | \\.
+    """,
+    re.VERBOSE | re.DOTALL,
 )
 _COMMAND_RUN = re.compile(rf"(?:\\[A-Za-z]++\s*+){{{MAX_FORMULA_DEPTH}}}")
 
@@ -61,14 +84,31 @@ _STYLE_CLASSES: Final = {
     "border-top": "math-line-top",
     "border-bottom": "math-line-bottom",
 }
+# \eqref links to an id of the formula's own choosing.
+_REFERENCE = re.compile(r"</?a\b[^>]*>")
 # MathML Core has no menclose; browsers show its content bare.
 _ENCLOSURE = re.compile(r'<menclose notation="([a-z]+)">')
 
-_converter = LatexToMathML(fancy_error=False, max_expansions=MAX_MACRO_EXPANSIONS)
+# What models write and math-core does not know; "\\tag" it knows in numbered environments only.
+_MACROS: Final = {
+    "mbox": r"\text{#1}",
+    "pmb": r"\boldsymbol{#1}",
+    "substack": r"\begin{matrix}#1\end{matrix}",
+    "tag": r"\qquad(\text{#1})",
+}
+_ENVIRONMENTS: Final = {"{split}": "{aligned}", "{smallmatrix}": "{matrix}"}
+_converter = LatexToMathML(
+    fancy_error=False,
+    macros=_MACROS,
+    allow_unreliable_rendering=True,  # \widetilde and its kin: a short tilde beats source
+)
 
 
 class Formula(NamedTuple):
-    """One formula: its LaTeX, whether it stands on its own line, and exactly what the source had."""
+    """One formula: its LaTeX, whether it stands on its own line, and exactly what the source had.
+
+    Without LaTeX it is a dollar sign that is money.
+    """
 
     latex: str
     display: bool
@@ -77,6 +117,8 @@ class Formula(NamedTuple):
 
     def html(self) -> str:
         """Return the formula as MathML, or as its source while its end is missing."""
+        if not self.latex:
+            return escape(self.source, quote=False)
         return to_mathml(self.latex, display=self.display) if self.complete else _as_source(self.latex)
 
 
@@ -116,7 +158,7 @@ def protect(text: str, *, streaming: bool = False) -> Protected:
     ``\[a\](b)``, and ``\[note\]`` inside a line without a character that only LaTeX would have. With
     `streaming`, a formula that starts a line may end with the text: the rest of it has yet to come.
     """
-    if not any(delimiter in text for delimiter in _CLOSING):
+    if not any(sign in text for sign in ("$", r"\(", r"\[")):
         return Protected(text, ())
     formulas: list[Formula] = []
     out: list[str] = []
@@ -124,17 +166,24 @@ def protect(text: str, *, streaming: bool = False) -> Protected:
     fence = ""
     opening: _Opening | None = None
     for token in _TOKEN.finditer(text):
-        kind, found = token.lastgroup, token[token.lastgroup]
+        kind = "fence" if token["fence"] else token.lastgroup
+        found = token[kind]
         if kind == "fence":
             if not fence:
                 fence = found
-            elif found.startswith(fence):
+            elif found.startswith(fence) and not token["info"].strip():
                 fence = ""
             opening = None
         elif fence or kind == "escape":
             continue
         elif kind in ("blank", "code"):
             opening = None
+        elif kind == "money":
+            # Markdown's parser would take "US$5 to US$10" for a formula. In one of ours, it is part of it.
+            if opening is None:
+                out += (text[written : token.start()], f"{_MARK}{len(formulas)}{_END}")
+                written = token.end()
+                formulas.append(Formula("", display=False, source="$"))
         elif opening and found == _CLOSING[opening.delimiter]:
             formula = _formula(text, opening, token.end())
             if formula:
@@ -175,13 +224,16 @@ def to_mathml(latex: str, *, display: bool) -> str:
     """Return `latex` as a MathML element, or as escaped source in ``<code class="math">`` if it cannot be
     converted.
 
-    Formulas over `MAX_FORMULA_CHARACTERS` or `MAX_FORMULA_DEPTH` are not tried. Cached, because the open end
-    of a streaming answer is rendered again and again.
+    Formulas over `MAX_FORMULA_CHARACTERS` or `MAX_FORMULA_DEPTH` are not tried, nor those that define commands.
+    Cached, because the open end of a streaming answer is rendered again and again.
     """
     latex = latex.replace(JOIN, "")
-    if len(latex) <= MAX_FORMULA_CHARACTERS and not _is_too_deep(latex):
+    if len(latex) <= MAX_FORMULA_CHARACTERS and not _is_too_deep(latex) and not _DEFINITION.search(latex):
+        known = _with_bounded_brackets(latex)
+        for unknown, name in _ENVIRONMENTS.items():
+            known = known.replace(unknown, name)
         try:
-            return _without_styles(_converter.convert_with_local_state(latex, displaystyle=display))
+            return _without_styles(_converter.convert_with_local_state(known, displaystyle=display))
         except LatexError:
             pass
     return _as_source(latex)
@@ -200,7 +252,24 @@ def _is_too_deep(latex: str) -> bool:
     return deepest > MAX_FORMULA_DEPTH or _COMMAND_RUN.search(latex) is not None
 
 
+def _with_bounded_brackets(latex: str) -> str:
+    r"""Return `latex` with its opening brackets as ordinary characters if there are more than is safe."""
+    opening = sum(any((token["big"], token["open"], token["bracket"])) for token in _BRACKET.finditer(latex))
+    return latex if opening <= MAX_OPENING_BRACKETS else _BRACKET.sub(_bounded, latex)
+
+
+def _bounded(token: re.Match[str]) -> str:
+    if token["bracket"]:
+        # After an ordinary character, a sign would stand between two terms.
+        sign = f"{{{token['sign']}}}" if token["sign"] else ""
+        return rf"\mathord{{\middle{token['bracket']}}}{sign}"
+    if token["big"]:
+        return rf"\{token['big']}{token['delimiter']}"
+    return r"\mathord" if token["open"] else token[0]
+
+
 def _without_styles(mathml: str) -> str:
+    mathml = _REFERENCE.sub("", mathml)
     mathml = _ENCLOSURE.sub(r'<mrow class="math-\1">', mathml).replace("</menclose>", "</mrow>")
     return _STYLE.sub(_style_to_class, mathml)
 
