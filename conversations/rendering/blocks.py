@@ -65,7 +65,7 @@ class Outline:
 
     def offset(self, byte: int) -> int:
         """Return the offset in the original text, in characters, of `byte` of the protected source."""
-        return len(self.source.restore(self._bytes[:byte].decode()))
+        return self._length(0, byte)
 
     def is_blank_after(self, byte: int) -> bool:
         """Tell whether the line that begins at `byte` is there, complete and blank."""
@@ -74,7 +74,17 @@ class Outline:
 
     def text_spans(self, block: Node) -> list[tuple[int, int]]:
         """Return where text stands directly in `block`, in characters of the original text."""
-        return [(self.offset(child.start), self.offset(child.end)) for child in block.children if child.name == "Text"]
+        spans: list[tuple[int, int]] = []
+        byte = offset = 0
+        for child in block.children:
+            if child.name == "Text":
+                start = offset + self._length(byte, child.start)
+                byte, offset = child.end, start + self._length(child.start, child.end)
+                spans.append((start, offset))
+        return spans
+
+    def _length(self, start: int, end: int) -> int:
+        return len(self.source.restore(self._bytes[start:end].decode()))
 
     @cached_property
     def _bytes(self) -> bytes:

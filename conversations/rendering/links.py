@@ -31,10 +31,10 @@ def bare_links(text: str) -> Iterator[tuple[int, int]]:
     if "://" not in text:
         return
     for match in _BARE.finditer(text):
-        url = match[0].rstrip(_TRAILING)
+        url, end = match[0], len(match[0])
         surplus = url.count(")") - url.count("(")
-        while surplus > 0 and url.endswith(")"):
-            url = url[:-1].rstrip(_TRAILING)
-            surplus -= 1
-        if len(url) > url.index("://") + 3:
-            yield match.start(), match.start() + len(url)
+        while url[end - 1] in _TRAILING or (url[end - 1] == ")" and surplus > 0):
+            surplus -= url[end - 1] == ")"
+            end -= 1
+        if end > url.index("://") + 3:
+            yield match.start(), match.start() + end

@@ -37,7 +37,7 @@ class Fence:
         self._indent = len(opening["indent"])
         run = opening["run"]
         self._closing = re.compile(rf" {{0,3}}{run[0]}{{{len(run)},}}[ \t]*")
-        self._undecided = re.compile(rf" *{run[0]}*[ \t]*")
+        self._undecided = re.compile(rf" *+{run[0]}*+[ \t]*+")
         self._in_line = False
 
     def first_piece(self, language: str) -> Piece:

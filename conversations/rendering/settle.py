@@ -19,9 +19,8 @@ __all__ = ["Piece", "Settler", "assemble"]
 
 _FENCE = re.compile(r"(?P<indent> {0,3})(?P<run>`{3,}|~{3,})")
 _TARGET_ID = re.compile(r' id="[A-Za-z0-9-]+-open-[0-9]+">')
-# A line of which only this much has come may yet become anything: "-" an item, a rule, or a heading's
-# underline.
-_UNDECIDED_LINE = re.compile(r"(?:\A|\n)(?:[ \t]*(?:[-=*_+#>|:.)0-9 \t]*|`{1,2}|~{1,2}|(?:`{3}|~{3})[^\n]*))\Z")
+# A line of which only this much has come may yet become anything: "-" an item, a rule, a heading's underline.
+_UNDECIDED_LINE = re.compile(r"[-=*_+#>|:.)0-9 \t]*+(?:[`~]{1,2}|(?:`{3}|~{3}).*)?")
 
 
 class Settler:
@@ -73,7 +72,7 @@ class Settler:
         """Return the HTML of what has not settled."""
         self.advance()
         if self._tail is None:
-            self._tail = self._block.tail(_UNDECIDED_LINE.sub("", self._source))
+            self._tail = self._block.tail(_presentable(self._source))
         return self._tail
 
     def close(self) -> None:
@@ -103,6 +102,25 @@ class Settler:
             at = step.at
             self._block = step.block or self._document
         self._source = self._source[at:]
+
+
+def _presentable(source: str) -> str:
+    """Return `source` as it is best shown while its last line grows.
+
+    Without the line if it may become anything; otherwise with the end of a code span or of bold text that has
+    only begun, so that it does not stand there with its marks until the end comes.
+    """
+    begin = source.rfind("\n") + 1
+    line = source[begin:]
+    if _UNDECIDED_LINE.fullmatch(line):
+        return source[:begin]
+    if source.count("```") % 2 or source.count("~~~") % 2:
+        return source
+    for mark in ("`", "**"):
+        if line.count(mark) % 2:
+            shown = line.rstrip(f"{mark} \t")
+            return source[:begin] + shown + mark * (shown.count(mark) % 2)
+    return source
 
 
 def assemble(pieces: list[Piece]) -> str:

@@ -88,6 +88,23 @@ def test_what_later_text_changes_is_right_at_the_end(text: str):
 
 
 @pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("a `b", "a <code>b</code>"),
+        ("a `", "a"),
+        ("a **b", "a <strong>b</strong>"),
+        ("a **b*", "a <strong>b</strong>"),
+        ("a **", "a"),
+        ("a\n-", "a"),
+        ("a\n``", "a"),
+        ("a `*` b", "a <code>*</code> b"),
+    ],
+)
+def test_the_tail_shows_no_mark_whose_end_has_yet_to_come(text: str, shown: str):
+    assert feed([text]).tail_html() == f'<p dir="auto">{shown}</p>\n'
+
+
+@pytest.mark.parametrize(
     "block",
     ["- an item of a list\n", "| a | cell |\n", "a line of code\n", "A sentence in one long paragraph. "],
     ids=["list", "table", "code", "paragraph"],
