@@ -14,6 +14,7 @@ import re
 import socket
 import subprocess
 import sys
+from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Final
@@ -49,6 +50,7 @@ class Pool:
         for _ in range(processes):
             self._idle.put(None)
         self._running: set[_Process] = set()
+        self._hopeless: deque[int] = deque(maxlen=1_000)  # hashes of texts that took too long once
         self._threads = ThreadPoolExecutor(processes, thread_name_prefix="rendering")
 
     async def render(self, text: str, prefix: str) -> str:
@@ -69,7 +71,7 @@ class Pool:
             process.end()
 
     def _render_outside(self, text: str, prefix: str) -> str:
-        if len(text) > markdown.MAX_CHARACTERS:
+        if len(text) > markdown.MAX_CHARACTERS or hash(text) in self._hopeless:
             return markdown.plain(text)
         try:
             process = self._idle.get(timeout=self._seconds)
@@ -81,22 +83,26 @@ class Pool:
             )
             return markdown.plain(text)
         try:
-            if process is None or process.has_ended():
-                process = self._start()
+            if process is not None and process.has_ended():
+                self._end(process)
+                process = None
+            if process is None:
+                process = _Process(self._seconds)
+                self._running.add(process)
             return process.render(text, prefix)
         except (OSError, EOFError) as error:
             logger.warning("A rendering process failed (%r); %s characters are shown plain", error, len(text))
+            if isinstance(error, TimeoutError):
+                self._hopeless.append(hash(text))
             if process is not None:
-                self._running.discard(process)
-                process.end()
+                self._end(process)
             return markdown.plain(text)
         finally:
             self._idle.put(process)
 
-    def _start(self) -> "_Process":
-        process = _Process(self._seconds)
-        self._running.add(process)
-        return process
+    def _end(self, process: "_Process") -> None:
+        self._running.discard(process)
+        process.end()
 
 
 class _Process:
