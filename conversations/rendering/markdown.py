@@ -18,7 +18,7 @@ from conversations.rendering.sanitise import sanitise
 # for seconds.
 MAX_CHARACTERS: Final = 500_000
 
-_UNWANTED = re.compile("[\0\ufdd0-\ufdef]")
+_UNWANTED = re.compile("[\0\ud800-\udfff\ufdd0-\ufdef]")
 
 
 def render(text: str, *, prefix: str) -> str:
@@ -41,5 +41,8 @@ def plain(text: str) -> str:
 
 
 def normalise(text: str) -> str:
-    r"""Return `text` with "\n" as its only line ending, and U+FFFD for NUL and the noncharacters `mathematics` uses."""
+    r"""Return `text` with "\n" as its only line ending, and U+FFFD for what no parser may see.
+
+    That is NUL, surrogates, which cannot be encoded, and the noncharacters that `mathematics` uses.
+    """
     return _UNWANTED.sub("\ufffd", text.replace("\r\n", "\n").replace("\r", "\n"))

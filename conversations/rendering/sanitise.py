@@ -57,7 +57,7 @@ _FIXED_VALUES: Final = {
     "input": {"type": {"checkbox"}},
     "th": {"scope": {"col"}},
 }
-_IN_PAGE = re.compile(r"#[A-Za-z0-9-]+\Z")
+_IN_PAGE = re.compile(r"#[A-Za-z0-9-]+-(?:note|ref)-[0-9-]+\Z")
 
 _cleaner = nh3.Cleaner(
     tags=_MATHML | set(_HTML),
