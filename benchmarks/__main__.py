@@ -73,7 +73,7 @@ def load(stage: Stage, runs: Runs, arguments: argparse.Namespace) -> None:
         with stage.relay() as relay:
             baseline = runs.run(relay, "baseline relay", script, **told)
             print(report.line(baseline), flush=True)
-        with stage.site(streams + 1) as site:
+        with stage.site(2 * streams + 2) as site:  # one more for each run, to warm up with
             for way in ("open socket", "new conversation"):
                 row = runs.run(site, way, script, **told)
                 row.cpu_of_baseline = row.cpu_us_per_delta / baseline.cpu_us_per_delta
@@ -82,12 +82,12 @@ def load(stage: Stage, runs: Runs, arguments: argparse.Namespace) -> None:
 
 def long_texts(stage: Stage, runs: Runs, kinds: Iterable[str]) -> None:
     """Run one stream at a time of each kind, short and ten times as long."""
-    for kind in kinds:
-        for characters in (20_000, 200_000):
-            with stage.site(2) as site:
-                script = long_text(kind, characters, LONG_PER_SECOND)
-                row = runs.run(site, "open socket", script, database=stage.database, text=kind, streams=1, spread=0)
-                print(report.line(row), flush=True)
+    texts = [(kind, characters) for kind in kinds for characters in (20_000, 200_000)]
+    with stage.site(2 * len(texts)) as site:
+        for kind, characters in texts:
+            script = long_text(kind, characters, LONG_PER_SECOND)
+            row = runs.run(site, "open socket", script, database=stage.database, text=kind, streams=1, spread=0)
+            print(report.line(row), flush=True)
 
 
 if __name__ == "__main__":

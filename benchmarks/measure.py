@@ -16,6 +16,16 @@ def cpu_seconds(pid: int) -> float:
     return sum(time.clock_gettime(_cpu_clock(member)) for member in _family(pid))
 
 
+def core_seconds(core: int | None) -> float:
+    """Return the time that a core has spent on anything, this virtual machine's neighbours included; 0 for no core."""
+    for line in Path("/proc/stat").read_text().splitlines():
+        name, *ticks = line.split()
+        if name == f"cpu{core}":
+            user, nice, system, _idle, _waiting, interrupts, soft, steal, *_ = map(int, ticks)
+            return (user + nice + system + interrupts + soft + steal) / os.sysconf("SC_CLK_TCK")
+    return 0.0
+
+
 def peak_bytes(pid: int) -> int:
     """Return the most memory that each of them has held, together."""
     return sum(_field(f"/proc/{member}/status", "VmHWM") * 1024 for member in _family(pid))

@@ -26,6 +26,7 @@ COLUMNS = (
     ("B/char", 6, lambda row: _number(row.bytes_per_character, 1)),
     ("stored", 6, lambda row: _number(row.stored_bytes_per_character, 1)),
     ("late ms", 7, lambda row: _number(row.endpoint_late_p99_ms, 0)),
+    ("others", 6, lambda row: f"{row.others_on_core:.0%}"),
     ("errors", 6, lambda row: str(len(row.errors))),
 )
 GROWING = ("cpu_us_per_character", "bytes_per_character", "stored_bytes_per_character")

@@ -4,10 +4,11 @@ from asyncio import Runner
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from itertools import count
+from time import monotonic
 from typing import Any
 
 from benchmarks.endpoint import Endpoint
-from benchmarks.measure import cpu_seconds, peak_bytes, percentile
+from benchmarks.measure import SERVER_CORE, core_seconds, cpu_seconds, peak_bytes, percentile
 from benchmarks.readers import Reader, Reading, RelayReader, all_at_their_time
 from benchmarks.stages import Server
 from benchmarks.texts import Play, Script, conversation
@@ -46,6 +47,7 @@ class Row:
     bytes_per_character: float
     stored_bytes_per_character: float | None
     endpoint_late_p99_ms: float | None
+    others_on_core: float  # the share of the server's core that was somebody else's meanwhile
     errors: list[str] = field(default_factory=list)
 
 
@@ -67,7 +69,7 @@ class Runs:
         readings = self._readings(script, streams)
 
         async def open_pages() -> None:
-            readers.extend(server.reader(number) for number in range(streams))
+            readers.extend(server.reader() for _ in range(streams))
             for reader in readers:
                 await prepare(reader)
 
@@ -85,9 +87,10 @@ class Runs:
 
         self._runner.run(open_pages())
         try:
-            cpu, stored = cpu_seconds(server.pid), server.stored()
+            stored, cpu, core, begun = server.stored(), cpu_seconds(server.pid), core_seconds(SERVER_CORE), monotonic()
             self._runner.run(read())
-            cpu, stored = cpu_seconds(server.pid) - cpu, server.stored() - stored if stored is not None else None
+            cpu, core, took = cpu_seconds(server.pid) - cpu, core_seconds(SERVER_CORE) - core, monotonic() - begun
+            stored = server.stored() - stored if stored is not None else None
         finally:
             self._runner.run(close_pages())
         errors = [reading.error for reading in readings if reading.error]
@@ -104,6 +107,7 @@ class Runs:
             peak_mb=peak_bytes(server.pid) / 2**20,
             bytes_per_character=sum(reading.received for reading in readings) / (streams * script.characters),
             stored_bytes_per_character=None if stored is None else stored / (streams * script.characters),
+            others_on_core=max(0.0, core - cpu) / took,
             errors=errors or list(server.faults(readings)),
             **_times(readings),
         )
@@ -116,7 +120,7 @@ class Runs:
         [reading] = self._readings(WARM_UP, 1)
 
         async def warm_up() -> None:
-            reader = server.reader(-1)
+            reader = server.reader()
             await prepare(reader)
             await all_at_their_time([reading], lambda _, reading: act(reader, reading), spread=0, limit=30)
             await reader.close()

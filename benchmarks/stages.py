@@ -22,8 +22,8 @@ class Server(Protocol):
 
     pid: int
 
-    def reader(self, number: int) -> Reader | RelayReader:
-        """Return a client for the person of this number. Call it on the event loop."""
+    def reader(self) -> Reader | RelayReader:
+        """Return a client for somebody who has not been here yet. Call it on the event loop."""
 
     def stored(self) -> int | None:
         """Return how many bytes were written for the database so far; None without one."""
@@ -105,10 +105,10 @@ class SiteServer:
     def __init__(self, site: Site, people: Sequence[dict[str, str]]) -> None:
         self.pid = site.process.pid
         self._site = site
-        self._people = people
+        self._people = iter(people)
 
-    def reader(self, number: int) -> Reader:
-        person = self._people[number]
+    def reader(self) -> Reader:
+        person = next(self._people)
         return Reader(self._site.url, person["session"], person["conversation"])
 
     def stored(self) -> int:
@@ -146,7 +146,7 @@ class RelayServer:
         self.pid = pid
         self._url = url
 
-    def reader(self, number: int) -> RelayReader:
+    def reader(self) -> RelayReader:
         return RelayReader(self._url)
 
     def stored(self) -> None:
