@@ -211,6 +211,9 @@ class Tab(Screen):
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
         self._open.close()
 
     def come_back(self) -> None:

@@ -1,0 +1,145 @@
+"""Processes killed or frozen for longer than a lease: another settles what they ran, and who thaws finds itself fenced.
+
+All of it takes longer than the lease of 15 s, so it happens once, to four processes over PostgreSQL, and the tests
+look at what came of it: `killed` runs 200 streams and is killed, `frozen` is stopped for 20 s and goes on, `witness`
+settles what they ran. `alone` is killed too and started again, at a database of its own where nobody else could settle.
+"""
+
+import signal
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, closing
+from dataclasses import dataclass
+
+import pytest
+
+from tests.conftest import connection
+from tests.endpoint import Endpoint
+from tests.faults.baseline import PROBE, Baseline
+from tests.faults.speech import Speech, ask_each
+from tests.faults.stored import Text, assert_stored, texts
+from tests.screen import Tab
+from tests.services import PostgreSQL
+from tests.site import Person, Site, migrate
+
+pytestmark = pytest.mark.postgresql
+
+FROZEN_SECONDS = 20
+STREAMS = 200
+KILLED = [f"k{number}" for number in range(STREAMS)]
+FROZEN = ["f0", "f1", "f2"]
+ALONE = ["a0", "a1"]
+
+
+@dataclass
+class Story:
+    """What happened."""
+
+    speech: Speech
+    endpoint: Endpoint
+    witness: Site
+    frozen: Site
+    alone: Site
+    person: Person
+    loner: Person
+    conversations: dict[str, str]
+    tab: Tab
+    baseline: Baseline
+    baseline_alone: Baseline
+    killed_at: float
+    at_kill: dict[str, Text]
+    alone_at_kill: dict[str, Text]
+    before_thaw: dict[str, Text]
+
+
+@pytest.fixture(scope="module")
+def story(postgresql: PostgreSQL) -> Iterator[Story]:
+    endpoint = Endpoint()
+    endpoint.respond = speech = Speech(every=0.4, thoughts=3)
+    databases = [postgresql.create_database() for _ in range(2)]
+    variables = connection(endpoint) | {"USER_CONCURRENCY": 100, "PYTHONPATH": PROBE}
+    with ExitStack() as stack, ThreadPoolExecutor(4) as pool:
+        stack.callback(endpoint.close)
+        list(pool.map(migrate, databases))
+
+        def start(*urls: str) -> list[Site]:
+            sites = list(pool.map(lambda url: Site(url, **variables), urls))
+            for site in sites:
+                stack.callback(lambda site=site: site.process.poll() is None and site.kill())
+            return sites
+
+        conversations: dict[str, str] = {}
+
+        def ask(site: Site, prompts: list[str]) -> Person:
+            person = stack.enter_context(closing(Person(site, f"asker of {prompts[0]}".replace(" ", "-"))))
+            conversations.update(zip(prompts, ask_each(person, prompts), strict=True))
+            speech.await_words(1, *prompts)
+            return person
+
+        # One after the other, each when those before it have all they can run: so it is certain who runs what.
+        killed, alone = start(*databases)
+        for half in (KILLED[::2], KILLED[1::2]):
+            ask(killed, half)
+        loner = ask(alone, ALONE)
+        [frozen] = start(databases[0])
+        person = ask(frozen, FROZEN)
+        [witness] = start(databases[0])
+        baseline, baseline_alone = Baseline(endpoint, frozen, witness), Baseline(endpoint, alone)
+        speech.await_words(9, *conversations)
+        tab = stack.enter_context(Tab(person, conversations["f0"]))
+        tab.read_until(lambda tab: "f0:5 " in tab.answer)
+
+        killed_at = time.monotonic()
+        frozen.process.send_signal(signal.SIGSTOP)
+        for site in (killed, alone):
+            site.kill()
+        at_kill, alone_at_kill = texts(witness), texts(alone)
+        alone.start(alone.url.rsplit(":", 1)[1])
+        # The fault itself, which takes this long.
+        time.sleep(max(0.0, killed_at + FROZEN_SECONDS - time.monotonic()))
+        witness.await_rows("select 1 where not exists (select 1 from conversations_generation where slot is not null)")
+        before_thaw = texts(witness)
+        frozen.process.send_signal(signal.SIGCONT)
+        yield Story(
+            speech, endpoint, witness, frozen, alone, person, loner, conversations, tab, baseline,
+            baseline_alone, killed_at, at_kill, alone_at_kill, before_thaw,
+        )  # fmt: skip
+
+
+def settled(before: dict[str, Text], prompts: list[str]) -> dict[str, Text]:
+    return {prompt: before[prompt]._replace(status="interrupted") for prompt in prompts}
+
+
+def test_what_200_streams_had_been_sent_is_stored_at_the_kill_and_settled_by_another_process(story: Story):
+    at_kill = {prompt: story.at_kill[prompt] for prompt in KILLED}
+    assert {text.status for text in at_kill.values()} == {"answering"}
+    assert_stored(at_kill, story.speech, story.killed_at)
+    now = texts(story.witness)
+    assert {prompt: now[prompt] for prompt in KILLED} == settled(at_kill, KILLED)
+    assert {len(story.speech.exchanges[prompt]) for prompt in KILLED} == {1}
+
+
+def test_the_same_process_started_again_settles_its_own(story: Story):
+    story.alone.await_rows("select 1 where not exists (select 1 from conversations_chunk)")
+    assert_stored(story.alone_at_kill, story.speech, story.killed_at)
+    assert texts(story.alone) == settled(story.alone_at_kill, ALONE)
+    story.baseline_alone.check(*((story.loner, story.conversations[prompt]) for prompt in ALONE))
+
+
+def test_an_owner_that_thaws_finds_itself_fenced_and_writes_nothing_more(story: Story):
+    assert {story.before_thaw[prompt].status for prompt in FROZEN} == {"interrupted"}
+    for prompt in FROZEN:
+        [exchange] = story.speech.exchanges[prompt]
+        assert exchange.closed_by_client.wait(30)  # it has noticed
+    story.frozen.await_line("this worker was taken for dead")
+    story.tab.read_until(lambda tab: tab.statuses == ["interrupted"])
+    story.tab.check()
+    story.tab.close()
+    now = texts(story.witness)
+    assert {prompt: now[prompt] for prompt in FROZEN} == {prompt: story.before_thaw[prompt] for prompt in FROZEN}
+    # It works on, under a new name.
+    story.speech.enough = True
+    story.person.ask("afterwards", story.conversations["f0"])
+    assert story.person.await_end(story.conversations["f0"])[-1][0] == "complete"
+    story.baseline.check(*((story.person, story.conversations[prompt]) for prompt in FROZEN))
