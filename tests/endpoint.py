@@ -77,6 +77,13 @@ class Exchange:
         """End the connection as a crash would, in the middle of whatever is being sent."""
         self._request.transport.abort()
 
+    async def garbage(self) -> None:
+        """Send what is no event; before the headers, what is no HTTP."""
+        if self.response is None:
+            self._request.transport.write(b"\x00\x16\x03 what is this\r\n\r\n")
+        else:
+            await self.raw(b"data: {oh no\n\n")
+
     async def gate(self, name: str) -> None:
         """Tell the test that this point is reached, and wait until it opens the gate."""
         await self._endpoint.wait_at(name)

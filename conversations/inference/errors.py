@@ -15,6 +15,7 @@ InferenceError
 exception's name, never headers, bodies or prompts.
 """
 
+import aiohttp
 import httpx2
 import openai
 from azure.core.exceptions import AzureError, ClientAuthenticationError
@@ -99,6 +100,8 @@ def translate(error: Exception) -> InferenceError:
         return CannotReach(name, retryable=True)
     if isinstance(error, openai.OpenAIError):
         return EndpointFailed(name)
+    if isinstance(error, aiohttp.ClientError):  # what the transport leaves untranslated: an answer that is not HTTP
+        return Malformed(name)
     raise error
 
 

@@ -181,6 +181,16 @@ async def test_a_page_that_is_no_stream_is_malformed(
         await ask(connected)
 
 
+async def test_an_answer_that_is_not_http_is_malformed(connected: Endpoint, endpoint: Server):
+    async def garble(exchange: Exchange) -> None:
+        await exchange.garbage()
+        exchange.cut()
+
+    endpoint.respond = garble
+    with pytest.raises(errors.Malformed):
+        await ask(connected)
+
+
 async def test_garbage_in_mid_stream_keeps_what_came_before(connected: Endpoint, endpoint: Server):
     async def garbage(exchange: Exchange) -> None:
         # In one write: what stands before the garbage in the same read counts too.
