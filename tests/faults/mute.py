@@ -1,0 +1,50 @@
+"""A viewer that opens its socket and then reads nothing and answers nothing."""
+
+import base64
+import os
+import socket
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from tests.site import Person
+
+RECEIVE_BUFFER = 4096  # bytes: the least that Linux lets a receiver have, about
+
+
+class Mute:
+    """An open websocket on a bare TCP connection; a context manager."""
+
+    def __init__(self, person: Person, conversation: str) -> None:
+        site = urlsplit(person.site.url)
+        self.connection = socket.socket()
+        self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER)
+        self.connection.settimeout(30)
+        self.connection.connect((site.hostname, site.port))
+        cookies = "; ".join(f"{name}={value}" for name, value in person.http.cookies.items())
+        self.connection.sendall(
+            f"GET /ws{conversation} HTTP/1.1\r\nHost: {site.netloc}\r\nCookie: {cookies}\r\nUpgrade: websocket\r\n"
+            f"Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
+            f"Sec-WebSocket-Key: {base64.b64encode(os.urandom(16)).decode()}\r\n\r\n".encode()
+        )
+        assert b" 101 " in self.connection.recv(64)
+
+    @property
+    def port(self) -> int:
+        return self.connection.getsockname()[1]
+
+    def __enter__(self) -> "Mute":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.connection.close()
+
+
+def unread(ports: set[int]) -> int:
+    """Return how many bytes this machine's kernel holds for the connections to these ports."""
+    total = 0
+    for line in Path("/proc/net/tcp").read_text().splitlines()[1:]:
+        _, local, remote, _, queues, *_ = line.split()
+        sending, receiving = (int(queue, 16) for queue in queues.split(":"))
+        total += sending * (int(remote.partition(":")[2], 16) in ports)
+        total += receiving * (int(local.partition(":")[2], 16) in ports)
+    return total

@@ -1,0 +1,50 @@
+"""SIGTERM: the process refuses what is new, ends in time whatever is open, and loses nothing."""
+
+import time
+
+import pytest
+from websockets.exceptions import ConnectionClosed, InvalidStatus
+
+from tests.endpoint import Endpoint
+from tests.faults.baseline import PROBE, Baseline, tasks
+from tests.faults.mute import Mute
+from tests.faults.speech import Speech
+from tests.faults.stored import assert_stored, texts
+from tests.screen import Tab
+
+DRAIN_SECONDS = 3
+GOING_AWAY = 4503
+
+
+def test_a_terminated_process_ends_in_time_with_sockets_open_and_an_endless_answer(
+    make_site, join, endpoint: Endpoint, speech: Speech
+):
+    site = make_site(DRAIN_SECONDS=DRAIN_SECONDS, PYTHONPATH=PROBE)
+    baseline = Baseline(endpoint, site)
+    person = join(site)
+    conversation, deleted = person.ask("endless"), person.ask("deleted")
+    with Tab(person, conversation) as tab, Mute(person, deleted):
+        tab.read_until(lambda tab: "endless:25 " in tab.answer)
+        person.post(f"{deleted}delete/")
+        sockets = 2
+        while sockets > 1:  # its consumer returns, and the client leaves the connection open
+            sockets = tasks(site)["ProtocolTypeRouter.__call__"]
+        terminated = time.monotonic()
+        site.process.terminate()
+        site.await_line("draining")
+        ready = person.http.get("/readyz")
+        assert (ready.status_code, ready.json()["reasons"]) == (503, ["shutting down"])
+        with pytest.raises(InvalidStatus):
+            person.socket(conversation).__enter__()
+        with pytest.raises(ConnectionClosed) as closed:
+            tab.read_until(lambda tab: False)
+        assert closed.value.rcvd.code == GOING_AWAY  # the page comes back, to another process
+        assert site.stop() == 0
+        took = time.monotonic() - terminated
+    print(f"drained in {took:.1f} s of {DRAIN_SECONDS} s")
+    assert took <= DRAIN_SECONDS + 5
+    assert {prompt: text.status for prompt, text in texts(site).items()} == {"endless": "interrupted"}
+    assert_stored(texts(site), speech, terminated + DRAIN_SECONDS)
+    assert site.rows("select count(*) from conversations_worker") == [(0,)]
+    site.start(site.url.rsplit(":", 1)[1])
+    baseline.check((person, conversation), asked_for=["/readyz"])
