@@ -67,7 +67,8 @@ def regenerate(*, user: User, message: Message, key: uuid.UUID | None = None) ->
             return current.generation
         if current.content or current.reasoning:
             return _queue_answer(conversation, current.parent, key)
-        return _queue(conversation, current, key)
+        without_thinking = current.generation is not None and current.generation.without_thinking
+        return _queue(conversation, current, key, without_thinking=without_thinking)
 
     return _once(user, key, write)
 

@@ -237,6 +237,15 @@ def test_what_waits_behind_a_thought_follows_the_answer_that_is_wanted_now():
     assert claim(worker.pk, now.pk) is not None
 
 
+def test_an_answer_without_thinking_that_failed_is_tried_again_without_thinking():
+    user = person()
+    now = actions.answer_now(user=user, generation=ended(user, Status.LENGTH, "thought", "").generation)
+    worker = Worker.objects.create()
+    finish(worker.pk, claim(worker.pk, now.pk), End(Status.FAILED, "", "", "It failed."), {})
+    again = actions.regenerate(user=user, message=now.message)
+    assert (again.message, again.without_thinking) == (now.message, True)
+
+
 def test_an_answer_that_has_begun_is_not_asked_for_once_more():
     user = person()
     claimed(user)

@@ -44,6 +44,10 @@ def test_a_page_is_its_owners_alone(owned: str, person: Person, stranger: Person
 @pytest.mark.parametrize("htmx", [False, True])
 def test_every_command_is_its_owners_alone(owned: str, person: Person, stranger: Person, htmx: bool):
     message, generation = ids(person, owned)
+    [(prompt,)] = person.site.rows("select parent_id from conversations_message where id = ?", message)
+    assert stranger.http.get(f"/messages/{prompt}/edit/").status_code == 404
+    assert stranger.post(f"/generations/{generation}/take-back/", htmx=htmx).status_code == 404
+    assert "My secret question" in person.http.get(f"/messages/{prompt}/edit/").text
     commands = [
         (f"/messages/{message}/select/", {}),
         (f"/generations/{generation}/stop/", {}),
@@ -51,6 +55,9 @@ def test_every_command_is_its_owners_alone(owned: str, person: Person, stranger:
         (f"{owned}messages/", {"content": "And?"}),
         (f"/messages/{message}/retry/", {}),
         (f"/messages/{message}/regenerate/", {}),
+        (f"/messages/{message}/continue/", {}),
+        (f"/messages/{prompt}/edit/", {"content": "Why not?"}),
+        (f"/generations/{generation}/answer-now/", {}),
         (f"{owned}delete/", {}),
     ]
     before = person.site.rows("select count(*), sum(length(content)) from conversations_message")

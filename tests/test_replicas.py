@@ -62,6 +62,46 @@ def test_a_viewer_on_another_replica_hears_of_a_queued_prompts_claim(replicas: t
     there.close()
 
 
+def test_a_viewer_on_another_replica_sees_a_continued_answer_as_one_text(
+    replicas: tuple[Site, Site], endpoint: Endpoint
+):
+    async def cut_then_wait(exchange: Exchange) -> None:
+        if len(exchange.body["messages"]) == 1:
+            await exchange.reason("First thought.")
+            await exchange.answer("```\nfirst line\n")
+            await exchange.finish("length")
+            return
+        await exchange.reason("Second thought.")
+        await exchange.answer("second line\n")
+        await exchange.gate("thought")
+        await exchange.answer("```\n")
+        await exchange.finish()
+
+    endpoint.respond = cut_then_wait
+    here = Person(replicas[0], "ada")
+    there = here.at(replicas[1])
+    conversation = here.ask("Who is there?")
+    here.await_end(conversation)
+    [(answer,)] = replicas[0].rows("select message_id from conversations_generation")
+    here.post(f"/messages/{answer}/continue/")
+    endpoint.await_reached("thought")
+    with there.socket(conversation) as socket:
+        frames = ""
+        while "second line" not in frames or "Second thought." not in frames:
+            frames += socket.recv(timeout=30)
+        assert "\n\nSecond thought." in frames
+        assert frames.count("<figure") == 1
+        endpoint.open("thought")
+        while 'data-status="complete"' not in frames:
+            frames += socket.recv(timeout=30)
+    assert here.answers(conversation)[-1][2:] == (
+        "First thought.\n\nSecond thought.",
+        "```\nfirst line\nsecond line\n```\n",
+    )
+    here.close()
+    there.close()
+
+
 def test_stop_works_on_another_replica(replicas: tuple[Site, Site], endpoint: Endpoint):
     endpoint.respond = think_then_wait
     here = Person(replicas[0], "ada")

@@ -15,7 +15,7 @@ document.addEventListener("message:status", ({ target, detail }) => {
 });
 
 function sentence(article, { to, notice }) {
-  if (to === "thinking") return "Thinking";
+  if (to === "thinking") return article.querySelector(".phase b").textContent; // or that it goes on
   if (to === "answering") return "Answering";
   if (to !== "complete") return notice;
   const count = countWords(article.querySelector("[id^=answer-]").textContent);

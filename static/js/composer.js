@@ -86,8 +86,10 @@ document.addEventListener("htmx:afterRequest", ({ target, detail }) => {
 document.addEventListener("htmx:beforeRequest", ({ detail: { xhr, pathInfo } }) => {
   if (!pathInfo.requestPath.endsWith("/take-back/")) return;
   xhr.addEventListener("load", () => {
-    if (xhr.status !== 200 || !xhr.responseURL.endsWith(pathInfo.requestPath)) return;
+    if (!xhr.responseURL.endsWith(pathInfo.requestPath)) return;
     const { textContent } = new DOMParser().parseFromString(xhr.responseText, "text/html").body;
+    if (xhr.status === 422) alertOf(form).textContent = textContent;
+    if (xhr.status !== 200) return;
     setText([field.value.trimEnd(), textContent].filter(Boolean).join("\n\n"));
     field.focus();
   });

@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
 from tests.browser.conftest import ask, sign_up
 from tests.endpoint import Endpoint, Exchange, think_and_answer
@@ -210,6 +210,43 @@ def test_a_question_that_waits_is_taken_back_into_the_composer(
     shared_endpoint.open("thought")
     expect(page.locator(COMPLETE)).to_have_count(1)
     assert len(shared_endpoint.exchanges) == 1
+
+
+def test_taking_back_the_only_question_leads_to_a_new_conversation_with_its_text(
+    page: Page, make_site: Callable[..., Site], endpoint: Endpoint
+):
+    endpoint.respond = in_steps
+    site = make_site(USER_CONCURRENCY=1)
+    sign_up(page, site)
+    ask(page, "Why?")
+    expect(page.locator(".reasoning-text")).to_have_text("First I think. ")
+    page.goto(site.url)
+    ask(page, "And what else?")
+    page.get_by_role("button", name="Take back").click()
+    page.wait_for_url(f"{site.url}/")
+    expect(page.locator("#composer textarea")).to_have_value("And what else?")
+    expect(page.get_by_role("link", name="And what else?")).to_have_count(0)
+
+
+def test_a_question_whose_turn_has_come_cannot_be_taken_back(signed_in: Page, shared_endpoint: Endpoint):
+    page = signed_in
+    shared_endpoint.respond = in_steps
+    ask(page, "Why?")
+    expect(page.locator(".reasoning-text")).to_have_text("First I think. ")
+    ask(page, "And then?")
+    button = page.get_by_role("button", name="Take back")
+    expect(button).to_be_visible()
+
+    def late(route: Route) -> None:
+        """Let the request arrive when the question's turn has come, which the page has not heard of as it was sent."""
+        shared_endpoint.open("thought")
+        shared_endpoint.await_exchange(2)
+        route.continue_()
+
+    page.route("**/take-back/", late)
+    button.click()
+    expect(page.locator("#composer-error")).to_contain_text("It was too late to take this back")
+    expect(page.locator(COMPLETE)).to_have_count(2)
 
 
 def test_everything_is_done_on_a_phone(open_page: Callable[..., Page], shared_site: Site, shared_endpoint: Endpoint):
