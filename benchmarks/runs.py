@@ -85,8 +85,8 @@ class Runs:
             for reader in readers:
                 await reader.close()
 
-        self._runner.run(open_pages())
         try:
+            self._runner.run(open_pages())
             stored, cpu, core, begun = server.stored(), cpu_seconds(server.pid), core_seconds(SERVER_CORE), monotonic()
             self._runner.run(read())
             cpu, core, took = cpu_seconds(server.pid) - cpu, core_seconds(SERVER_CORE) - core, monotonic() - begun
