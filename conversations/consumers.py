@@ -173,7 +173,7 @@ class ConversationConsumer(AsyncWebsocketConsumer):
                     known.live.end()  # stopped while it waited: nobody else will say so
                 if not self.followers[pk].done():
                     continue  # it has text to send yet, and rings after it
-                parts.append(await self._ending(view, pk, known.live))
+                parts += await self._ending(view, pk, known.live)
                 self._forget(pk)
                 self.shown[pk] = Shown(generation_id)
         if changed:
@@ -254,9 +254,9 @@ class ConversationConsumer(AsyncWebsocketConsumer):
             task.cancel()
 
     @in_thread
-    def _ending(self, view: View, pk: int, sent: LiveText) -> str:
+    def _ending(self, view: View, pk: int, sent: LiveText) -> list[str]:
         messages = self.conversation.read(view.tree, [pk])
-        return "".join(fragments.ending(message, sent.thought, sent.html) for message in messages)
+        return [part for message in messages for part in fragments.ending(message, sent.thought, sent.html)]
 
     @in_thread
     def _articles(self, view: View, pks: Sequence[int]) -> tuple[str, list[Message]]:

@@ -16,10 +16,8 @@ from conversations.models import Kind, Message, Status
 from conversations.models.generation import thought_seconds
 from conversations.models.message import PARAGRAPH
 from conversations.rendering import fragments, outcomes
+from conversations.rendering.fragments import FRAME_CHARACTERS
 from conversations.rendering.settle import Settler, assemble
-
-# Characters of text in one frame, about. A viewer who joins late or lags is brought to now in frames of this size.
-FRAME_CHARACTERS = 32_000
 
 
 class Source(StrEnum):

@@ -190,6 +190,7 @@ class Watcher:
     asked: float
     have: tuple[int, ...]  # attempt, relabels, characters of reasoning, characters of answer
     told: tuple[object, ...] = ()
+    knows_end: bool = False
 
 
 class Senders:
@@ -224,7 +225,8 @@ class Senders:
         """Tell those who watch `live` that the database knows how it ended."""
         for key, watcher in list(self._watchers.items()):
             if watcher.generation_id == live.generation_id and self._watchers.pop(key, None):
-                await self._send(watcher, live)
+                while await self._send(watcher, live) and not watcher.knows_end:
+                    pass  # it lagged: the rest comes in as many messages as it takes
 
     def _watch(self, question: Mapping[str, Any]) -> None:
         generation_id, channel = question["generation"], question["channel"]
@@ -239,25 +241,26 @@ class Senders:
             watcher.have = (live.attempt, live.relabels, 0, 0)
         reasoning = live.reasoning.after(watcher.have[2])[:MOST_CHARACTERS]
         answer = live.answer.after(watcher.have[3])[:MOST_CHARACTERS]
-        told = (live.status, live.source, live.shown.notice, live.ended)
+        _, _, reasoning_at, answer_at = watcher.have
+        characters = (reasoning_at + len(reasoning), answer_at + len(answer))
+        ended = live.ended and characters == (len(live.reasoning), len(live.answer))
+        told = (live.status, live.source, live.shown.notice, ended)
         if not reasoning and not answer and told == watcher.told:
             return True
         said = {
             "attempt": live.attempt,
             "relabels": live.relabels,
-            "at": {Kind.REASONING.value: watcher.have[2], Kind.ANSWER.value: watcher.have[3]},
+            "at": {Kind.REASONING.value: reasoning_at, Kind.ANSWER.value: answer_at},
             Kind.REASONING.value: reasoning,
             Kind.ANSWER.value: answer,
             "seconds": live.thinking_seconds or 0.0,
             "thought_seconds": live.thought_seconds,
             "source": live.source.value,
             "notice": live.shown.notice,
-            "ended": live.ended,
+            "ended": ended,
             "from": doorbell.channel,
         }
         if not await doorbell.post(watcher.channel, f"said.{live.generation_id}", said):
             return False
-        _, _, reasoning_at, answer_at = watcher.have
-        watcher.have = (live.attempt, live.relabels, reasoning_at + len(reasoning), answer_at + len(answer))
-        watcher.told = told
+        watcher.have, watcher.told, watcher.knows_end = (*watcher.have[:2], *characters), told, ended
         return True

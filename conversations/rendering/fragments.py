@@ -14,6 +14,8 @@ from conversations.models import Generation, Message, Role, Status
 from conversations.models.generation import thought_seconds
 from conversations.rendering import joins, outcomes, pool
 
+# Characters of text in one frame, about. A viewer who joins late or lags is brought to now in frames of this size.
+FRAME_CHARACTERS = 32_000
 PAGE = 30  # messages that a page shows at first, and more with each step back
 
 
@@ -127,15 +129,18 @@ def remove(target: str) -> str:
 
 
 def frames(parts: Sequence[str]) -> list[str]:
-    """Join parts into few frames: a table's body cannot be parsed beside other elements, so it goes alone."""
+    """Join parts into few frames of bounded size, as far as parts allow it.
+
+    A table's body cannot be parsed beside other elements, so it goes alone.
+    """
     joined: list[str] = []
-    alone = True
+    full = True
     for part in parts:
-        if part.startswith("<tbody") or alone:
+        if part.startswith("<tbody") or full or len(joined[-1]) + len(part) > 2 * FRAME_CHARACTERS:
             joined.append(part)
         else:
             joined[-1] += part
-        alone = part.startswith("<tbody")
+        full = part.startswith("<tbody")
     return joined
 
 
@@ -188,7 +193,7 @@ def composer_error(sentence: str) -> str:
     return render_to_string("conversations/_composer_error.html", {"composer_error": sentence, "oob": True})
 
 
-def ending(message: Message, reasoning_sent: str, html_sent: str) -> str:
+def ending(message: Message, reasoning_sent: str, html_sent: str) -> list[str]:
     """Return the parts that show how a message ended, and of its final text what differs from what was sent."""
     state = state_of(message)
     pk = message.pk
@@ -196,5 +201,8 @@ def ending(message: Message, reasoning_sent: str, html_sent: str) -> str:
     if state.answer_html != html_sent:
         parts.append(replace(f"settled-{pk}", state.answer_html))
     if state.reasoning != reasoning_sent:
-        parts.append(replace(f"reasoning-{pk}", escape(state.reasoning)))
-    return "".join(parts)
+        parts.append(replace(f"reasoning-{pk}", ""))
+        for at in range(0, len(state.reasoning), FRAME_CHARACTERS):
+            more = state.reasoning[at : at + FRAME_CHARACTERS]
+            parts.append(append(f"reasoning-{pk}", escape(more)))
+    return parts
