@@ -108,6 +108,11 @@ class Screen:
         """Return how each answer stands."""
         return [a.attributes["data-status"] for a in self.articles if a.attributes["data-role"] == "assistant"]
 
+    def unread_reasoning(self) -> list[Element]:
+        """Return the panes of reasoning that hold a link to a long one instead of its text."""
+        panes = [e for e in self.page.elements() if e.attributes.get("class") == "reasoning-text"]
+        return [pane for pane in panes if any(isinstance(child, Element) for child in pane.children)]
+
     def text(self, key: str) -> str:
         """Return the text of the element with this id; '' if there is none."""
         element = self.page.find(key)
@@ -228,9 +233,20 @@ class Tab(Screen):
 
     def check(self) -> None:
         """Check that this shows what a page would that is loaded now, and that no frame was lost on it."""
-        fresh = Screen(self._person.http.get(self._conversation).text).shown()
-        shown = self.shown()
+        loaded = Screen(self._person.http.get(self._conversation).text)
+        for pane in loaded.unread_reasoning():
+            self._check_stored(pane)
+        shown, fresh = self.shown(), loaded.shown()
         at = next((n for n, pair in enumerate(zip(shown, fresh, strict=False)) if pair[0] != pair[1]), 0)
         part = slice(max(0, at - 40), at + 80)
         assert shown == fresh, f"…{shown[part]}… is shown, and afresh …{fresh[part]}…"
         assert self.missed == []
+
+    def _check_stored(self, pane: Element) -> None:
+        """Check reasoning that a fresh page leaves to be read on demand against the database, and leave it out too."""
+        key = pane.attributes["id"]
+        rows = self._person.site.rows(
+            "select reasoning from conversations_message where id = ?", int(key.removeprefix("reasoning-"))
+        )
+        assert rows == [(self.text(key),)]
+        self.page.find(key).children = pane.children

@@ -40,11 +40,10 @@ class Mute:
 
 
 def unread(ports: set[int]) -> int:
-    """Return how many bytes this machine's kernel holds for the connections to these ports."""
-    total = 0
-    for line in Path("/proc/net/tcp").read_text().splitlines()[1:]:
-        _, local, remote, _, queues, *_ = line.split()
-        sending, receiving = (int(queue, 16) for queue in queues.split(":"))
-        total += sending * (int(remote.partition(":")[2], 16) in ports)
-        total += receiving * (int(local.partition(":")[2], 16) in ports)
-    return total
+    """Return how many bytes the kernel holds for senders to these ports: sent by them, and not taken yet."""
+    lines = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+    return sum(
+        int(queues.partition(":")[0], 16)
+        for _, _, remote, _, queues, *_ in lines
+        if int(remote.partition(":")[2], 16) in ports
+    )
