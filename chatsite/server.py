@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 import daphne.server
+from autobahn.exception import Disconnected
 from daphne.http_protocol import HTTPFactory, WebRequest
 from daphne.ws_protocol import WebSocketFactory, WebSocketProtocol
 from django.conf import settings
@@ -70,6 +71,8 @@ class OneWayProtocol(WebSocketProtocol):
         limit, self.maxMessagePayloadSize = self.maxMessagePayloadSize, 0
         try:
             super().sendMessage(*args, **kwargs)
+        except Disconnected:
+            pass  # it is closing: the consumer hears of that next
         finally:
             self.maxMessagePayloadSize = limit
 
