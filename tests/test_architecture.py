@@ -22,7 +22,7 @@ ROOMS = {
     "routing": {"consumers"},
     "views": {"models", "rendering", "generation", "inference", "actions", "forms"},
     "admin": {"models", "rendering", "control"},
-    "management": {"models", "inference", "rendering", "generation", "control"},
+    "management": {"accounts", "models", "inference", "rendering", "generation", "control"},
     "urls": {"views"},
     "middleware": set(),
     "apps": {"accounts", "checks"},
