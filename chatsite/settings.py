@@ -81,7 +81,10 @@ if _database["ENGINE"] == "django.db.backends.sqlite3":
     _database["OPTIONS"] = {
         "transaction_mode": "IMMEDIATE",
         "timeout": 20,
-        "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;",
+        # Each thread keeps a connection, and each connection its pages and statements: less than the usual 2 MB of the
+        # one and 128 of the other, or traffic adds some 60 MB over a day.
+        "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA cache_size=-512;",
+        "cached_statements": 32,
     }
     Path(_database["NAME"]).parent.mkdir(parents=True, exist_ok=True)
 elif _database["ENGINE"] == "django.db.backends.postgresql":
