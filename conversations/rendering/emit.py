@@ -272,11 +272,10 @@ def language_of(kind: Any) -> str:
 def _with_links(text: str) -> str:
     out: list[str] = []
     done = 0
-    for start, end in bare_links(text):
-        url = text[start:end]
+    for start, end, url in bare_links(text):
         out += (
             escape(text[done:start], quote=False),
-            f'<a href="{escape(safe_url(url) or "")}" target="_blank">{escape(url, quote=False)}</a>',
+            f'<a href="{escape(safe_url(url) or "")}" target="_blank">{escape(text[start:end], quote=False)}</a>',
         )
         done = end
     out.append(escape(text[done:], quote=False))

@@ -21,6 +21,7 @@ ENORMOUS: dict[str, str] = {
     "links": "[a](" * 50_000,
     "images": "![" * 50_000,
     "brackets after an address": "https://a.example/" + ")" * 100_000,
+    "addresses": "www." * 50_000 + "a." * 50_000 + "@" + "b." * 50_000,
     "references": "[a]: /" + "u" * 1_000 + "\n\n" + "[a] " * 20_000,
     "entities": "&" * 100_000,
     "tags": "<div>" * 30_000,

@@ -114,6 +114,8 @@ def test_an_alert_is_a_quotation_with_its_name():
         ("(https://x.example/a_(b))", "https://x.example/a_(b)", "https://x.example/a_(b)"),
         ("见https://x.example/a。好", "https://x.example/a", "https://x.example/a"),
         ("**https://x.example**", "https://x.example", "https://x.example"),
+        ("see www.x.example/a.", "http://www.x.example/a", "www.x.example/a"),
+        ("write to me.too@x.example.", "mailto:me.too@x.example", "me.too@x.example"),
     ],
 )
 def test_links_lead_out_safely(text: str, address: str, label: str):
@@ -124,7 +126,16 @@ def test_links_lead_out_safely(text: str, address: str, label: str):
 
 
 @pytest.mark.parametrize(
-    "text", ["`https://x.example`", "```\nhttps://x.example\n```", "xhttps://x.example", "https://"]
+    "text",
+    [
+        "`https://x.example`",
+        "```\nhttps://x.example\n```",
+        "xhttps://x.example",
+        "https://",
+        "www.",
+        "a@b",
+        "git@x.example:a/b",
+    ],
 )
 def test_what_is_no_address_or_stands_in_code_is_no_link(text: str):
     assert read(render(text)).named("a") == []
