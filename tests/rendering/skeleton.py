@@ -1,0 +1,64 @@
+"""What HTML says apart from how it is dressed: elements, the attributes that carry meaning, and text."""
+
+import re
+from html.parser import HTMLParser
+
+MEANING = {"href", "title", "start", "checked", "align"}
+# The page has h1 and h2 of its own.
+HEADINGS = {"h3": "h1", "h4": "h2", "h5": "h3", "h6": "h4"}
+IN_LINE = {"a", "br", "code", "del", "em", "input", "strong"}
+ALIGNMENT = re.compile(r"align-(left|center|right)")
+
+
+class _Skeleton(HTMLParser):
+    """Read HTML as this site and as GitHub's reference implementation write it; both come out alike."""
+
+    def __init__(self, html: str, *, ours: bool) -> None:
+        super().__init__()
+        self.found: list[str] = []
+        self._ours = ours
+        self._language = ""
+        self._in_caption = False
+        self.feed(html)
+        self.close()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        attributes = {name: value or "" for name, value in attrs}
+        if tag == "figure":
+            self._language = attributes["data-language"].removeprefix("text")
+        self._in_caption = self._in_caption or tag == "figcaption"
+        if tag in {"figure", "figcaption", "div", "span"}:
+            return
+        classes = attributes.pop("class", "")
+        if tag == "code" and (self._language or classes):
+            attributes["title"] = self._language or classes.removeprefix("language-")
+            self._language = ""
+        if alignment := ALIGNMENT.fullmatch(classes):
+            attributes["align"] = alignment[1]
+        kept = "".join(f" {name}={attributes[name]}" for name in sorted(MEANING & attributes.keys()))
+        self.found.append(f"<{self._name(tag)}{kept}>")
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag == "figcaption":
+            self._in_caption = False
+        elif tag not in {"figure", "div", "span", "br", "hr", "input"}:
+            self.found.append(f"</{self._name(tag)}>")
+
+    def handle_data(self, data: str) -> None:
+        if not self._in_caption:
+            self.found.append(data)
+
+    def _name(self, tag: str) -> str:
+        return HEADINGS.get(tag, tag) if self._ours else tag
+
+
+def skeleton(html: str, *, ours: bool) -> list[str]:
+    """Return tags and text of `html` in order, without line ends before a tag; `ours` tells who wrote it."""
+    found = _Skeleton(html, ours=ours).found
+    joined: list[str] = []
+    for part in found:
+        if joined and not part.startswith("<") and not joined[-1].startswith("<"):
+            joined[-1] += part
+        else:
+            joined.append(part)
+    return [part.rstrip("\n") for part in joined if part.strip()]
