@@ -14,7 +14,7 @@ from pyromark.event import Event
 from conversations.rendering.footnotes import Footnotes
 from conversations.rendering.highlight import code_block
 from conversations.rendering.links import bare_links, safe_url
-from conversations.rendering.mathematics import Protected, to_mathml
+from conversations.rendering.mathematics import Protected, to_html
 
 # Deeper elements are left out and their text stays. Browsers stop nesting at 512 elements.
 MAX_DEPTH: Final = 60
@@ -185,7 +185,7 @@ class Emitter:
 
     def _leaf(self, kind: str, value: Any) -> None:
         if kind == "InlineMath" or kind == "DisplayMath":
-            self._out.append(to_mathml(self._source.restore(value), display=kind == "DisplayMath"))
+            self._out.append(to_html(self._source.restore(value), display=kind == "DisplayMath"))
         elif kind == "FootnoteReference":
             self._out.append(self._footnotes.refer(value))
         elif kind == "TaskListMarker":

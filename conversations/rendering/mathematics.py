@@ -21,6 +21,7 @@ from conversations.rendering.joins import JOIN
 # reads.
 MAX_FORMULA_CHARACTERS: Final = 2_000
 MAX_FORMULA_DEPTH: Final = 100
+MAX_UNSCROLLED_CHARACTERS: Final = 40
 # At a bracket that nothing closes, math-core reads what follows twice: 0.9.0 takes half a second for "(" 24
 # times, and would take hours for 40. Formulas with more brackets have them written in a way that it reads once.
 MAX_OPENING_BRACKETS: Final = 8
@@ -84,6 +85,10 @@ _STYLE_CLASSES: Final = {
     "border-top": "math-line-top",
     "border-bottom": "math-line-bottom",
 }
+# A length of ten and more, of whatever: a formula must not push itself out of its place.
+_FAR = re.compile(
+    r' (?:depth|height|linethickness|lspace|maxsize|minsize|rspace|voffset|width)="-?[0-9]{2,}[0-9.]*[a-z%]+"'
+)
 # \eqref links to an id of the formula's own choosing.
 _REFERENCE = re.compile(r"</?a\b[^>]*>")
 # MathML Core has no menclose; browsers show its content bare.
@@ -119,7 +124,7 @@ class Formula(NamedTuple):
         """Return the formula as MathML, or as its source while its end is missing."""
         if not self.latex:
             return escape(self.source, quote=False)
-        return to_mathml(self.latex, display=self.display) if self.complete else _as_source(self.latex)
+        return to_html(self.latex, display=self.display) if self.complete else _as_source(self.latex)
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,6 +224,12 @@ def _formula(text: str, opening: _Opening, end: int) -> Formula | None:
     return Formula(latex, opening.delimiter != r"\(", text[opening.at : end])
 
 
+def to_html(latex: str, *, display: bool) -> str:
+    """Return what `to_mathml` does, in an element that scrolls if it is long and in a line, which browsers leave whole."""
+    mathml = to_mathml(latex, display=display)
+    return mathml if display or len(latex) <= MAX_UNSCROLLED_CHARACTERS else f'<span class="formula">{mathml}</span>'
+
+
 @lru_cache(maxsize=2_048)
 def to_mathml(latex: str, *, display: bool) -> str:
     """Return `latex` as a MathML element, or as escaped source in ``<code class="math">`` if it cannot be
@@ -269,7 +280,7 @@ def _bounded(token: re.Match[str]) -> str:
 
 
 def _without_styles(mathml: str) -> str:
-    mathml = _REFERENCE.sub("", mathml)
+    mathml = _FAR.sub("", _REFERENCE.sub("", mathml))
     mathml = _ENCLOSURE.sub(r'<mrow class="math-\1">', mathml).replace("</menclose>", "</mrow>")
     return _STYLE.sub(_style_to_class, mathml)
 

@@ -1,5 +1,6 @@
 """Formulas are found where they are meant, become MathML, and cannot bring the process down."""
 
+import re
 import subprocess
 import sys
 import threading
@@ -132,8 +133,23 @@ def test_alignment_and_lines_come_as_classes():
     assert " style=" not in html
 
 
+@pytest.mark.parametrize("latex", [r"\raisebox{99em}{x}", r"\hspace{10em}x", r"\genfrac(){125pt}{0}{a}{b}"])
+def test_a_formula_cannot_push_itself_out_of_its_place(latex: str):
+    html = to_mathml(latex, display=False)
+    assert html.startswith("<math>")
+    assert not set(re.findall(r' (\w+)="', html)) & {"width", "voffset", "linethickness"}
+    assert ' width="2em"' in to_mathml(r"a\hspace{2em}b", display=False)
+
+
 def test_a_reference_within_a_formula_is_no_link():
     assert read(render(r"$$\begin{align}x\label{composer}\\y\eqref{composer}\end{align}$$")).named("a") == []
+
+
+def test_a_long_formula_within_a_line_scrolls_by_itself():
+    assert '<span class="formula"><math>' in render("$" + "x+" * 21 + "x$")
+    assert '<span class="formula"><math>' in render("\\(" + "x+" * 21 + "x\\)")
+    assert '<p dir="auto"><math>' in render("$" + "x+" * 19 + "x$")
+    assert "formula" not in render("$$" + "x+" * 21 + "x$$")
 
 
 def test_a_formula_that_is_too_long_is_shown_as_source():
