@@ -1,4 +1,4 @@
-// Gives every finished block of code a button that copies it.
+// Gives every finished block of code two buttons: one wraps its lines, one copies it.
 
 const messages = document.getElementById("messages");
 const announcer = document.getElementById("announcer");
@@ -8,12 +8,17 @@ function equip(root) {
   for (const caption of root.querySelectorAll("figure.code > figcaption")) {
     // The tail is rendered anew with every frame: a button there could not be hit.
     if (caption.closest(".tail") || caption.querySelector("button")) continue;
-    const button = document.createElement("button");
-    button.type = "button";
-    button.dataset.copy = "";
-    button.textContent = "Copy";
-    caption.append(button);
+    caption.append(button("wrap", "Wrap"), button("copy", "Copy"));
+    caption.querySelector("[data-wrap]").setAttribute("aria-pressed", "false");
   }
+}
+
+function button(action, name) {
+  const made = document.createElement("button");
+  made.type = "button";
+  made.dataset[action] = "";
+  made.textContent = name;
+  return made;
 }
 
 /** Copy by way of the selection: plain http on a local network has no navigator.clipboard. */
@@ -29,6 +34,11 @@ async function copy(code) {
   await navigator.clipboard.writeText(code.textContent);
   return true;
 }
+
+messages.addEventListener("click", ({ target }) => {
+  const button = target.closest("[data-wrap]");
+  if (button) button.setAttribute("aria-pressed", button.closest("figure").classList.toggle("wrapped"));
+});
 
 messages.addEventListener("click", async ({ target }) => {
   const button = target.closest("[data-copy]");

@@ -238,3 +238,19 @@ def test_conversations_are_renamed_and_deleted(signed_in: Page, shared_endpoint:
     page.get_by_role("button", name="Delete", exact=True).click()
     expect(page.get_by_text("The conversation is deleted.")).to_be_visible()
     expect(page.get_by_role("link", name="Reasons")).to_have_count(0)
+
+
+def test_long_lines_of_code_wrap_on_demand(signed_in: Page, shared_endpoint: Endpoint):
+    async def code(exchange: Exchange) -> None:
+        await exchange.answer("```python\nprint(" + "'a long line', " * 40 + ")\n```\n")
+        await exchange.finish()
+
+    page, shared_endpoint.respond = signed_in, code
+    ask(page, "Print a long line")
+    expect(page.locator("article[data-status=complete][data-role=assistant]")).to_be_visible()
+    wrap = page.get_by_role("button", name="Wrap")
+    for pressed in (False, True, False):
+        expect(wrap).to_have_attribute("aria-pressed", str(pressed).lower())
+        overflows = page.locator("figure.code pre").evaluate("element => element.scrollWidth > element.clientWidth")
+        assert overflows != pressed
+        wrap.click()
