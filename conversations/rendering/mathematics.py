@@ -225,7 +225,7 @@ def _formula(text: str, opening: _Opening, end: int) -> Formula | None:
 
 
 def to_html(latex: str, *, display: bool) -> str:
-    """Return what `to_mathml` does, in an element that scrolls if it is long and in a line, which browsers leave whole."""
+    """Return what `to_mathml` does, in an element that scrolls if it is long and in a line: no browser breaks it."""
     mathml = to_mathml(latex, display=display)
     return mathml if display or len(latex) <= MAX_UNSCROLLED_CHARACTERS else f'<span class="formula">{mathml}</span>'
 
