@@ -70,12 +70,16 @@ SIGNUP = env.str("SIGNUP", "open" if DEBUG else "closed", validate=validate.OneO
 
 # Where things are kept
 
+# Threads that wait for the database: those of requests, and those of streams and sockets. Python runs one at a time.
+REQUEST_THREADS = 8
+STREAM_THREADS = 8
+
 DATABASES: dict[str, dict[str, Any]] = {
     "default": dict(env.dj_db_url("DATABASE_URL", f"sqlite:///{VAR_DIR / 'db.sqlite3'}"))
 }
 _database = DATABASES["default"]
 if _database["ENGINE"] == "django.db.backends.sqlite3":
-    # Opening one costs as much as two queries. Threads that live on keep theirs; `asgi` closes those of a request.
+    # Opening one costs as much as two queries.
     _database["CONN_MAX_AGE"] = None
     # DEFERRED transactions under threads end in "database is locked"; IMMEDIATE ones wait for their turn.
     _database["OPTIONS"] = {
@@ -97,7 +101,7 @@ elif _database["ENGINE"] == "django.db.backends.postgresql":
         **_database.get("OPTIONS", {}),
         # A pool that waits ever longer between its tries comes back long after the server: others would take this
         # process for dead. So it gives up soon, and the next one who asks tries anew.
-        "pool": {"min_size": 1, "max_size": 16, "timeout": 5, "reconnect_timeout": 2},
+        "pool": {"min_size": 1, "max_size": REQUEST_THREADS + STREAM_THREADS, "timeout": 5, "reconnect_timeout": 2},
     }
 else:
     raise refuse("DATABASE_URL", "use sqlite:///path or postgresql://user:password@host:port/name.")

@@ -5,13 +5,11 @@ import logging
 import time
 import uuid
 from collections.abc import Coroutine, Sequence
-from functools import partial
 from importlib import import_module
 from types import SimpleNamespace
 from typing import Any, NamedTuple
 from urllib.parse import parse_qs
 
-from channels.db import database_sync_to_async
 from channels.generic.websocket import AsyncWebsocketConsumer
 from django.conf import settings
 from django.contrib.auth import get_user
@@ -24,6 +22,7 @@ from conversations.models import Conversation, Generation, Message, Status
 from conversations.models.conversation import Tree
 from conversations.models.generation import LIVE
 from conversations.rendering import fragments, outcomes
+from conversations.threads import in_thread
 
 logger = logging.getLogger(__name__)
 
@@ -33,9 +32,8 @@ SLOW_SECONDS = 0.1
 BEAT_SECONDS = 15.0  # of silence, then an empty frame: a page that hears nothing for much longer connects anew
 BEHIND = "behind"  # what the page is told instead of a text's source while it is sent what was said before
 RETRY_SECONDS = 1.0
-
-# Any thread of the process's will do. In a thread of its own each socket would open the database anew each time.
-in_thread = partial(database_sync_to_async, thread_sensitive=False)
+# How long a session that was seen to be good counts as such. What ends one rings; this is for a ring that was lost.
+TRUSTED_SECONDS = 30.0
 
 SessionStore = import_module(settings.SESSION_ENGINE).SessionStore
 
@@ -49,7 +47,7 @@ class Refused(Exception):
 
 
 class View(NamedTuple):
-    """What there is to see of a conversation; generations are those of the messages a page may show."""
+    """What there is to see of a conversation, the newest generations of the messages a page may show among it."""
 
     tree: Tree
     path: list[int]  # message ids, from the first prompt on
@@ -64,6 +62,18 @@ class Shown(NamedTuple):
     live: LiveText | None = None
 
 
+class Difference(NamedTuple):
+    """What a page has to be told to show a view."""
+
+    view: View
+    first: int  # where in the path the page begins
+    begins_anew: bool
+    left: list[int]  # messages that it shows and should not
+    changed: list[Message]  # those that it does not show yet, or not as they are
+    articles: str  # their HTML; the text of a live one is left to its cursor
+    endings: dict[int, list[str]]  # by message: what shows how it ended
+
+
 class ConversationConsumer(AsyncWebsocketConsumer):
     """Sends its owner what a conversation shows, from what the page has `seen` on, for as long as it is open."""
 
@@ -74,24 +84,28 @@ class ConversationConsumer(AsyncWebsocketConsumer):
         self.conversation_id: uuid.UUID = self.scope["url_route"]["kwargs"]["conversation_id"]
         self.path: list[int] = []  # what the page shows, and before `first`, could show
         self.first = 0
+        self.stale = False  # it shows a branch that was left meanwhile, elsewhere
         self.shown: dict[int, Shown] = {}
         self.followers: dict[int, asyncio.Task[None]] = {}
         self.tasks: set[asyncio.Task[None]] = set()
+        self.user_id = 0
+        self.doubted = True  # whether this session is still signed in
+        self.trusted_until = 0.0
         self.changed = asyncio.Event()
         self.sent_at = time.monotonic()
         if (serving := worker.current()) and serving.draining:
             await self.close()  # before it is accepted: the handshake is refused, and the page tries again elsewhere
             return
+        for topic, listener in self._topics():
+            doorbell.listen(topic, listener)
         try:
-            view = await self._view()
+            difference = await in_thread(self._difference, True)
         except Refused:
             await self.close()
             return
         await self.accept()
-        for topic, listener in self._topics():
-            doorbell.listen(topic, listener)
         self._spawn(self._beat())
-        self._spawn(self._watch(view))
+        self._spawn(self._watch(difference))
 
     async def disconnect(self, code: int) -> None:
         for topic, listener in self._topics():
@@ -112,30 +126,21 @@ class ConversationConsumer(AsyncWebsocketConsumer):
         self.changed.set()
 
     def _account(self, user_id: str) -> None:
-        if user_id == self.user_id:
+        if user_id == str(self.user_id):
+            self.doubted = True
             self.changed.set()
 
     def _drain(self, _subject: str) -> None:
         self._spawn(self.close(code=GOING_AWAY))
 
-    async def _watch(self, view: View) -> None:
+    async def _watch(self, difference: Difference) -> None:
         """Bring the page to what the database says, now and after every ring."""
-        asked = parse_qs(self.scope["query_string"].decode())
-        at = {str(pk): number for number, pk in enumerate(view.path)}
-        first, seen = (at.get(asked.get(name, [""])[0]) for name in ("first", "seen"))
-        if first is not None and seen is not None:
-            self.first = first
-            self.path = view.path[: seen + 1]
-            self.shown = {pk: Shown(view.newest.get(pk)) for pk in self.path[self.first :]}
-        elif "seen" in asked:
-            # The page shows a branch that was left meanwhile, elsewhere.
-            await self._send(fragments.replace("messages", ""))
-        self.changed.set()
         while True:
+            await self._show(difference)
             await self.changed.wait()
             self.changed.clear()
             try:
-                await self._show(await self._view())
+                difference = await in_thread(self._difference)
             except Refused as refused:
                 await self.close(code=refused.code)
                 return
@@ -144,50 +149,42 @@ class ConversationConsumer(AsyncWebsocketConsumer):
                 await asyncio.sleep(RETRY_SECONDS)
                 self.changed.set()
 
-    async def _show(self, view: View) -> None:
-        """Send the difference between what the page shows and `view`; follow what is live."""
-        same = common_length(self.path, view.path)
-        parts = []
-        if same < self.first or not self.path or len(view.path) - same > fragments.PAGE:
-            # The thread changed above what the page shows, or it shows nothing yet: it begins with the newest messages.
-            self.first = max(0, len(view.path) - fragments.PAGE)
-            for pk in list(self.shown):
-                self._forget(pk)
-            earlier = fragments.earlier(self.conversation_id, view.path[self.first]) if self.first else ""
-            if self.path or earlier:
-                parts.append(fragments.replace("messages", earlier))
-        for pk in self.path[same:]:
-            parts.append(fragments.remove(f"message-{pk}"))
+    async def _show(self, difference: Difference) -> None:
+        """Send what the page does not show yet; follow what is live."""
+        view, parts = difference.view, []
+        for pk in difference.left:
             self._forget(pk)
-        self.path = view.path
-        changed = []
-        for pk in view.path[self.first :]:
-            known, generation_id = self.shown.get(pk), view.newest.get(pk)
-            live = live_text(generation_id, pk) if pk in view.live else None
-            if known is None or known.generation_id != generation_id or (live and live is not known.live):
-                self._forget(pk)
-                self.shown[pk] = Shown(generation_id, live)
-                changed.append(pk)
-            elif known.live and not live:
-                if known.live.status == Status.QUEUED:
-                    known.live.end()  # stopped while it waited: nobody else will say so
-                if not self.followers[pk].done():
-                    continue  # it has text to send yet, and rings after it
-                parts += await self._ending(view, pk, known.live)
-                self._forget(pk)
-                self.shown[pk] = Shown(generation_id)
-        if changed:
-            html, messages = await self._articles(view, changed)
-            parts.append(fragments.append("messages", html))
-            for message in messages:
-                if live := self.shown[message.pk].live:
-                    _prepare(live, message)
+        if difference.begins_anew:
+            earlier = fragments.earlier(self.conversation_id, view.path[difference.first]) if difference.first else ""
+            if self.path or self.stale or earlier:
+                parts.append(fragments.replace("messages", earlier))
+            self.stale = False
+        else:
+            parts += [fragments.remove(f"message-{pk}") for pk in difference.left]
+        self.path, self.first = view.path, difference.first
+        for pk, ending in difference.endings.items():
+            parts += ending
+            self._forget(pk)
+            self.shown[pk] = Shown(view.newest.get(pk))
+        for message in difference.changed:
+            pk = message.pk
+            self._forget(pk)
+            live = live_text(view.newest[pk], pk) if pk in view.live else None
+            self.shown[pk] = Shown(view.newest.get(pk), live)
+            if live:
+                _prepare(live, message)
+        if difference.articles:
+            parts.append(fragments.append("messages", difference.articles))
         running = [view.newest[pk] for pk in view.path if pk in view.live]
         parts.append(fragments.composer_actions(running[0] if running else None))
         for frame in fragments.frames(parts):
             await self._send(frame)
         for pk, shown in self.shown.items():
-            if shown.live and pk not in self.followers:
+            if not shown.live:
+                continue
+            if pk not in view.live and shown.live.status == Status.QUEUED:
+                shown.live.end()  # stopped while it waited: nobody else will say so
+            if pk not in self.followers:
                 self.followers[pk] = self._spawn(self._follow(shown.live))
 
     async def _follow(self, live: LiveText) -> None:
@@ -253,39 +250,77 @@ class ConversationConsumer(AsyncWebsocketConsumer):
         if task := self.followers.pop(pk, None):
             task.cancel()
 
-    @in_thread
+    def _difference(self, at_first: bool = False) -> Difference:
+        """Return what separates the page from what there is to see now. Raises `Refused` as `_view` does.
+
+        In a thread, all that the database has to say at once: the page's state changes when everything is there.
+        """
+        ended = [pk for pk, known in self.shown.items() if known.live and known.live.ended]  # before it is read whether
+        view = self._view(at_first)
+        same = common_length(self.path, view.path)
+        # The thread changed above what the page shows, or it shows nothing yet: it begins with the newest messages.
+        anew = same < self.first or not self.path or len(view.path) - same > fragments.PAGE
+        first = max(0, len(view.path) - fragments.PAGE) if anew else self.first
+        left = list(self.shown) if anew else self.path[same:]
+        kept = {pk: known for pk, known in self.shown.items() if pk not in left}
+        changed, endings = [], {}
+        for pk in view.path[first:]:
+            known = kept.get(pk)
+            if known is None or known.generation_id != view.newest.get(pk):
+                changed.append(pk)
+            elif pk in view.live and (known.live is None or pk in ended):
+                changed.append(pk)  # it was given back, and is generated anew
+            elif pk not in view.live and known.live and self.followers[pk].done():  # else it has text to send yet
+                endings[pk] = self._ending(view, pk, known.live)
+        messages = self.conversation.read(view.tree, changed) if changed else []
+        articles = "".join(fragments.article(m, fragments.state_of(m, with_text=False)) for m in messages)
+        return Difference(view, first, anew, left, messages, articles, endings)
+
     def _ending(self, view: View, pk: int, sent: LiveText) -> list[str]:
         messages = self.conversation.read(view.tree, [pk])
         return [part for message in messages for part in fragments.ending(message, sent.thought, sent.html)]
 
-    @in_thread
-    def _articles(self, view: View, pks: Sequence[int]) -> tuple[str, list[Message]]:
-        """Return messages as they stand, with their HTML; the text of a live one is left to its cursor."""
-        messages = self.conversation.read(view.tree, pks)
-        return "".join(fragments.article(m, fragments.state_of(m, with_text=False)) for m in messages), messages
+    def _view(self, at_first: bool) -> View:
+        """Return what there is to see now. Raises `Refused` if this session may not see it (any more).
 
-    @in_thread
-    def _view(self) -> View:
-        """Return what there is to see now. Raises `Refused` if this session may not see it (any more)."""
-        session = SessionStore(self.scope["cookies"].get(settings.SESSION_COOKIE_NAME))
-        # The session is read anew each time: signing out, a new password or deactivation end what a socket may show.
-        user = get_user(SimpleNamespace(session=session))
-        if not user.is_authenticated:
-            raise Refused(SIGNED_OUT)
-        self.user_id = str(user.pk)
-        conversation = Conversation.objects.visible_to(user).filter(pk=self.conversation_id).first()
-        if conversation is None:
-            raise Refused(GONE)
-        self.conversation = conversation
+        At first the page tells what it shows: messages in their final form, from `first` to `seen`.
+        """
+        if self.doubted or time.monotonic() > self.trusted_until:
+            self._authorise()
+        conversations = Conversation.objects.visible_to(self.user_id)
+        try:
+            self.conversation = conversation = conversations.get(pk=self.conversation_id)
+        except Conversation.DoesNotExist:
+            raise Refused(GONE) from None
         tree = conversation.tree()
         path = tree.path_to(conversation.leaf_id)
+        if at_first:
+            asked = parse_qs(self.scope["query_string"].decode())
+            at = {str(pk): number for number, pk in enumerate(path)}
+            first, seen = (at.get(asked.get(name, [""])[0]) for name in ("first", "seen"))
+            if first is not None and seen is not None:
+                self.first, self.path = first, path[: seen + 1]
+            else:
+                self.stale = "seen" in asked
         last_page = max(0, len(path) - fragments.PAGE)
         window = path[min(self.first, last_page) if self.path else last_page :]
         generations = Generation.objects.filter(message__in=window).order_by("pk")
         # The newest of a message comes last.
         newest = {message: (pk, status) for message, pk, status in generations.values_list("message", "pk", "status")}
         live = {message for message, (_, status) in newest.items() if status in LIVE}
-        return View(tree, path, {message: pk for message, (pk, _) in newest.items()}, live)
+        newest = {message: pk for message, (pk, _) in newest.items()}
+        if at_first:
+            self.shown = {pk: Shown(newest.get(pk)) for pk in self.path[self.first :]}
+        return View(tree, path, newest, live)
+
+    def _authorise(self) -> None:
+        """Read the session anew: signing out, a new password or deactivation end what a socket may show."""
+        self.doubted = False  # before it is read: who doubts it meanwhile is heard the next time
+        session = SessionStore(self.scope["cookies"].get(settings.SESSION_COOKIE_NAME))
+        user = get_user(SimpleNamespace(session=session))
+        if not user.is_authenticated:
+            raise Refused(SIGNED_OUT)
+        self.user_id, self.trusted_until = user.pk, time.monotonic() + TRUSTED_SECONDS
 
 
 def _prepare(live: LiveText, message: Message) -> None:

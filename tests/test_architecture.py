@@ -13,12 +13,13 @@ ROOMS = {
     "inference": {"models"},
     "rendering": {"models"},
     "control": set(),
-    "generation": {"models", "inference", "rendering", "control"},
+    "threads": set(),
+    "generation": {"models", "inference", "rendering", "control", "threads"},
     "actions": {"models", "control"},
     "forms": {"models"},
     "accounts": {"models", "control"},
     "checks": {"inference"},
-    "consumers": {"models", "rendering", "generation", "control"},
+    "consumers": {"models", "rendering", "generation", "control", "threads"},
     "routing": {"consumers"},
     "views": {"models", "rendering", "generation", "inference", "actions", "forms"},
     "admin": {"models", "rendering", "control"},
@@ -33,7 +34,7 @@ HOMES = {
     "openai": {"inference"},
     "httpx2": {"inference"},
     "azure": {"inference"},
-    "channels": {"consumers", "routing", "control", "generation"},
+    "channels": {"consumers", "routing", "control"},
     "daphne": set(),
     "twisted": set(),
     "pyromark": {"rendering"},
@@ -77,12 +78,6 @@ def test_a_module_imports_what_its_room_may(path: Path):
 
 def test_every_room_is_named():
     assert {room(path) for path in modules()} - {"__init__"} <= set(ROOMS)
-
-
-def test_only_the_thread_bridge_of_channels_is_used_outside_the_sockets():
-    outside = [path for path in modules() if room(path) == "generation"]
-    used = {name for path in outside for name in imported(path) if name.startswith("channels.")}
-    assert used == {"channels.db.database_sync_to_async"}
 
 
 def test_only_the_settings_read_the_environment():

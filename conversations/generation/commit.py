@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from django.conf import settings
 from django.db import IntegrityError, transaction
-from django.db.models import Exists, F, OuterRef
+from django.db.models import Exists, F, OuterRef, QuerySet
 from django.utils import timezone
 
 from conversations.inference.stream import Usage
@@ -57,25 +57,31 @@ class End:
 def claim(worker_id: int, generation_id: int) -> Claim | None:
     """Claim a queued generation; None if it is gone, not its turn, or its owner's slots are taken."""
     queued = Generation.objects.filter(pk=generation_id, status=Status.QUEUED)
-    generation = queued.first()
-    if generation is None:
+    row = queued.values_list("attempt", "owner", "message", "conversation").first()
+    if row is None:
         return None
+    attempt, owner, message, conversation = row
     ahead = Generation.objects.filter(conversation=OuterRef("conversation"), status=Status.QUEUED, pk__lt=generation_id)
-    running = Generation.objects.running().filter(owner=generation.owner_id).values_list("conversation", "slot")
+    running = Generation.objects.running().filter(owner=owner).values_list("conversation", "slot")
     taken = dict(running)
-    if generation.conversation_id in taken:
+    if conversation in taken:
         return None
-    attempt = generation.attempt + 1
     for slot in sorted(set(range(settings.USER_CONCURRENCY)) - set(taken.values())):
         try:
             claimed = (
-                queued.filter(attempt=generation.attempt)
+                queued.filter(attempt=attempt)
                 .exclude(Exists(ahead))
-                .update(status=Status.THINKING, worker=worker_id, attempt=attempt, slot=slot, started_at=timezone.now())
+                .update(
+                    status=Status.THINKING,
+                    worker=worker_id,
+                    attempt=attempt + 1,
+                    slot=slot,
+                    started_at=timezone.now(),
+                )
             )
         except IntegrityError:
             continue  # another claimer was faster to this slot, or to this conversation: the constraints told
-        return Claim(generation_id, attempt, generation.message_id, generation.conversation_id) if claimed else None
+        return Claim(generation_id, attempt + 1, message, conversation) if claimed else None
     return None
 
 
@@ -115,11 +121,9 @@ def commit(worker_id: int, progress: Sequence[Progress]) -> dict[int, bool] | No
 
 def finish(worker_id: int, claimed: Claim, end: End, fields: dict[str, object]) -> bool:
     """Fold a generation's text into its message and end it, in one transaction; False if it was taken away."""
+    mine = Generation.objects.running().filter(pk=claimed.generation_id, worker=worker_id, attempt=claimed.attempt)
     with transaction.atomic():
-        if not _hold(worker_id, {claimed.generation_id: claimed.attempt}):
-            return False
-        _fold(claimed.message_id, claimed.generation_id, end, fields)
-    return True
+        return _fold(mine, claimed, end, fields)
 
 
 def release(worker_id: int, claimed: Claim) -> bool:
@@ -157,7 +161,8 @@ def settle_orphans(dead: Iterable[int]) -> list[object]:
                 status = Status.STOPPED if generation.stop_requested else Status.INTERRUPTED
                 kept = sum(map(len, generation.message.followed_by(*said)))
                 error = "" if generation.stop_requested else interrupted(RESTARTED, kept)
-                _fold(generation.message_id, pk, End(status, *said, error), {})
+                lost = Claim(pk, generation.attempt, generation.message_id, generation.conversation_id)
+                _fold(orphans.filter(pk=pk), lost, End(status, *said, error), {})
             settled.append(generation.conversation_id)
     Worker.objects.filter(pk__in=dead).delete()
     return settled
@@ -184,22 +189,24 @@ def _hold(worker_id: int, attempts: dict[int, int]) -> dict[int, bool]:
     return {pk: stop_requested for pk, attempt, stop_requested in rows if attempts[pk] == attempt}
 
 
-def _fold(message_id: int, generation_id: int, end: End, fields: dict[str, object]) -> None:
+def _fold(fenced: QuerySet[Generation], claimed: Claim, end: End, fields: dict[str, object]) -> bool:
+    """Write an end and its text; False, and nothing, if the generation is not among `fenced` any more."""
     now = timezone.now()
-    reasoning, content = Message.objects.get(pk=message_id).followed_by(end.reasoning, end.content)
-    Message.objects.filter(pk=message_id).update(reasoning=reasoning, content=content)
-    Chunk.objects.filter(generation=generation_id).delete()
-    Generation.objects.filter(pk=generation_id).update(
-        **fields
-        | {
-            "status": end.status,
-            "slot": None,
-            "error": end.error,
-            "finish_reason": end.finish_reason,
-            "prompt_tokens": end.usage.prompt_tokens,
-            "reasoning_tokens": end.usage.reasoning_tokens,
-            "answer_tokens": end.usage.answer_tokens,
-            "finished_at": now,
-        }
-    )
-    Conversation.objects.filter(generations=generation_id).update(updated_at=now)
+    ended = {
+        "status": end.status,
+        "slot": None,
+        "error": end.error,
+        "finish_reason": end.finish_reason,
+        "prompt_tokens": end.usage.prompt_tokens,
+        "reasoning_tokens": end.usage.reasoning_tokens,
+        "answer_tokens": end.usage.answer_tokens,
+        "finished_at": now,
+    }
+    if not fenced.update(**fields | ended):
+        return False
+    message = Message.objects.filter(pk=claimed.message_id)
+    reasoning, content = message.get().followed_by(end.reasoning, end.content)
+    message.update(reasoning=reasoning, content=content)
+    Chunk.objects.filter(generation=claimed.generation_id).delete()
+    Conversation.objects.filter(pk=claimed.conversation_id).update(updated_at=now)
+    return True

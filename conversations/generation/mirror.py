@@ -14,7 +14,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from channels.db import database_sync_to_async
 from django.db import DatabaseError
 from django.db.models import Q
 
@@ -23,6 +22,7 @@ from conversations.generation.live import LiveText, Source
 from conversations.inference.tags import Delta
 from conversations.models import Chunk, Generation, Kind, Status
 from conversations.models.generation import RUNNING
+from conversations.threads import in_thread
 
 logger = logging.getLogger(__name__)
 
@@ -123,7 +123,7 @@ class Mirror:
     async def _read(self, live: LiveText) -> None:
         """Feed what was committed beyond what is there. It may also be less: storage lags by a second."""
         try:
-            generation, chunks = await database_sync_to_async(self._stored, thread_sensitive=False)()
+            generation, chunks = await in_thread(self._stored)
         except DatabaseError as error:
             logger.info("a live view waits for the database: %s", type(error).__name__)
             return

@@ -5,7 +5,6 @@ import logging
 from collections.abc import Callable
 from datetime import datetime
 
-from channels.db import database_sync_to_async
 from django.conf import settings
 from django.db import DatabaseError
 from django.utils import timezone
@@ -20,11 +19,11 @@ from conversations.inference.stream import Outcome, stream
 from conversations.inference.tags import Delta
 from conversations.models import Generation, Kind, Message, Status
 from conversations.rendering import outcomes
+from conversations.threads import in_thread
 
 logger = logging.getLogger(__name__)
 
 RETRY_SECONDS = 1.0  # while the database is away the end of a generation waits for it, as long as the process lives
-in_thread = database_sync_to_async
 
 
 class Run:
@@ -127,7 +126,7 @@ class Run:
                 self._streaming.cancel()
 
     async def _stream(self) -> Outcome:
-        generation, prompt, last = await in_thread(self._prompt, thread_sensitive=False)()
+        generation, prompt, last = await in_thread(self._prompt)
         self._fields["context_start"] = prompt.begins_at
         self.live.tell(doing=outcomes.doing(generation))
         joint = None
@@ -153,9 +152,12 @@ class Run:
         """Return the generation, its prompt, and the last message of that: a question, or an answer to go on with."""
         generations = Generation.objects.select_related("message", "conversation")
         generation = generations.get(pk=self.claim.generation_id)
-        tree = generation.conversation.tree()
-        last = generation.message_id if generation.goes_on else generation.message.parent_id
-        history = generation.conversation.read(tree, tree.path_to(last))
+        conversation, tree = generation.conversation, generation.conversation.tree()
+        path = tree.path_to(generation.message_id if generation.goes_on else generation.message.parent_id)
+        by_id = conversation.messages.defer("reasoning").in_bulk(path)
+        history = [by_id[pk] for pk in path if pk in by_id]  # what was deleted meanwhile is gone
+        if generation.goes_on:
+            history[-1:] = conversation.read(tree, path[-1:])
         prompt = build_prompt(
             history,
             system=settings.SYSTEM_PROMPT,
@@ -208,7 +210,7 @@ class Run:
         """Write the end, waiting for the database if it is away; False if the generation was taken away meanwhile."""
         while True:
             try:
-                return await in_thread(write, thread_sensitive=False)(self._worker_id(), self.claim, *arguments)
+                return await in_thread(write, self._worker_id(), self.claim, *arguments)
             except DatabaseError as error:
                 logger.warning("generation %s waits to be written: %s", self.claim.generation_id, type(error).__name__)
                 await asyncio.sleep(RETRY_SECONDS)

@@ -5,11 +5,10 @@ import contextvars
 import fcntl
 import logging
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Coroutine
 from pathlib import Path
-from typing import IO, Any, TypeVar
+from typing import IO, Any
 
-from channels.db import database_sync_to_async
 from django.conf import settings
 from django.db import DatabaseError, connection
 
@@ -20,9 +19,9 @@ from conversations.generation.mirror import Senders
 from conversations.generation.runner import Run
 from conversations.inference.endpoint import Endpoint
 from conversations.models import Generation, Status, Worker
+from conversations.threads import in_thread
 
 logger = logging.getLogger(__name__)
-T = TypeVar("T")
 
 BEAT_SECONDS = 1.0
 # A worker is dead when its counter has stood still for this long of our own time, while the database answered us.
@@ -42,10 +41,6 @@ _current: "GenerationWorker | None" = None
 def current() -> "GenerationWorker | None":
     """Return this process's worker; None where nothing serves, or no model is connected."""
     return _current
-
-
-async def in_thread(function: Callable[..., T], *args: Any) -> T:
-    return await database_sync_to_async(function, thread_sensitive=False)(*args)
 
 
 class GenerationWorker:

@@ -50,6 +50,10 @@ class Endpoint:
         client = self.client
         if _is_at(self._host, "deepseek.com") and request["messages"][-1].get("prefix"):
             client = client.with_options(base_url=client.base_url.copy_with(path="/beta/"))  # it takes them there alone
+        # As a part of the body that the SDK sends as it is: it would match each message against all the types that one
+        # may have, which costs more than all the rest of a request, and with a long history holds up the event loop.
+        body = {**request.get("extra_body", {}), "messages": request["messages"]}
+        request |= {"messages": [], "extra_body": body}
         return client.chat.completions.with_streaming_response.create(**request)
 
     def request(

@@ -36,8 +36,8 @@ def send(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
     form = PromptForm(request.POST)
     if not form.is_valid():
         return _refuse(request, form, conversation)
-    generation = actions.send_message(user=request.user, conversation=conversation, **form.cleaned_data)
-    return _show(request, generation)
+    actions.send_message(user=request.user, conversation=conversation, **form.cleaned_data)
+    return _done(request, conversation)
 
 
 @login_required
@@ -120,23 +120,6 @@ def _key(request: HttpRequest) -> uuid.UUID | None:
 def _done(request: HttpRequest, conversation: Conversation) -> HttpResponse:
     """Answer a command whose effect the socket shows; without script the page does."""
     return HttpResponse(status=204) if request.htmx else redirect(conversation)
-
-
-def _show(request: HttpRequest, generation: Generation) -> HttpResponse:
-    """Answer a prompt with its two messages at once; the socket brings the same, and the page keeps one of each."""
-    if not request.htmx:
-        return redirect(generation.conversation)
-    answer = generation.message
-    answer.attempts = [generation]
-    articles = "".join(fragments.article(m, fragments.state_of(m, with_text=False)) for m in (answer.parent, answer))
-    # Stop is for what runs, which may be an earlier answer while this prompt waits behind it.
-    running = generation.conversation.generations.live().order_by("pk").first()
-    parts = [
-        fragments.append("messages", articles),
-        fragments.composer_actions(running.pk if running else None),
-        fragments.composer_error(""),
-    ]
-    return HttpResponse("".join(parts))
 
 
 def _say(request: HttpRequest, conversation: Conversation, sentence: str) -> HttpResponse:

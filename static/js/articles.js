@@ -5,13 +5,8 @@ const messages = document.getElementById("messages");
 const composer = document.getElementById("composer-content");
 const touch = matchMedia("(pointer: coarse)");
 const setByHand = new WeakSet(); // <details> whose fold the reader chose
-const fedBySocket = new WeakSet(); // articles that a live frame has touched
 const HELD_MS = 1000;
-let inFrame = false;
 let held = null;
-
-document.addEventListener("htmx:wsBeforeMessage", () => { inFrame = true; });
-document.addEventListener("htmx:wsAfterMessage", () => { inFrame = false; });
 
 messages.addEventListener("click", (event) => {
   const summary = event.target.closest("summary");
@@ -21,16 +16,10 @@ messages.addEventListener("click", (event) => {
 document.addEventListener("htmx:oobBeforeSwap", ({ target, detail }) => {
   if (target === messages) return replaceKnown(detail.fragment);
   const article = target.closest("article.message");
-  if (!article) return;
-  if (inFrame) fedBySocket.add(article);
-  if (target.id.startsWith("status-")) setStatus(article, detail.fragment.firstElementChild);
+  if (article && target.id.startsWith("status-")) setStatus(article, detail.fragment.firstElementChild);
 });
 
-/**
- * Put arriving articles whose id is already on the page in the old one's place, so that only new ones are appended.
- * The socket can be faster than the response to the POST that asked; such a response is older than what the
- * page shows, so it never replaces an article that a frame has touched.
- */
+/** Put arriving articles whose id is already on the page in the old one's place, so that only new ones are appended. */
 function replaceKnown(fragment) {
   for (const fresh of fragment.querySelectorAll(":scope > article.message")) {
     const known = document.getElementById(fresh.id);
@@ -38,9 +27,7 @@ function replaceKnown(fragment) {
     if (reasoning && messages.dataset.fold !== "thinking") reasoning.open = messages.dataset.fold === "always";
     // What a person wrote does not change, and may just be being edited.
     if (known?.querySelector(".edit-form")) fresh.remove();
-    else if (known && (inFrame || !fedBySocket.has(known))) replace(known, fresh);
-    else if (known) fresh.remove();
-    if (inFrame) fedBySocket.add(fresh);
+    else if (known) replace(known, fresh);
   }
 }
 

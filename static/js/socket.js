@@ -69,6 +69,12 @@ addEventListener("online", () => renew(0));
 document.addEventListener("visibilitychange", () => { if (!document.hidden) renew(WOKEN_SILENT_MS); });
 document.addEventListener("htmx:wsBeforeMessage", () => { heardAt = Date.now(); });
 
+// The socket brings what was asked, and its answer. Without one the page does.
+document.addEventListener("prompt:sent", () => {
+  if (socket.readyState === WebSocket.CLOSED) location.reload();
+  else renew(WOKEN_SILENT_MS);
+});
+
 document.addEventListener("htmx:wsOpen", ({ detail }) => {
   handle = detail.socketWrapper;
   heardAt = Date.now();

@@ -15,7 +15,6 @@ from conversations.generation.worker import GenerationWorker
 from conversations.inference import endpoint, local
 from conversations.rendering import pool
 
-DATABASE_THREADS = 16  # as many as PostgreSQL's pool has connections
 TURN_SECONDS = 0.0005
 SOCKET_CLOSE_SECONDS = 0.5  # for browsers to receive the close frame that tells them to come back
 
@@ -49,7 +48,8 @@ class Command(BaseCommand):
         # What is loaded by now stays: looking through it for cycles would be a twentieth of a busy server's time.
         gc.collect()
         gc.freeze()
-        asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(DATABASE_THREADS))
+        gc.set_threshold(20_000, 20, 20)
+        asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(settings.STREAM_THREADS))
         doorbell.open()
         try:
             self.endpoint = await endpoint.open_endpoint()
