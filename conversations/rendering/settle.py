@@ -154,7 +154,8 @@ class _Document:
         lines, last = window(source, at, final=final)
         if not lines and len(source) - at > MAX_PARAGRAPH:
             lines = source[at:]
-        if not lines or (lines == self._tried and not last):
+        outgrown = len(source) - at > MAX_WINDOW
+        if not lines or (lines == self._tried and not last and not outgrown):
             return None
         self._tried = lines
         outline = Outline(lines, streaming=not last)

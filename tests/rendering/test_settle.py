@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from conversations.rendering import markdown
+from conversations.rendering.pieces import MAX_WINDOW
 from conversations.rendering.settle import Settler, assemble
 
 DOCUMENT = """\
@@ -120,3 +121,12 @@ def test_the_tail_of_one_endless_block_stays_short(block: str):
         longest = max(longest, settler.tail_characters)
     assert longest < 10_000
     assert sum(len(piece.html) for piece in settler.settled) > 20_000
+
+
+@pytest.mark.parametrize("block", ["> a line of a quotation\n", "<p>a line of markup\n", "[^1]: a footnote\n    "])
+def test_the_tail_of_a_block_that_settles_as_a_whole_is_bounded_too(block: str):
+    settler = Settler("m1")
+    for _ in range(3 * MAX_WINDOW // len(block)):
+        settler.feed(block)
+        settler.advance()
+        assert settler.tail_characters <= MAX_WINDOW + len(block)
