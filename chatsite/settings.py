@@ -68,6 +68,15 @@ PROMPT_CHARACTERS = 200_000
 SITE_NAME = env.str("SITE_NAME", "Ponder")
 SIGNUP = env.str("SIGNUP", "open" if DEBUG else "closed", validate=validate.OneOf(["open", "closed"]))
 
+# Review: why somebody may look into conversations, and the keys of the audit trail (the first signs, all verify)
+
+REVIEW_REASONS = env.list("REVIEW_REASONS", ["Safety", "Quality", "Complaint", "Legal request"])
+if not REVIEW_REASONS or any(not 0 < len(reason.strip()) <= 80 for reason in REVIEW_REASONS):
+    raise refuse("REVIEW_REASONS", "name reasons of 1 to 80 characters, with commas between them.")
+AUDIT_KEYS = env.list("AUDIT_KEYS", [SECRET_KEY, *SECRET_KEY_FALLBACKS])
+if not AUDIT_KEYS or any(len(key) < 32 for key in AUDIT_KEYS):
+    raise refuse("AUDIT_KEYS", "each key needs at least 32 random characters; the newest comes first.")
+
 # Where things are kept
 
 # Threads that wait for the database: those of requests, and those of streams and sockets. Python runs one at a time.

@@ -6,4 +6,5 @@ class ConversationsConfig(AppConfig):
     verbose_name = "Conversations"
 
     def ready(self) -> None:
-        from conversations import accounts, checks  # noqa: F401  (both register what they define)
+        from conversations import accounts, checks  # noqa: F401  (they register what they define)
+        from conversations.review import grants  # noqa: F401

@@ -65,11 +65,11 @@ class PostgreSQL:
     def _options(self) -> str:
         return f"-p {self.port} -h 127.0.0.1 -k {self._folder} -c fsync=off"
 
-    def create_database(self) -> str:
-        """Return the URL of a new, empty database."""
+    def create_database(self, template: str = "template1") -> str:
+        """Return the URL of a new database: empty, or a copy of one to which nobody is connected."""
         name = f"site_{uuid.uuid4().hex}"
         with psycopg.connect(self.url("postgres"), autocommit=True) as connection:
-            connection.execute(f"create database {name}")
+            connection.execute(f"create database {name} template {template}")
         return self.url(name)
 
     def url(self, database: str) -> str:

@@ -1,3 +1,3 @@
-from conversations.admin import conversation, user
+from conversations.admin import audit, conversation, user
 
-__all__ = ["conversation", "user"]
+__all__ = ["audit", "conversation", "user"]

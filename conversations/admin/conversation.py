@@ -1,29 +1,46 @@
-import uuid
-
 from django.contrib import admin
-from django.contrib.admin.utils import quote
-from django.core.exceptions import PermissionDenied
+from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import get_object_or_404, render
+from django.shortcuts import redirect
 from django.urls import URLPattern, path, reverse
 from django.utils.html import format_html
+from django.utils.safestring import SafeString
 
+from conversations.admin import reason, transcript
+from conversations.admin.access import AllowListed
 from conversations.models import Conversation
-from conversations.rendering import fragments
+from conversations.models.permissions import LIST, READ, full
 
 
 @admin.register(Conversation)
-class ConversationAdmin(admin.ModelAdmin):
-    """Conversations, to find and to read; nothing here changes them."""
+class ConversationAdmin(AllowListed, admin.ModelAdmin):
+    """Conversations by what is known about them without reading: titles are content and do not stand here."""
 
-    list_display = ("title_link", "owner", "created_at", "updated_at")
+    list_display = ("link", "owner", "created_at", "updated_at")
     list_display_links = None
     list_select_related = ("owner",)
-    search_fields = ("title", "owner__username", "owner__email")
-    date_hierarchy = "updated_at"
-    ordering = ("-updated_at",)
+    list_filter = ("updated_at",)
+    allowed_lookups = ("updated_at__gte", "updated_at__lt")
+    search_fields = ("owner__username", "owner__email")
+    search_help_text = "A person's name or e-mail address."
+    ordering = ("-updated_at", "-id")
+    sortable_by = ()
     show_full_result_count = False
     actions = None
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet:
+        # The columns that hold content are not even read.
+        return super().get_queryset(request).reviewable_by(request.user).defer("title")
+
+    def get_list_display(self, request: HttpRequest) -> tuple[str, ...]:
+        linked = request.user.has_perm(full(READ))
+        return self.list_display if linked else ("id", *self.list_display[1:])
+
+    def has_view_permission(self, request: HttpRequest, obj: Conversation | None = None) -> bool:
+        return request.user.has_perm(full(LIST))
+
+    def has_module_permission(self, request: HttpRequest) -> bool:
+        return self.has_view_permission(request)
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False
@@ -34,29 +51,21 @@ class ConversationAdmin(admin.ModelAdmin):
     def has_delete_permission(self, request: HttpRequest, obj: Conversation | None = None) -> bool:
         return False
 
-    def lookup_allowed(self, lookup: str, value: str, request: HttpRequest) -> bool:
-        # Django lets any local field be probed by query string; a search by guess is none of this list's business.
-        return lookup.startswith("updated_at__")
-
-    @admin.display(description="title", ordering="title")
-    def title_link(self, conversation: Conversation) -> str:
-        url = reverse("admin:conversations_conversation_transcript", args=[quote(conversation.pk)])
-        return format_html('<a href="{}">{}</a>', url, conversation.title)
+    @admin.display(description="conversation")
+    def link(self, conversation: Conversation) -> SafeString:
+        return format_html(
+            '<a href="{}">{}</a>', reverse("admin:review_transcript", args=[conversation.pk]), conversation.pk
+        )
 
     def get_urls(self) -> list[URLPattern]:
-        transcript = self.admin_site.admin_view(self.transcript)
-        name = "conversations_conversation_transcript"
-        return [path("<uuid:pk>/transcript/", transcript, name=name), *super().get_urls()]
+        view = self.admin_site.admin_view
+        return [
+            path("reason/", view(reason.ask), name="review_reason"),
+            path("reason/end/", view(reason.end), name="review_end"),
+            path("<uuid:pk>/transcript/", view(transcript.show), name="review_transcript"),
+            *super().get_urls(),
+        ]
 
-    def transcript(self, request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
-        if not self.has_view_permission(request):
-            raise PermissionDenied
-        conversation = get_object_or_404(Conversation.objects.select_related("owner"), pk=pk)
-        context = {
-            **self.admin_site.each_context(request),
-            "title": "Transcript",
-            "opts": self.opts,
-            "conversation": conversation,
-            "entries": fragments.entries(conversation.thread(), readonly=True),
-        }
-        return render(request, "admin/conversations/conversation/transcript.html", context)
+    def change_view(self, request: HttpRequest, object_id: str, *args, **kwargs) -> HttpResponse:
+        # Django would show every column here.
+        return redirect("admin:conversations_conversation_changelist")

@@ -1,23 +1,49 @@
+from collections.abc import Iterable
 from typing import Any
 
 from allauth.account.decorators import secure_admin_login
 from django.contrib import admin
+from django.contrib.auth.admin import GroupAdmin as DjangoGroupAdmin
 from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
+from django.contrib.auth.models import Group
 from django.http import HttpRequest
 
+from conversations.admin.access import AllowListed, who
 from conversations.control import doorbell
 from conversations.models import User
+from conversations.review import grants
 
 # One sign-in for the whole site: allauth's limits and second factors hold here too.
 admin.site.login = secure_admin_login(admin.site.login)
 admin.site.site_header = admin.site.site_title = "Administration"
 admin.site.index_title = "What is kept"
+admin.site.unregister(Group)  # Django's, made when its module was imported above
 
 
 @admin.register(User)
-class UserAdmin(DjangoUserAdmin):
-    """Django's own, and word to open sockets: a deactivated person's close."""
+class UserAdmin(AllowListed, DjangoUserAdmin):
+    """Django's own, and word to open sockets: a deactivated person's close. Who may review is written down."""
+
+    fieldsets = (*DjangoUserAdmin.fieldsets, ("Review", {"fields": ("review_limited", "review_groups")}))
+    filter_horizontal = (*DjangoUserAdmin.filter_horizontal, "review_groups")
+    allowed_lookups = ("is_staff__exact", "is_superuser__exact", "is_active__exact", "groups__id__exact")
 
     def save_model(self, request: HttpRequest, obj: User, form: Any, change: bool) -> None:
         super().save_model(request, obj, form, change)
         doorbell.ring("accounts", obj.pk)
+        if "review_limited" in form.changed_data:
+            with grants.on_behalf_of(who(request)):
+                grants.limit_changed(person=obj)
+
+    def save_related(self, request: HttpRequest, form: Any, formsets: Iterable[Any], change: bool) -> None:
+        with grants.on_behalf_of(who(request)):
+            super().save_related(request, form, formsets, change)
+
+
+@admin.register(Group)
+class GroupAdmin(AllowListed, DjangoGroupAdmin):
+    """Django's own; which groups may review is written down."""
+
+    def save_related(self, request: HttpRequest, form: Any, formsets: Iterable[Any], change: bool) -> None:
+        with grants.on_behalf_of(who(request)):
+            super().save_related(request, form, formsets, change)

@@ -6,8 +6,11 @@ from typing import Any
 
 from django.conf import settings
 from django.db import models
+from django.db.models import Exists, OuterRef
 from django.urls import reverse
 from django.utils import timezone
+
+from conversations.models import permissions
 
 TITLE_CHARACTERS = 80
 
@@ -16,6 +19,12 @@ class ConversationQuerySet(models.QuerySet):
     def visible_to(self, user: Any) -> "ConversationQuerySet":
         """Keep what this person may open on the site: their own conversations."""
         return self.filter(owner=user)
+
+    def reviewable_by(self, user: Any) -> "ConversationQuerySet":
+        """Keep what is in this reviewer's field, whatever of it they may see; see `User.review_permissions`."""
+        if not user.review_limited:
+            return self.all()
+        return self.filter(Exists(user.review_groups.filter(user=OuterRef("owner"))))
 
     def newest_first(self) -> "ConversationQuerySet":
         return self.order_by("-updated_at", "-id")
@@ -34,6 +43,8 @@ class Conversation(models.Model):
     objects = ConversationQuerySet.as_manager()
 
     class Meta:
+        default_permissions = ()
+        permissions = list(permissions.REVIEW.items())
         indexes = [models.Index(fields=["owner", "-updated_at", "-id"], name="conversation_newest_first")]
 
     def __str__(self) -> str:

@@ -1,5 +1,12 @@
-from django.contrib.auth.models import AbstractUser
+from typing import Any
+
+from asgiref.sync import sync_to_async
+from django.contrib.auth.models import AbstractUser, Group, Permission
 from django.db import models
+from django.db.models import Q
+from django.utils.functional import cached_property
+
+from conversations.models import permissions
 
 
 class Theme(models.TextChoices):
@@ -19,9 +26,43 @@ class Fold(models.TextChoices):
 class User(AbstractUser):
     """A person who signs in, and how they like the page. allauth keeps the e-mail addresses, verified, beside it."""
 
+    _ungiven = frozenset(map(permissions.full, permissions.REVIEW))
+
     theme = models.CharField("colours", max_length=5, choices=Theme, default=Theme.SYSTEM, blank=True)
     reasoning = models.CharField("the model's reasoning", max_length=8, choices=Fold, default=Fold.THINKING)
     single_keys = models.BooleanField("Single keys are shortcuts (press ? on a page for the list)", default=True)
+
+    review_limited = models.BooleanField(
+        "reviews only the groups below",
+        default=False,
+        help_text="Without any group named below, a limited reviewer reviews nobody.",
+    )
+    review_groups = models.ManyToManyField(
+        Group,
+        blank=True,
+        related_name="reviewers",
+        verbose_name="groups this person reviews",
+    )
+
+    def has_perm(self, perm: str, obj: Any = None) -> bool:
+        # Django gives a superuser everything; to look into conversations must be granted, and that is written down.
+        if perm in self._ungiven:
+            return self.is_active and perm in self.review_permissions
+        return super().has_perm(perm, obj)
+
+    async def ahas_perm(self, perm: str, obj: Any = None) -> bool:
+        return await sync_to_async(self.has_perm)(perm, obj)
+
+    def get_all_permissions(self, obj: Any = None) -> set[str]:
+        granted = self.review_permissions if self.is_active else frozenset()
+        return (super().get_all_permissions(obj) - self._ungiven) | granted
+
+    @cached_property
+    def review_permissions(self) -> frozenset[str]:
+        """Return which review permissions this person, or a group of theirs, was granted."""
+        held = Permission.objects.filter(content_type__app_label="conversations", codename__in=permissions.REVIEW)
+        held = held.filter(Q(user=self) | Q(group__user=self))
+        return frozenset(permissions.full(codename) for codename in held.values_list("codename", flat=True))
 
     @property
     def initials(self) -> str:

@@ -37,6 +37,7 @@ class State:
     doing: str = outcomes.THINKING
     place: int | None = None  # in line, from 1, while queued
     reasoning: str = ""
+    reasoning_url: str = ""  # where a reviewer may read it instead
     reasoning_words: int = 0
     thinking_seconds: int | None = None
     answer_html: str = ""

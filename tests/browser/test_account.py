@@ -1,7 +1,5 @@
 """Signing out and losing a conversation, as an open page hears of it."""
 
-import re
-
 from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import ask, sign_up
@@ -40,23 +38,3 @@ def test_a_page_whose_session_ended_while_it_was_away_says_so(page: Page, site: 
     page.context.clear_cookies()
     site.start(port)
     expect(page.get_by_text("You are signed out.")).to_be_visible()
-
-
-def test_a_transcript_can_be_read_in_the_administration(signed_in: Page, shared_site: Site, shared_endpoint: Endpoint):
-    page = signed_in
-    ask(page, "Which transcript is this?")
-    expect(page.locator("article[data-status=complete][data-role=assistant]")).to_be_visible()
-    made = shared_site.manage("first_administrator")
-    password = re.search(r"password: (\S+)", made.stdout)[1]
-    page.context.clear_cookies()
-    page.goto(f"{shared_site.url}/admin/conversations/conversation/")
-    page.fill("[name=login]", "admin")
-    page.fill("[name=password]", password)
-    page.get_by_role("button", name="Sign in").click()
-    page.fill("#searchbar", "transcript")
-    page.keyboard.press("Enter")
-    page.get_by_role("link", name="Which transcript is this?").click()
-    expect(page.locator("article .prose")).to_have_text("9.8 is greater than 9.11.")
-    page.locator("summary", has_text="Thought").click()
-    expect(page.locator(".reasoning-text")).to_have_text("Let me think. Both are decimals.")
-    expect(page.locator("article form")).to_have_count(0)

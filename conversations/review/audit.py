@@ -1,0 +1,153 @@
+"""The audit trail: rows that follow each other in a keyed chain, so that a change behind the site's back shows.
+
+Each row's `mac` is HMAC-SHA256 over the row itself, its number and the `mac` of the row before. Whoever lacks the key
+can therefore neither change a row nor make one; whoever has it can rewrite the trail from a row on, but not what the
+log has kept of it: `record` logs number and mac of every row it adds.
+"""
+
+import hashlib
+import hmac
+import json
+import logging
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import UTC
+from typing import Any
+
+from django.conf import settings
+from django.db import connection, transaction
+from django.utils import timezone
+
+from conversations.models import Act, AuditEntry, Case, Conversation, User
+
+logger = logging.getLogger(__name__)
+
+BEGINNING = "0" * 64  # what the first row follows
+SIGNED = [field.attname for field in AuditEntry._meta.concrete_fields if field.attname != "mac"]
+LOCK = 0x617564697400  # of PostgreSQL's advisory locks: rows are added one after the other
+MOVES = 200  # wrong rows that are tried in each other's places
+HEAD = re.compile(r"audit head (\d+) ([0-9a-f]{64})")
+
+
+@dataclass(frozen=True, slots=True)
+class Who:
+    """Who acts, and from where. Nobody (`person` None) is what happens outside the site, as in a shell."""
+
+    person: User | None = None
+    address: str = ""
+
+    @property
+    def role(self) -> str:
+        """Return what the owner of a conversation is told of who it was: the groups that let them review, no name."""
+        if self.person is None:
+            return ""
+        groups = self.person.groups.filter(permissions__content_type__app_label="conversations").distinct()
+        return ", ".join(sorted(groups.values_list("name", flat=True)))[:150] or "Reviewer"
+
+
+def record(
+    who: Who,
+    *acts: Act,
+    case: Case | None = None,
+    conversations: Iterable[Conversation] = (),
+    message_id: int | None = None,
+    **details: Any,
+) -> None:
+    """Add a row for each act and each conversation (one without any), in the caller's transaction or one of its own."""
+    about = [(found.owner_id, found.pk) for found in conversations] or [(None, None)]
+    role = who.role
+    with transaction.atomic():
+        last = _last()
+        rows = []
+        for act in acts:
+            for owner, conversation in about:
+                row = AuditEntry(
+                    number=last.number + 1 if last else 1,
+                    at=timezone.now(),
+                    act=act,
+                    actor_id=who.person.pk if who.person else None,
+                    actor_name=who.person.username if who.person else "",
+                    role=role,
+                    address=who.address,
+                    case_id=case.pk if case else None,
+                    reason=case.reason if case else "",
+                    note=case.note if case else "",
+                    owner_id=owner,
+                    conversation_id=conversation,
+                    message_id=message_id,
+                    details=details,
+                    previous=last.mac if last else BEGINNING,
+                )
+                row.mac = sign(row, settings.AUDIT_KEYS[0])
+                rows.append(row)
+                last = row
+        AuditEntry.objects.bulk_create(rows)
+        transaction.on_commit(lambda: logger.info("audit head %d %s", last.number, last.mac))
+
+
+def _last() -> AuditEntry | None:
+    """Return the last row, which nobody else can follow before this transaction ends.
+
+    SQLite's transactions exclude each other from their beginning (IMMEDIATE); a row lock on PostgreSQL would need
+    the right to UPDATE, which the site's own role does not have.
+    """
+    if connection.vendor == "postgresql":
+        with connection.cursor() as cursor:
+            cursor.execute("select pg_advisory_xact_lock(%s)", [LOCK])
+    return AuditEntry.objects.order_by("number").last()
+
+
+def sign(row: AuditEntry, key: str) -> str:
+    """Return the hexadecimal HMAC-SHA256 of all the row's columns but the mac itself."""
+    values = {name: getattr(row, name) for name in SIGNED}
+    values["at"] = row.at.astimezone(UTC).isoformat(timespec="microseconds")
+    text = json.dumps(values, sort_keys=True, ensure_ascii=True, separators=(",", ":"), default=str)
+    return hmac.new(key.encode(), text.encode(), hashlib.sha256).hexdigest()
+
+
+def heads(lines: Iterable[str]) -> dict[int, str]:
+    """Return what log lines of any form kept: the mac of each row they name."""
+    return {int(number): mac for line in lines for number, mac in HEAD.findall(line)}
+
+
+def verify(rows: Iterable[AuditEntry], logged: dict[int, str]) -> Iterator[str]:
+    """Yield a sentence for everything that is wrong with the trail, naming the row; nothing if it is whole."""
+    number, previous = 0, BEGINNING
+    wrong = []
+    for row in rows:
+        if row.number > number + 1:
+            yield f"{_rows(range(number + 1, row.number))} removed."
+        elif row.previous != previous:
+            yield f"Row {row.number} does not follow row {number}: one of them was replaced or moved."
+        genuine = _is_signed(row)
+        if not genuine:
+            wrong.append(row)
+        elif logged.get(row.number, row.mac) != row.mac:
+            yield f"Row {row.number} was recomputed with the key: the log knows another one under its number."
+        number, previous = row.number, row.mac
+    for row in wrong:
+        moved = _moved_from(row, {other.number + shift for other in wrong[:MOVES] for shift in (0, 1)})
+        yield f"Row {row.number} was {f'moved here from place {moved}' if moved else 'edited or forged'}."
+    if (last := max(logged, default=0)) > number:
+        yield f"{_rows(range(number + 1, last + 1))} cut off: the log knows row {last}."
+
+
+def _is_signed(row: AuditEntry) -> bool:
+    return any(hmac.compare_digest(sign(row, key), row.mac) for key in settings.AUDIT_KEYS)
+
+
+def _moved_from(row: AuditEntry, places: Iterable[int]) -> int | None:
+    """Return the place where a row that is wrong in its own would be right."""
+    here = row.number
+    try:
+        for row.number in places:
+            if _is_signed(row):
+                return row.number
+    finally:
+        row.number = here
+    return None
+
+
+def _rows(numbers: range) -> str:
+    return f"Row {numbers[0]} was" if len(numbers) == 1 else f"Rows {numbers[0]} to {numbers[-1]} were"

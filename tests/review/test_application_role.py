@@ -1,0 +1,130 @@
+"""The site as PostgreSQL's own role for it: everything works, and the audit trail can only grow."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import psycopg
+import pytest
+from psycopg.errors import InsufficientPrivilege
+
+from tests.endpoint import Endpoint
+from tests.services import PostgreSQL
+from tests.site import Person, Site, manage, migrate
+
+pytestmark = pytest.mark.postgresql
+WRITE_ROWS = """
+from conversations.models import Act
+from conversations.review import audit
+for _ in range(3):
+    audit.record(audit.Who(), Act.GRANTED, change="given")
+"""
+MOVED = "update conversations_auditentry set number = {} where number = {};"
+
+
+@pytest.fixture(scope="module")
+def written(postgresql: PostgreSQL) -> str:
+    """A database with three rows in the trail, written by the application's role; to be copied."""
+    url = postgresql.create_database()
+    migrate(url)
+    with psycopg.connect(url, autocommit=True) as owner:
+        owner.execute("create role application login")
+    granted = manage("grant_application_role", "application", DATABASE_URL=url)
+    assert granted.returncode == 0, granted.stderr
+    written = manage("shell", "--no-imports", "--command", WRITE_ROWS, DATABASE_URL=as_application(url))
+    assert written.returncode == 0, written.stderr
+    whole = manage("verify_audit", DATABASE_URL=as_application(url))
+    assert whole.returncode == 0, whole.stderr
+    return url
+
+
+@pytest.fixture
+def database(written: str, postgresql: PostgreSQL) -> str:
+    """The URL of such a database for its owner."""
+    return postgresql.create_database(template=written.rsplit("/", 1)[1])
+
+
+@pytest.fixture
+def url(database: str) -> str:
+    return as_application(database)
+
+
+def as_application(url: str) -> str:
+    return url.replace("site@", "application@")
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "update conversations_auditentry set reason = 'Quality'",
+        "delete from conversations_auditentry",
+        "truncate conversations_auditentry",
+        "alter table conversations_auditentry disable trigger all",
+        "alter table conversations_auditentry disable trigger audit_refuses_changes",
+        "drop trigger audit_refuses_changes on conversations_auditentry",
+        "create or replace function conversations_audit_refuse() returns trigger language plpgsql"
+        " as 'begin return new; end'",
+        "drop table conversations_auditentry",
+        "set session_replication_role = replica",
+        "insert into conversations_auditentry select * from conversations_auditentry"
+        " on conflict (number) do update set note = ''",
+        "insert into conversations_auditentry select * from conversations_auditentry where number = 1",
+    ],
+)
+def test_the_application_can_only_add_to_the_trail(url: str, statement: str):
+    with psycopg.connect(url) as application:
+        before = application.execute("select * from conversations_auditentry order by number").fetchall()
+        assert len(before) == 3
+        with pytest.raises(InsufficientPrivilege), application.transaction():
+            application.execute(statement)
+        assert application.execute("select * from conversations_auditentry order by number").fetchall() == before
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "update conversations_auditentry set reason = ''",
+        "delete from conversations_auditentry",
+        "truncate conversations_auditentry",
+    ],
+)
+def test_the_triggers_refuse_the_owner_as_well(database: str, statement: str):
+    with psycopg.connect(database) as owner, pytest.raises(InsufficientPrivilege, match="append-only"):
+        owner.execute(statement)
+
+
+@pytest.mark.parametrize(
+    ("tampering", "said"),
+    [
+        ("update conversations_auditentry set reason = 'Quality' where number = 2", "Row 2 was edited or forged.\n"),
+        ("delete from conversations_auditentry where number = 2", "Row 2 was removed.\n"),
+        ("truncate conversations_auditentry", "Rows 1 to 3 were cut off: the log knows row 3.\n"),
+        (
+            MOVED.format(9, 2) + MOVED.format(2, 3) + MOVED.format(3, 9),
+            "Row 2 does not follow row 1: one of them was replaced or moved.\n"
+            "Row 3 does not follow row 2: one of them was replaced or moved.\n"
+            "Row 2 was moved here from place 3.\n"
+            "Row 3 was moved here from place 2.\n",
+        ),
+    ],
+    ids=["edited", "removed", "cut off", "reordered"],
+)
+def test_tampering_as_the_owner_is_named(url: str, database: str, tmp_path: Path, tampering: str, said: str):
+    with psycopg.connect(database) as owner:
+        [(mac,)] = owner.execute("select mac from conversations_auditentry where number = 3").fetchall()
+        (tmp_path / "log").write_text(f"audit head 3 {mac}\n")
+        owner.execute("alter table conversations_auditentry disable trigger all")
+        owner.execute(tampering)
+        owner.execute("alter table conversations_auditentry enable trigger all")
+    checked = manage("verify_audit", "--log", str(tmp_path / "log"), DATABASE_URL=url)
+    assert (checked.returncode, checked.stderr) == (1, said)
+
+
+def test_the_site_runs_as_that_role(
+    url: str, make_site: Callable[..., Site], join: Callable[..., Person], endpoint: Endpoint
+):
+    site = make_site(url)
+    person = join(site)
+    conversation = person.ask("Why?")
+    assert [status for status, *_ in person.await_end(conversation)] == ["complete"]
+    assert person.http.get("/readyz").status_code == 200
+    assert person.post(f"{conversation}delete/").status_code == 302
