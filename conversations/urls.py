@@ -1,6 +1,6 @@
 from django.urls import path
 
-from conversations.views import conversations, messages, operations, preferences, reasoning
+from conversations.views import conversations, messages, operations, preferences, reasoning, reviews
 
 urlpatterns = [
     path("", conversations.new, name="new"),
@@ -19,6 +19,8 @@ urlpatterns = [
     path("generations/<int:pk>/answer-now/", messages.answer_now, name="answer-now"),
     path("generations/<int:pk>/take-back/", messages.take_back, name="take-back"),
     path("preferences/", preferences.edit, name="preferences"),
+    path("reviews/", reviews.index, name="reviews"),
+    path("privacy/", reviews.privacy, name="privacy"),
     path("healthz", operations.healthz, name="healthz"),
     path("readyz", operations.readyz, name="readyz"),
 ]

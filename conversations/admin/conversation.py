@@ -6,7 +6,7 @@ from django.urls import URLPattern, path, reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from conversations.admin import reason, transcript
+from conversations.admin import holds, reason, transcript
 from conversations.admin.access import AllowListed
 from conversations.models import Conversation
 from conversations.models.permissions import LIST, READ, full
@@ -61,6 +61,8 @@ class ConversationAdmin(AllowListed, admin.ModelAdmin):
         view = self.admin_site.admin_view
         return [
             path("reason/", view(reason.ask), name="review_reason"),
+            path("holds/", view(holds.index), name="review_holds"),
+            path("holds/<int:pk>/", view(holds.agree), name="review_hold"),
             path("reason/end/", view(reason.end), name="review_end"),
             path("<uuid:pk>/transcript/", view(transcript.show), name="review_transcript"),
             *super().get_urls(),

@@ -1,6 +1,6 @@
-from typing import Any
-
 from django.db import models
+
+from conversations.models.review import Case
 
 
 class Act(models.TextChoices):
@@ -12,6 +12,8 @@ class Act(models.TextChoices):
     EXPORTED = "exported", "Exported the conversation"
     CASE = "case", "Stated a reason"
     SEARCHED = "searched", "Searched what was said"
+    HOLD_ASKED = "hold_asked", "Asked to hold the notice back"
+    HOLD_GIVEN = "hold_given", "Agreed to hold the notice back"
     GRANTED = "granted", "Changed what somebody may review"
 
 
@@ -19,9 +21,10 @@ TOLD = (Act.OPENED, Act.REASONING, Act.FOUND, Act.EXPORTED)
 
 
 class AuditQuerySet(models.QuerySet):
-    def told_to(self, owner: Any) -> "AuditQuerySet":
-        """Keep what the owner of the conversations it is about is shown, newest first."""
-        return self.filter(owner_id=owner.pk, act__in=TOLD).order_by("-number")
+    def told_to(self, owner_id: int) -> "AuditQuerySet":
+        """Keep what the owner of the conversations it is about is shown by now, newest first."""
+        held_back = Case.objects.held_back().values("pk")
+        return self.filter(owner_id=owner_id, act__in=TOLD).exclude(case_id__in=held_back).order_by("-number")
 
 
 class AuditEntry(models.Model):

@@ -3,9 +3,10 @@ from typing import Any
 
 from django.conf import settings
 from django.db import models
-from django.db.models import Q
+from django.db.models import F, Q
 from django.utils import timezone
 
+HOLD_DAYS = 90  # the longest that people may be left in the dark
 CASE_LIFE = timedelta(hours=8)  # a working day: after it the reason is asked for anew
 
 
@@ -13,6 +14,14 @@ class CaseQuerySet(models.QuerySet):
     def open_of(self, reviewer: Any) -> "CaseQuerySet":
         """Keep the case this person works on, if there is one that has not run out."""
         return self.filter(reviewer=reviewer, ended_at=None, begun_at__gt=timezone.now() - CASE_LIFE)
+
+    def held_back(self) -> "CaseQuerySet":
+        """Keep the cases of which the people concerned are not told yet."""
+        return self.filter(hold_until__gt=timezone.now())
+
+    def awaiting_approval(self) -> "CaseQuerySet":
+        """Keep the cases whose reviewer asked to hold notices back, and nobody has answered yet."""
+        return self.filter(hold_days__isnull=False, hold_until=None)
 
 
 class Case(models.Model):
@@ -24,6 +33,12 @@ class Case(models.Model):
     begun_at = models.DateTimeField(default=timezone.now)
     ended_at = models.DateTimeField(null=True)
 
+    # The people concerned are told at once, unless another reviewer agrees to hold it back for so many days.
+    hold_days = models.PositiveSmallIntegerField(null=True)
+    hold_why = models.TextField(blank=True)
+    hold_approved_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.SET_NULL, null=True, related_name="+")
+    hold_until = models.DateTimeField(null=True)
+
     objects = CaseQuerySet.as_manager()
 
     class Meta:
@@ -31,7 +46,11 @@ class Case(models.Model):
         constraints = [
             models.UniqueConstraint(
                 fields=["reviewer"], condition=Q(ended_at=None), name="one_open_case_for_a_reviewer"
-            )
+            ),
+            models.CheckConstraint(
+                condition=Q(hold_approved_by=None) | ~Q(hold_approved_by=F("reviewer")),
+                name="a_hold_is_approved_by_another",
+            ),
         ]
 
     def __str__(self) -> str:

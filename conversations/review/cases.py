@@ -1,5 +1,7 @@
 """What reviewers do: state a reason, then read under it. Every act is written down before its content is shown."""
 
+from datetime import timedelta
+
 from django.db import transaction
 from django.utils import timezone
 
@@ -29,3 +31,22 @@ def open_conversation(*, who: audit.Who, case: Case, conversation: Conversation)
 def open_reasoning(*, who: audit.Who, case: Case, message: Message) -> None:
     """Write down that what a model thought is read; whoever calls shows it after that."""
     audit.record(who, Act.REASONING, case=case, conversations=[message.conversation], message_id=message.pk)
+
+
+def ask_to_hold(*, who: audit.Who, case: Case, days: int, why: str) -> None:
+    """Ask another reviewer to agree that the people concerned by a case are told later; once for each case."""
+    asked = Case.objects.filter(pk=case.pk, reviewer=who.person, hold_days=None)
+    with transaction.atomic():
+        if asked.update(hold_days=days, hold_why=why):
+            audit.record(who, Act.HOLD_ASKED, case=case, days=days, why=why)
+
+
+def agree_to_hold(*, who: audit.Who, case: Case) -> bool:
+    """Hold a case's notices back from now on, as long as was asked; False if that is not this person's to say."""
+    with transaction.atomic():
+        until = timezone.now() + timedelta(days=case.hold_days or 0)
+        agreed = Case.objects.awaiting_approval().filter(pk=case.pk).exclude(reviewer=who.person)
+        if not agreed.update(hold_until=until, hold_approved_by=who.person):
+            return False
+        audit.record(who, Act.HOLD_GIVEN, case=case, until=until.isoformat(), of=f"user {case.reviewer_id}")
+    return True

@@ -1,6 +1,7 @@
 """What the conversation page and its sidebar need to know."""
 
 import uuid
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
@@ -12,10 +13,11 @@ from django.utils.http import urlencode
 from django.utils.safestring import mark_safe
 
 from conversations.inference import endpoint
-from conversations.models import Conversation, User
+from conversations.models import AuditEntry, Conversation, User
 from conversations.rendering import fragments
 
 PAGE = 30
+REVIEWS = 2
 DRAFT = "draft"  # in the session: a prompt that was taken back, for the composer of the next page
 
 
@@ -32,6 +34,7 @@ def page(request: HttpRequest, conversation: Conversation | None = None, **conte
         **listing(request.user),
         **shown,
         "conversation": conversation,
+        "reviews": reviews_of(conversation) if conversation else [],
         "composer_url": reverse("send", args=[conversation.pk]) if conversation else reverse("conversations"),
         "composer_key": uuid.uuid4(),
         "composer_content": request.session.pop(DRAFT, ""),
@@ -42,6 +45,11 @@ def page(request: HttpRequest, conversation: Conversation | None = None, **conte
         "no_endpoint": not endpoint.name(),
         **context,
     }
+
+
+def reviews_of(conversation: Conversation) -> Iterable[AuditEntry]:
+    """Return the newest times the conversation was read by others, as far as its owner is told."""
+    return AuditEntry.objects.told_to(conversation.owner_id).filter(conversation_id=conversation.pk)[:REVIEWS]
 
 
 def thread_page(conversation: Conversation, before: str = "", last: int | None = None) -> dict[str, Any]:
