@@ -4,7 +4,7 @@ from django import forms
 from django.conf import settings
 from django.core.exceptions import ValidationError
 
-from conversations.models import User
+from conversations.models import Feedback, Rating, User
 from conversations.models.conversation import TITLE_CHARACTERS
 
 
@@ -49,6 +49,15 @@ class PreferencesForm(forms.ModelForm):
         model = User
         fields = ("theme", "reasoning", "single_keys")
         widgets = {"theme": forms.RadioSelect, "reasoning": forms.RadioSelect}
+
+
+class FeedbackForm(forms.ModelForm):
+    rating = forms.ChoiceField(choices=Rating.choices, widget=forms.RadioSelect)
+
+    class Meta:
+        model = Feedback
+        fields = ("rating", "comment", "shared")
+        widgets = {"comment": forms.Textarea(attrs={"rows": 4})}
 
 
 class RenameForm(forms.Form):

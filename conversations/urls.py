@@ -1,6 +1,6 @@
 from django.urls import path
 
-from conversations.views import conversations, messages, operations, preferences, reasoning, reviews
+from conversations.views import conversations, feedback, messages, operations, preferences, reasoning, reviews
 
 urlpatterns = [
     path("", conversations.new, name="new"),
@@ -14,6 +14,7 @@ urlpatterns = [
     path("messages/<int:pk>/edit/", messages.edit, name="edit"),
     path("messages/<int:pk>/continue/", messages.go_on, name="continue"),
     path("messages/<int:pk>/reasoning/", reasoning.show, name="reasoning"),
+    path("messages/<int:pk>/feedback/", feedback.edit, name="feedback"),
     path("messages/<int:pk>/select/", messages.select, name="select"),
     path("generations/<int:pk>/stop/", messages.stop, name="stop"),
     path("generations/<int:pk>/answer-now/", messages.answer_now, name="answer-now"),

@@ -22,7 +22,7 @@ ROOMS = {
     "checks": {"inference"},
     "consumers": {"models", "rendering", "generation", "control", "threads"},
     "routing": {"consumers"},
-    "views": {"models", "rendering", "generation", "inference", "actions", "forms"},
+    "views": {"models", "rendering", "generation", "inference", "actions", "review", "forms"},
     "admin": {"models", "rendering", "control", "review"},
     "management": {"models", "inference", "rendering", "generation", "control", "review"},
     "urls": {"views"},

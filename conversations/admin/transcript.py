@@ -4,7 +4,7 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
 
-from conversations.admin import access
+from conversations.admin import access, queue
 from conversations.models import AuditEntry, Conversation, Message, Role
 from conversations.models.permissions import READ, REASONING, full
 from conversations.rendering import fragments
@@ -38,6 +38,8 @@ def show(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
         "Transcript",
         conversation=conversation,
         entries=entries,
+        item=queue.mine(request, conversation).first(),
+        verdict_form=queue.VerdictForm(),
         earlier_reviews=AuditEntry.objects.filter(conversation_id=pk).order_by("-number")[1:21],
         show_nav=False,
     )

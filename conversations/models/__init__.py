@@ -2,6 +2,7 @@ from conversations.models.audit import Act, AuditEntry
 from conversations.models.conversation import Conversation
 from conversations.models.generation import Chunk, Generation, Kind, Status, Worker
 from conversations.models.message import Message, Role
+from conversations.models.queue import Feedback, Item, Rating, Rule, Verdict
 from conversations.models.review import Case
 from conversations.models.user import User
 
@@ -11,11 +12,16 @@ __all__ = [
     "Case",
     "Chunk",
     "Conversation",
+    "Feedback",
     "Generation",
+    "Item",
     "Kind",
     "Message",
+    "Rating",
     "Role",
+    "Rule",
     "Status",
     "User",
+    "Verdict",
     "Worker",
 ]

@@ -138,7 +138,10 @@ class Generation(models.Model):
                 name="a_slot_while_running_only",
             ),
         ]
-        indexes = [models.Index(fields=["status"], condition=Q(status__in=LIVE), name="generation_live")]
+        indexes = [
+            models.Index(fields=["status"], condition=Q(status__in=LIVE), name="generation_live"),
+            models.Index(fields=["finished_at"], name="generation_finished"),
+        ]
 
     def __str__(self) -> str:
         return f"Generation {self.pk}"

@@ -6,7 +6,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
-from conversations.models import AuditEntry, Conversation
+from conversations.models import AuditEntry, Conversation, Rule
 from conversations.models.review import HOLD_DAYS
 
 PAGE = 50
@@ -30,4 +30,6 @@ def index(request: HttpRequest) -> HttpResponse:
 
 @require_safe
 def privacy(request: HttpRequest) -> HttpResponse:
-    return render(request, "conversations/privacy.html", {"reasons": settings.REVIEW_REASONS, "hold_days": HOLD_DAYS})
+    samples = Rule.objects.filter(active=True, words="", outcome="", percent__gt=0).values_list("percent", flat=True)
+    context = {"reasons": settings.REVIEW_REASONS, "hold_days": HOLD_DAYS, "samples": samples}
+    return render(request, "conversations/privacy.html", context)

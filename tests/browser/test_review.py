@@ -1,0 +1,125 @@
+"""A reviewer's day, from the report to the resolution, and what the owner sees of it; the same by keyboard alone."""
+
+import re
+from collections.abc import Callable
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.browser.conftest import ask, sign_up
+from tests.endpoint import Endpoint
+from tests.site import PASSWORD, Site, from_elsewhere
+
+MAKE_REVIEWER = f"""
+from django.contrib.auth.models import Group
+from conversations.models import User
+reviewer = User.objects.create_user("reviewer", "reviewer@example.org", "{PASSWORD}", is_staff=True)
+reviewer.groups.add(Group.objects.get(name="Reviewer"))
+"""
+NAME_OF_FOCUSED = """() => {
+  const control = document.activeElement.closest("a, button, input, summary, textarea");
+  return control ? control.ariaLabel ?? control.labels?.[0]?.innerText ?? control.innerText : "";
+}"""
+
+
+@pytest.fixture
+def owner(page: Page, site: Site, endpoint: Endpoint) -> Page:
+    """The page of somebody who has been answered, at a site with a reviewer."""
+    made = site.manage("shell", "--no-imports", "--command", MAKE_REVIEWER)
+    assert made.returncode == 0, made.stderr
+    sign_up(page, site)
+    ask(page, "Which is greater?")
+    expect(page.locator("article[data-role=assistant][data-status=complete]")).to_be_visible()
+    return page
+
+
+@pytest.fixture
+def reviewer(open_page: Callable[..., Page]) -> Page:
+    page = open_page()
+    page.set_extra_http_headers(from_elsewhere())
+    return page
+
+
+def test_a_reviewers_day_from_the_report_to_the_resolution_as_the_owner_sees_it(
+    owner: Page, reviewer: Page, site: Site
+):
+    conversation = owner.url
+    owner.locator("article[data-role=assistant]").get_by_role("link", name="Feedback").click()
+    owner.get_by_label("Something is wrong: report it").check()
+    owner.get_by_label("What is good or wrong about it").fill("Nine is not greater")
+    owner.get_by_role("button", name="Send").click()
+    expect(owner.get_by_text("Reviewers can read this conversation now.")).to_be_visible()
+    expect(owner.locator(".reviewed")).to_have_count(0)
+
+    reviewer.goto(f"{site.url}/admin/")
+    reviewer.fill("[name=login]", "reviewer")
+    reviewer.fill("[name=password]", PASSWORD)
+    reviewer.get_by_role("button", name="Sign in").click()
+    reviewer.get_by_role("link", name="Conversations", exact=True).first.click()
+    expect(reviewer.locator("#content")).not_to_contain_text("Which is greater?")  # a title is content
+    reviewer.goto(f"{site.url}/admin/conversations/conversation/queue/")
+    expect(reviewer.locator(".queue")).to_contain_text("Reported by its owner")
+    reviewer.get_by_role("button", name=re.compile("Take item")).click()
+    expect(reviewer.locator(".case")).to_contain_text("Reported by its owner")
+    expect(reviewer.locator(".item blockquote")).to_have_text("Nine is not greater")
+    expect(reviewer.locator("article .prose")).to_have_text("9.8 is greater than 9.11.")
+    reviewer.locator("summary", has_text="Thought").click()
+    expect(reviewer.locator(".reasoning-text")).not_to_contain_text("Both are decimals")
+    reviewer.get_by_role("link", name="Read what the model thought").click()
+    expect(reviewer.locator(".reasoning-text")).to_have_text("Let me think. Both are decimals.")
+    expect(reviewer.locator("article form")).to_have_count(0)
+    reviewer.get_by_label("Nothing is wrong").check()
+    reviewer.get_by_label("Note").fill("9.8 is greater indeed")
+    reviewer.get_by_role("button", name="Resolve and take the next").click()
+    expect(reviewer.get_by_text("Nothing waits.")).to_be_visible()
+
+    owner.goto(conversation)
+    expect(owner.locator(".reviewed")).to_contain_text(": Read what the model thought (Reported")
+    expect(owner.locator(".reviewed")).to_contain_text("Reviewer, 20")
+    owner.get_by_role("link", name="All reviews").click()
+    expect(owner.get_by_role("heading", name="When your conversations were read")).to_be_visible()
+    expect(owner.locator(".reviews")).to_contain_text("Read the conversation: Which is greater?")
+    expect(owner.locator("body")).not_to_contain_text("9.8 is greater indeed")
+
+
+def press_until(page: Page, key: str, name: str) -> None:
+    """Press a key until the control with this name has the focus."""
+    for _ in range(60):
+        page.keyboard.press(key)
+        if name in page.evaluate(NAME_OF_FOCUSED):
+            return
+    raise AssertionError(f"{key} did not reach {name!r}")
+
+
+def test_the_same_day_by_keyboard_alone(owner: Page, reviewer: Page, site: Site):
+    press_until(owner, "Tab", "Feedback")
+    owner.keyboard.press("Enter")
+    expect(owner.get_by_role("heading", name="What do you say of this answer?")).to_be_visible()
+    press_until(owner, "Tab", "Good")
+    press_until(owner, "ArrowDown", "Something is wrong")
+    press_until(owner, "Tab", "Send")
+    owner.keyboard.press("Enter")
+    expect(owner.get_by_text("Reviewers can read this conversation now.")).to_be_visible()
+
+    reviewer.goto(f"{site.url}/admin/conversations/conversation/queue/")
+    reviewer.locator("[name=login]").focus()
+    reviewer.keyboard.type("reviewer")
+    reviewer.keyboard.press("Tab")
+    reviewer.keyboard.type(PASSWORD)
+    reviewer.keyboard.press("Enter")
+    expect(reviewer.locator(".queue")).to_contain_text("Reported by its owner")
+    reviewer.wait_for_load_state()  # its script hears keys from now on
+    reviewer.keyboard.press("j")
+    expect(reviewer.locator("article .prose")).to_have_text("9.8 is greater than 9.11.")
+    press_until(reviewer, "Tab", "Thought")
+    reviewer.keyboard.press("Enter")
+    press_until(reviewer, "Tab", "Read what the model thought")
+    reviewer.keyboard.press("Enter")
+    expect(reviewer.locator(".reasoning-text")).to_have_text("Let me think. Both are decimals.")
+    press_until(reviewer, "Tab", "Nothing is wrong")
+    reviewer.keyboard.press("Space")
+    press_until(reviewer, "Tab", "Resolve")
+    reviewer.keyboard.press("Enter")
+    expect(reviewer.get_by_text("Nothing waits.")).to_be_visible()
+    owner.reload()
+    expect(owner.locator(".reviewed")).to_contain_text("Reported by its owner")

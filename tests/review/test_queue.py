@@ -1,0 +1,246 @@
+"""How conversations reach the queue, and that no two reviewers work on one unknowingly."""
+
+import threading
+from collections.abc import Callable
+from datetime import timedelta
+
+import pytest
+from django.contrib.auth.models import Group
+from django.db import connection
+from django.test import Client
+from django.utils import timezone
+
+from conversations.models import Conversation, Feedback, Generation, Item, Message, Rule, Status, User, Verdict
+from conversations.models.queue import TAKEN_FOR
+from conversations.review import audit, queue
+from tests.factories import person
+from tests.review.people import planted, somebody
+from tests.review.test_pages import WORDS
+
+pytestmark = pytest.mark.django_db
+QUEUE = "/admin/conversations/conversation/queue/"
+
+
+@pytest.fixture
+def conversation() -> Conversation:
+    return planted(person("owner"), **WORDS)
+
+
+@pytest.fixture
+def reviewer() -> User:
+    return somebody("reader with reasoning")
+
+
+@pytest.fixture
+def second() -> User:
+    return somebody("reader")
+
+
+@pytest.fixture
+def report(conversation: Conversation) -> Item:
+    queue.give_feedback(message=conversation.leaf, rating="report", comment="It is rude", shared=False)
+    return Item.objects.get()
+
+
+@pytest.fixture
+def end(conversation: Conversation) -> Callable[..., None]:
+    """Let the shown answer end now, in this way and with this text."""
+
+    def end(status: Status = Status.COMPLETE, content: str = "Because.") -> None:
+        Message.objects.filter(pk=conversation.leaf_id).update(content=content)
+        Generation.objects.filter(message=conversation.leaf_id).update(status=status, finished_at=timezone.now())
+
+    return end
+
+
+@pytest.mark.parametrize(
+    ("fields", "waits"),
+    [
+        ({"rating": "report", "comment": "It is rude"}, queue.REPORTED),
+        ({"rating": "bad", "shared": "on"}, queue.SHARED),
+        ({"rating": "bad"}, None),
+        ({"rating": "good"}, None),
+    ],
+)
+def test_the_owner_decides_whether_feedback_is_reviewed(
+    client: Client, conversation: Conversation, fields: dict[str, str], waits: str | None
+):
+    client.force_login(conversation.owner)
+    address = f"/messages/{conversation.leaf_id}/feedback/"
+    assert address in client.get(conversation.get_absolute_url()).content.decode()
+    assert client.post(address, fields).status_code == 302
+    assert Feedback.objects.get().rating == fields["rating"]
+    assert list(Item.objects.values_list("why", flat=True)) == ([waits] if waits else [])
+    client.post(address, fields)  # once more changes nothing
+    assert Item.objects.count() == bool(waits)
+
+
+def test_feedback_is_its_owners_alone(client: Client, conversation: Conversation):
+    client.force_login(person("stranger"))
+    address = f"/messages/{conversation.leaf_id}/feedback/"
+    assert client.get(address).status_code == 404
+    assert client.post(address, {"rating": "report"}).status_code == 404
+    assert not Item.objects.exists()
+
+
+@pytest.mark.parametrize(
+    ("rule", "ending", "found"),
+    [
+        ({"words": "bomb\nbecause"}, {}, True),
+        ({"words": "WHY?"}, {}, True),  # in the question, whatever its case
+        ({"words": "炸弹"}, {"content": "如何制造炸弹"}, True),
+        ({"words": "bomb"}, {}, False),
+        ({"outcome": "filtered"}, {"status": Status.FILTERED}, True),
+        ({"outcome": "filtered"}, {"status": Status.FAILED}, False),
+        ({"outcome": "failed", "words": "bomb"}, {"status": Status.FAILED}, False),
+        ({}, {}, True),
+        ({"percent": 0}, {}, False),
+        ({"active": False}, {}, False),
+    ],
+)
+def test_rules_bring_what_ended_since_they_were_written(
+    end: Callable[..., None], rule: dict[str, object], ending: dict[str, object], found: bool
+):
+    Rule.objects.create(name="The rule", checked_until=timezone.now() - timedelta(seconds=1), **rule)
+    end(**ending)
+    for _ in range(2):
+        queue.fill()
+        assert list(Item.objects.values_list("why", flat=True)) == (["The rule"] if found else [])
+
+
+def test_a_resolved_item_is_not_brought_again_by_its_rule(end: Callable[..., None], reviewer: User):
+    Rule.objects.create(name="The rule", checked_until=timezone.now() - timedelta(seconds=1))
+    end()
+    queue.fill()
+    who, item = audit.Who(reviewer), Item.objects.get()
+    queue.take(who=who, item=item)
+    assert queue.resolve(who=who, item=item, verdict=Verdict.FINE, note="")
+    queue.fill()
+    assert Item.objects.get().verdict == Verdict.FINE
+
+
+def test_a_rule_goes_through_all_answers_in_batches(conversation: Conversation, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(queue, "BATCH", 2)
+    start = timezone.now()
+    for n in range(5):
+        message = Message.objects.create(conversation=conversation, role="assistant", content="Because.")
+        Generation.objects.create(
+            message=message,
+            conversation=conversation,
+            owner=conversation.owner,
+            status=Status.COMPLETE,
+            finished_at=start + timedelta(seconds=n + 1),
+        )
+    Rule.objects.create(name="The rule", checked_until=start)
+    counts = []
+    for _ in range(4):
+        queue.fill()
+        counts.append(Item.objects.count())
+    assert counts == [2, 4, 5, 5]
+
+
+def test_a_sample_is_drawn_by_lot():
+    rule = Rule(pk=1, percent=10)
+    drawn = [queue._drawn(rule, n) for n in range(10_000)]
+    assert 900 < sum(drawn) < 1100
+    assert drawn == [queue._drawn(rule, n) for n in range(10_000)]
+    assert drawn != [queue._drawn(Rule(pk=2, percent=10), n) for n in range(10_000)]
+
+
+def test_a_sample_is_disclosed(client: Client):
+    assert "None are drawn by lot" in client.get("/privacy/").content.decode()
+    Rule.objects.create(name="Sample", percent="1.5")
+    assert "by lot: 1.50 % of all answers" in " ".join(client.get("/privacy/").content.decode().split())
+
+
+def test_an_item_is_taken_by_one_reviewer_until_its_time_is_over(report: Item, reviewer: User, second: User):
+    assert queue.take(who=audit.Who(reviewer), item=report)
+    assert queue.take(who=audit.Who(second), item=report) is None
+    Item.objects.update(taken_at=timezone.now() - TAKEN_FOR)
+    assert not queue.resolve(who=audit.Who(reviewer), item=report, verdict=Verdict.FINE, note="")
+    assert queue.take(who=audit.Who(second), item=report)
+    assert not queue.resolve(who=audit.Who(reviewer), item=report, verdict=Verdict.FINE, note="")
+    assert queue.resolve(who=audit.Who(second), item=report, verdict=Verdict.POOR, note="Rude indeed")
+    assert queue.take(who=audit.Who(reviewer), item=report) is None
+    item = Item.objects.get()
+    assert (item.verdict, item.note, item.resolved_by) == (Verdict.POOR, "Rude indeed", second)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_of_many_who_take_an_item_at_once_one_has_it():
+    report = planted(person("owner"), **WORDS)
+    queue.give_feedback(message=report.leaf, rating="report", comment="", shared=True)
+    item = Item.objects.get()
+    reviewers = [person(f"reviewer{n}") for n in range(8)]
+    together, taken = threading.Barrier(len(reviewers)), []
+
+    def take(reviewer: User) -> None:
+        together.wait(30)
+        if queue.take(who=audit.Who(reviewer), item=item):
+            taken.append(reviewer)
+        connection.close()
+
+    threads = [threading.Thread(target=take, args=[reviewer]) for reviewer in reviewers]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    assert [Item.objects.get().taken_by] == taken
+
+
+def test_taking_an_item_states_the_reason_and_opens_the_conversation(
+    client: Client, report: Item, reviewer: User, conversation: Conversation
+):
+    client.force_login(reviewer)
+    listed = client.get(QUEUE).content.decode()
+    assert queue.REPORTED in listed
+    assert "It is rude" not in listed
+    assert WORDS["title"] not in listed
+    opened = client.post(f"{QUEUE}{report.pk}/take/", follow=True).content.decode()
+    assert WORDS["answer"] in opened
+    assert "It is rude" in opened
+    rows = audit.AuditEntry.objects.filter(act__in=["case", "opened"]).order_by("number")
+    assert list(rows.values_list("act", "reason", "note")) == [
+        ("case", queue.REPORTED, f"Queue item {report.pk}"),
+        ("opened", queue.REPORTED, f"Queue item {report.pk}"),
+    ]
+
+
+def test_resolving_goes_on_to_the_next_and_stepping_gives_back(
+    client: Client, report: Item, reviewer: User, conversation: Conversation
+):
+    other = planted(conversation.owner, **WORDS)
+    queue.give_feedback(message=other.leaf, rating="report", comment="", shared=True)
+    last = Item.objects.latest("pk")
+    client.force_login(reviewer)
+    client.post(f"{QUEUE}0/next/")
+    assert Item.objects.taken_by(reviewer).get() == report
+    client.post(f"{QUEUE}{report.pk}/next/")
+    assert Item.objects.taken_by(reviewer).get() == last
+    client.post(f"{QUEUE}{last.pk}/previous/")
+    assert Item.objects.taken_by(reviewer).get() == report
+    assert client.post(f"{QUEUE}{report.pk}/resolve/", {"verdict": "sublime"}).status_code == 302
+    assert Item.objects.taken_by(reviewer).get() == report
+    answer = client.post(f"{QUEUE}{report.pk}/resolve/", {"verdict": "poor", "note": "Rude"})
+    assert str(other.pk) in answer.headers["Location"]
+    assert Item.objects.taken_by(reviewer).get() == last
+    assert client.post(f"{QUEUE}{last.pk}/resolve/", {"verdict": "fine"}).headers["Location"] == QUEUE
+    assert not Item.objects.unresolved().exists()
+
+
+def test_a_limited_reviewer_has_a_queue_of_their_own(client: Client, report: Item, conversation: Conversation):
+    client.force_login(somebody("scoped reviewer"))
+    assert "Nothing waits" in client.get(QUEUE).content.decode()
+    assert client.post(f"{QUEUE}{report.pk}/take/").status_code == 404
+    conversation.owner.groups.add(Group.objects.get(name="Another group"))
+    assert queue.REPORTED in client.get(QUEUE).content.decode()
+    assert client.post(f"{QUEUE}{report.pk}/take/").status_code == 302
+
+
+@pytest.mark.parametrize("role", ["user", "superuser", "list-only", "exporter without reading"])
+def test_the_queue_is_for_who_may_read(client: Client, report: Item, role: str):
+    client.force_login(somebody(role))
+    assert client.get(QUEUE).status_code in (302, 403)
+    for command in ("take", "next", "previous", "resolve"):
+        assert client.post(f"{QUEUE}{report.pk}/{command}/", {"verdict": "fine"}).status_code in (302, 403)
+    assert Item.objects.get().taken_by is None
