@@ -88,7 +88,7 @@ lock: .venv/.dev
 		echo '# Signs cookies and links: keep it to yourself. Changing it signs everyone out.'; \
 		printf 'SECRET_KEY=%s\n' "$$($(python) -c 'import secrets; print(secrets.token_urlsafe(50))')"; \
 		echo; \
-		echo '# Who may make an account: anyone who reaches the site (open), or only who the administrator adds (closed).'; \
+		echo '# Who may make an account: anyone who reaches the site (open), who is invited (invite), or nobody (closed).'; \
 		echo 'SIGNUP=open'; \
 		echo; \
 		echo '# A real model in place of the embedded one, from any endpoint that speaks the OpenAI protocol: remove the'; \

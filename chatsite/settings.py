@@ -9,6 +9,7 @@ import secrets
 from email.utils import parseaddr
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from environs import FileAwareEnv, validate
 from environs.exceptions import EnvValidationError
@@ -33,11 +34,20 @@ if len(SECRET_KEY) < 32:
     raise refuse("SECRET_KEY", "set it to at least 32 random characters (`make run` writes one into .env).")
 SECRET_KEY_FALLBACKS = env.list("SECRET_KEY_FALLBACKS", [])
 # The loopback names always: a container's own health check asks by them.
-ALLOWED_HOSTS = [*env.list("ALLOWED_HOSTS", []), "127.0.0.1", "localhost", "[::1]"]
+LOOPBACK = ["127.0.0.1", "localhost", "[::1]", "::1"]
+ALLOWED_HOSTS = [*env.list("ALLOWED_HOSTS", []), *LOOPBACK]
 CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", [])
 for _origin in CSRF_TRUSTED_ORIGINS:
     if not _origin.startswith(("http://", "https://")):
         raise refuse("CSRF_TRUSTED_ORIGINS", f"{_origin!r} must start with http:// or https://.")
+    if "*" in _origin:
+        raise refuse("CSRF_TRUSTED_ORIGINS", f"{_origin!r} would trust sites that are not this one: name each origin.")
+if "*" in ALLOWED_HOSTS:
+    raise refuse("ALLOWED_HOSTS", "'*' lets whoever sends a request say where links in mails lead: name each host.")
+_names = [*ALLOWED_HOSTS, *(urlsplit(origin).hostname or "" for origin in CSRF_TRUSTED_ORIGINS)]
+IS_PUBLIC = any(name not in LOOPBACK and not name.endswith(".localhost") for name in _names)
+if DEBUG and IS_PUBLIC:
+    raise refuse("DEBUG", "it shows settings and source to whoever meets an error: not with public hosts or origins.")
 ALLAUTH_TRUSTED_PROXY_COUNT = env.int("TRUSTED_PROXY_COUNT", 0, validate=validate.Range(min=0))
 # A site with a public https origin is served through TLS; without one (a laptop, a test) secure cookies would
 # never come back and nobody could sign in.
@@ -66,7 +76,10 @@ DATA_UPLOAD_MAX_MEMORY_SIZE = 4 * 1024 * 1024
 PROMPT_CHARACTERS = 200_000
 
 SITE_NAME = env.str("SITE_NAME", "Ponder")
-SIGNUP = env.str("SIGNUP", "open" if DEBUG else "closed", validate=validate.OneOf(["open", "closed"]))
+SIGNUP = env.str("SIGNUP", "open" if DEBUG else "closed")
+SIGNUP_DOMAIN = SIGNUP.removeprefix("domain:").lower() if SIGNUP.startswith("domain:") else ""
+if SIGNUP not in ("open", "invite", "closed") and "." not in SIGNUP_DOMAIN:
+    raise refuse("SIGNUP", "use open, invite, closed, or domain:example.org for addresses of that domain.")
 
 # Review: why somebody may look into conversations, and the keys of the audit trail (the first signs, all verify)
 
@@ -274,7 +287,9 @@ LOGIN_REDIRECT_URL = "/"
 ACCOUNT_ADAPTER = "conversations.accounts.AccountAdapter"
 ACCOUNT_LOGIN_METHODS = {"username", "email"}
 ACCOUNT_SIGNUP_FIELDS = ["username*", "email*", "password1*", "password2*"]
-ACCOUNT_EMAIL_VERIFICATION = "optional"
+ACCOUNT_FORMS = {"signup": "conversations.accounts.SignupForm"}
+# An address that opens the door must be one's own.
+ACCOUNT_EMAIL_VERIFICATION = "mandatory" if SIGNUP_DOMAIN else "optional"
 ACCOUNT_UNIQUE_EMAIL = True
 ACCOUNT_PREVENT_ENUMERATION = True
 ACCOUNT_SESSION_REMEMBER = True

@@ -2,21 +2,53 @@
 
 from typing import Any
 
-from allauth.account.adapter import DefaultAccountAdapter
+from allauth.account.adapter import DefaultAccountAdapter, get_adapter
+from allauth.account.forms import SignupForm as AllauthSignupForm
+from allauth.account.models import EmailAddress
 from allauth.account.signals import password_changed, password_reset, password_set
 from django.conf import settings
 from django.contrib.auth.signals import user_logged_out
 from django.contrib.sites.shortcuts import get_current_site
+from django.core import signing
+from django.core.exceptions import ValidationError
 from django.dispatch import receiver
 from django.http import HttpRequest
 
 from conversations.control import doorbell
 from conversations.models import User
 
+INVITATION = "invitation"  # in a link's query, and then in the session
+INVITATION_DAYS = 7
+
+
+def invitation(email: str) -> str:
+    """Return what a link carries that lets the holder of `email` make one account; signed, not kept."""
+    return signing.dumps(email.lower(), salt=INVITATION)
+
+
+def invited(request: HttpRequest) -> str:
+    """Return the address that this visitor is invited by; '' without an invitation that still holds."""
+    token = request.GET.get(INVITATION) or request.session.get(INVITATION, "")
+    try:
+        email = signing.loads(token, salt=INVITATION, max_age=INVITATION_DAYS * 24 * 60 * 60)
+    except signing.BadSignature:
+        return ""
+    if EmailAddress.objects.filter(email=email).exists():
+        return ""  # it has been used
+    request.session[INVITATION] = token
+    return email
+
 
 class AccountAdapter(DefaultAccountAdapter):
     def is_open_for_signup(self, request: HttpRequest) -> bool:
-        return settings.SIGNUP == "open"
+        if settings.SIGNUP != "invite":
+            return settings.SIGNUP != "closed"
+        email = invited(request)
+        if email:
+            self.stash_verified_email(
+                request, email
+            )  # who has the link reads that mailbox, or was given it by who does
+        return bool(email)
 
     def send_mail(self, template_prefix: str, email: str, context: dict[str, Any]) -> None:
         # allauth would call the site by its host name.
@@ -25,6 +57,19 @@ class AccountAdapter(DefaultAccountAdapter):
 
     def format_email_subject(self, subject: str) -> str:
         return f"[{settings.SITE_NAME}] {subject}"
+
+
+class SignupForm(AllauthSignupForm):
+    """allauth's, for those whom SIGNUP lets in."""
+
+    def clean_email(self) -> str:
+        email = super().clean_email()
+        invitation = get_adapter().request.session.get("account_verified_email")
+        if settings.SIGNUP == "invite" and email.lower() != invitation:
+            raise ValidationError(f"Your invitation is for {invitation}.")
+        if settings.SIGNUP_DOMAIN and email.lower().rpartition("@")[2] != settings.SIGNUP_DOMAIN:
+            raise ValidationError(f"Accounts here are for addresses of {settings.SIGNUP_DOMAIN}.")
+        return email
 
 
 @receiver(user_logged_out, dispatch_uid="sockets")

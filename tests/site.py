@@ -49,13 +49,14 @@ with transaction.atomic():
 
 
 def environment(**variables: Any) -> dict[str, str]:
-    """Return a process environment with these variables alone saying how the site is configured."""
+    """Return a process environment in which these variables alone configure the site; None leaves one out."""
     kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "TMPDIR") if name in os.environ}
     defaults = {"SECRET_KEY": "k" * 50, "SIGNUP": "open", "EMAIL_URL": "console://", "DRAIN_SECONDS": 1}
     defaults["TRUSTED_PROXY_COUNT"] = 1  # for `from_elsewhere`
     # A developer's .env is read too: what a test does not set must not come from there.
     defaults |= dict.fromkeys(ENDPOINT_VARIABLES, "")
-    return kept | {name: str(value) for name, value in (defaults | variables).items()}
+    given = {name: str(value) for name, value in (defaults | variables).items() if value is not None}
+    return kept | given
 
 
 def manage(*arguments: str, **variables: Any) -> subprocess.CompletedProcess[str]:

@@ -1,16 +1,35 @@
 """Accounts: in by name or e-mail, out, a new password, a forgotten one."""
 
 import re
+from collections.abc import Callable
 
+import httpx2
 import pytest
 from websockets.exceptions import ConnectionClosed
 
 from tests.endpoint import Endpoint
-from tests.site import PASSWORD, Person, Site
+from tests.site import PASSWORD, WAIT, Person, Site, from_elsewhere
 
 
 def sign_in(person: Person, login: str, password: str = PASSWORD) -> int:
     return person.post("/accounts/login/", login=login, password=password).status_code
+
+
+def post(client: httpx2.Client, path: str, **fields: str) -> httpx2.Response:
+    client.get("/accounts/login/")
+    headers = {"X-CSRFToken": client.cookies["csrftoken"], "Origin": str(client.base_url).rstrip("/")}
+    return client.post(path, data=fields, headers=headers)
+
+
+def sign_up(client: httpx2.Client, name: str, email: str) -> httpx2.Response:
+    fields = {"username": name, "email": email, "password1": PASSWORD, "password2": PASSWORD}
+    return post(client, "/accounts/signup/", **fields)
+
+
+@pytest.fixture
+def client_of() -> Callable[[Site], httpx2.Client]:
+    """A browser of somebody who has no account yet."""
+    return lambda site: httpx2.Client(base_url=site.url, headers=from_elsewhere(), timeout=WAIT)
 
 
 @pytest.fixture
@@ -62,10 +81,48 @@ def test_signing_out_closes_open_sockets(ada: Person, endpoint: Endpoint):
     assert closed.value.rcvd.code == 4401
 
 
-def test_nobody_signs_up_where_that_is_closed(make_site, endpoint: Endpoint, join):
-    site = make_site(SIGNUP="closed")
-    with pytest.raises(AssertionError, match="closed"):
-        join(site)
+@pytest.mark.parametrize(("debug", "page"), [("false", "Sign-up is closed"), ("true", "Create an account")])
+def test_nobody_signs_up_by_default_but_where_developers_work(make_site, client_of, debug: str, page: str):
+    with client_of(make_site(SIGNUP=None, DEBUG=debug)) as client:
+        assert page in client.get("/accounts/signup/").text
+
+
+def test_only_addresses_of_the_domain_sign_up_and_in_by_their_own_mailbox(make_site, client_of):
+    site = make_site(SIGNUP="domain:Example.org")
+    with client_of(site) as client:
+        assert "Create an account" in client.get("/accounts/login/").text
+        for other in ("eve@example.com", "eve@example.org.example.com", "eve@sub.example.org"):
+            assert "Accounts here are for addresses of example.org" in sign_up(client, "eve", other).text
+        assert sign_up(client, "ada", "ada@example.org").headers["Location"] == "/accounts/confirm-email/"
+        assert client.get("/").status_code == 302
+        link = re.search(r"http://[^/]+(/accounts/confirm-email/\S+)", site.await_line("/confirm-email/"))[1]
+        post(client, link)
+        post(client, "/accounts/login/", login="ada", password=PASSWORD)
+        assert client.get("/").status_code == 200
+
+
+def test_an_invitation_lets_one_address_in_once(make_site, client_of):
+    site = make_site(SIGNUP="invite")
+    invited = site.manage("invite", "Ada@example.org")
+    link = invited.stdout.strip()
+    assert link.startswith("http://localhost:8000/accounts/signup/?invitation=")
+    path = link.removeprefix("http://localhost:8000")
+    with client_of(site) as client:
+        assert "Sign-up is closed" in client.get("/accounts/signup/").text
+        assert "has been used, or is more than a week old" in client.get(f"{path}x").text
+        assert 'value="ada@example.org"' in client.get(path).text
+        assert "Your invitation is for ada@example.org" in sign_up(client, "eve", "eve@example.org").text
+        assert sign_up(client, "ada", "ada@example.org").status_code == 302
+        assert client.get("/").status_code == 200
+    assert site.rows("select email, verified from account_emailaddress") == [("ada@example.org", 1)]
+    with client_of(site) as another:
+        assert "has been used" in another.get(path).text
+
+
+def test_an_invitation_is_made_where_it_is_looked_at(site: Site):
+    refused = site.manage("invite", "ada@example.org")
+    assert refused.returncode == 1
+    assert "SIGNUP is open" in refused.stderr
 
 
 def test_only_the_first_administrator_is_made_and_its_password_told_once(site: Site):

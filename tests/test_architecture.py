@@ -24,7 +24,7 @@ ROOMS = {
     "routing": {"consumers"},
     "views": {"models", "rendering", "generation", "inference", "actions", "review", "forms"},
     "admin": {"models", "rendering", "control", "review"},
-    "management": {"models", "inference", "rendering", "generation", "control", "review"},
+    "management": {"accounts", "models", "inference", "rendering", "generation", "control", "review"},
     "urls": {"views"},
     "middleware": set(),
     "apps": {"accounts", "checks", "review"},

@@ -14,7 +14,10 @@ from tests.site import Person, manage
         ("SECRET_KEY", ""),
         ("SECRET_KEY", "short"),
         ("DEBUG", "maybe"),
+        ("ALLOWED_HOSTS", "*"),
+        ("CSRF_TRUSTED_ORIGINS", "https://*.example.org"),
         ("SIGNUP", "sometimes"),
+        ("SIGNUP", "domain:"),
         ("DATABASE_URL", "mysql://somewhere"),
         ("DATABASE_URL", "nonsense"),
         ("REDIS_URL", "http://somewhere"),
@@ -42,6 +45,20 @@ def test_bad_configuration_stops_the_start_and_names_its_variable(variable: str,
     assert done.returncode == 1
     assert f'"{variable}"' in done.stderr
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"), [("ALLOWED_HOSTS", "chat.example.org"), ("CSRF_TRUSTED_ORIGINS", "http://192.0.2.1:8000")]
+)
+def test_debug_mode_stops_the_start_where_others_reach_it(variable: str, value: str):
+    done = manage("check", DEBUG="true", **{variable: value})
+    assert (done.returncode, '"DEBUG"' in done.stderr) == (1, True)
+    assert manage("check", DEBUG="false", **{variable: value}).returncode == 0
+
+
+def test_debug_mode_starts_where_only_this_machine_reaches_it():
+    hosts = {"ALLOWED_HOSTS": "site.localhost", "CSRF_TRUSTED_ORIGINS": "http://127.0.0.1:8000"}
+    assert manage("check", DEBUG="true", **hosts).returncode == 0
 
 
 def test_an_azure_endpoint_needs_its_deployment():

@@ -9,6 +9,6 @@ def site(request: HttpRequest) -> dict[str, Any]:
     user = getattr(request, "user", None)
     return {
         "SITE_NAME": settings.SITE_NAME,
-        "SIGNUP_OPEN": settings.SIGNUP == "open",
+        "SIGNUP_OPEN": settings.SIGNUP == "open" or bool(settings.SIGNUP_DOMAIN),
         "theme": user.theme if user and user.is_authenticated else "",
     }

@@ -3,7 +3,8 @@
 import secrets
 
 from allauth.account.models import EmailAddress
-from django.core.management.base import BaseCommand, CommandParser
+from django.conf import settings
+from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import transaction
 
 from conversations.models import User
@@ -20,6 +21,8 @@ class Command(BaseCommand):
     def handle(self, *args, username: str, email: str, **options) -> None:
         if User.objects.filter(is_superuser=True).exists():
             return
+        if settings.SIGNUP_DOMAIN and not email:
+            raise CommandError("Name --email: with SIGNUP=domain: nobody signs in without an address.")
         password = secrets.token_urlsafe(12)
         user = User.objects.create_superuser(username, email, password)
         if email:
