@@ -34,7 +34,10 @@ class Part:
 BROWSER = Part("browser", ("chromium", "chromium-browser", "google-chrome"), "chromium")
 REDIS = Part("redis", ("redis-server",), "redis-server")
 POSTGRESQL = Part("postgresql", ("initdb",), "postgresql", off_path="usr/lib/postgresql/*/bin/initdb")
-PARTS = (BROWSER, REDIS, POSTGRESQL)
+BUILDER = Part("builder", ("buildah",), "buildah")
+RUNTIME = Part("container", ("runc",), "runc")
+PROXY = Part("proxy", ("caddy",), "caddy")
+PARTS = (BROWSER, REDIS, POSTGRESQL, BUILDER, RUNTIME, PROXY)
 
 LEFT_OUT = pytest.StashKey[Counter[Part]]()
 

@@ -98,6 +98,8 @@ def from_elsewhere() -> dict[str, str]:
 class Site:
     """A serving process. `lines` is what it printed so far, `url` where it listens."""
 
+    host = "127.0.0.1"
+
     def __init__(self, database_url: str, **variables: Any) -> None:
         self.database_url = database_url
         self.variables = {"DATABASE_URL": database_url, **variables}
@@ -106,15 +108,7 @@ class Site:
         self.start()
 
     def start(self, port: str = "0") -> None:
-        command = [sys.executable, "manage.py", "serve", "--port", port]
-        self.process = subprocess.Popen(
-            command,
-            cwd=ROOT,
-            env=environment(**self.variables),
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
+        self.process = self._spawn(port)
         self.lines = []
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
@@ -123,6 +117,13 @@ class Site:
         except AssertionError:
             self.kill()
             raise
+
+    def _spawn(self, port: str) -> subprocess.Popen[str]:
+        command = [sys.executable, "manage.py", "serve", "--host", self.host, "--port", port]
+        variables = environment(**self.variables)
+        return subprocess.Popen(
+            command, cwd=ROOT, env=variables, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        )
 
     def await_line(self, part: str, after: int = 0) -> str:
         """Return the first line that holds `part` and was printed after so many others, waiting for it."""

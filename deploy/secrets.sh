@@ -1,0 +1,25 @@
+#!/bin/sh
+# Make the secrets that compose.yaml mounts, in secrets/; what is there already stays as it is.
+set -eu
+cd "$(dirname "$0")/.."
+# Closed to others by the folder: the files themselves are read inside containers, by users of other numbers.
+mkdir -p secrets
+chmod 700 secrets
+umask 022
+
+random() {
+    od -An -v -N 32 -t x1 /dev/urandom | tr -d ' \n'
+}
+
+from_env() {
+    found=$(sed -n "s/^$1=//p" .env 2>/dev/null || true)
+    printf '%s' "${found:-${2:-}}"
+}
+
+[ -e secrets/secret_key ] || random > secrets/secret_key
+[ -e secrets/postgresql_password ] || random > secrets/postgresql_password
+[ -e secrets/database_url ] ||
+    printf 'postgresql://site:%s@postgresql:5432/site' "$(cat secrets/postgresql_password)" > secrets/database_url
+# What `.env` holds already is taken from there.
+[ -e secrets/openai_api_key ] || from_env OPENAI_API_KEY > secrets/openai_api_key
+[ -e secrets/email_url ] || from_env EMAIL_URL console:// > secrets/email_url

@@ -1,0 +1,226 @@
+"""The topology of compose.yaml as processes: Caddy, two replicas, PostgreSQL, Redis; and what the file itself says."""
+
+import asyncio
+import os
+import shutil
+import stat
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+import yaml
+from websockets.asyncio.client import connect
+from websockets.exceptions import ConnectionClosed, InvalidStatus
+
+from conversations.generation.worker import SIGN_OFF_SECONDS, WRITE_SECONDS
+from tests.conftest import unused_port
+from tests.endpoint import Endpoint, Exchange
+from tests.parts import PROXY
+from tests.services import Redis
+from tests.site import ROOT, WAIT, Person, Site, people
+from tests.test_settings import read_by_the_settings
+
+PEOPLE = 100
+COMPOSE = yaml.safe_load((ROOT / "compose.yaml").read_text())
+DEVELOPMENT = yaml.safe_load((ROOT / "compose.dev.yaml").read_text())
+SERVICES = COMPOSE["services"]
+REPLICAS = ("web-1", "web-2")
+SECRET = {"SECRET_KEY", "DATABASE_URL", "OPENAI_API_KEY", "EMAIL_URL"}
+
+
+class Caddy:
+    """The proxy, with the project's own configuration, in front of `replicas` (host:port)."""
+
+    def __init__(self, folder: Path, replicas: list[str]) -> None:
+        port = unused_port()
+        self.url = f"http://127.0.0.1:{port}"
+        command = [PROXY.find(), "run", "--adapter", "caddyfile", "--config", ROOT / "deploy/Caddyfile"]
+        variables = {"SITE_ADDRESS": f"http://:{port}", "REPLICAS": " ".join(replicas), "HOME": str(folder)}
+        self.process = subprocess.Popen(
+            command, env=os.environ | variables, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        )
+        for line in self.process.stdout:
+            if "serving initial configuration" in line:
+                break
+
+    def stop(self) -> None:
+        self.process.terminate()
+        self.process.communicate(timeout=WAIT)
+
+
+class Replica(Site):
+    host = "127.0.0.2"  # no name that the site goes by, as the services' names are none
+
+
+def replica(database_url: str, redis_url: str, endpoint: Endpoint, folder: Path) -> Site:
+    """Start a replica as the compose file configures it: what is secret comes from files."""
+    values = {
+        "SECRET_KEY_FILE": "k" * 50,
+        "DATABASE_URL_FILE": database_url,
+        "OPENAI_API_KEY_FILE": "canary-key",
+        "EMAIL_URL_FILE": "console://",
+        "REDIS_URL": redis_url,
+        "OPENAI_BASE_URL": endpoint.base_url,
+        "OPENAI_MODEL": "test-model",
+    }
+    variables = {}
+    for name, value in SERVICES["web-1"]["environment"].items():
+        given = values.get(name, value)
+        if name.endswith("_FILE"):
+            file = folder / Path(value).name
+            file.write_text(f"{given}\n")
+            given = file
+        if given is not None:
+            variables[name] = given
+    # From the files alone.
+    return Replica(database_url, **variables | {"SECRET_KEY": "", "OPENAI_API_KEY": "", "EMAIL_URL": ""})
+
+
+@pytest.fixture
+def replicas(postgresql_database: str, redis_server: Redis, endpoint: Endpoint, tmp_path: Path) -> Iterator[list[Site]]:
+    replicas = [replica(postgresql_database, redis_server.url, endpoint, tmp_path) for _ in REPLICAS]
+    yield replicas
+    for site in replicas:
+        if site.process.poll() is None:
+            site.kill()
+
+
+@pytest.fixture
+def proxy(replicas: list[Site], tmp_path: Path) -> Iterator[Caddy]:
+    proxy = Caddy(tmp_path, [site.url.removeprefix("http://") for site in replicas])
+    yield proxy
+    proxy.stop()
+
+
+class Watcher:
+    """Somebody's open page: its socket through the proxy, opened anew whenever it ends, as the page does it."""
+
+    def __init__(self, url: str, person: Person, conversation: str) -> None:
+        self.person, self.conversation = person, conversation
+        self.connections = 0
+        self._url = url.replace("http", "ws", 1) + f"/ws{conversation}"
+        self._cookies = "; ".join(f"{name}={value}" for name, value in person.http.cookies.items())
+
+    async def until_answered(self, text: str) -> None:
+        while True:
+            try:
+                async with connect(self._url, additional_headers={"Cookie": self._cookies}, proxy=None) as socket:
+                    self.connections += 1
+                    frames = ""
+                    while text not in frames or 'data-status="complete"' not in frames:
+                        frames += await socket.recv()
+                    return
+            except (ConnectionClosed, InvalidStatus, OSError):
+                await asyncio.sleep(0.1)  # no page comes back sooner
+
+
+@pytest.mark.proxy
+@pytest.mark.postgresql
+@pytest.mark.redis
+async def test_replicas_are_replaced_one_after_another_and_no_conversation_is_lost(
+    replicas: list[Site], proxy: Caddy, endpoint: Endpoint
+):
+    async def in_parts(exchange: Exchange) -> None:
+        question = exchange.body["messages"][-1]["content"]
+        await exchange.reason(f"What is meant by {question}? ")
+        await exchange.gate("first replica drains" if "early" in question else "second replica drains")
+        await exchange.answer(f"The answer to {question}.")
+        await exchange.finish()
+
+    endpoint.respond = in_parts
+    made = await asyncio.to_thread(people, replicas[0], PEOPLE)
+    everybody = [person.at(proxy) for person in made]
+
+    def ask(number: int, wave: str) -> Watcher:
+        return Watcher(proxy.url, everybody[number], everybody[number].ask(f"{wave} question {number}"))
+
+    def replace(site: Site, gate: str, meanwhile: Callable[[], None]) -> None:
+        site.process.terminate()
+        site.await_line("draining")
+        meanwhile()
+        endpoint.open(gate)
+        assert site.stop() == 0
+        site.start(site.url.rsplit(":", 1)[1])
+
+    watchers = [await asyncio.to_thread(ask, number, "early") for number in range(PEOPLE // 2)]
+    watching = [asyncio.create_task(w.until_answered(f"{n}.")) for n, w in enumerate(watchers)]
+    await asyncio.to_thread(endpoint.await_exchange, PEOPLE // 2)
+
+    def ask_the_rest() -> None:
+        late = [ask(number, "late") for number in range(PEOPLE // 2, PEOPLE)]
+        watchers.extend(late)
+        # They are answered by the other one: whoever drains takes nothing new.
+        endpoint.await_exchange(PEOPLE)
+
+    await asyncio.to_thread(replace, replicas[0], "first replica drains", ask_the_rest)
+    watching += [
+        asyncio.create_task(w.until_answered(f"{PEOPLE // 2 + n}.")) for n, w in enumerate(watchers[PEOPLE // 2 :])
+    ]
+    await asyncio.to_thread(replace, replicas[1], "second replica drains", lambda: None)
+    async with asyncio.timeout(WAIT):
+        await asyncio.gather(*watching)
+    ends = replicas[0].rows(
+        "select g.status, m.reasoning, m.content from conversations_generation g"
+        " join conversations_message m on m.id = g.message_id"
+    )
+    waves = ["early" if number < PEOPLE // 2 else "late" for number in range(PEOPLE)]
+    assert sorted(ends) == sorted(
+        ("complete", f"What is meant by {wave} question {n}? ", f"The answer to {wave} question {n}.")
+        for n, wave in enumerate(waves)
+    )
+    assert len(endpoint.exchanges) == PEOPLE  # nothing was asked twice
+    assert any(watcher.connections > 1 for watcher in watchers)
+    for person in (*made, *everybody):
+        person.close()
+
+
+@pytest.mark.parametrize("name", [*REPLICAS, "migrate"])
+def test_the_site_is_told_only_what_its_settings_read_and_secrets_by_files(name: str):
+    told = SERVICES[name]["environment"] | DEVELOPMENT["x-site"]["environment"]
+    assert {variable.removesuffix("_FILE") for variable in told} <= read_by_the_settings()
+    files = {variable: path for variable, path in told.items() if variable.endswith("_FILE")}
+    assert {variable.removesuffix("_FILE") for variable in files} == SECRET
+    assert {path.removeprefix("/run/secrets/") for path in files.values()} == set(SERVICES[name]["secrets"])
+
+
+def test_each_service_starts_when_what_it_needs_is_there():
+    for name in REPLICAS:
+        assert SERVICES[name]["depends_on"]["migrate"] == {"condition": "service_completed_successfully"}
+        assert SERVICES["proxy"]["depends_on"][name] == {"condition": "service_healthy"}
+        assert f"{name}:8000" in SERVICES["proxy"]["environment"]["REPLICAS"].split()
+    for needing, needed in (("migrate", "postgresql"), ("web-1", "redis"), ("web-2", "redis")):
+        assert SERVICES[needing]["depends_on"][needed] == {"condition": "service_healthy"}
+        assert "test" in SERVICES[needed]["healthcheck"]
+
+
+def test_a_replica_is_given_time_to_drain():
+    for name in REPLICAS:
+        drain = float(SERVICES[name]["environment"]["DRAIN_SECONDS"])
+        assert float(SERVICES[name]["stop_grace_period"].removesuffix("s")) >= drain + WRITE_SECONDS + SIGN_OFF_SECONDS
+
+
+def test_development_runs_the_source_of_this_folder_and_restarts_when_it_changes():
+    site = DEVELOPMENT["x-site"]
+    mounted = {volume.split(":")[0].removeprefix("./") for volume in site["volumes"]}
+    assert all((ROOT / path).exists() for path in mounted)
+    watched = {rule["path"].removeprefix("./") for rule in site["develop"]["watch"] if rule["action"] == "restart"}
+    assert {path for path in mounted if (ROOT / path / "__init__.py").exists()} <= watched <= mounted
+
+
+def test_secrets_are_made_once_and_closed_to_others(tmp_path: Path):
+    (tmp_path / "deploy").mkdir()
+    script = shutil.copy(ROOT / "deploy/secrets.sh", tmp_path / "deploy")
+    (tmp_path / ".env").write_text("OPENAI_API_KEY=canary-key\n")
+
+    def make() -> dict[str, str]:
+        subprocess.run(["sh", script], check=True, timeout=WAIT)
+        return {path.name: path.read_text() for path in (tmp_path / "secrets").iterdir()}
+
+    first = make()
+    assert set(first) == {Path(secret["file"]).name for secret in COMPOSE["secrets"].values()}
+    assert len(first["secret_key"]) >= 32
+    assert first["postgresql_password"] in first["database_url"]
+    assert first["openai_api_key"] == "canary-key"
+    assert stat.S_IMODE((tmp_path / "secrets").stat().st_mode) == 0o700
+    assert make() == first
