@@ -1,0 +1,102 @@
+"""The image, built and run as an operator would: its own user, a read-only root, PostgreSQL, Redis, a drain."""
+
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import connection, unused_port
+from tests.endpoint import Endpoint, Exchange
+from tests.image import Container, Image, run_once
+from tests.services import PostgreSQL, Redis
+from tests.site import Person
+
+pytestmark = [
+    pytest.mark.builder,
+    pytest.mark.container,
+    pytest.mark.skipif(os.geteuid() != 0, reason="buildah and runc are used as root here"),
+]
+LIBRARY = "lib/python3.*/site-packages"
+
+
+@pytest.fixture(scope="module")
+def image(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Image]:
+    image = Image(tmp_path_factory.mktemp("image"))
+    yield image
+    image.remove()
+
+
+@pytest.fixture
+def start_container(image: Image, tmp_path: Path) -> Iterator[Callable[..., Container]]:
+    containers: list[Container] = []
+
+    def start(database_url: str, **variables: object) -> Container:
+        containers.append(Container(image, tmp_path, unused_port(), database_url, **variables))
+        return containers[-1]
+
+    yield start
+    for container in containers:
+        if container.process.poll() is None:
+            container.kill()
+
+
+def test_the_last_stage_has_the_site_and_nothing_it_was_built_with(image: Image):
+    assert (image.root / "app/staticfiles/staticfiles.json").exists()
+    assert not (image.root / "wheels").exists() or not any((image.root / "wheels").iterdir())
+    assert not list((image.root / "venv").glob(f"{LIBRARY}/pip*"))
+    assert not list((image.root / "root").glob(".cache/*"))
+    assert {path.name for path in (image.root / "app").iterdir()} == {
+        *("manage.py", "requirements.txt", "chatsite", "conversations", "templates"),
+        *("static", "staticfiles", "var"),
+    }
+
+
+def test_only_its_data_belongs_to_the_user_it_runs_as(image: Image):
+    user = int(image.config["User"].split(":")[0])
+    own = [path for path in (image.root / "app").rglob("*") if path.lstat().st_uid == user]
+    assert own == [image.root / "app/var"]
+
+
+@pytest.mark.postgresql
+@pytest.mark.redis
+def test_a_conversation_streams_through_a_container_and_outlives_its_end(
+    image: Image,
+    start_container: Callable[..., Container],
+    tmp_path: Path,
+    join: Callable[..., Person],
+    endpoint: Endpoint,
+    postgresql: PostgreSQL,
+    redis_server: Redis,
+):
+    async def until_told(exchange: Exchange) -> None:
+        await exchange.reason("Hm. ")
+        await exchange.gate("terminated")
+        await exchange.answer("Yes.")
+        await exchange.finish()
+
+    endpoint.respond = until_told
+    url = postgresql.create_database()
+    variables = connection(endpoint) | {"REDIS_URL": redis_server.url, "DRAIN_SECONDS": 20}
+    migrated = run_once(image, tmp_path, "migrate", DATABASE_URL=url, **variables)
+    assert migrated.returncode == 0, migrated.stderr
+    site = start_container(url, **variables)
+    site.check_health()
+    assert site.status["Uid"] == ["10001"] * 4
+    assert site.status["CapEff"] == ["0" * 16]
+    person = join(site, "ada")
+    assert person.http.get("/readyz").json() == {"status": "ok", "reasons": []}
+    # Larger than what is kept in memory while it arrives: it goes through a file, for which the root has no place.
+    conversation = person.ask("Why? " * 30_000)
+    endpoint.await_reached("terminated")
+    with person.socket(conversation) as socket:
+        frames = ""
+        while "Hm." not in frames:
+            frames += socket.recv(timeout=30)
+        site.process.terminate()
+        site.await_line("draining")
+        endpoint.open("terminated")
+        while "Yes." not in frames:
+            frames += socket.recv(timeout=30)
+    assert site.stop() == 0
+    assert person.answers(conversation) == [("complete", "", "Hm. ", "Yes.")]
