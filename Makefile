@@ -12,7 +12,7 @@ install := PIP_USER=0 $(python) -m pip install --quiet --quiet --disable-pip-ver
 # For commands that read the settings but neither sign anything nor touch the data kept under var/.
 unkept := SECRET_KEY=no-request-is-signed-by-the-command-that-reads-this DATABASE_URL=sqlite://:memory:
 
-.PHONY: run test bench lint lock test-programs
+.PHONY: run test test-image bench lint lock test-programs
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
 
@@ -26,7 +26,12 @@ run: .env .venv/.runtime .venv/.local staticfiles/staticfiles.json
 test: lint test-programs .venv/.local staticfiles/staticfiles.json
 	@$(unkept) $(python) manage.py makemigrations --check --dry-run
 	@$(unkept) $(python) manage.py check
-	@$(python) -m pytest
+	@$(python) -m pytest -m "not builder"
+
+# Builds the image and uses it as an operator would; takes some minutes, and root on Debian.
+test-image: programs := builder container postgresql redis
+test-image: test-programs
+	@$(python) -m pytest -m builder
 
 # Ends in under ten minutes; `python -m benchmarks --help` tells how to run a part. The figures go to var/ as JSON too.
 bench: test-programs staticfiles/staticfiles.json
@@ -107,8 +112,9 @@ staticfiles/staticfiles.json: .venv/.runtime chatsite/settings.py $(shell find s
 	@$(unkept) $(python) manage.py collectstatic --noinput --verbosity 0
 
 # Only root on Debian can install them; whatever is missing after that, the test run names with the tests it leaves out.
+programs := browser redis postgresql proxy
 test-programs: .venv/.dev
-	@packages=$$($(python) -m tests.parts) || exit 1; \
+	@packages=$$($(python) -m tests.parts $(programs)) || exit 1; \
 	if [ -n "$$packages" ] && [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
 		echo "Installing for the tests: $$packages"; \
 		export DEBIAN_FRONTEND=noninteractive; \

@@ -2,11 +2,12 @@
 
 A test names what it needs with a marker: `@pytest.mark.browser`. Where the program is missing, its tests are
 left out, and the last lines of the run say so. With `CI=true` that is an error: a green run there is a whole
-one. `python -m tests.parts` prints the Debian packages that are missing, for `make test` to install.
+one. `python -m tests.parts MARKER…` prints the Debian packages that are missing for these, for `make` to install.
 """
 
 import os
 import shutil
+import sys
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
@@ -81,4 +82,4 @@ def lines(left_out: Counter[Part]) -> list[str]:
 
 
 if __name__ == "__main__":
-    print(*(part.debian_package for part in PARTS if part.find() is None))
+    print(*(part.debian_package for part in PARTS if part.marker in sys.argv[1:] and part.find() is None))
