@@ -7,7 +7,7 @@ third of that to go once; and as many threads as there are serve however many pe
 
 import asyncio
 import contextvars
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import IO, Any
 
@@ -15,6 +15,7 @@ from django.conf import settings
 from django.core import signals
 from django.core.exceptions import RequestAborted
 from django.core.handlers.asgi import ASGIHandler, get_script_prefix
+from django.db import close_old_connections
 from django.http import HttpResponseBase
 from django.urls import set_script_prefix
 
@@ -33,6 +34,9 @@ class OneThreadHandler(ASGIHandler):
         except RequestAborted:
             return
         response = await self._in_thread(self._respond, scope, body)
+        if response.streaming and not response.is_async:
+            # Django would gather all of it first.
+            response.streaming_content = self._pieces(iter(response.streaming_content))
         await self.send_response(response, send)
         if response.streaming:
             await self._in_thread(response.close)
@@ -48,6 +52,17 @@ class OneThreadHandler(ASGIHandler):
                 response.close()
             return response
 
+    async def _pieces(self, pieces: Iterator[bytes]) -> AsyncIterator[bytes]:
+        while (piece := await self._in_thread(_next, pieces)) is not None:
+            yield piece
+
     async def _in_thread(self, function: Callable[..., Any], *args: Any) -> Any:
         context = contextvars.copy_context()
         return await asyncio.get_running_loop().run_in_executor(self._threads, context.run, function, *args)
+
+
+def _next(pieces: Iterator[bytes]) -> bytes | None:
+    try:
+        return next(pieces, None)
+    finally:
+        close_old_connections()

@@ -6,7 +6,7 @@ from django.urls import URLPattern, path, reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from conversations.admin import holds, queue, reason, transcript
+from conversations.admin import find, holds, queue, reason, transcript
 from conversations.admin.access import AllowListed
 from conversations.models import Conversation
 from conversations.models.permissions import LIST, READ, full
@@ -61,6 +61,8 @@ class ConversationAdmin(AllowListed, admin.ModelAdmin):
         view = self.admin_site.admin_view
         return [
             path("reason/", view(reason.ask), name="review_reason"),
+            path("find/", view(find.find), name="review_find"),
+            path("find/export/", view(find.export), name="review_export"),
             path("queue/", view(queue.index), name="review_queue"),
             path("queue/<int:pk>/take/", view(queue.take), name="review_take"),
             path("queue/<int:pk>/resolve/", view(queue.resolve), name="review_resolve"),

@@ -45,7 +45,10 @@ class Conversation(models.Model):
     class Meta:
         default_permissions = ()
         permissions = list(permissions.REVIEW.items())
-        indexes = [models.Index(fields=["owner", "-updated_at", "-id"], name="conversation_newest_first")]
+        indexes = [
+            models.Index(fields=["owner", "-updated_at", "-id"], name="conversation_newest_first"),
+            models.Index(fields=["-updated_at", "-id"], name="conversation_newest_of_all"),
+        ]
 
     def __str__(self) -> str:
         # Titles are the prompt's first words, so they are content: keep them out of logs and admin breadcrumbs.
