@@ -212,6 +212,7 @@ async def _once(
     events, chunks = EventReader(), ChunkReader()
     clock = asyncio.get_running_loop().time
     some = False
+    response = None
     try:
         async with asyncio.timeout(stall_seconds) as deadline, create(**request) as response:
             async for data in response.iter_bytes():
@@ -232,6 +233,13 @@ async def _once(
             raise errors.Stalled(f"no payload for {stall_seconds:.0f} s") from None
     except Exception as error:
         ours = errors.translate(error)  # which raises what is none of the endpoint's: a fault of ours stays one
+        if response is not None and isinstance(ours, errors.CannotReach):
+            try:
+                if read := events.feed(_unread(response)):
+                    some = True
+                    _pass_on(read, chunks, sink)
+            except errors.InferenceError as unreadable:
+                ours = unreadable
         if not chunks.ended:
             _flush(chunks, sink)
             cut = some and (isinstance(ours, errors.CannotReach) or events.closed)
@@ -251,6 +259,17 @@ def _pass_on(events: list[tuple[bytes, bytes]], chunks: ChunkReader, sink: Calla
     finally:
         if deltas:
             sink(merge(deltas))
+
+
+def _unread(response: Any) -> bytes:
+    """Return what had come before a connection broke and was not read yet, while others were served or text gathered.
+
+    aiohttp's reader raises the error and keeps what it has to itself: these are private names of it and its bridge.
+    """
+    if "content-encoding" in response.headers:
+        return b""  # the beginning of which went elsewhere
+    content = response.http_response.stream._stream._aiohttp_response.content
+    return b"".join(content._buffer)[content._buffer_offset :]
 
 
 def _flush(chunks: ChunkReader, sink: Callable[[list[Delta]], None]) -> None:

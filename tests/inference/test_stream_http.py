@@ -191,6 +191,25 @@ async def test_an_answer_that_is_not_http_is_malformed(connected: Endpoint, endp
         await ask(connected)
 
 
+async def test_what_came_before_a_cut_is_kept_also_while_text_gathers(connected: Endpoint, endpoint: Server):
+    async def cut(exchange: Exchange) -> None:
+        await exchange.answer("Part")
+        await exchange.gate("gathering")
+        await exchange.answer(" and more")
+        exchange.cut()
+
+    def gather_seconds() -> float:
+        endpoint.open("gathering")
+        return 0.5  # by then the connection is gone
+
+    endpoint.respond = cut
+    seen: list[Delta] = []
+    request = connected.request([{"role": "user", "content": "Why?"}])
+    with pytest.raises(errors.Cut):
+        await stream(connected.create, request, seen.extend, stall_seconds=20, gather_seconds=gather_seconds)
+    assert text(seen) == "Part and more"
+
+
 async def test_garbage_in_mid_stream_keeps_what_came_before(connected: Endpoint, endpoint: Server):
     async def garbage(exchange: Exchange) -> None:
         # In one write: what stands before the garbage in the same read counts too.

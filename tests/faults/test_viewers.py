@@ -1,0 +1,141 @@
+"""Viewers that fail: one that never reads, and tabs that are cut again and again, on two replicas."""
+
+import asyncio
+import random
+import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+
+import pytest
+
+from tests.endpoint import Endpoint, Exchange
+from tests.faults.baseline import PROBE, Baseline, memory
+from tests.faults.conftest import Replicas
+from tests.faults.mute import Mute, unread
+from tests.screen import Tab
+from tests.site import Person, Site
+
+FEW, MANY = 10, 210  # viewers that never read: many, for memory is measured roughly
+MOST_BYTES = 256 * 1024  # that a viewer who never reads may cost
+PARAGRAPH = "word " * 100 + "\n\n"
+PARAGRAPHS = 1_000
+BLOCKS = (
+    "## A heading\n\n",
+    "A paragraph with **bold** words, `code` and a [link](https://example.org).\n\n",
+    "- one\n- two\n  - inner\n- three\n\n",
+    "1. first\n2. second\n\n",
+    "```python\ndef f(x):\n    return x < 1\n```\n\n",
+    "| a | b |\n|---|--:|\n| 1 | 2 |\n| 3 | 4 |\n\n",
+    "> quoted\n> twice\n\n",
+)
+
+
+def test_a_viewer_that_never_reads_costs_little_and_holds_nobody_up(make_site, join, endpoint: Endpoint):
+    async def tell_much(exchange: Exchange) -> None:
+        prompt = exchange.body["messages"][-1]["content"]
+        await exchange.reason("Hm. ")
+        await exchange.gate(f"{prompt} is watched")
+        for _ in range(PARAGRAPHS // 2):
+            await exchange.reason(PARAGRAPH)
+        for _ in range(PARAGRAPHS // 2):
+            await exchange.answer(PARAGRAPH)
+        await exchange.answer("The very last words.")
+        await exchange.gate(f"{prompt} is read")
+        await exchange.finish()
+
+    endpoint.respond = tell_much
+    site: Site = make_site(PYTHONPATH=PROBE)
+    person = join(site)
+    baseline = Baseline(endpoint, site)
+
+    def read_beside(prompt: str, mutes: int) -> tuple[int, float, str]:
+        """Read an answer beside so many mute viewers; return what memory that took, the seconds, the conversation."""
+        conversation = person.ask(prompt)
+        endpoint.await_reached(f"{prompt} is watched")
+        with ExitStack() as stack:
+            before = memory(site)
+            muted = [stack.enter_context(Mute(person, conversation)) for _ in range(mutes)]
+            reader = stack.enter_context(person.socket(conversation))
+            begun = time.monotonic()
+            endpoint.open(f"{prompt} is watched")
+            while "The very last words." not in reader.recv(timeout=60):
+                pass  # a frame of many
+            seconds = time.monotonic() - begun
+            kept = unread({mute.port for mute in muted})
+            grown = memory(site) - before + kept
+            print(f"{mutes} mute viewers: {kept / 1024:.0f} KiB in the kernel, {grown / 1024:.0f} KiB in all")
+            endpoint.open(f"{prompt} is read")
+            while 'data-status="complete"' not in reader.recv(timeout=60):
+                pass  # the rest of them
+        return grown, seconds, conversation
+
+    conversations = [read_beside("first", FEW)[2]]  # for what is needed once
+    with_few, seconds_few, conversation = read_beside("second", FEW)
+    conversations.append(conversation)
+    with_many, seconds_many, conversation = read_beside("third", MANY)
+    conversations.append(conversation)
+    each = (with_many - with_few) / (MANY - FEW)
+    print(f"{each / 1024:.0f} KiB a viewer; the reader took {seconds_few:.1f} s, then {seconds_many:.1f} s")
+    assert each <= MOST_BYTES
+    baseline.check(*((person, conversation) for conversation in conversations))
+
+
+class Rambling:
+    """Thinks until told to answer, and answers in Markdown until told that it is enough; in pieces of any length."""
+
+    def __init__(self) -> None:
+        self.thinking, self.talking = True, True
+        self._chance = random.Random(1)  # noqa: S311
+
+    async def __call__(self, exchange: Exchange) -> None:
+        number = 0
+        while self.thinking:
+            await exchange.reason(f"thought {number} <&> ")
+            number += 1
+            await asyncio.sleep(0.01)
+        while self.talking:
+            block = self._chance.choice(BLOCKS)
+            while block:
+                cut = self._chance.randint(1, 12)
+                await exchange.answer(block[:cut])
+                block = block[cut:]
+                await asyncio.sleep(0.01)
+        await exchange.finish()
+
+
+def be_cut(tab: Tab, seed: int, times: int) -> None:
+    """Read a few frames, lose the connection and come back, so many times."""
+    chance = random.Random(seed)  # noqa: S311
+    for _ in range(times):
+        for _ in range(chance.randrange(6)):
+            tab.apply(tab.socket.recv(timeout=30))
+        tab.come_back()
+
+
+@pytest.mark.postgresql
+@pytest.mark.redis
+def test_tabs_on_two_replicas_that_are_cut_two_hundred_times_show_what_a_fresh_page_shows(
+    replicas: Replicas, replicas_baseline: Baseline, person: Person
+):
+    replicas.endpoint.respond = model = Rambling()
+    conversation = person.ask("Ramble.")
+    there = person.at(replicas.second)
+    with ExitStack() as stack, ThreadPoolExecutor(4) as pool:
+        tabs = [stack.enter_context(Tab(somebody, conversation)) for somebody in (person, there, person, there)]
+
+        def cut_all(seed: int) -> None:
+            list(pool.map(be_cut, tabs, range(seed, seed + 4), [25] * 4))
+
+        cut_all(1)
+        assert {tab.statuses[0] for tab in tabs} <= {"queued", "thinking"}
+        model.thinking = False
+        cut_all(5)
+        model.talking = False
+        for tab in tabs:
+            tab.read_until(lambda tab: tab.statuses == ["complete"])
+            tab.check()
+        assert len(tabs[0].answer) > 100
+    assert len(replicas.endpoint.exchanges) == 1
+    for somebody in (person, there):
+        somebody.close()
+    replicas_baseline.check()
