@@ -1,10 +1,6 @@
 import uuid
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from functools import partial
 
 import pytest
-from django.db import connections
 
 from conversations import actions
 from conversations.generation.commit import End, claim, finish
@@ -307,24 +303,3 @@ def test_taking_back_another_version_or_the_rest_of_an_answer_leaves_what_was_th
     assert actions.take_back(generation=actions.go_on(user=user, message=answer)) == ""
     assert path() == ["Why?", "answer"]
     assert Generation.objects.get().status == Status.STOPPED
-
-
-@pytest.mark.django_db(transaction=True)
-def test_a_prompt_is_taken_back_or_claimed_and_never_both():
-    user = person()
-    worker = Worker.objects.create()
-
-    def race(take: Callable[[], object]) -> object:
-        try:
-            return take()
-        finally:
-            connections.close_all()
-
-    for number in range(10):
-        generation = queued(user, f"Question {number}")
-        takers = [partial(claim, worker.pk, generation.pk), partial(actions.take_back, generation=generation)]
-        with ThreadPoolExecutor(2) as threads:
-            made, content = threads.map(race, takers)
-        assert (made is None) != (content is None)
-        if made:
-            assert finish(worker.pk, made, End(Status.COMPLETE, "", "answer"), {})

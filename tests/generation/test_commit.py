@@ -1,7 +1,4 @@
-from concurrent.futures import ThreadPoolExecutor
-
 import pytest
-from django.db import connections
 
 from conversations import actions
 from conversations.generation.commit import (
@@ -71,25 +68,6 @@ def test_a_person_has_as_many_running_generations_as_slots(settings):
     claims = [claim(worker.pk, generation.pk) for generation in generations]
     assert [made is not None for made in claims] == [True, True, False]
     assert claim(worker.pk, queued(person("bob")).pk) is not None
-
-
-@pytest.mark.django_db(transaction=True)
-def test_many_claimers_at_once_never_run_more_than_the_slots_allow(settings):
-    settings.USER_CONCURRENCY = 3
-    user = person()
-    generations = [queued(user).pk for _ in range(6)]
-    workers = [Worker.objects.create().pk for _ in range(10)]
-
-    def race(number: int) -> Claim | None:
-        try:
-            return claim(workers[number % 10], generations[number % 6])
-        finally:
-            connections.close_all()
-
-    with ThreadPoolExecutor(10) as threads:
-        claims = [made for made in threads.map(race, range(60)) if made]
-    assert len({made.generation_id for made in claims}) == len(claims) == 3
-    assert sorted(Generation.objects.running().values_list("slot", flat=True)) == [0, 1, 2]
 
 
 def test_a_commit_appends_chunks_and_tells_of_stop_requests():

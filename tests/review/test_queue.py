@@ -1,12 +1,10 @@
 """How conversations reach the queue, and that no two reviewers work on one unknowingly."""
 
-import threading
 from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
 from django.contrib.auth.models import Group
-from django.db import connection
 from django.test import Client
 from django.utils import timezone
 
@@ -164,28 +162,6 @@ def test_an_item_is_taken_by_one_reviewer_until_its_time_is_over(report: Item, r
     assert queue.take(who=audit.Who(reviewer), item=report) is None
     item = Item.objects.get()
     assert (item.verdict, item.note, item.resolved_by) == (Verdict.POOR, "Rude indeed", second)
-
-
-@pytest.mark.django_db(transaction=True)
-def test_of_many_who_take_an_item_at_once_one_has_it():
-    report = planted(person("owner"), **WORDS)
-    queue.give_feedback(message=report.leaf, rating="report", comment="", shared=True)
-    item = Item.objects.get()
-    reviewers = [person(f"reviewer{n}") for n in range(8)]
-    together, taken = threading.Barrier(len(reviewers)), []
-
-    def take(reviewer: User) -> None:
-        together.wait(30)
-        if queue.take(who=audit.Who(reviewer), item=item):
-            taken.append(reviewer)
-        connection.close()
-
-    threads = [threading.Thread(target=take, args=[reviewer]) for reviewer in reviewers]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(60)
-    assert [Item.objects.get().taken_by] == taken
 
 
 def test_taking_an_item_states_the_reason_and_opens_the_conversation(
