@@ -1,10 +1,15 @@
+import re
 from typing import Any
 
-from django.db import models
+from django.db import connections, models
+from django.db.models import Exists, OuterRef, Q
+from django.db.models.expressions import RawSQL
 
 from conversations.models.generation import Generation
 
 PARAGRAPH = "\n\n"  # between what was thought at first and what was thought anew
+TRIGRAM = 3  # characters: what is shorter has no place in an index of trigrams
+IDEOGRAPH = re.compile("([\u2e80-\u9fff\uac00-\ud7af\uf900-\ufaff\U00020000-\U0003ffff])")  # as migration 0009 says it
 
 
 class Role(models.TextChoices):
@@ -15,6 +20,43 @@ class Role(models.TextChoices):
 class MessageQuerySet(models.QuerySet):
     def visible_to(self, user: Any) -> "MessageQuerySet":
         return self.filter(conversation__owner=user)
+
+    def reviewable_by(self, user: Any) -> "MessageQuerySet":
+        """Keep what is in this reviewer's field; see `ConversationQuerySet.reviewable_by`."""
+        if not user.review_limited:
+            return self.all()
+        return self.filter(Exists(user.review_groups.filter(user=OuterRef("conversation__owner"))))
+
+    def matching(self, text: str, *, reasoning: bool = False) -> "MessageQuerySet":
+        """Keep messages that hold every word of `text`, in whatever case and inside longer words too.
+
+        In what was asked and answered; with `reasoning` in what was thought instead. On PostgreSQL a word of one or two
+        letters is found at the beginning of words alone. Indexes narrow the choice, see migration 0009.
+        """
+        column = "reasoning" if reasoning else "content"
+        words = text.split()
+        conditions = _on_sqlite if connections[self.db].vendor == "sqlite" else _on_postgresql
+        return self.filter(*conditions(column, words)) if words else self.none()
+
+
+def _on_sqlite(column: str, words: list[str]) -> list[Q]:
+    """Return what all of `words` in `column` means there: trigrams tell letters of any script, LIKE only ASCII's."""
+    index = "conversations_message_search"
+    found = [Q(**{f"{column}__icontains": word}) for word in words if len(word) < TRIGRAM]
+    if terms := ['"' + word.replace('"', '""') + '"' for word in words if len(word) >= TRIGRAM]:
+        rows = f"select rowid from {index} where {index} match %s"  # noqa: S608  (names of ours)
+        found.append(Q(pk__in=RawSQL(rows, [f"{column} : ({' AND '.join(terms)})"])))  # noqa: S611
+    return found
+
+
+def _on_postgresql(column: str, words: list[str]) -> list[Q]:
+    """Return what all of `words` in `column` means there: trigrams serve `icontains`, what is short needs words."""
+    found = [Q(**{f"{column}__icontains": word}) for word in words]
+    parts = [part for word in words if len(word) < TRIGRAM for part in IDEOGRAPH.sub(r" \1 ", word).split()]
+    if terms := [f"'{part}':*" for part in parts if part.isalnum()]:
+        matches = f"conversations_words(conversations_message.{column}) @@ to_tsquery('simple', %s)"
+        found.append(Q(RawSQL(matches, [" & ".join(terms)], models.BooleanField())))  # noqa: S611
+    return found
 
 
 class Message(models.Model):

@@ -1,5 +1,6 @@
 """What reviewers do: state a reason, then read under it. Every act is written down before its content is shown."""
 
+from collections.abc import Sequence
 from datetime import timedelta
 
 from django.db import transaction
@@ -31,6 +32,15 @@ def open_conversation(*, who: audit.Who, case: Case, conversation: Conversation)
 def open_reasoning(*, who: audit.Who, case: Case, message: Message) -> None:
     """Write down that what a model thought is read; whoever calls shows it after that."""
     audit.record(who, Act.REASONING, case=case, conversations=[message.conversation], message_id=message.pk)
+
+
+def search(*, who: audit.Who, case: Case, words: str, reasoning: bool, messages: Sequence[Message]) -> None:
+    """Write down what was searched for, and each conversation of which a passage is shown after that."""
+    about = list({message.conversation_id: message.conversation for message in messages}.values())
+    with transaction.atomic():
+        audit.record(who, Act.SEARCHED, case=case, words=words, reasoning=int(reasoning))
+        if about:
+            audit.record(who, Act.FOUND, case=case, conversations=about, reasoning=int(reasoning))
 
 
 def ask_to_hold(*, who: audit.Who, case: Case, days: int, why: str) -> None:
