@@ -7,6 +7,8 @@ third of that to go once; and as many threads as there are serve however many pe
 
 import asyncio
 import contextvars
+import time
+import uuid
 from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import IO, Any
@@ -18,6 +20,9 @@ from django.core.handlers.asgi import ASGIHandler, get_script_prefix
 from django.db import close_old_connections
 from django.http import HttpResponseBase
 from django.urls import set_script_prefix
+
+from chatsite.logs import about
+from conversations import metrics
 
 
 class OneThreadHandler(ASGIHandler):
@@ -42,12 +47,17 @@ class OneThreadHandler(ASGIHandler):
             await self._in_thread(response.close)
 
     def _respond(self, scope: dict[str, Any], body: IO[bytes]) -> HttpResponseBase:
+        begun = time.monotonic()
+        number = uuid.uuid4().hex
+        about(request=number)
         with body:
             set_script_prefix(get_script_prefix(scope))
             signals.request_started.send(sender=self.__class__, scope=scope)
             request, refusal = self.create_request(scope, body)
             response = refusal or self.get_response(request)
             response._handler_class = self.__class__  # what it says in the signal at its end
+            response.headers["X-Request-ID"] = number
+            metrics.REQUESTS.labels(scope["method"], response.status_code).observe(time.monotonic() - begun)
             if not response.streaming:
                 response.close()
             return response

@@ -202,6 +202,9 @@ STALL_SECONDS = env.float("STALL_SECONDS", 90.0, validate=validate.Range(min=1))
 DRAIN_SECONDS = env.float("DRAIN_SECONDS", 25.0, validate=validate.Range(min=0))
 PORT = env.int("PORT", 8000, validate=validate.Range(min=0, max=65535))
 
+METRICS_TOKEN = env.str("METRICS_TOKEN", "")
+if METRICS_TOKEN and len(METRICS_TOKEN) < 16:
+    raise refuse("METRICS_TOKEN", "set it to at least 16 random characters, or leave it out.")
 LOG_FORMAT = env.str("LOG_FORMAT", "text", validate=validate.OneOf(["text", "json"]))
 
 # Django
@@ -230,6 +233,7 @@ MIDDLEWARE = [
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
+    "conversations.middleware.LogMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",

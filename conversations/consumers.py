@@ -15,6 +15,7 @@ from django.conf import settings
 from django.contrib.auth import get_user
 from django.db import DatabaseError
 
+from conversations import metrics
 from conversations.control import Listener, doorbell
 from conversations.generation import mirror, worker
 from conversations.generation.live import Cursor, LiveText, Source, live_text, tick_seconds
@@ -89,6 +90,7 @@ class ConversationConsumer(AsyncWebsocketConsumer):
         self.followers: dict[int, asyncio.Task[None]] = {}
         self.tasks: set[asyncio.Task[None]] = set()
         self.user_id = 0
+        self.counted = False
         self.doubted = True  # whether this session is still signed in
         self.trusted_until = 0.0
         self.changed = asyncio.Event()
@@ -104,12 +106,16 @@ class ConversationConsumer(AsyncWebsocketConsumer):
             await self.close()
             return
         await self.accept()
+        metrics.SOCKETS.inc()
+        self.counted = True
         self._spawn(self._beat())
         self._spawn(self._watch(difference))
 
     async def disconnect(self, code: int) -> None:
         for topic, listener in self._topics():
             doorbell.unlisten(topic, listener)
+        if self.counted:
+            metrics.SOCKETS.dec()
         tasks = list(self.tasks)
         for task in tasks:
             task.cancel()
@@ -222,6 +228,8 @@ class ConversationConsumer(AsyncWebsocketConsumer):
         """Wait until the client has read what it was sent, all but a little; tell whether that took any waiting."""
         waited = False
         while self.scope["unsent"]() > MOST_UNSENT:
+            if not waited:
+                metrics.LATE_FRAMES.inc()
             waited = True
             await asyncio.sleep(SLOW_SECONDS)
         return waited

@@ -15,6 +15,8 @@ from channels.layers import get_channel_layer
 from django.conf import settings
 from redis.exceptions import RedisError
 
+from conversations import metrics
+
 logger = logging.getLogger(__name__)
 
 GROUP = "processes"
@@ -92,6 +94,7 @@ class Doorbell:
                 await sending
         except OUTAGES as error:
             logger.info("the channel layer did not take a ring: %s", type(error).__name__)
+            metrics.RINGS_LOST.inc()
             return False
         return True
 

@@ -24,4 +24,5 @@ urlpatterns = [
     path("privacy/", reviews.privacy, name="privacy"),
     path("healthz", operations.healthz, name="healthz"),
     path("readyz", operations.readyz, name="readyz"),
+    path("metrics", operations.prometheus, name="metrics"),
 ]

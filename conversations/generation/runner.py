@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import time
 from collections.abc import Callable
 from datetime import datetime
 
@@ -9,6 +10,7 @@ from django.conf import settings
 from django.db import DatabaseError
 from django.utils import timezone
 
+from conversations import metrics
 from conversations.generation.commit import Claim, End, Progress, finish, interrupted, release
 from conversations.generation.live import Source, live_text, merge_pieces, tick_seconds
 from conversations.inference.endpoint import Endpoint
@@ -44,6 +46,8 @@ class Run:
         self._streaming: asyncio.Task[Outcome] | None = None
         self._ending: str | None = None
         self._reason = ""
+        self._cause = ""
+        self._begun = time.monotonic()
 
     async def run(self) -> None:
         """Stream to the end and write it down. Whatever happens, it gets exactly one outcome or goes back."""
@@ -70,10 +74,12 @@ class Run:
             return
         except InferenceError as error:
             logger.warning("generation %s failed: %s: %s", self.claim.generation_id, type(error).__name__, error.detail)
+            self._cause = type(error).__name__
             end = self._end(Status.FILTERED if isinstance(error, Filtered) else Status.FAILED, error.sentence)
         except Exception:
             # A fault of ours. The person hears that it was, the log gets the traceback, the row does not stay open.
             logger.exception("generation %s failed", self.claim.generation_id)
+            self._cause = "OurFault"
             end = self._end(Status.FAILED, "Something went wrong on this site. Your prompt is kept: try again.")
         await self._finish(end)
 
@@ -175,6 +181,8 @@ class Run:
                 if Kind.ANSWER in self._first:
                     self._first[Kind.REASONING] = self._first.pop(Kind.ANSWER)
                     self._fields |= {"first_thought_at": self._first[Kind.REASONING], "first_answer_at": None}
+            if not self._first and delta.text:
+                metrics.FIRST_DELTA.observe(time.monotonic() - self._begun)
             if delta.text and delta.kind not in self._first:
                 self._first[delta.kind] = now = timezone.now()
                 self._fields["first_thought_at" if delta.kind == Kind.REASONING else "first_answer_at"] = now
@@ -200,6 +208,9 @@ class Run:
     async def _finish(self, end: End) -> None:
         if not await self._write(finish, end, self._fields):
             logger.warning("generation %s was taken over; its end is not ours to write", self.claim.generation_id)
+        else:
+            metrics.ENDED.labels(end.status, self._cause).inc()
+            metrics.DURATION.observe(time.monotonic() - self._begun)
         self.live.end()
 
     async def _give_back(self) -> None:

@@ -12,6 +12,8 @@ from typing import IO, Any
 from django.conf import settings
 from django.db import DatabaseError, connection
 
+from chatsite.logs import about
+from conversations import metrics
 from conversations.control import doorbell
 from conversations.generation import commit, live
 from conversations.generation.live import Source
@@ -141,6 +143,7 @@ class GenerationWorker:
             return
         finally:
             self._claiming.discard(generation_id)
+        about(generation=generation_id, conversation=claimed.conversation_id)
         doorbell.ring(f"claimed.{generation_id}", generation_id)
         try:
             await run.run()
@@ -149,6 +152,12 @@ class GenerationWorker:
                 del self.runs[generation_id]
             self._wake.set()  # a slot is free, and perhaps the next prompt of this conversation waits
         await self._senders.say_ended(run.live)
+
+    def measure(self) -> None:
+        """Set the metrics that tell how things stand now."""
+        metrics.RUNNING.set(len(self.runs))
+        metrics.COMMIT_AGE.set(self._away)
+        metrics.WAITING_CHARACTERS.set(sum(run.waiting_characters for run in list(self.runs.values())))
 
     # Once a second
 

@@ -1,0 +1,81 @@
+"""What monitors read: metrics for who brings the token, and log lines that say what they are about and nothing more."""
+
+import json
+import re
+from collections.abc import Callable
+
+import httpx2
+
+from tests.endpoint import Endpoint, Exchange
+from tests.site import Person, Site
+
+TOKEN = "a-token-for-the-monitor"
+
+
+def metrics(site: Site, token: str = TOKEN) -> dict[str, float]:
+    answer = httpx2.get(f"{site.url}/metrics", headers={"Authorization": f"Bearer {token}"})
+    assert answer.status_code == 200
+    samples = (line.rpartition(" ") for line in answer.text.splitlines() if not line.startswith("#"))
+    return {name: float(value) for name, _, value in samples}
+
+
+def test_metrics_tell_what_runs_and_how_it_ended(
+    make_site: Callable[..., Site], join: Callable[..., Person], endpoint: Endpoint
+):
+    async def answer(exchange: Exchange) -> None:
+        await exchange.reason("Hm.")
+        await exchange.gate("measured")
+        if "fail" in exchange.body["messages"][-1]["content"]:
+            exchange.cut()
+        else:
+            await exchange.answer("Yes.")
+            await exchange.finish()
+
+    endpoint.respond = answer
+    site = make_site(METRICS_TOKEN=TOKEN)
+    person = join(site)
+    first = person.ask("Why?")
+    with person.socket(first):
+        endpoint.await_reached("measured")
+        running = metrics(site)
+        assert (running["chat_generations_running"], running["chat_sockets"]) == (1, 1)
+        endpoint.open("measured")
+        person.await_end(first)
+    person.await_end(person.ask("fail"))
+    after = metrics(site)
+    assert after["chat_generations_running"] == 0
+    assert after['chat_generations_ended_total{cause="",outcome="complete"}'] == 1
+    assert after['chat_generations_ended_total{cause="Cut",outcome="failed"}'] == 1
+    assert after["chat_first_delta_seconds_count"] == 2
+    assert after['chat_request_seconds_count{method="POST",status="302"}'] >= 3
+
+
+def test_without_the_token_there_are_no_metrics(make_site: Callable[..., Site], endpoint: Endpoint):
+    site = make_site(METRICS_TOKEN=TOKEN)
+    for headers in ({}, {"Authorization": "Bearer something else"}, {"Authorization": TOKEN[:-1]}):
+        assert httpx2.get(f"{site.url}/metrics", headers=headers).status_code == 404
+
+
+def test_metrics_that_nobody_configured_are_nowhere(shared_site: Site):
+    assert httpx2.get(f"{shared_site.url}/metrics", headers={"Authorization": "Bearer x"}).status_code == 404
+
+
+def test_log_lines_name_what_they_are_about_by_ids_and_hold_no_word_of_it(
+    make_site: Callable[..., Site], join: Callable[..., Person], endpoint: Endpoint
+):
+    async def fail(exchange: Exchange) -> None:
+        await exchange.reason("a secret thought")
+        exchange.cut()
+
+    endpoint.respond = fail
+    site = make_site(LOG_FORMAT="json")
+    person = join(site)
+    conversation = person.ask("a secret question")
+    person.await_end(conversation)
+    site.await_line("failed: Cut")
+    lines = [json.loads(line) for line in site.lines if line.startswith("{")]  # beside them stands e-mail, printed
+    [line] = [line for line in lines if "failed: Cut" in line["message"]]
+    assert line["conversation"] == conversation.strip("/").split("/")[1]
+    assert line["level"] == "warning"
+    assert re.fullmatch(r"\d+", line["generation"])
+    assert not any(word in str(lines) for word in ("secret", person.name))
