@@ -60,7 +60,7 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("--reasoning", type=int, default=100, help="deltas of reasoning in each stream (100)")
     parser.add_argument("--answer", type=int, default=200, help="deltas of answer in each stream (200)")
     parser.add_argument("--pace", type=float, default=50, help="deltas a second in each stream (50)")
-    parser.add_argument("--spread", type=float, default=3, help="seconds over which the prompts are sent (3)")
+    parser.add_argument("--spread", type=float, default=5, help="seconds over which the prompts are sent (5)")
     parser.add_argument("--json", type=Path, help="write the figures to this file too")
     return parser.parse_args(arguments)
 

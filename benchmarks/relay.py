@@ -1,7 +1,7 @@
 """The baseline: what a chat costs that keeps nothing. `python -m benchmarks.relay BASE_URL` serves it.
 
-A minimal ASGI application on the site's own server (Daphne on uvloop) and transport (aiohttp): it takes a prompt by
-websocket and forwards the SDK's typed chunks, one frame per delta. No database, no rendering, no second viewer.
+A minimal ASGI application on the site's own server (Daphne on uvloop), with the SDK as it comes: it takes a prompt by
+websocket and forwards typed chunks, one frame per delta. No database, no rendering, no second viewer.
 """
 
 import asyncio
@@ -26,7 +26,6 @@ class Relay:
             api_key="none",
             max_retries=0,
             timeout=None,  # it is measured until it is done, however late
-            http_client=openai.DefaultAioHttpClient(timeout=None),
         )
 
     async def __call__(
