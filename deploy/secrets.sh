@@ -17,6 +17,8 @@ from_env() {
 }
 
 [ -e secrets/secret_key ] || random > secrets/secret_key
+[ -e secrets/audit_keys ] || random > secrets/audit_keys
+[ -e secrets/metrics_token ] || random > secrets/metrics_token
 [ -e secrets/postgresql_password ] || random > secrets/postgresql_password
 [ -e secrets/database_url ] ||
     printf 'postgresql://site:%s@postgresql:5432/site' "$(cat secrets/postgresql_password)" > secrets/database_url

@@ -6,7 +6,7 @@ from django.urls import URLPattern, path, reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from conversations.admin import find, holds, queue, reason, search, transcript
+from conversations.admin import figures, find, holds, queue, reason, search, transcript
 from conversations.admin.access import AllowListed
 from conversations.models import Conversation
 from conversations.models.permissions import LIST, READ, full
@@ -63,6 +63,8 @@ class ConversationAdmin(AllowListed, admin.ModelAdmin):
             path("reason/", view(reason.ask), name="review_reason"),
             path("find/", view(find.find), name="review_find"),
             path("find/export/", view(find.export), name="review_export"),
+            path("figures/", view(figures.show), name="review_figures"),
+            path("figures/<slug:name>.csv", view(figures.table), name="review_figure"),
             path("search/", view(search.search), name="review_search"),
             path("queue/", view(queue.index), name="review_queue"),
             path("queue/<int:pk>/take/", view(queue.take), name="review_take"),

@@ -163,7 +163,10 @@ def as_csv(conversation: Conversation, messages: Iterable[Message], reasoning: b
 def csv_line(cells: Iterable[Any]) -> str:
     """Return a line of CSV in which no cell is a formula."""
     line = io.StringIO()
-    csv.writer(line).writerow(
-        f"'{cell}" if isinstance(cell, str) and cell.startswith(FORMULA) else cell for cell in cells
-    )
+    csv.writer(line).writerow(map(cell, cells))
     return line.getvalue()
+
+
+def cell(value: Any) -> Any:
+    """Return a value that no spreadsheet takes for a formula."""
+    return f"'{value}" if isinstance(value, str) and value.startswith(FORMULA) else value

@@ -1,0 +1,106 @@
+"""Figures of use: what they count, for whom, and that they hold no word of what was said."""
+
+import csv
+import io
+from datetime import timedelta
+
+import pytest
+from django.contrib.auth.models import Group
+from django.test import Client
+from django.utils import timezone
+
+from conversations.models import Feedback, Generation, Status, User
+from conversations.review import figures
+from tests.factories import person, queued
+from tests.review.people import somebody
+
+pytestmark = pytest.mark.django_db
+FIGURES = "/admin/conversations/conversation/figures/"
+
+
+@pytest.fixture
+def reviewer() -> User:
+    return somebody("list-only")
+
+
+def answered(owner: User, seconds: float, status: str = Status.COMPLETE, **fields: object) -> Generation:
+    """Return a generation that began an hour ago, thought at once and took so many seconds."""
+    generation = queued(owner, "canarypromptzq")
+    begun = timezone.now() - timedelta(hours=1)
+    told = {"created_at": begun, "started_at": begun, "first_thought_at": begun + timedelta(seconds=seconds / 2)}
+    told |= {"finished_at": begun + timedelta(seconds=seconds), "status": status, "model": "test-model"} | fields
+    Generation.objects.filter(pk=generation.pk).update(**told)
+    generation.refresh_from_db()
+    return generation
+
+
+def figure(reviewer: User, name: str) -> figures.Figure:
+    return next(each for each in figures.all_of(reviewer, *figures.last_days()) if each.name == name)
+
+
+def test_answers_are_counted_by_day_model_outcome_and_cause(reviewer: User):
+    one, other = person("one"), person("other")
+    answered(one, 1)
+    answered(one, 1, reasoning_tokens=300)
+    answered(other, 1, status=Status.FAILED, error="The model could not be reached.")
+    [(_, answers, people, failed)] = figure(reviewer, "days").rows
+    assert (answers, people, failed) == (3, 2, 1)
+    assert figure(reviewer, "models").rows == [("test-model", 3, 100)]
+    assert figure(reviewer, "outcomes").rows == [("Complete", 2), ("Failed", 1)]
+    assert figure(reviewer, "failures").rows == [("The model could not be reached.", 1)]
+    assert ("100 to 500", 1) in figure(reviewer, "thinking").rows
+
+
+def test_times_are_told_by_median_and_percentile(reviewer: User):
+    owner = person("owner")
+    for seconds in range(1, 21):
+        answered(owner, seconds)
+    rows = {label: (half, most) for label, half, most in figure(reviewer, "times").rows}
+    assert rows["From the start to the end"] == (11.0, 20.0)
+    assert rows["From the question to the first thought"] == (5.5, 10.0)
+    assert rows["From the question to the answer"] == (None, None)
+
+
+def test_thinking_is_set_against_the_rating(reviewer: User):
+    owner = person("owner")
+    for tokens, rating in ((100, "good"), (300, "good"), (5000, "bad")):
+        Feedback.objects.create(message=answered(owner, 1, reasoning_tokens=tokens).message, rating=rating)
+    assert figure(reviewer, "ratings").rows == [("bad", 1, 5000), ("good", 2, 200)]
+
+
+def test_a_limited_reviewer_sees_the_figures_of_their_groups_alone(reviewer: User):
+    inside, outside = person("inside"), person("outside")
+    group = Group.objects.create(name="theirs")
+    inside.groups.add(group)
+    answered(inside, 1)
+    answered(outside, 1)
+    assert figure(reviewer, "outcomes").rows == [("Complete", 2)]
+    reviewer.review_limited = True
+    reviewer.save()
+    assert figure(reviewer, "outcomes").rows == []
+    reviewer.review_groups.add(group)
+    assert figure(reviewer, "outcomes").rows == [("Complete", 1)]
+
+
+def test_a_chart_stands_beside_its_table_and_the_table_comes_as_csv(client: Client, reviewer: User):
+    answered(person("owner"), 1, model="=evil()")
+    client.force_login(reviewer)
+    page = client.get(FIGURES).content.decode()
+    assert page.count('<svg class="bars"') == 4  # days, models, outcomes, thinking
+    for chart in page.split('<svg class="bars"')[1:]:
+        assert "<table" in chart.split("</section>")[0]
+    assert "canary" not in page
+    table = client.get(f"{FIGURES}models.csv").content.decode()
+    assert list(csv.reader(io.StringIO(table))) == [["Model", "Answers", "Tokens each"], ["'=evil()", "1", "0"]]
+    assert client.get(f"{FIGURES}nothing.csv").status_code == 404
+
+
+def test_a_period_that_makes_no_sense_is_told(client: Client, reviewer: User):
+    client.force_login(reviewer)
+    assert "at most 366 days" in client.get(f"{FIGURES}?since=2020-01-01&until=2026-01-01").content.decode()
+    assert client.get(f"{FIGURES}?since=yesterday").status_code == 200
+
+
+def test_figures_are_for_who_may_list(client: Client):
+    client.force_login(somebody("superuser"))
+    assert client.get(FIGURES).status_code == 403
