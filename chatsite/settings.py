@@ -89,6 +89,10 @@ if not REVIEW_REASONS or any(not 0 < len(reason.strip()) <= 80 for reason in REV
 AUDIT_KEYS = env.list("AUDIT_KEYS", [SECRET_KEY, *SECRET_KEY_FALLBACKS])
 if not AUDIT_KEYS or any(len(key) < 32 for key in AUDIT_KEYS):
     raise refuse("AUDIT_KEYS", "each key needs at least 32 random characters; the newest comes first.")
+# How long things are kept, in days; 0: until somebody deletes them. `manage.py prune` deletes what is older.
+RETAIN_REASONING_DAYS = env.int("RETAIN_REASONING_DAYS", 0, validate=validate.Range(min=0))
+RETAIN_CONVERSATIONS_DAYS = env.int("RETAIN_CONVERSATIONS_DAYS", 0, validate=validate.Range(min=0))
+RETAIN_DEACTIVATED_DAYS = env.int("RETAIN_DEACTIVATED_DAYS", 0, validate=validate.Range(min=0))
 
 # Where things are kept
 

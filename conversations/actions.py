@@ -6,10 +6,11 @@ from functools import partial
 from typing import Any
 
 from django.db import IntegrityError, transaction
+from django.db.models import Q
 from django.utils import timezone
 
 from conversations.control import doorbell
-from conversations.models import Conversation, Generation, Message, Role, Status, User
+from conversations.models import Conversation, Generation, LegalHold, Message, Role, Status, User
 from conversations.models.conversation import TITLE_CHARACTERS, title_from
 from conversations.models.generation import RUNNING
 
@@ -166,13 +167,18 @@ def rename(*, conversation: Conversation, title: str) -> None:
     Conversation.objects.filter(pk=conversation.pk).update(title=title[:TITLE_CHARACTERS])
 
 
-def delete(*, conversation: Conversation) -> None:
-    """Delete a conversation with all it holds; what still runs is stopped first."""
+def delete(*, conversation: Conversation) -> bool:
+    """Delete a conversation with all it holds; what still runs is stopped first. False if a legal hold keeps it."""
     with transaction.atomic():
+        holds = LegalHold.objects.in_force()
+        if holds.filter(Q(conversation=conversation) | Q(user=conversation.owner_id)).exists():
+            return False
+        LegalHold.objects.filter(conversation=conversation).delete()  # those that were lifted
         for generation in conversation.generations.live():
             stop(generation=generation)
         Conversation.objects.filter(pk=conversation.pk).delete()
         _ring_conversation(conversation.pk)
+    return True
 
 
 def _once(user: User, key: uuid.UUID | None, write: Callable[[], Generation]) -> Generation:

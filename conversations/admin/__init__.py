@@ -1,3 +1,3 @@
-from conversations.admin import audit, conversation, queue, user
+from conversations.admin import audit, conversation, queue, retention, user
 
-__all__ = ["audit", "conversation", "queue", "user"]
+__all__ = ["audit", "conversation", "queue", "retention", "user"]

@@ -3,6 +3,7 @@ from conversations.models.conversation import Conversation
 from conversations.models.generation import Chunk, Generation, Kind, Status, Worker
 from conversations.models.message import Message, Role
 from conversations.models.queue import Feedback, Item, Rating, Rule, Verdict
+from conversations.models.retention import LegalHold
 from conversations.models.review import Case
 from conversations.models.user import User
 
@@ -16,6 +17,7 @@ __all__ = [
     "Generation",
     "Item",
     "Kind",
+    "LegalHold",
     "Message",
     "Rating",
     "Role",

@@ -14,6 +14,9 @@ class Act(models.TextChoices):
     SEARCHED = "searched", "Searched what was said"
     HOLD_ASKED = "hold_asked", "Asked to hold the notice back"
     HOLD_GIVEN = "hold_given", "Agreed to hold the notice back"
+    HELD = "held", "Forbade a deletion"
+    LIFTED = "lifted", "Allowed a deletion again"
+    PRUNED = "pruned", "Deleted what had outlived its period"
     GRANTED = "granted", "Changed what somebody may review"
 
 

@@ -11,6 +11,8 @@ from django.urls import reverse
 from django.utils import timezone
 
 from conversations.models import permissions
+from conversations.models.generation import Generation
+from conversations.models.retention import LegalHold
 
 TITLE_CHARACTERS = 80
 
@@ -25,6 +27,16 @@ class ConversationQuerySet(models.QuerySet):
         if not user.review_limited:
             return self.all()
         return self.filter(Exists(user.review_groups.filter(user=OuterRef("owner"))))
+
+    def running(self) -> "ConversationQuerySet":
+        """Keep those in which an answer waits or runs."""
+        return self.filter(Exists(Generation.objects.live().filter(conversation=OuterRef("pk"))))
+
+    def deletable(self) -> "ConversationQuerySet":
+        """Leave out what a legal hold keeps, and what is being answered."""
+        holds = LegalHold.objects.in_force()
+        on_it, on_its_owner = holds.filter(conversation=OuterRef("pk")), holds.filter(user=OuterRef("owner"))
+        return self.exclude(Exists(on_it)).exclude(Exists(on_its_owner)).exclude(pk__in=Conversation.objects.running())
 
     def newest_first(self) -> "ConversationQuerySet":
         return self.order_by("-updated_at", "-id")

@@ -65,6 +65,10 @@ def rename(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
 @require_POST
 def delete(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
     conversation = get_object_or_404(Conversation.objects.visible_to(request.user), pk=pk)
-    actions.delete(conversation=conversation)
+    if not actions.delete(conversation=conversation):
+        messages.error(
+            request, "This conversation must be kept for now, by law. It can be deleted when that has ended."
+        )
+        return redirect(conversation)
     messages.success(request, "The conversation is deleted.")
     return redirect("new")

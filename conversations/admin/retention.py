@@ -1,0 +1,27 @@
+from typing import Any
+
+from django.contrib import admin
+from django.http import HttpRequest
+
+from conversations.admin.access import AllowListed, who
+from conversations.models import Act, LegalHold
+from conversations.review import audit
+
+
+@admin.register(LegalHold)
+class LegalHoldAdmin(AllowListed, admin.ModelAdmin):
+    """What must not be deleted. Each hold, and its end, is written down."""
+
+    list_display = ("id", "user", "conversation", "reason", "made_at", "lifted_at")
+    list_select_related = ("user",)
+    fields = ("user", "conversation", "reason", "lifted_at")
+    raw_id_fields = ("user", "conversation")
+    ordering = ("-pk",)
+
+    def has_delete_permission(self, request: HttpRequest, obj: LegalHold | None = None) -> bool:
+        return False  # it is lifted, and stays in the list
+
+    def save_model(self, request: HttpRequest, obj: LegalHold, form: Any, change: bool) -> None:
+        super().save_model(request, obj, form, change)
+        act = Act.LIFTED if obj.lifted_at else Act.HELD
+        audit.record(who(request), act, hold=obj.pk, on=str(obj.user_id or obj.conversation_id), why=obj.reason)

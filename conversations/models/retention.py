@@ -1,0 +1,36 @@
+from django.conf import settings
+from django.db import models
+from django.db.models import Q
+from django.utils import timezone
+
+
+class LegalHoldQuerySet(models.QuerySet):
+    def in_force(self) -> "LegalHoldQuerySet":
+        return self.filter(lifted_at=None)
+
+
+class LegalHold(models.Model):
+    """While this is in force nothing of a person, or of a conversation, is deleted: by no period, nor by its owner."""
+
+    user = models.ForeignKey(
+        settings.AUTH_USER_MODEL, models.PROTECT, null=True, blank=True, related_name="legal_holds"
+    )
+    conversation = models.ForeignKey("Conversation", models.PROTECT, null=True, blank=True, related_name="legal_holds")
+    reason = models.CharField(
+        max_length=200, help_text="The order or case that asks for it. Only the trail and this list show it."
+    )
+    made_at = models.DateTimeField(default=timezone.now, editable=False)
+    lifted_at = models.DateTimeField(null=True, blank=True, help_text="When it ended; empty while it is in force.")
+
+    objects = LegalHoldQuerySet.as_manager()
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(user=None, conversation__isnull=False) | Q(user__isnull=False, conversation=None),
+                name="a_hold_is_on_a_user_or_a_conversation",
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"Legal hold {self.pk}"
