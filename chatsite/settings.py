@@ -202,6 +202,7 @@ PREFIX_COMPLETION = env.bool("PREFIX_COMPLETION", False)
 
 GENERATION_CONCURRENCY = env.int("GENERATION_CONCURRENCY", 200, validate=validate.Range(min=1))
 USER_CONCURRENCY = env.int("USER_CONCURRENCY", 3, validate=validate.Range(min=1, max=100))
+USER_DAILY_TOKENS = env.int("USER_DAILY_TOKENS", 0, validate=validate.Range(min=0))  # 0: no limit
 STALL_SECONDS = env.float("STALL_SECONDS", 90.0, validate=validate.Range(min=1))
 DRAIN_SECONDS = env.float("DRAIN_SECONDS", 25.0, validate=validate.Range(min=0))
 PORT = env.int("PORT", 8000, validate=validate.Range(min=0, max=65535))

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
+from django.conf import settings
 from django.db import IntegrityError, transaction
 from django.db.models import Q
 from django.utils import timezone
@@ -13,6 +14,16 @@ from conversations.control import doorbell
 from conversations.models import Conversation, Generation, LegalHold, Message, Role, Status, User
 from conversations.models.conversation import TITLE_CHARACTERS, title_from
 from conversations.models.generation import RUNNING
+
+
+class OverBudget(Exception):
+    """This person has used up `USER_DAILY_TOKENS`; the message is the sentence they read."""
+
+
+def tokens_today(user: User) -> int:
+    """Return how many tokens this person's prompts have cost since midnight, in the site's time zone."""
+    midnight = timezone.localtime().replace(hour=0, minute=0, second=0, microsecond=0)
+    return Generation.objects.filter(owner=user, created_at__gte=midnight).tokens()
 
 
 def send_message(
@@ -182,13 +193,23 @@ def delete(*, conversation: Conversation) -> bool:
 
 
 def _once(user: User, key: uuid.UUID | None, write: Callable[[], Generation]) -> Generation:
-    """Run `write` in a transaction, unless this person's `key` has been used: then return what it made."""
+    """Run `write` in a transaction, unless this person's `key` has been used: then return what it made.
+
+    Raises `OverBudget` before anything is stored.
+    """
+    earlier = Generation.objects.visible_to(user).filter(key=key) if key else Generation.objects.none()
+    if settings.USER_DAILY_TOKENS and (used := tokens_today(user)) >= settings.USER_DAILY_TOKENS:
+        if generation := earlier.first():
+            return generation
+        raise OverBudget(
+            f"You have used {used:,} tokens today, and {settings.USER_DAILY_TOKENS:,} are what a day has. "
+            f"You can ask again from midnight on ({timezone.get_current_timezone_name()})."
+        )
     try:
         with transaction.atomic():
             return write()
     except IntegrityError:
         # The constraint on keys tells, also two requests that come at once: nobody pays for asking first.
-        earlier = Generation.objects.visible_to(user).filter(key=key) if key else Generation.objects.none()
         if generation := earlier.first():
             return generation
         raise

@@ -79,3 +79,27 @@ def test_log_lines_name_what_they_are_about_by_ids_and_hold_no_word_of_it(
     assert line["level"] == "warning"
     assert re.fullmatch(r"\d+", line["generation"])
     assert not any(word in str(lines) for word in ("secret", person.name))
+
+
+def test_who_has_used_up_a_days_tokens_is_told_and_keeps_what_was_typed(
+    make_site: Callable[..., Site], join: Callable[..., Person], endpoint: Endpoint
+):
+    async def answer(exchange: Exchange) -> None:
+        await exchange.answer("Yes.")
+        await exchange.finish(usage={"prompt_tokens": 60, "completion_tokens": 50})
+
+    endpoint.respond = answer
+    site = make_site(USER_DAILY_TOKENS=100)
+    person, other = join(site), join(site)
+    conversation = person.ask("Why?")
+    person.await_end(conversation)
+    refused = person.post(f"{conversation}messages/", htmx=True, content="And then?")
+    assert refused.status_code == 422
+    assert "You have used 110 tokens today, and 100 are what a day has." in refused.text
+    page = person.post(f"{conversation}messages/", content="And then?")
+    assert page.status_code == 302
+    shown = person.http.get(page.headers["Location"]).text
+    assert "from midnight on (UTC)" in shown
+    assert ">And then?</textarea>" in shown
+    assert len(endpoint.exchanges) == 1
+    other.await_end(other.ask("Why?"))

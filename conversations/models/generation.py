@@ -3,7 +3,7 @@ from typing import Any
 
 from django.conf import settings
 from django.db import models
-from django.db.models import Count, F, OuterRef, Q, Subquery, Window
+from django.db.models import Count, F, OuterRef, Q, Subquery, Sum, Window
 from django.db.models.functions import Coalesce, RowNumber
 from django.utils import timezone
 
@@ -52,6 +52,12 @@ class GenerationQuerySet(models.QuerySet):
 
     def running(self) -> "GenerationQuerySet":
         return self.filter(status__in=RUNNING)
+
+    def tokens(self) -> int:
+        """Return how many tokens these cost, as the endpoint counted them: read, thought and answered."""
+        counts = ("prompt_tokens", "reasoning_tokens", "answer_tokens")
+        found = self.aggregate(**{name: Sum(name, default=0) for name in counts})
+        return sum(found.values())
 
     def live_below(self, message: Any) -> "GenerationQuerySet":
         """Keep what waits or runs for a message and for what follows it, in any version."""

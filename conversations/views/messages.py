@@ -1,6 +1,8 @@
 """Commands about messages and their generations: by POST, answered by the socket, or by the page without script."""
 
 import uuid
+from collections.abc import Callable
+from functools import wraps
 
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
@@ -19,6 +21,25 @@ from conversations.rendering import fragments
 from conversations.views.pages import DRAFT, page, thread_page
 
 
+def within_budget(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
+    """Say so, and keep what was typed, when a person has used up what they may ask in a day."""
+
+    @wraps(view)
+    def asked(request: HttpRequest, *args, **kwargs) -> HttpResponse:
+        try:
+            return view(request, *args, **kwargs)
+        except actions.OverBudget as over:
+            if request.htmx:
+                return HttpResponse(fragments.composer_error(str(over)), status=422)
+            messages.error(request, str(over))
+            request.session[DRAFT] = request.POST.get("content", "")
+            conversation = kwargs.get("pk")
+            return redirect("conversation", conversation) if isinstance(conversation, uuid.UUID) else redirect("new")
+
+    return asked
+
+
+@within_budget
 def begin(request: HttpRequest) -> HttpResponse:
     """Begin a conversation with its first prompt; redirect to it."""
     form = PromptForm(request.POST)
@@ -31,6 +52,7 @@ def begin(request: HttpRequest) -> HttpResponse:
 
 @login_required
 @require_POST
+@within_budget
 def send(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
     conversation = get_object_or_404(Conversation.objects.visible_to(request.user), pk=pk)
     form = PromptForm(request.POST)
@@ -42,6 +64,7 @@ def send(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
 
 @login_required
 @require_POST
+@within_budget
 def regenerate(request: HttpRequest, pk: int) -> HttpResponse:
     """Ask again for an answer, whether it failed (retry) or a person wants another."""
     message = get_object_or_404(Message.objects.visible_to(request.user), pk=pk, role=Role.ASSISTANT)
@@ -52,6 +75,7 @@ def regenerate(request: HttpRequest, pk: int) -> HttpResponse:
 @login_required
 @require_http_methods(["GET", "HEAD", "POST"])
 @vary_on_headers("HX-Request")
+@within_budget
 def edit(request: HttpRequest, pk: int) -> HttpResponse:
     """Show the form that edits a prompt; by POST, ask what it says in the prompt's place."""
     prompt = get_object_or_404(Message.objects.visible_to(request.user), pk=pk, role=Role.USER)
@@ -66,6 +90,7 @@ def edit(request: HttpRequest, pk: int) -> HttpResponse:
 
 @login_required
 @require_POST
+@within_budget
 def go_on(request: HttpRequest, pk: int) -> HttpResponse:
     message = get_object_or_404(Message.objects.visible_to(request.user), pk=pk, role=Role.ASSISTANT)
     actions.go_on(user=request.user, message=message, key=_key(request))
@@ -90,6 +115,7 @@ def stop(request: HttpRequest, pk: int) -> HttpResponse:
 
 @login_required
 @require_POST
+@within_budget
 def answer_now(request: HttpRequest, pk: int) -> HttpResponse:
     generation = get_object_or_404(Generation.objects.visible_to(request.user), pk=pk)
     actions.answer_now(user=request.user, generation=generation, key=_key(request))
