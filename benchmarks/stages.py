@@ -48,6 +48,8 @@ class Stage:
             if self.database == "postgresql":
                 self._postgresql = PostgreSQL(unused_port())
                 ends.callback(self._postgresql.stop)
+                # Else a page is logged whole when it is first written after a checkpoint, whenever that was.
+                self._postgresql.set("full_page_writes", "off")
                 self._redis = Redis(unused_port())
                 ends.callback(self._redis.stop)
             self._ends = ends.pop_all()

@@ -72,6 +72,12 @@ class PostgreSQL:
             connection.execute(f"create database {name} template {template}")
         return self.url(name)
 
+    def set(self, name: str, value: str) -> None:
+        """Change a setting of the running server."""
+        with psycopg.connect(self.url("postgres"), autocommit=True) as connection:
+            connection.execute(f"alter system set {name} = {value}")
+            connection.execute("select pg_reload_conf()")
+
     def url(self, database: str) -> str:
         return f"postgresql://site@127.0.0.1:{self.port}/{database}"
 

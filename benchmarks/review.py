@@ -1,0 +1,105 @@
+"""Measure lists, search and figures of review over many conversations on PostgreSQL: `python -m benchmarks.review`.
+
+The database is filled by `manage.py seed_demo`. Pages are asked for in this process, as a reviewer would.
+"""
+
+import argparse
+import os
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+
+from tests.conftest import unused_port
+from tests.services import PostgreSQL
+from tests.site import ROOT, environment, migrate
+
+FOLDER = "/admin/conversations/conversation/"
+PAGES = {
+    "list": "find/",
+    "list, by model and outcome": "find/?model=reasoner-small&outcome=failed",
+    "list, by tokens and time": "find/?tokens=5000&seconds=60",
+    "list, by feedback": "find/?feedback=report",
+    "list, a page further back": "find/?before=2026-01-01T00:00:00%2B00:00_ffffffffffffffffffffffffffffffff",
+    "search: a frequent word": "search/?q=bace",
+    "search: two words": "search/?q=bace+fogu",
+    "search: a part of a word": "search/?q=quiro",
+    "search: a word nobody said": "search/?q=absent",
+    "search: Chinese": "search/?q=北京的人口",
+    "search: two characters": "search/?q=北京",
+    "search: in reasoning": "search/?q=sutave&reasoning=on",
+    "figures of 30 days": "figures/",
+    "figures of 90 days": "figures/?since={since}",
+}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.review", description=__doc__)
+    parser.add_argument("--conversations", type=int, default=100_000, help="of ten messages each (100,000)")
+    parser.add_argument("--repeat", type=int, default=20, help="how often each page is asked for (20)")
+    parser.add_argument("--plans", action="store_true", help="print the queries' plans too")
+    arguments = parser.parse_args()
+    server = PostgreSQL(unused_port())
+    try:
+        url = server.create_database()
+        migrate(url)
+        seed = [sys.executable, "manage.py", "seed_demo", "--conversations", str(arguments.conversations)]
+        subprocess.run(seed, cwd=ROOT, env=environment(DATABASE_URL=url), check=True, stdout=sys.stderr)
+        measure(url, arguments.repeat, arguments.plans)
+    finally:
+        server.stop()
+
+
+def measure(url: str, repeat: int, plans: bool) -> None:
+    os.environ.update(environment(DATABASE_URL=url), DJANGO_SETTINGS_MODULE="chatsite.settings")
+    import django
+
+    django.setup()
+    from datetime import timedelta
+
+    from django.contrib.auth.models import Group
+    from django.db import connection
+    from django.test import Client
+    from django.test.utils import CaptureQueriesContext
+    from django.utils import timezone
+
+    from conversations.models import Message, User
+
+    connection.cursor().execute("analyze")
+    reviewer = User.objects.create(username="reviewer", is_staff=True)
+    reviewer.groups.add(Group.objects.get(name="Reviewer"))
+    client = Client(headers={"host": "localhost"})
+    client.force_login(reviewer)
+    client.post(f"{FOLDER}reason/", {"reason": "Safety", "note": ""})
+    print(f"{Message.objects.count():,} messages; milliseconds", "", sep="\n")
+    print("| page | p50 | p95 | queries |", "|---|--:|--:|--:|", sep="\n")
+    since = (timezone.localdate() - timedelta(days=89)).isoformat()
+    for name, page in PAGES.items():
+        address = FOLDER + page.format(since=since)
+        times, queries = time_of(lambda address=address: client.get(address), repeat), CaptureQueriesContext(connection)
+        with queries:
+            if client.get(address).status_code != 200:
+                raise LookupError(address)
+        p95 = statistics.quantiles(times, n=20)[-1]
+        print(f"| {name} | {statistics.median(times):.0f} | {p95:.0f} | {len(queries)} |", flush=True)
+        slowest = max(queries.captured_queries, key=lambda query: float(query["time"]))["sql"]
+        if plans and slowest.startswith("SELECT"):
+            with connection.cursor() as cursor:
+                cursor.execute(f"explain (analyze, costs off, timing off) {slowest}")
+                print(*(f"      {line}" for (line,) in cursor.fetchall()), sep="\n", file=sys.stderr)
+
+
+def time_of(ask: Callable[[], object], repeat: int) -> list[float]:
+    """Return how many milliseconds each of `repeat` calls took, after one that is not counted."""
+    ask()
+    times = []
+    for _ in range(repeat):
+        begun = time.perf_counter()
+        ask()
+        times.append((time.perf_counter() - begun) * 1000)
+    return times
+
+
+if __name__ == "__main__":
+    main()
