@@ -91,7 +91,7 @@ def _by_day(generations: QuerySet[Generation]) -> Figure:
     counted = rows.annotate(
         answers=Count("pk"), people=Count("owner", distinct=True), failed=Count("pk", filter=Q(status=Status.FAILED))
     )
-    found = [tuple(row) for row in counted.values_list("day", "answers", "people", "failed")]
+    found = [(day.isoformat(), *counts) for day, *counts in counted.values_list("day", "answers", "people", "failed")]
     return Figure("days", "Answers a day", ("Day", "Answers", "People", "Failed"), found, drawn=1)
 
 
@@ -182,6 +182,6 @@ def _throughput(items: QuerySet[Item]) -> Figure:
             by_day[day][place] = count
     verdicts = dict(items.exclude(verdict="").values_list("verdict").annotate(Count("pk")))
     told = "; ".join(f"{label}: {verdicts[value]}" for value, label in Verdict.choices if value in verdicts)
-    rows: list[Sequence[Any]] = [(day, *counts) for day, counts in sorted(by_day.items())]
+    rows: list[Sequence[Any]] = [(day.isoformat(), *counts) for day, counts in sorted(by_day.items())]
     title = f"Reviews a day ({told})" if told else "Reviews a day"
     return Figure("reviews", title, ("Day", "Came", "Resolved"), list(map(tuple, rows)), drawn=2)
