@@ -62,3 +62,13 @@ class FeedbackForm(forms.ModelForm):
 
 class RenameForm(forms.Form):
     title = forms.CharField(max_length=TITLE_CHARACTERS)
+
+
+class SearchForm(forms.Form):
+    """Words to look for, and the message before which to go on."""
+
+    q = forms.CharField(
+        max_length=200,
+        error_messages={"required": "Write a word to look for.", "max_length": "At most 200 characters."},
+    )
+    before = forms.IntegerField(required=False, min_value=1)

@@ -1,6 +1,6 @@
 from django.urls import path
 
-from conversations.views import conversations, feedback, messages, operations, preferences, reasoning, reviews
+from conversations.views import conversations, feedback, messages, operations, preferences, reasoning, reviews, search
 
 urlpatterns = [
     path("", conversations.new, name="new"),
@@ -19,6 +19,7 @@ urlpatterns = [
     path("generations/<int:pk>/stop/", messages.stop, name="stop"),
     path("generations/<int:pk>/answer-now/", messages.answer_now, name="answer-now"),
     path("generations/<int:pk>/take-back/", messages.take_back, name="take-back"),
+    path("search/", search.search, name="search"),
     path("preferences/", preferences.edit, name="preferences"),
     path("reviews/", reviews.index, name="reviews"),
     path("privacy/", reviews.privacy, name="privacy"),

@@ -7,8 +7,8 @@ from django.views.decorators.http import require_safe
 from conversations.admin import access
 from conversations.models import Message
 from conversations.models.permissions import READ, REASONING, full
+from conversations.rendering.passages import passage
 from conversations.review import cases
-from conversations.review.passages import passage
 
 PAGE = 20
 

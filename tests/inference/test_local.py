@@ -47,7 +47,8 @@ async def client() -> AsyncIterator[openai.AsyncOpenAI]:
     model = LocalModel()
     await model.start()
     try:
-        async with openai.AsyncOpenAI(base_url=model.base_url, api_key="none", max_retries=0) as client:
+        # It closes a connection that was idle for as long as the client would keep it: then one asks again.
+        async with openai.AsyncOpenAI(base_url=model.base_url, api_key="none", max_retries=2) as client:
             yield client
     finally:
         await model.stop()

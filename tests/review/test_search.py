@@ -10,7 +10,7 @@ import pytest
 from django.test import Client
 
 from conversations.models import AuditEntry, Conversation
-from conversations.review.passages import passage
+from conversations.rendering.passages import passage
 from tests.factories import person
 from tests.review.people import planted, somebody
 from tests.review.test_pages import WORDS

@@ -1,0 +1,30 @@
+"""People search what they asked and were answered, and nobody else's."""
+
+from tests.endpoint import Endpoint, Exchange
+from tests.site import Person
+
+
+def test_people_find_their_own_words_and_answers(make_person, shared_endpoint: Endpoint):
+    async def answer(exchange: Exchange) -> None:
+        await exchange.reason("a thought of quinces")
+        await exchange.answer("Plant the <b>medlar</b> in autumn. 枇杷很好吃。")
+        await exchange.finish()
+
+    shared_endpoint.respond = answer
+    ada, bob = make_person(), make_person()
+    conversation = ada.ask("When do I plant a loquat?")
+    ada.await_end(conversation)
+
+    def find(person: Person, words: str) -> str:
+        answer = person.http.get("/search/", params={"q": words})
+        assert answer.status_code == 200
+        return answer.text
+
+    for words in ("loquat", "MEDLAR autumn", "枇杷"):
+        page = find(ada, words)
+        assert f'href="{conversation}#message-' in page
+        assert "<mark>" in page
+        assert "Nothing holds" in find(bob, words)
+    assert "&lt;b&gt;<mark>medlar</mark>&lt;/b&gt;" in find(ada, "medlar")
+    assert "Nothing holds" in find(ada, "quinces")  # what was only thought is no answer
+    assert "At most 200 characters" in find(ada, "x" * 201)
