@@ -73,7 +73,15 @@ def test_pages_for_nobody_in_particular_are_accessible(themed: Page, shared_site
 
 def test_pages_of_an_account_are_accessible(themed: Page, shared_site: Site):
     sign_up(themed, shared_site)
-    for path in ("", "preferences/", "accounts/email/", "accounts/password/change/", "conversations/", "search/?q=why", "reviews/"):
+    for path in (
+        "",
+        "preferences/",
+        "accounts/email/",
+        "accounts/password/change/",
+        "conversations/",
+        "search/?q=why",
+        "reviews/",
+    ):
         themed.goto(f"{shared_site.url}/{path}")
         check(themed, path or "a new conversation")
 
