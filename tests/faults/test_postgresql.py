@@ -19,7 +19,6 @@ from tests.site import Person, Site, migrate
 pytestmark = [pytest.mark.postgresql, pytest.mark.redis]
 
 AWAY_SECONDS = 20  # longer than a worker may be silent
-FLOOD = 45 * 200_000  # characters: more than may wait in memory
 UNFINISHED = "select status, attempt, worker_id from conversations_generation where finished_at is null"
 
 
