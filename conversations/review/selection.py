@@ -41,7 +41,7 @@ def select(reviewer: User, criteria: Mapping[str, Any]) -> QuerySet[Conversation
         )
         found = found.filter(Exists(answers.filter(*asked)))
     if verdict := given.get("verdict"):
-        found = found.filter(Exists(Item.objects.filter(conversation=OuterRef("pk"), verdict=verdict)))
+        found = found.filter(pk__in=Item.objects.filter(verdict=verdict).values("conversation"))
     if feedback := given.get("feedback"):
-        found = found.filter(Exists(Feedback.objects.filter(message__conversation=OuterRef("pk"), rating=feedback)))
+        found = found.filter(pk__in=Feedback.objects.filter(rating=feedback).values("message__conversation"))
     return found

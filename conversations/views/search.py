@@ -24,7 +24,10 @@ def search(request: HttpRequest) -> HttpResponse:
         messages = Message.objects.visible_to(request.user).matching(query)
         if before:
             messages = messages.filter(pk__lt=before)
-        rows = list(messages.select_related("conversation").defer("reasoning").order_by("-pk")[: PAGE + 1])
+        ids = list(messages.order_by("-pk").values_list("pk", flat=True)[: PAGE + 1])
+        rows = list(
+            Message.objects.filter(pk__in=ids).select_related("conversation").defer("reasoning").order_by("-pk")
+        )
         found = [(row, passage(row.content, query)) for row in rows[:PAGE]]
         if len(rows) > PAGE:
             older = urlencode({"q": query, "before": rows[PAGE - 1].pk})
