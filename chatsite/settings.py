@@ -17,13 +17,24 @@ from environs.exceptions import EnvValidationError
 BASE_DIR = Path(__file__).resolve().parent.parent
 VAR_DIR = BASE_DIR / "var"
 
-env = FileAwareEnv(strip_whitespace=True)
-env.read_env(BASE_DIR / ".env", recurse=False)
-
 
 def refuse(variable: str, reason: str) -> EnvValidationError:
     """Return the error that stops the start, in the words environs itself uses."""
     return EnvValidationError(f'Environment variable "{variable}" invalid: {reason}', [reason])
+
+
+class Environment(FileAwareEnv):
+    """The environment; a file that cannot be read is a mistake in it like any other, without a traceback."""
+
+    def _get_value(self, env_key: str, default: Any) -> Any:
+        try:
+            return super()._get_value(env_key, default)
+        except (ValueError, OSError) as error:
+            raise refuse(f"{env_key}_FILE", "it must name a text file that the site may read.") from error
+
+
+env = Environment(strip_whitespace=True)
+env.read_env(BASE_DIR / ".env", recurse=False)
 
 
 # Who may connect, and how

@@ -37,6 +37,12 @@ from tests.site import Person, manage
         ("DRAIN_SECONDS", "-5"),
         ("PORT", "99999"),
         ("LOG_FORMAT", "xml"),
+        ("METRICS_TOKEN", "short"),
+        ("USER_DAILY_TOKENS", "plenty"),
+        ("RETAIN_CONVERSATIONS_DAYS", "-1"),
+        ("AUDIT_KEYS", "short"),
+        ("OPENAI_API_KEY_FILE", "/nowhere/key"),
+        ("OPENAI_API_KEY_FILE", "/"),
     ],
 )
 def test_bad_configuration_stops_the_start_and_names_its_variable(variable: str, value: str):
