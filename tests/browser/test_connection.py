@@ -64,3 +64,20 @@ def test_a_killed_site_is_found_again_with_what_it_had_stored(page: Page, site: 
     expect(page.locator("article[data-role=assistant]")).to_have_attribute("data-status", "interrupted")
     expect(page.locator(".status-notice")).to_contain_text("The server restarted at")
     expect(page.locator(".reasoning-text")).to_have_text("First part. ")
+
+
+def test_where_no_socket_opens_a_question_and_its_answer_are_shown_by_a_fresh_page(
+    page: Page, shared_site: Site, shared_endpoint: Endpoint
+):
+    async def answer(exchange: Exchange) -> None:
+        await exchange.answer("Here.")
+        await exchange.finish()
+
+    shared_endpoint.respond = answer
+    page.route_web_socket("**/ws/**", lambda socket: socket.close())
+    sign_up(page, shared_site)
+    ask(page, "Are you there?")
+    page.wait_for_url("**/conversations/*/")
+    ask(page, "Still?")
+    expect(page.locator("article[data-role=user] .asked")).to_have_text(["Are you there?", "Still?"])
+    expect(page.locator("#composer-content")).to_have_value("")
