@@ -103,6 +103,7 @@ if not AUDIT_KEYS or any(len(key) < 32 for key in AUDIT_KEYS):
 # How long things are kept, in days; 0: until somebody deletes them. `manage.py prune` deletes what is older.
 RETAIN_REASONING_DAYS = env.int("RETAIN_REASONING_DAYS", 0, validate=validate.Range(min=0))
 RETAIN_CONVERSATIONS_DAYS = env.int("RETAIN_CONVERSATIONS_DAYS", 0, validate=validate.Range(min=0))
+RETAIN_AUDIT_DAYS = env.int("RETAIN_AUDIT_DAYS", 0, validate=validate.Range(min=0))
 RETAIN_DEACTIVATED_DAYS = env.int("RETAIN_DEACTIVATED_DAYS", 0, validate=validate.Range(min=0))
 
 # Where things are kept

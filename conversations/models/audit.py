@@ -17,6 +17,7 @@ class Act(models.TextChoices):
     HELD = "held", "Forbade a deletion"
     LIFTED = "lifted", "Allowed a deletion again"
     PRUNED = "pruned", "Deleted what had outlived its period"
+    TRIMMED = "trimmed", "Deleted the oldest rows of this trail"
     GRANTED = "granted", "Changed what somebody may review"
 
 

@@ -11,15 +11,17 @@ import json
 import logging
 import re
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC
+from datetime import UTC, datetime
 from typing import Any
 
 from django.conf import settings
 from django.db import connection, transaction
+from django.db.models import Max, Q
 from django.utils import timezone
 
-from conversations.models import Act, AuditEntry, Case, Conversation, User
+from conversations.models import Act, AuditEntry, Case, Conversation, LegalHold, User
 
 logger = logging.getLogger(__name__)
 
@@ -98,6 +100,51 @@ def _last() -> AuditEntry | None:
     return AuditEntry.objects.order_by("number").last()
 
 
+def expired(before: datetime) -> int:
+    """Return the number of the last row that may go (0: none): all up to it are older, and under no legal hold."""
+    holds = LegalHold.objects.in_force()
+    kept = Q(at__gte=before)
+    kept |= Q(owner_id__in=holds.exclude(user=None).values("user"))
+    kept |= Q(conversation_id__in=holds.exclude(conversation=None).values("conversation"))
+    first = AuditEntry.objects.filter(kept).order_by("number").values_list("number", flat=True).first()
+    if first is not None:
+        return first - 1
+    return AuditEntry.objects.aggregate(last=Max("number"))["last"] or 0
+
+
+def trim(before: datetime) -> int:
+    """Delete the rows that `expired` means, as the owner of the table; return how many.
+
+    A row that stays says up to which one, and what mac that had: without it their absence is told by `verify`. Raises
+    `ProgrammingError` for a role that owns nothing.
+    """
+    with transaction.atomic(), connection.cursor() as cursor:
+        _last()
+        through = AuditEntry.objects.filter(number=expired(before)).first()
+        if through is None:
+            return 0
+        record(Who(), Act.TRIMMED, through=through.number, mac=through.mac)
+        rows = AuditEntry.objects.filter(number__lte=through.number)
+        with _without_trigger(cursor):
+            deleted, _ = rows.delete()
+        return deleted
+
+
+@contextmanager
+def _without_trigger(cursor: Any) -> Iterator[None]:
+    """Let rows be deleted meanwhile: on PostgreSQL by the table's owner alone, on SQLite by whoever writes the file."""
+    if connection.vendor == "postgresql":
+        cursor.execute("alter table conversations_auditentry disable trigger audit_refuses_changes")
+        yield
+        cursor.execute("alter table conversations_auditentry enable trigger audit_refuses_changes")
+    else:
+        cursor.execute("select sql from sqlite_master where name = 'audit_refuses_delete'")
+        [trigger] = cursor.fetchone()
+        cursor.execute("drop trigger audit_refuses_delete")
+        yield
+        cursor.execute(trigger)
+
+
 def sign(row: AuditEntry, key: str) -> str:
     """Return the hexadecimal HMAC-SHA256 of all the row's columns but the mac itself."""
     values = {name: getattr(row, name) for name in SIGNED}
@@ -114,9 +161,11 @@ def heads(lines: Iterable[str]) -> dict[int, str]:
 def verify(rows: Iterable[AuditEntry], logged: dict[int, str]) -> Iterator[str]:
     """Yield a sentence for everything that is wrong with the trail, naming the row; nothing if it is whole."""
     number, previous = 0, BEGINNING
-    wrong = []
+    wrong, trimmed, begins = [], set(), None
     for row in rows:
-        if row.number > number + 1:
+        if number == 0 and row.number > 1:
+            begins = row.number - 1, row.previous  # whether the rows before it were trimmed is told further on
+        elif row.number > number + 1:
             yield f"{_rows(range(number + 1, row.number))} removed."
         elif row.previous != previous:
             yield f"Row {row.number} does not follow row {number}: one of them was replaced or moved."
@@ -125,7 +174,11 @@ def verify(rows: Iterable[AuditEntry], logged: dict[int, str]) -> Iterator[str]:
             wrong.append(row)
         elif logged.get(row.number, row.mac) != row.mac:
             yield f"Row {row.number} was recomputed with the key: the log knows another one under its number."
+        if genuine and row.act == Act.TRIMMED:
+            trimmed.add((row.details["through"], row.details["mac"]))
         number, previous = row.number, row.mac
+    if begins and begins not in trimmed:
+        yield f"{_rows(range(1, begins[0] + 1))} removed."
     for row in wrong:
         moved = _moved_from(row, {other.number + shift for other in wrong[:MOVES] for shift in (0, 1)})
         yield f"Row {row.number} was {f'moved here from place {moved}' if moved else 'edited or forged'}."

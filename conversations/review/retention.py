@@ -1,14 +1,14 @@
 """What has outlived its period, and its deletion: whole, written down, and never against a legal hold."""
 
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from django.conf import settings
 from django.db import transaction
 from django.db.models import QuerySet
 from django.utils import timezone
 
-from conversations.models import Act, Conversation, LegalHold, Message, User
+from conversations.models import Act, AuditEntry, Conversation, LegalHold, Message, User
 from conversations.review import audit
 
 BATCH = 50
@@ -59,6 +59,19 @@ def prune() -> Iterator[str]:
             user.delete()
         accounts += 1
     yield f"{accounts} deactivated accounts are deleted."
+    if settings.RETAIN_AUDIT_DAYS:
+        yield f"{audit.trim(_trail_begins())} rows of the audit trail are deleted."
+
+
+def expired_rows() -> int:
+    """Return how many rows of the audit trail are older than `RETAIN_AUDIT_DAYS`, from its beginning on."""
+    if not settings.RETAIN_AUDIT_DAYS:
+        return 0
+    return AuditEntry.objects.filter(number__lte=audit.expired(_trail_begins())).count()
+
+
+def _trail_begins() -> datetime:
+    return timezone.now() - timedelta(days=settings.RETAIN_AUDIT_DAYS)
 
 
 def _settled(days: int) -> QuerySet[Conversation]:

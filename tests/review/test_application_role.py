@@ -128,3 +128,27 @@ def test_the_site_runs_as_that_role(
     assert [status for status, *_ in person.await_end(conversation)] == ["complete"]
     assert person.http.get("/readyz").status_code == 200
     assert person.post(f"{conversation}delete/").status_code == 302
+
+
+AGE_ROWS = """
+alter table conversations_auditentry disable trigger all;
+update conversations_auditentry set at = at - interval '3 days' where number < 3;
+alter table conversations_auditentry enable trigger all;
+"""
+
+
+def test_the_owner_alone_trims_the_trail(url: str, database: str):
+    with psycopg.connect(database) as owner:
+        owner.execute(AGE_ROWS)
+    refused = manage("prune", DATABASE_URL=url, RETAIN_AUDIT_DAYS=1)
+    assert refused.returncode == 1
+    assert "Only the owner of the tables may delete rows of the audit trail" in refused.stderr
+    assert "Traceback" not in refused.stderr
+    pruned = manage("prune", DATABASE_URL=database, RETAIN_AUDIT_DAYS=1)
+    assert "2 rows of the audit trail are deleted" in pruned.stdout, pruned.stderr
+    with psycopg.connect(database) as owner:
+        found = owner.execute("select number, act from conversations_auditentry order by number").fetchall()
+        with pytest.raises(InsufficientPrivilege, match="append-only"):
+            owner.execute("delete from conversations_auditentry")
+    assert [number for number, _ in found] == [3, 4]
+    assert found[1][1] == "trimmed"

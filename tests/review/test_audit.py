@@ -8,8 +8,9 @@ import pytest
 from django.core.management import call_command
 from django.db import DatabaseError, connection, transaction
 from django.test import override_settings
+from django.utils import timezone
 
-from conversations.models import Act, AuditEntry
+from conversations.models import Act, AuditEntry, LegalHold, User
 from conversations.review import audit, cases
 from tests.factories import person, queued
 
@@ -185,3 +186,32 @@ def test_deleting_people_and_conversations_reaches_no_row(log: Path):
         person_model = type(person("somebody" + str(row.number)))
         person_model.objects.filter(pk__in=[row.owner_id, row.actor_id]).delete()
     assert list(AuditEntry.objects.order_by("number").values_list())[: len(before)] == before
+
+
+def test_trimmed_rows_are_accounted_for_by_a_row_that_stays(log: Path):
+    before = AuditEntry.objects.get(number=4).at
+    assert audit.expired(before) == 3
+    assert audit.trim(before) == 3
+    numbers = list(AuditEntry.objects.order_by("number").values_list("number", "act"))
+    assert numbers == [(4, Act.OPENED), (5, Act.OPENED), (6, Act.TRIMMED)]
+    assert complaints(log.read_text().splitlines()) == []
+    # More than that row says, or that row itself, may not be missing.
+    with as_the_owner() as execute:
+        execute("delete from conversations_auditentry where number = 4")
+    assert complaints() == ["Rows 1 to 4 were removed."]
+
+
+def test_a_trim_can_be_followed_by_another_and_the_triggers_stand_afterwards(log: Path):
+    audit.trim(AuditEntry.objects.get(number=3).at)
+    assert audit.trim(AuditEntry.objects.get(number=5).at) == 2
+    assert complaints() == []
+    with pytest.raises(DatabaseError, match="DELETE refused"), transaction.atomic():
+        AuditEntry.objects.all().delete()
+
+
+def test_what_is_under_a_legal_hold_is_not_trimmed_and_nothing_behind_it(log: Path):
+    owner = User.objects.get(username="owner")
+    LegalHold.objects.create(user=owner, reason="A lawsuit")
+    assert audit.trim(timezone.now()) == 1  # the reason, which is about nobody
+    assert AuditEntry.objects.filter(act=Act.OPENED).count() == ROWS - 1
+    assert complaints() == []
