@@ -34,7 +34,7 @@ def search(request: HttpRequest) -> HttpResponse:
         if before := form.cleaned_data["before"]:
             messages = messages.filter(pk__lt=before)
         # Ids first: joined to every hit, what is shown of twenty would cost as much as the search.
-        ids = list(messages.order_by("-pk").values_list("pk", flat=True)[: PAGE + 1])
+        ids = messages.newest_ids(PAGE + 1, before)
         rows = list(Message.objects.filter(pk__in=ids).select_related("conversation__owner").order_by("-pk"))
         cases.search(who=access.who(request), case=request.case, words=query, reasoning=reasoning, messages=rows[:PAGE])
         found = [(row, passage(row.reasoning if reasoning else row.content, query)) for row in rows[:PAGE]]

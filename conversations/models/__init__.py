@@ -5,6 +5,7 @@ from conversations.models.message import Message, Role
 from conversations.models.queue import Feedback, Item, Rating, Rule, Verdict
 from conversations.models.retention import LegalHold
 from conversations.models.review import Case
+from conversations.models.use import DayOfUse
 from conversations.models.user import User
 
 __all__ = [
@@ -13,6 +14,7 @@ __all__ = [
     "Case",
     "Chunk",
     "Conversation",
+    "DayOfUse",
     "Feedback",
     "Generation",
     "Item",

@@ -9,6 +9,7 @@ from conversations.models.generation import Generation
 
 PARAGRAPH = "\n\n"  # between what was thought at first and what was thought anew
 TRIGRAM = 3  # characters: what is shorter has no place in an index of trigrams
+RECENT = 1_000  # messages that are looked through one by one before an index is asked
 IDEOGRAPH = re.compile("([\u2e80-\u9fff\uac00-\ud7af\uf900-\ufaff\U00020000-\U0003ffff])")  # as migration 0009 says it
 
 
@@ -37,6 +38,16 @@ class MessageQuerySet(models.QuerySet):
         words = text.split()
         conditions = _on_sqlite if connections[self.db].vendor == "sqlite" else _on_postgresql
         return self.filter(*conditions(column, words)) if words else self.none()
+
+    def newest_ids(self, number: int, before: int | None = None) -> list[int]:
+        """Return the ids of the newest so many messages, before one or of all.
+
+        What is frequent is found among the newest, without an index, which would find all that there is of it.
+        """
+        newest = self.order_by("-pk").values_list("pk", flat=True)
+        last = before or Message.objects.aggregate(last=models.Max("pk"))["last"] or 0
+        found = list(newest.filter(pk__gt=last - RECENT, pk__lte=last)[:number])
+        return found if len(found) == number else list(newest[:number])
 
 
 def _on_sqlite(column: str, words: list[str]) -> list[Q]:

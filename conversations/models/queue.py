@@ -25,6 +25,7 @@ class Feedback(models.Model):
     """What the owner of a conversation says of an answer, and whether reviewers may know."""
 
     message = models.OneToOneField("Message", models.CASCADE, related_name="feedback")
+    conversation = models.ForeignKey("Conversation", models.CASCADE, related_name="+")  # to find it by its rating
     rating = models.CharField(max_length=6, choices=Rating)
     comment = models.TextField("what is good or wrong about it", max_length=2000, blank=True)
     shared = models.BooleanField("let reviewers read this conversation", default=False)

@@ -1,20 +1,39 @@
-"""Figures of use, computed in the database and drawn as SVG: what happened, never what was said.
+"""Figures of use, counted in the database and drawn as SVG: what happened, never what was said.
 
-Each figure is a table: its head, its rows, and for a chart which column is drawn. The same rows make the CSV.
+Each figure is a table: its head, its rows, and for a chart which column is drawn. The same rows make the CSV. Days that
+are over are counted once and kept (`DayOfUse`), so that a year costs what its days' counts cost, not what its answers
+do; they go on telling what was, when retention has deleted the conversations themselves.
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from typing import Any
 
-from django.db import connection
-from django.db.models import Avg, Case, Count, Exists, F, FloatField, OuterRef, Q, QuerySet, Sum, TextField, Value, When
+from django.db.models import (
+    Avg,
+    Case,
+    Count,
+    DurationField,
+    Exists,
+    Expression,
+    F,
+    FloatField,
+    Func,
+    IntegerField,
+    OuterRef,
+    Q,
+    QuerySet,
+    Sum,
+    TextField,
+    Value,
+    When,
+)
 from django.db.models.functions import Cast, Coalesce, TruncDate
 from django.utils import timezone
 
-from conversations.models import Generation, Item, Status, User, Verdict
+from conversations.models import DayOfUse, Generation, Item, Status, User, Verdict
 from conversations.models.generation import LIVE
 
 DAYS = 30
@@ -22,6 +41,25 @@ DAYS = 30
 LINE = 18
 WIDEST = 180
 THOUGHT = ((0, 100), (100, 500), (500, 2_000), (2_000, 10_000), (10_000, 2**31))  # tokens, from and up to
+TIMES = {
+    "From the question to the first thought": ("created_at", "first_thought_at"),
+    "From the question to the answer": ("created_at", "first_answer_at"),
+    "From the start to the end": ("started_at", "finished_at"),
+}
+Counts = dict[str, Any]  # of a day, as `DayOfUse` keeps them
+
+
+class Tenths(Func):
+    """Whole tenths of a second of a duration: no finer than they are shown, and few enough to be counted by."""
+
+    output_field = IntegerField()
+
+    def as_sql(self, *args: Any, **kwargs: Any) -> tuple[str, Any]:
+        kwargs["template"] = "cast(extract(epoch from %(expressions)s)::float8 * 10 as integer)"
+        return super().as_sql(*args, **kwargs)
+
+    def as_sqlite(self, *args: Any, **kwargs: Any) -> tuple[str, Any]:
+        return super().as_sql(*args, template="cast(round((%(expressions)s) / 100000.0) as integer)", **kwargs)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,14 +101,18 @@ class Figure:
 
 def all_of(reviewer: User, since: date, until: date) -> list[Figure]:
     """Return all figures of the conversations in a reviewer's field, from one day to another, both included."""
-    generations, items = (
-        kind.objects.filter(created_at__gte=_midnight(since), created_at__lt=_midnight(until + timedelta(days=1)))
-        for kind in (Generation, Item)
-    )
+    generations, items = Generation.objects.all(), _between(Item.objects.reviewable_by(reviewer), since, until)
     if reviewer.review_limited:
         generations = generations.filter(Exists(reviewer.review_groups.filter(user=OuterRef("owner"))))
-        items = items.reviewable_by(reviewer)
-    return [*_counted(generations), _times(generations), _ratings(generations), _throughput(items)]
+        counts = _count(_between(generations, since, until))
+    else:
+        counts = _kept(since, until)
+    ratings = _ratings(_between(generations, since, until))
+    return [*_counted(counts), _times(counts.values()), ratings, _throughput(items)]
+
+
+def _between(rows: QuerySet, since: date, until: date) -> QuerySet:
+    return rows.filter(created_at__gte=_midnight(since), created_at__lt=_midnight(until + timedelta(days=1)))
 
 
 def _midnight(day: date) -> datetime:
@@ -83,8 +125,26 @@ def last_days(days: int = DAYS) -> tuple[date, date]:
     return today - timedelta(days=days - 1), today
 
 
-def _counted(generations: QuerySet[Generation]) -> list[Figure]:
-    """Return the figures that count answers, out of one reading of them all: they are grouped, and added up here."""
+def _kept(since: date, until: date) -> dict[date, Counts]:
+    """Return the counts of each day on which something was asked; what is counted of days that are over is kept."""
+    zone, today = timezone.get_current_timezone_name(), timezone.localdate()
+    known = dict(DayOfUse.objects.filter(zone=zone, day__range=(since, until)).values_list("day", "counts"))
+    days = [since + timedelta(days=number) for number in range((min(until, today) - since).days + 1)]
+    if missing := [day for day in days if day not in known]:
+        fresh = _count(_between(Generation.objects.all(), missing[0], missing[-1]))
+        known |= {day: fresh.get(day, {}) for day in missing}
+        over = [day for day in missing if day < today and not known[day].get("live")]
+        rows = [DayOfUse(zone=zone, day=day, counts=known[day]) for day in over]
+        DayOfUse.objects.bulk_create(rows, ignore_conflicts=True)
+    return {day: counts for day, counts in sorted(known.items()) if counts}
+
+
+def _count(generations: QuerySet[Generation]) -> dict[date, Counts]:
+    """Return, by day: `people`, how many answers are `live`, `answers` by what they have in common, `times`."""
+    counts: dict[date, Counts] = defaultdict(
+        lambda: {"people": 0, "live": 0, "answers": [], "times": [[] for _ in TIMES]}
+    )
+    generations = generations.annotate(day=TruncDate("created_at")).order_by()
     tokens = Coalesce("prompt_tokens", 0) + Coalesce("reasoning_tokens", 0) + Coalesce("answer_tokens", 0)
     # Only these sentences are of a kind: others tell times and lengths.
     cause = Case(
@@ -92,26 +152,43 @@ def _counted(generations: QuerySet[Generation]) -> list[Figure]:
     )
     thought = [Count("pk", filter=Q(reasoning_tokens__gte=low, reasoning_tokens__lt=high)) for low, high in THOUGHT]
     groups = (
-        generations.annotate(day=TruncDate("created_at"), cause=cause)
+        generations.annotate(cause=cause)
         .values_list("day", "model", "status", "cause")
-        .order_by()
         .annotate(
             answers=Count("pk"),
             spent=Sum(tokens),
             **{f"thought_{number}": count for number, count in enumerate(thought)},
         )
     )
+    for day, model, status, told, answers, *more in groups:
+        counts[day]["answers"].append([model, status, told, answers, *more])
+        counts[day]["live"] += answers if status in LIVE else 0
+    for day, people in generations.values_list("day").annotate(Count("owner", distinct=True)):
+        counts[day]["people"] = people
+    for place, (begun, ended) in enumerate(TIMES.values()):
+        measured = generations.exclude(**{begun: None}).exclude(**{ended: None}).annotate(took=_tenths(begun, ended))
+        for day, tenths, answers in measured.values_list("day", "took").annotate(answers=Count("pk")):
+            counts[day]["times"][place].append([tenths, answers])
+    return dict(sorted(counts.items()))
+
+
+def _tenths(begun: str, ended: str) -> Expression:
+    return Tenths(Cast(F(ended) - F(begun), DurationField()))
+
+
+def _counted(counts: dict[date, Counts]) -> list[Figure]:
+    """Return the figures that count answers."""
     answers, spent = Counter(), Counter()
-    for day, model, status, told, count, tokens_of_all, *by_length in groups:
-        live = status in LIVE
-        answers.update({("day", day): count, ("failed", day): count if status == Status.FAILED else 0})
-        answers.update({("model", model): count, ("cause", told): count, ("outcome", status): 0 if live else count})
-        answers.update({("thought", number): of_length for number, of_length in enumerate(by_length)})
-        spent[model] += tokens_of_all
-    people = generations.annotate(day=TruncDate("created_at")).values_list("day").order_by("day")
+    for day, of_day in counts.items():
+        for model, status, told, count, tokens, *by_length in of_day["answers"]:
+            answers.update({("day", day): count, ("failed", day): count if status == Status.FAILED else 0})
+            answers.update({("model", model): count, ("cause", told): count})
+            answers["outcome", status] += 0 if status in LIVE else count
+            answers.update({("thought", number): of_length for number, of_length in enumerate(by_length)})
+            spent[model] += tokens
     days = [
-        (day.isoformat(), answers["day", day], persons, answers["failed", day])
-        for day, persons in people.annotate(Count("owner", distinct=True))
+        (day.isoformat(), answers["day", day], of_day["people"], answers["failed", day])
+        for day, of_day in counts.items()
     ]
     models = [(name, count, round(spent[name] / count)) for name, count in _most(answers, "model") if name]
     outcomes = [(Status(status).label, count) for status, count in _most(answers, "outcome")]
@@ -135,41 +212,23 @@ def _most(answers: Counter, kind: str) -> list[tuple[str, int]]:
     return sorted(found, key=lambda pair: (-pair[1], pair[0]))
 
 
-def _times(generations: QuerySet[Generation]) -> Figure:
-    took = {
-        "From the question to the first thought": F("first_thought_at") - F("created_at"),
-        "From the question to the answer": F("first_answer_at") - F("created_at"),
-        "From the start to the end": F("finished_at") - F("started_at"),
-    }
-    measured = generations.annotate(**{f"took_{number}": each for number, each in enumerate(took.values())})
-    columns = [f"took_{number}" for number in range(len(took))]
-    percentiles = _by_function if connection.vendor == "postgresql" else _by_sorting
-    found = [(label, *pair) for label, pair in zip(took, percentiles(measured, columns), strict=True)]
+def _times(counts: Iterable[Counts]) -> Figure:
+    taken = [Counter[int]() for _ in TIMES]
+    for of_day in counts:
+        for took, pairs in zip(taken, of_day["times"], strict=True):
+            took.update(dict(pairs))
+    found = [(label, _percentile(took, 0.5), _percentile(took, 0.95)) for label, took in zip(TIMES, taken, strict=True)]
     return Figure("times", "Seconds", ("What", "Median", "95 of 100 are quicker than"), found)
 
 
-def _by_function(measured: QuerySet[Generation], columns: list[str]) -> list[tuple[float | None, float | None]]:
-    """Return median and 95th percentile of each column, a duration, in seconds: PostgreSQL has a function for them."""
-    inner, parameters = measured.order_by().values_list(*columns).query.sql_with_params()
-    wanted = ", ".join(f"percentile_disc(array[0.5, 0.95]) within group (order by {column})" for column in columns)
-    with connection.cursor() as cursor:
-        cursor.execute(f"select {wanted} from ({inner}) as durations", parameters)  # noqa: S608  (Django's own text)
-        return [tuple(map(_seconds, found or (None, None))) for found in cursor.fetchone()]
-
-
-def _by_sorting(measured: QuerySet[Generation], columns: list[str]) -> list[tuple[float | None, float | None]]:
-    """Return the same where there is no function: two rows of the sorted durations are read."""
-    found = []
-    for column in columns:
-        durations = measured.filter(**{f"{column}__isnull": False}).values_list(column, flat=True).order_by(column)
-        count = durations.count()
-        pair = [durations[int(count * share)] for share in (0.5, 0.95)] if count else (None, None)
-        found.append(tuple(map(_seconds, pair)))
-    return found
-
-
-def _seconds(duration: timedelta | None) -> float | None:
-    return None if duration is None else round(duration.total_seconds(), 1)
+def _percentile(took: Counter[int], share: float) -> float | None:
+    """Return the seconds that so large a share did not exceed, of counted tenths; None of nothing."""
+    left = share * took.total()
+    for tenths in sorted(took):
+        left -= took[tenths]
+        if left <= 0:
+            return tenths / 10
+    return None
 
 
 def _ratings(generations: QuerySet[Generation]) -> Figure:

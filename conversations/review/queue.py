@@ -25,7 +25,13 @@ def give_feedback(*, message: Message, rating: str, comment: str, shared: bool) 
     shared = shared or rating == Rating.REPORT
     with transaction.atomic():
         feedback, _ = Feedback.objects.update_or_create(
-            message=message, defaults={"rating": rating, "comment": comment, "shared": shared}
+            message=message,
+            defaults={
+                "conversation": message.conversation,
+                "rating": rating,
+                "comment": comment,
+                "shared": shared,
+            },
         )
         if shared:
             why = REPORTED if rating == Rating.REPORT else SHARED

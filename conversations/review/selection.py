@@ -43,5 +43,5 @@ def select(reviewer: User, criteria: Mapping[str, Any]) -> QuerySet[Conversation
     if verdict := given.get("verdict"):
         found = found.filter(pk__in=Item.objects.filter(verdict=verdict).values("conversation"))
     if feedback := given.get("feedback"):
-        found = found.filter(pk__in=Feedback.objects.filter(rating=feedback).values("message__conversation"))
+        found = found.filter(pk__in=Feedback.objects.filter(rating=feedback).values("conversation"))
     return found

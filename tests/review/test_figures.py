@@ -56,15 +56,16 @@ def test_times_are_told_by_median_and_percentile(reviewer: User):
     for seconds in range(1, 21):
         answered(owner, seconds)
     rows = {label: (half, most) for label, half, most in figure(reviewer, "times").rows}
-    assert rows["From the start to the end"] == (11.0, 20.0)
-    assert rows["From the question to the first thought"] == (5.5, 10.0)
+    assert rows["From the start to the end"] == (10.0, 19.0)
+    assert rows["From the question to the first thought"] == (5.0, 9.5)
     assert rows["From the question to the answer"] == (None, None)
 
 
 def test_thinking_is_set_against_the_rating(reviewer: User):
     owner = person("owner")
     for tokens, rating in ((100, "good"), (300, "good"), (5000, "bad")):
-        Feedback.objects.create(message=answered(owner, 1, reasoning_tokens=tokens).message, rating=rating)
+        message = answered(owner, 1, reasoning_tokens=tokens).message
+        Feedback.objects.create(message=message, conversation=message.conversation, rating=rating)
     assert figure(reviewer, "ratings").rows == [("bad", 1, 5000), ("good", 2, 200)]
 
 

@@ -91,7 +91,10 @@ def _write(batch: list[tuple[Conversation, list[dict[str, Any]]]], chance: rando
     answers = [answer for turn in messages[1::2] for answer in turn]
     Generation.objects.bulk_create([_generation(answer, chance) for answer in answers])
     rated = chance.sample(answers, len(answers) // 50)
-    Feedback.objects.bulk_create([Feedback(message=answer, rating=chance.choice(Rating.values)) for answer in rated])
+    Feedback.objects.bulk_create(
+        Feedback(message=answer, conversation=answer.conversation, rating=chance.choice(Rating.values))
+        for answer in rated
+    )
     written = [conversation.pk for conversation, _ in batch]
     newest = Message.objects.filter(conversation=OuterRef("pk")).order_by("-pk").values("pk")[:1]
     Conversation.objects.filter(pk__in=written).update(leaf=Subquery(newest))
