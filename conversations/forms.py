@@ -72,3 +72,10 @@ class SearchForm(forms.Form):
         error_messages={"required": "Write a word to look for.", "max_length": "At most 200 characters."},
     )
     before = forms.IntegerField(required=False, min_value=1)
+
+
+class PlaceForm(forms.Form):
+    """Where in a conversation a page of messages is: before a message, or around one; by their ids."""
+
+    before = forms.IntegerField(required=False, min_value=1)
+    message = forms.IntegerField(required=False, min_value=1)

@@ -92,6 +92,50 @@ def test_a_short_conversation_has_nothing_earlier(reader: Client, user: User):
     assert 'class="earlier"' not in page
 
 
+def test_a_message_is_found_where_it_stands(
+    reader: Client, user: User, django_assert_max_num_queries: DjangoAssertNumQueries
+):
+    conversation = conversation_of(user, 100)
+    address = conversation.get_absolute_url()
+    asked = {message.content: message.pk for message in conversation.messages.filter(role=Role.USER)}
+
+    def page_with(number: int) -> str:
+        with django_assert_max_num_queries(11):
+            return reader.get(address, {"message": asked[f"Question {number}?"]}).content.decode()
+
+    page = page_with(50)
+    assert shown(page) == list(range(43, 58)), "the page does not begin and end around the message"
+    later = page.partition(f'href="{address}?message=')[2].partition("#")[0]
+    assert int(later) == asked["Question 58?"] - 1  # the answer before it is the last one of this page
+    assert reader.get(address, {"message": asked["Question 99?"]}).headers["Location"] == address
+    assert shown(page_with(0)) == list(range(8))
+
+
+def test_a_message_is_found_in_a_version_that_was_left(reader: Client, user: User):
+    conversation = conversation_of(user, 40)
+    address = conversation.get_absolute_url()
+    old = conversation.messages.get(content="Question 39?")
+    conversation.leaf = Message.objects.create(conversation=conversation, role=Role.USER, content="Another beginning")
+    conversation.save()
+    page = reader.get(address, {"message": old.pk}).content.decode()
+    assert f'id="message-{old.pk}"' in page
+    assert "Another beginning" not in page
+    earlier = page.partition(f'href="{address}?before=')[2].partition('"')[0]
+    assert shown(reader.get(address, {"before": earlier}).content.decode()) == list(range(10, 25))
+
+
+@pytest.mark.parametrize("place", ["message", "before"])
+@pytest.mark.parametrize("pk", ["0", "-1", "x", "9" * 30, "9" * 5_000])
+def test_a_place_that_is_none_is_no_error(reader: Client, user: User, place: str, pk: str):
+    conversation = conversation_of(user, 1)
+    assert reader.get(conversation.get_absolute_url(), {place: pk}).status_code in (200, 404)
+
+
+def test_a_message_of_another_conversation_is_not_found(reader: Client, user: User):
+    conversation, other = conversation_of(user, 1), conversation_of(person("bob"), 1)
+    assert reader.get(conversation.get_absolute_url(), {"message": other.leaf_id}).status_code == 404
+
+
 BRANCHES = """
 from conversations.models import *
 from tests.test_long_conversation import conversation_of

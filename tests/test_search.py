@@ -22,7 +22,7 @@ def test_people_find_their_own_words_and_answers(make_person, shared_endpoint: E
 
     for words in ("loquat", "MEDLAR autumn", "枇杷"):
         page = find(ada, words)
-        assert f'href="{conversation}#message-' in page
+        assert f'href="{conversation}?message=' in page
         assert "<mark>" in page
         assert "Nothing holds" in find(bob, words)
     assert "&lt;b&gt;<mark>medlar</mark>&lt;/b&gt;" in find(ada, "medlar")

@@ -9,10 +9,10 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from conversations import actions
-from conversations.forms import RenameForm
+from conversations.forms import PlaceForm, RenameForm
 from conversations.models import Conversation
 from conversations.views.messages import begin
-from conversations.views.pages import listing, page, thread_page
+from conversations.views.pages import listing, page, page_with, thread_page
 
 
 @login_required
@@ -34,12 +34,22 @@ def index(request: HttpRequest) -> HttpResponse:
 @login_required
 @require_safe
 def show(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
-    """Show a conversation's newest messages; with `before`, the id of a message, those that stand before that one."""
+    """Show a conversation's newest messages; with `before`, the id of a message, those that stand before that one.
+
+    With `message`, the id of one, those around it, also where they stand in a version that was left.
+    """
     conversation = get_object_or_404(Conversation.objects.visible_to(request.user), pk=pk)
-    before = request.GET.get("before", "")
-    if not before:
+    form = PlaceForm(request.GET)
+    form.is_valid()
+    before, wanted = form.cleaned_data.get("before"), form.cleaned_data.get("message")
+    if wanted:
+        context = page_with(conversation, get_object_or_404(conversation.messages, pk=wanted))
+        if context is None:
+            return redirect(conversation)  # the browser keeps the fragment that names the message
+    elif before:
+        context = thread_page(conversation, before=before)
+    else:
         return render(request, "conversations/conversation.html", page(request, conversation))
-    context = thread_page(conversation, before)
     if request.htmx:
         return render(request, "conversations/_messages.html", context)
     return render(

@@ -13,7 +13,8 @@ from django.utils.http import urlencode
 from django.utils.safestring import mark_safe
 
 from conversations.inference import endpoint
-from conversations.models import AuditEntry, Conversation, User
+from conversations.models import AuditEntry, Conversation, Message, User
+from conversations.models.conversation import Tree
 from conversations.rendering import fragments
 
 PAGE = 30
@@ -52,18 +53,36 @@ def reviews_of(conversation: Conversation) -> Iterable[AuditEntry]:
     return AuditEntry.objects.told_to(conversation.owner_id).filter(conversation_id=conversation.pk)[:REVIEWS]
 
 
-def thread_page(conversation: Conversation, before: str = "", last: int | None = None) -> dict[str, Any]:
+def thread_page(conversation: Conversation, *, before: int | None = None, last: int | None = None) -> dict[str, Any]:
     """Return a page of messages: those that end the thread, or stand before the message with the id `before`.
 
-    With `last` the thread is the one that ends with this message.
+    With `last` the thread is the one that ends with this message. What `before` names may stand in a version that was
+    left.
     """
     tree = conversation.tree()
     path = tree.path_to(last or conversation.leaf_id)
-    end = next((at for at, pk in enumerate(path) if str(pk) == before), len(path))
+    if before not in path:
+        path = tree.path_to(before) or path
+    return _part(conversation, tree, path, path.index(before) if before in path else len(path))
+
+
+def page_with(conversation: Conversation, message: Message) -> dict[str, Any] | None:
+    """Return a page of messages with `message` in its middle, in whatever version; None if the newest page has it."""
+    tree = conversation.tree()
+    path = tree.path_to(conversation.leaf_id)
+    if message.pk in path[-fragments.PAGE :]:
+        return None
+    if message.pk not in path:
+        path = tree.path_to(tree.newest_leaf(message.pk))
+    return _part(conversation, tree, path, min(len(path), path.index(message.pk) + fragments.PAGE // 2))
+
+
+def _part(conversation: Conversation, tree: Tree, path: list[int], end: int) -> dict[str, Any]:
     start = max(0, end - fragments.PAGE)
     return {
         "entries": fragments.entries(conversation.read(tree, path[start:end])),
         "earlier": mark_safe(fragments.earlier(conversation.pk, path[start])) if start else "",  # noqa: S308
+        "later": path[end] if end < len(path) else None,
     }
 
 
