@@ -40,6 +40,7 @@ def show(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
         entries=entries,
         item=queue.mine(request, conversation).first(),
         verdict_form=queue.VerdictForm(),
+        verdicts=conversation.items.resolved().select_related("resolved_by").order_by("-resolved_at")[:20],
         earlier_reviews=AuditEntry.objects.filter(conversation_id=pk).order_by("-number")[1:21],
         show_nav=False,
     )

@@ -83,6 +83,9 @@ class ItemQuerySet(models.QuerySet):
     def unresolved(self) -> "ItemQuerySet":
         return self.filter(resolved_at=None)
 
+    def resolved(self) -> "ItemQuerySet":
+        return self.filter(resolved_at__isnull=False)
+
     def free(self) -> "ItemQuerySet":
         """Keep what nobody works on: never taken, or so long ago that its time is over."""
         return self.unresolved().filter(Q(taken_at=None) | Q(taken_at__lte=timezone.now() - TAKEN_FOR))

@@ -156,6 +156,22 @@ def test_no_lookup_tells_whether_a_word_is_there(conversation: Conversation, rol
 
 
 @pytest.mark.parametrize("role", ROLES)
+def test_a_search_finds_each_word_for_those_alone_who_may_read_it(conversation: Conversation, role: str):
+    client = signed_in(role)
+
+    def search(word: str, reasoning: str) -> str:
+        address = f"/admin/conversations/conversation/search/?q={word}{reasoning}"
+        return CHANGING.sub("", text(client.get(address)).replace(word, "…"))
+
+    allowed = ROLES[role][1]
+    for kind, word in WORDS.items():
+        for reasoning in ("", "&reasoning=on"):
+            where = {"reasoning"} if reasoning and "reasoning" in allowed else {"prompt", "answer", "version"}
+            found = search(word, reasoning) != search(NOWHERE, reasoning)
+            assert found == (kind in allowed & where), f"{kind} {reasoning}"
+
+
+@pytest.mark.parametrize("role", ROLES)
 @pytest.mark.filterwarnings("ignore:Pagination may yield inconsistent results")  # allauth's own list has no order
 def test_no_autocompletion_tells_of_a_word(conversation: Conversation, role: str):
     client = signed_in(role)

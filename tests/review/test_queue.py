@@ -202,6 +202,9 @@ def test_resolving_goes_on_to_the_next_and_stepping_gives_back(
     assert Item.objects.taken_by(reviewer).get() == last
     assert client.post(f"{QUEUE}{last.pk}/resolve/", {"verdict": "fine"}).headers["Location"] == QUEUE
     assert not Item.objects.unresolved().exists()
+    client.post(f"{QUEUE.removesuffix('queue/')}reason/", {"reason": "Safety"})
+    transcript = client.get(f"{QUEUE.removesuffix('queue/')}{conversation.pk}/transcript/").content.decode()
+    assert "The answer is poor: Rude" in transcript
 
 
 def test_a_limited_reviewer_has_a_queue_of_their_own(client: Client, report: Item, conversation: Conversation):
