@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+import certifi
 from environs import FileAwareEnv, validate
 from environs.exceptions import EnvValidationError
 
@@ -143,10 +144,32 @@ elif _database["ENGINE"] == "django.db.backends.postgresql":
     }
 else:
     raise refuse("DATABASE_URL", "use sqlite:///path or postgresql://user:password@host:port/name.")
+# A password in the URL, or tokens of Microsoft Entra, which go to nobody who has not proved to be the server.
+AUTHENTICATIONS = validate.OneOf(["password", "entra"])
+DATABASE_AUTH = env.str("DATABASE_AUTH", "password", validate=AUTHENTICATIONS)
+if DATABASE_AUTH == "entra":
+    if _database["ENGINE"] != "django.db.backends.postgresql":
+        raise refuse("DATABASE_AUTH", "entra is for PostgreSQL: set DATABASE_URL to postgresql://role@host:5432/name.")
+    _options = _database["OPTIONS"]
+    if _database["PASSWORD"] or "password" in _options:
+        raise refuse("DATABASE_URL", "leave the password out: with DATABASE_AUTH=entra a token takes its place.")
+    if not _database["USER"]:
+        raise refuse("DATABASE_URL", "name the identity's role: postgresql://role@host:5432/name.")
+    if _options.setdefault("sslmode", "verify-full").startswith("verify-"):
+        _options.setdefault("sslrootcert", certifi.where())  # libpq itself knows no authorities
+    elif _options["sslmode"] != "require" and _database["HOST"] not in LOOPBACK:
+        raise refuse("DATABASE_URL", "DATABASE_AUTH=entra needs TLS: leave sslmode out.")
 
 REDIS_URL = env.str("REDIS_URL", "")
 if REDIS_URL and not REDIS_URL.startswith(("redis://", "rediss://", "unix://")):
     raise refuse("REDIS_URL", "must start with redis://, rediss:// or unix://.")
+REDIS_AUTH = env.str("REDIS_AUTH", "password", validate=AUTHENTICATIONS)
+if REDIS_AUTH == "entra":
+    _redis = urlsplit(REDIS_URL)
+    if _redis.scheme != "rediss" and not (_redis.scheme == "redis" and _redis.hostname in LOOPBACK):
+        raise refuse("REDIS_AUTH", "entra needs TLS: set REDIS_URL to rediss://host:10000.")
+    if _redis.username or _redis.password or "password=" in _redis.query:
+        raise refuse("REDIS_URL", "leave user and password out: with REDIS_AUTH=entra a token takes their place.")
 CHANNEL_LAYERS: dict[str, dict[str, Any]] = {
     "default": {
         "BACKEND": "channels_redis.pubsub.RedisPubSubChannelLayer",
@@ -331,6 +354,7 @@ LOGGING = {
         "chatsite": {"level": "INFO"},
         "conversations": {"level": "INFO"},
         "channels_redis": {"level": "CRITICAL"},  # a traceback a second while Redis is away; `control` says it once
+        "azure": {"level": "ERROR"},  # two warnings for each token that is not to be had; `identity` says it once
         "psycopg.pool": {"level": "ERROR"},  # a warning for each try while PostgreSQL is away; who waits for it says so
         "django": {"handlers": [], "level": "WARNING", "propagate": True},
         "django.request": {"level": "ERROR"},  # a refused form or an unknown address is no event

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from chatsite.identity import identity
+from tests.cloud import Cloud
 from tests.endpoint import Endpoint
 from tests.services import PostgreSQL, Redis
 from tests.site import Person, Site, migrate
@@ -18,6 +20,18 @@ def endpoint() -> Iterator[Endpoint]:
     endpoint = Endpoint()
     yield endpoint
     endpoint.close()
+
+
+@pytest.fixture
+def cloud(monkeypatch: pytest.MonkeyPatch, settings) -> Iterator[Cloud]:
+    """Azure on loopback, whose managed identity this process has."""
+    cloud = Cloud()
+    for name, value in cloud.variables.items():
+        monkeypatch.setenv(name, value)
+    settings.RUNNING_IN_PRODUCTION, settings.AZURE_CLIENT_ID = True, cloud.client_id
+    yield cloud
+    identity.close()
+    cloud.close()
 
 
 def connection(endpoint: Endpoint) -> dict[str, str]:

@@ -35,7 +35,7 @@ ROOMS = {
 HOMES = {
     "openai": {"inference"},
     "httpx2": {"inference"},
-    "azure": {"inference"},
+    "azure": set(),
     "channels": {"consumers", "routing", "control"},
     "daphne": set(),
     "twisted": set(),
@@ -81,6 +81,15 @@ def test_a_module_imports_what_its_room_may(path: Path):
 
 def test_every_room_is_named():
     assert {room(path) for path in modules()} - {"__init__"} <= set(ROOMS)
+
+
+def test_only_the_identity_holds_a_credential():
+    users = [
+        path.name
+        for path in sorted((ROOT / "chatsite").glob("*.py"))
+        if any(name.split(".")[0] == "azure" for name in imported(path))
+    ]
+    assert users == ["identity.py"]
 
 
 def test_only_the_settings_read_the_environment():

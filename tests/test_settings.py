@@ -1,8 +1,13 @@
-"""The README's table and `chatsite/settings.py` name the same variables."""
+"""What `chatsite/settings.py` reads, takes and refuses; the README's table names the same variables."""
 
 import ast
 import re
+import runpy
 from pathlib import Path
+from typing import Any
+
+import pytest
+from environs.exceptions import EnvError
 
 ROOT = Path(__file__).parent.parent
 
@@ -27,3 +32,63 @@ def test_the_readme_lists_every_variable_and_no_other():
     rows = [line for line in section.splitlines() if line.startswith("| `")]
     listed = {name for row in rows for name in re.findall(r"`([A-Z_]+)`", row.split("|")[1])}
     assert listed == read_by_the_settings()
+
+
+def read(monkeypatch: pytest.MonkeyPatch, **variables: str) -> dict[str, Any]:
+    """Return the settings as these variables make them, apart from those that this process runs with."""
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    return runpy.run_path(str(ROOT / "chatsite/settings.py"))
+
+
+POSTGRESQL = "postgresql://app@db.example.org/site"
+REDIS = "rediss://redis.example.org:10000"
+
+
+@pytest.mark.parametrize(
+    ("variable", "variables"),
+    [
+        ("DATABASE_AUTH", {"DATABASE_AUTH": "kerberos", "DATABASE_URL": POSTGRESQL}),
+        ("DATABASE_AUTH", {"DATABASE_AUTH": "entra", "DATABASE_URL": "sqlite://:memory:"}),
+        ("DATABASE_URL", {"DATABASE_AUTH": "entra", "DATABASE_URL": "postgresql://app:secret@db.example.org/site"}),
+        ("DATABASE_URL", {"DATABASE_AUTH": "entra", "DATABASE_URL": f"{POSTGRESQL}?password=secret"}),
+        ("DATABASE_URL", {"DATABASE_AUTH": "entra", "DATABASE_URL": "postgresql://db.example.org/site"}),
+        ("DATABASE_URL", {"DATABASE_AUTH": "entra", "DATABASE_URL": f"{POSTGRESQL}?sslmode=prefer"}),
+        ("REDIS_AUTH", {"REDIS_AUTH": "kerberos", "REDIS_URL": REDIS}),
+        ("REDIS_AUTH", {"REDIS_AUTH": "entra", "REDIS_URL": ""}),
+        ("REDIS_AUTH", {"REDIS_AUTH": "entra", "REDIS_URL": "redis://redis.example.org:6379"}),
+        ("REDIS_AUTH", {"REDIS_AUTH": "entra", "REDIS_URL": "unix:///run/redis"}),
+        ("REDIS_URL", {"REDIS_AUTH": "entra", "REDIS_URL": "rediss://:secret@redis.example.org:10000"}),
+        ("REDIS_URL", {"REDIS_AUTH": "entra", "REDIS_URL": f"{REDIS}?password=secret"}),
+    ],
+)
+def test_keyless_connections_that_make_no_sense_stop_the_start(monkeypatch, variable: str, variables: dict[str, str]):
+    with pytest.raises(EnvError, match=f'"{variable}" invalid') as refusal:
+        read(monkeypatch, **variables)
+    assert "secret" not in str(refusal.value)
+
+
+@pytest.mark.parametrize(
+    ("query", "mode", "verifies"),
+    [("", "verify-full", True), ("?sslmode=verify-ca", "verify-ca", True), ("?sslmode=require", "require", False)],
+)
+def test_a_token_goes_to_a_database_through_tls_alone(monkeypatch, query: str, mode: str, verifies: bool):
+    options = read(monkeypatch, DATABASE_AUTH="entra", DATABASE_URL=POSTGRESQL + query)["DATABASES"]["default"][
+        "OPTIONS"
+    ]
+    assert options["sslmode"] == mode
+    assert ("sslrootcert" in options) == verifies
+
+
+def test_an_authority_of_ones_own_is_kept(monkeypatch):
+    url = f"{POSTGRESQL}?sslrootcert=/etc/ours.pem"
+    options = read(monkeypatch, DATABASE_AUTH="entra", DATABASE_URL=url)["DATABASES"]["default"]["OPTIONS"]
+    assert (options["sslmode"], options["sslrootcert"]) == ("verify-full", "/etc/ours.pem")
+
+
+def test_on_this_machine_a_token_needs_no_tls(monkeypatch):
+    url = "postgresql://app@127.0.0.1/site?sslmode=disable"
+    found = read(
+        monkeypatch, DATABASE_AUTH="entra", DATABASE_URL=url, REDIS_AUTH="entra", REDIS_URL="redis://127.0.0.1"
+    )
+    assert found["DATABASES"]["default"]["OPTIONS"]["sslmode"] == "disable"

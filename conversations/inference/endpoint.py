@@ -1,4 +1,4 @@
-"""Which model endpoint the settings name, and the one client and credential of this process."""
+"""Which model endpoint the settings name, and the one client of this process."""
 
 import logging
 from collections.abc import Awaitable, Callable
@@ -8,13 +8,9 @@ from urllib.parse import urlsplit
 
 import httpx2
 import openai
-from azure.identity.aio import (
-    AzureDeveloperCliCredential,
-    ManagedIdentityCredential,
-    get_bearer_token_provider,
-)
 from django.conf import settings
 
+from chatsite.identity import identity
 from conversations.inference import go_on, local
 
 logger = logging.getLogger(__name__)
@@ -159,14 +155,10 @@ def azure_root(address: str) -> str:
 
 def _azure() -> Endpoint:
     """Open an Azure endpoint without any key: managed identity in production, the developer CLI's sign-in elsewhere."""
-    credential: ManagedIdentityCredential | AzureDeveloperCliCredential
-    if settings.RUNNING_IN_PRODUCTION:
-        credential = ManagedIdentityCredential(client_id=settings.AZURE_CLIENT_ID or None)
-        authentication = "managed identity"
-    else:
-        credential = AzureDeveloperCliCredential(tenant_id=settings.AZURE_TENANT_ID, process_timeout=30)
-        authentication = "azd's sign-in"
-    token = get_bearer_token_provider(credential, settings.AZURE_TOKEN_SCOPE)
+
+    async def token() -> str:
+        return (await identity.atoken(settings.AZURE_TOKEN_SCOPE)).text
+
     root = azure_root(settings.AZURE_INFERENCE_ENDPOINT)
     client: openai.AsyncOpenAI
     if settings.AZURE_API_VERSION:
@@ -182,11 +174,10 @@ def _azure() -> Endpoint:
         client = openai.AsyncOpenAI(base_url=f"{root}/openai/v1/", api_key=token, max_retries=0, **_transport())
     return Endpoint(
         str(client.base_url),
-        f"{authentication}, scope {settings.AZURE_TOKEN_SCOPE}",
+        f"{identity.description}, scope {settings.AZURE_TOKEN_SCOPE}",
         settings.AZURE_DEEPSEEK_DEPLOYMENT,
         settings.CONTEXT_TOKENS or CONTEXT_TOKENS,
         client,
-        [credential.close],
     )
 
 

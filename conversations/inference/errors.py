@@ -18,7 +18,8 @@ exception's name, never headers, bodies or prompts.
 import aiohttp
 import httpx2
 import openai
-from azure.core.exceptions import AzureError, ClientAuthenticationError
+
+from chatsite.identity import NoToken
 
 RETRIED_STATUSES = {429, 500, 503}
 _TOO_LONG = ("context_length_exceeded", "string_above_max_length", "exceed_context_size_error")
@@ -91,13 +92,11 @@ def translate(error: Exception) -> InferenceError:
         return _from_status(error)
     if isinstance(error, openai.APIConnectionError | httpx2.TransportError):
         # The credential is fetched inside the SDK's request, which wraps whatever that raises.
-        if isinstance(error.__cause__, AzureError):
+        if isinstance(error.__cause__, NoToken):
             return translate(error.__cause__)
         return CannotReach(name, retryable=True)
-    if isinstance(error, ClientAuthenticationError):  # azure-identity's CredentialUnavailableError is one
-        return NotAuthorised(name)
-    if isinstance(error, AzureError):
-        return CannotReach(name, retryable=True)
+    if isinstance(error, NoToken):
+        return NotAuthorised(str(error)) if error.refused else CannotReach(str(error), retryable=True)
     if isinstance(error, openai.OpenAIError):
         return EndpointFailed(name)
     if isinstance(error, aiohttp.ClientError):  # what the transport leaves untranslated: an answer that is not HTTP

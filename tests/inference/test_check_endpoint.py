@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from tests.cloud import Cloud
 from tests.endpoint import Endpoint, Exchange
 from tests.site import manage
 
@@ -71,6 +72,19 @@ def test_on_azure_a_refused_token_names_the_other_scope(endpoint: Endpoint, tmp_
     done = manage("check_endpoint", **azure)
     assert done.returncode == 1
     assert "AZURE_TOKEN_SCOPE=https://ai.azure.com/.default" in done.stderr
+
+
+def test_on_azure_without_a_token_it_says_where_to_look(endpoint: Endpoint, cloud: Cloud, tmp_path: Path):
+    azure = {"AZURE_INFERENCE_ENDPOINT": endpoint.base_url, "AZURE_DEEPSEEK_DEPLOYMENT": "d"}
+    cloud.status = 400
+    in_production = manage("check_endpoint", **azure, **cloud.variables)
+    assert "check AZURE_CLIENT_ID" in in_production.stderr
+    elsewhere = manage("check_endpoint", **azure, PATH=str(tmp_path))
+    assert "azd auth login" in elsewhere.stderr
+    for done in (in_production, elsewhere):
+        assert done.returncode == 1
+        assert "canary" not in done.stdout + done.stderr
+    assert not endpoint.exchanges
 
 
 async def complete(exchange: Exchange) -> None:

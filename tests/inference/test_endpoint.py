@@ -2,73 +2,28 @@
 
 import json
 import stat
-import threading
-import time
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from urllib.parse import parse_qs, urlsplit
+from typing import Any
 
 import pytest
 
+from chatsite.identity import identity
 from conversations.inference.endpoint import azure_root, open_endpoint
+from conversations.inference.errors import CannotReach, NotAuthorised
 from conversations.inference.stream import stream
+from tests.cloud import Cloud
 from tests.endpoint import Endpoint as Server
 
 CUT_ANSWER = [{"role": "user", "content": "Why?"}, {"role": "assistant", "content": "It is so beca"}]
 
 
-class TokenServer:
-    """What Container Apps gives a managed identity: tokens by HTTP, each one new, good for `seconds`."""
-
-    def __init__(self, seconds: int) -> None:
-        self.requests: list[tuple[dict[str, list[str]], str | None]] = []
-        owner = self
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_GET(self) -> None:
-                query = parse_qs(urlsplit(self.path).query)
-                owner.requests.append((query, self.headers["X-IDENTITY-HEADER"]))
-                token = {
-                    "access_token": f"identity-token-{len(owner.requests)}",
-                    "expires_on": str(int(time.time()) + seconds),
-                    "resource": query["resource"][0],
-                    "token_type": "Bearer",
-                }
-                body = json.dumps(token).encode()
-                self.send_response(200)
-                self.send_header("Content-Type", "application/json")
-                self.send_header("Content-Length", str(len(body)))
-                self.end_headers()
-                self.wfile.write(body)
-
-            def log_message(self, *arguments: object) -> None:
-                pass
-
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self._server.server_port}/token"
-        threading.Thread(target=self._server.serve_forever, daemon=True).start()
-
-    def close(self) -> None:
-        self._server.shutdown()
-        self._server.server_close()
-
-
-@pytest.fixture(params=[86_400, 200])
-def token_server(request, monkeypatch) -> Iterator[TokenServer]:
-    server = TokenServer(request.param)
-    monkeypatch.setenv("IDENTITY_ENDPOINT", server.url)
-    monkeypatch.setenv("IDENTITY_HEADER", "header-secret")
-    monkeypatch.setenv("AZURE_POD_IDENTITY_AUTHORITY_HOST", "http://127.0.0.1:9")
-    yield server
-    server.close()
-
-
 @pytest.fixture
-def azure(settings, endpoint: Server):
+def azure(settings, endpoint: Server) -> Iterator[Any]:
     settings.AZURE_INFERENCE_ENDPOINT = endpoint.base_url.removesuffix("/v1") + "/models/"
     settings.AZURE_DEEPSEEK_DEPLOYMENT = "deepseek"
-    return settings
+    yield settings
+    identity.close()
 
 
 async def ask(times: int = 1, **wanted: bool) -> None:
@@ -82,22 +37,24 @@ async def ask(times: int = 1, **wanted: bool) -> None:
         await connected.close()
 
 
-async def test_a_managed_identity_brings_its_token_and_no_key(azure, endpoint: Server, token_server: TokenServer):
-    azure.RUNNING_IN_PRODUCTION = True
-    azure.AZURE_CLIENT_ID = "client-id"
+async def test_a_managed_identity_brings_its_token_and_no_key(azure, endpoint: Server, cloud: Cloud):
     await ask(times=2)
-    first, second = endpoint.exchanges
-    assert first.path == "/openai/v1/chat/completions"
-    assert first.headers["Authorization"] == "Bearer identity-token-1"
-    assert first.body["model"] == "deepseek"
-    assert "Api-Key" not in first.headers
-    query, header = token_server.requests[0]
-    assert query["resource"] == ["https://cognitiveservices.azure.com"]
-    assert query["client_id"] == ["client-id"]
-    assert header == "header-secret"
-    # Tokens are kept while they are good and replaced when they end within five minutes.
-    long_lived = len(token_server.requests) == 1
-    assert second.headers["Authorization"] == f"Bearer identity-token-{1 if long_lived else 2}"
+    [token] = cloud.tokens("https://cognitiveservices.azure.com")
+    for exchange in endpoint.exchanges:
+        assert exchange.path == "/openai/v1/chat/completions"
+        assert exchange.headers["Authorization"] == f"Bearer {token}"
+        assert exchange.body["model"] == "deepseek"
+        assert "Api-Key" not in exchange.headers
+    assert [asked["client_id"] for asked in cloud.asked] == [cloud.client_id]
+
+
+@pytest.mark.parametrize(("is_there", "error"), [(True, NotAuthorised), (False, CannotReach)])
+async def test_a_token_that_is_not_to_be_had_is_an_error_of_ours(azure, cloud: Cloud, monkeypatch, is_there, error):
+    cloud.status = 400
+    if not is_there:
+        monkeypatch.setenv("IDENTITY_ENDPOINT", "http://127.0.0.1:9/token")
+    with pytest.raises(error, match="no token for https://cognitiveservices"):
+        await ask()
 
 
 async def test_a_developers_sign_in_brings_its_token(azure, endpoint: Server, tmp_path: Path, monkeypatch):
@@ -116,14 +73,13 @@ async def test_a_developers_sign_in_brings_its_token(azure, endpoint: Server, tm
     assert "--tenant-id 11111111-2222-3333-4444-555555555555" in arguments
 
 
-async def test_an_api_version_selects_the_classic_route(azure, endpoint: Server, token_server: TokenServer):
-    azure.RUNNING_IN_PRODUCTION = True
+async def test_an_api_version_selects_the_classic_route(azure, endpoint: Server, cloud: Cloud):
     azure.AZURE_API_VERSION = "2024-10-21"
     await ask()
     exchange = endpoint.exchanges[0]
     assert exchange.path == "/openai/deployments/deepseek/chat/completions"
     assert exchange.query == {"api-version": "2024-10-21"}
-    assert exchange.headers["Authorization"] == "Bearer identity-token-1"
+    assert exchange.headers["Authorization"] == f"Bearer {cloud.issued[0].text}"
 
 
 @pytest.mark.parametrize("path", ["", "/", "/openai", "/openai/v1", "/openai/v1/", "/models", "/models/"])

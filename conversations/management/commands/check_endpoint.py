@@ -9,6 +9,7 @@ from pathlib import Path
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
+from chatsite.identity import identity
 from conversations.inference import errors, local
 from conversations.inference.endpoint import Endpoint, open_endpoint
 from conversations.inference.stream import Outcome, stream
@@ -49,6 +50,7 @@ class Command(BaseCommand):
             await self.ask(endpoint, record)
         finally:
             await endpoint.close()
+            identity.close()
 
     async def ask(self, endpoint: Endpoint, record: Record) -> None:
         self.say("Endpoint", endpoint.description)
@@ -123,7 +125,11 @@ class Command(BaseCommand):
 
     def failure(self, error: errors.InferenceError) -> str:
         """Return one sentence: what failed, and the variable that most likely mends it."""
-        if isinstance(error, errors.NotAuthorised) and settings.AZURE_INFERENCE_ENDPOINT:
+        if identity.fails(settings.AZURE_TOKEN_SCOPE) and settings.RUNNING_IN_PRODUCTION:
+            hint = "check AZURE_CLIENT_ID, and that this app has the identity"
+        elif identity.fails(settings.AZURE_TOKEN_SCOPE):
+            hint = "sign in: azd auth login"
+        elif isinstance(error, errors.NotAuthorised) and settings.AZURE_INFERENCE_ENDPOINT:
             other = next(scope for scope in SCOPES if scope != settings.AZURE_TOKEN_SCOPE)
             hint = f"check the identity's role, or set AZURE_TOKEN_SCOPE={other}"
         elif isinstance(error, errors.NotAuthorised):

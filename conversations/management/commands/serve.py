@@ -10,6 +10,7 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
+from chatsite.identity import identity
 from conversations.control import doorbell
 from conversations.generation.worker import GenerationWorker
 from conversations.inference import endpoint, local
@@ -72,6 +73,7 @@ class Command(BaseCommand):
         await doorbell.close()
         if self.endpoint:
             await self.endpoint.close()
+        identity.close()
         pool.close()
 
 
