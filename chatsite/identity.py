@@ -15,10 +15,12 @@ import time
 from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from azure.core.exceptions import ClientAuthenticationError
-from azure.identity import AzureDeveloperCliCredential, ManagedIdentityCredential
 from django.conf import settings
+
+if TYPE_CHECKING:
+    from azure.identity import AzureDeveloperCliCredential, ManagedIdentityCredential
 
 logger = logging.getLogger(__name__)
 
@@ -35,6 +37,8 @@ class NoToken(Exception):
     """No token is to be had; the message names the scope and the kind of failure, never what was answered."""
 
     def __init__(self, scope: str, error: Exception) -> None:
+        from azure.core.exceptions import ClientAuthenticationError
+
         super().__init__(f"no token for {scope} by {identity.description}: {type(error).__name__}")
         # That there is no such identity, or that it may not; else the token service is out of reach.
         self.refused = isinstance(error, ClientAuthenticationError)
@@ -94,7 +98,7 @@ class Identity:
         """Forget all tokens and close the credential. Whoever asks later opens it again."""
         with self._lock:
             self._held, credential, self._credential = {}, self._credential, None
-        if isinstance(credential, ManagedIdentityCredential):
+        if credential:
             credential.close()
 
     def _find(self, scope: str) -> "Token | Future[Token]":
@@ -129,7 +133,10 @@ class Identity:
             logger.info("there are tokens for %s again", scope)
         request.set_result(token)
 
-    def _open(self) -> AzureDeveloperCliCredential | ManagedIdentityCredential:
+    def _open(self) -> "AzureDeveloperCliCredential | ManagedIdentityCredential":
+        # Here, for a site without an Azure identity need not wait for it: that takes as long as Django.
+        from azure.identity import AzureDeveloperCliCredential, ManagedIdentityCredential
+
         with self._lock:
             if self._credential is None:
                 self._credential = (

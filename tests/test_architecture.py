@@ -1,6 +1,8 @@
 """Imports run one way, and some libraries have one home."""
 
 import ast
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -100,3 +102,11 @@ def test_only_the_settings_read_the_environment():
         if any(name in path.read_text() for name in ("os.environ[", "os.environ.get", "os.getenv", "FileAwareEnv"))
     ]
     assert readers == [Path("chatsite/settings.py")]
+
+
+def test_commands_that_ask_no_model_do_not_wait_for_its_sdk():
+    # With all that pages need: each takes longer to import than everything else together.
+    loaded = "import django, sys; django.setup(); import chatsite.urls, conversations.routing; print(*sys.modules)"
+    modules = subprocess.run([sys.executable, "-c", loaded], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert "conversations.views" in modules.stdout.split()
+    assert not {"openai", "aiohttp", "azure.identity"} & set(modules.stdout.split())

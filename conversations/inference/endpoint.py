@@ -3,15 +3,17 @@
 import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import httpx2
-import openai
 from django.conf import settings
 
 from chatsite.identity import identity
 from conversations.inference import go_on, local
+
+if TYPE_CHECKING:
+    import openai
 
 logger = logging.getLogger(__name__)
 
@@ -28,7 +30,7 @@ class Endpoint:
     authentication: str
     model: str
     context_tokens: int
-    client: openai.AsyncOpenAI
+    client: "openai.AsyncOpenAI"
     close_also: list[Callable[[], Awaitable[object]]] = field(default_factory=list)
     is_local: bool = False
 
@@ -122,9 +124,7 @@ async def open_endpoint() -> Endpoint | None:
         return _azure()
     if settings.OPENAI_MODEL:
         base_url = settings.OPENAI_BASE_URL or "https://api.openai.com/v1"
-        client = openai.AsyncOpenAI(
-            base_url=base_url, api_key=settings.OPENAI_API_KEY or "none", max_retries=0, **_transport()
-        )
+        client = _client(base_url=base_url, api_key=settings.OPENAI_API_KEY or "none")
         authentication = "API key" if settings.OPENAI_API_KEY else "none"
         return Endpoint(
             base_url, authentication, settings.OPENAI_MODEL, settings.CONTEXT_TOKENS or CONTEXT_TOKENS, client
@@ -133,7 +133,7 @@ async def open_endpoint() -> Endpoint | None:
         return None
     model = local.LocalModel()
     await model.start()
-    client = openai.AsyncOpenAI(base_url=model.base_url, api_key="none", max_retries=0, **_transport())
+    client = _client(base_url=model.base_url, api_key="none")
     return Endpoint(
         f"embedded model at {model.base_url}",
         "none",
@@ -160,18 +160,15 @@ def _azure() -> Endpoint:
         return (await identity.atoken(settings.AZURE_TOKEN_SCOPE)).text
 
     root = azure_root(settings.AZURE_INFERENCE_ENDPOINT)
-    client: openai.AsyncOpenAI
     if settings.AZURE_API_VERSION:
-        client = openai.AsyncAzureOpenAI(
+        client = _client(
             azure_endpoint=root,
             azure_deployment=settings.AZURE_DEEPSEEK_DEPLOYMENT,
             api_version=settings.AZURE_API_VERSION,
             azure_ad_token_provider=token,
-            max_retries=0,
-            **_transport(),
         )
     else:
-        client = openai.AsyncOpenAI(base_url=f"{root}/openai/v1/", api_key=token, max_retries=0, **_transport())
+        client = _client(base_url=f"{root}/openai/v1/", api_key=token)
     return Endpoint(
         str(client.base_url),
         f"{identity.description}, scope {settings.AZURE_TOKEN_SCOPE}",
@@ -181,10 +178,16 @@ def _azure() -> Endpoint:
     )
 
 
-def _transport() -> dict[str, Any]:
+def _client(**arguments: Any) -> "openai.AsyncOpenAI":
+    """Return the SDK's client; the one for Azure's classic routes where there is an `azure_endpoint`."""
+    # Imported here, for it takes longer than all the rest of a command that asks no model.
+    import openai
+
     # GENERATION_CONCURRENCY is the only limit. 0 is how aiohttp says that there is none; None would leave its 100.
     limits = httpx2.Limits(max_connections=0, keepalive_expiry=5)
-    return {"timeout": TIMEOUT, "http_client": openai.DefaultAioHttpClient(timeout=TIMEOUT, limits=limits)}
+    transport = openai.DefaultAioHttpClient(timeout=TIMEOUT, limits=limits)
+    kind = openai.AsyncAzureOpenAI if "azure_endpoint" in arguments else openai.AsyncOpenAI
+    return kind(max_retries=0, timeout=TIMEOUT, http_client=transport, **arguments)
 
 
 def _is_at(host: str, *domains: str) -> bool:

@@ -15,11 +15,14 @@ InferenceError
 exception's name, never headers, bodies or prompts.
 """
 
-import aiohttp
+from typing import TYPE_CHECKING
+
 import httpx2
-import openai
 
 from chatsite.identity import NoToken
+
+if TYPE_CHECKING:
+    import openai
 
 RETRIED_STATUSES = {429, 500, 503}
 _TOO_LONG = ("context_length_exceeded", "string_above_max_length", "exceed_context_size_error")
@@ -85,6 +88,10 @@ class EndpointFailed(InferenceError):
 
 def translate(error: Exception) -> InferenceError:
     """Return our error for one raised by the SDK, its transport or the credential; the only place that knows theirs."""
+    # Whoever has asked a model has imported them; to others they would cost more than all the rest.
+    import aiohttp
+    import openai
+
     if isinstance(error, InferenceError):
         return error
     name = type(error).__name__
@@ -124,7 +131,7 @@ def from_body(body: object, status: int | None = None) -> InferenceError:
     return EndpointFailed(detail, retryable=status in RETRIED_STATUSES)
 
 
-def _from_status(error: openai.APIStatusError) -> InferenceError:
+def _from_status(error: "openai.APIStatusError") -> InferenceError:
     ours = from_body(error.body, error.status_code)
     ours.retry_after = _seconds(error.response.headers.get("retry-after"))
     return ours
