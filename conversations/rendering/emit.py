@@ -12,7 +12,7 @@ from typing import Any, Final
 from pyromark.event import Event
 
 from conversations.rendering.footnotes import Footnotes
-from conversations.rendering.highlight import code_block
+from conversations.rendering.highlight import code_block, show_reordering
 from conversations.rendering.links import bare_links, safe_url
 from conversations.rendering.mathematics import Protected, to_html
 
@@ -195,7 +195,7 @@ class Emitter:
             self._out.append("<br>")
         else:
             text = escape(self._source.restore(value), quote=False)
-            self._out.append(f"<code>{text}</code>" if kind == "Code" else text)
+            self._out.append(f"<code>{show_reordering(text)}</code>" if kind == "Code" else text)
 
     def _text(self, text: str) -> None:
         if self._code is not None:

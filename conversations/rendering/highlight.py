@@ -1,5 +1,6 @@
 """Code blocks: a figure with its language, and Pygments' short class names on the tokens."""
 
+import re
 import time
 from collections.abc import Iterator
 from functools import lru_cache
@@ -20,6 +21,8 @@ MAX_HIGHLIGHTED_CHARACTERS: Final = 50_000
 SECONDS_PER_CHARACTER: Final = 20e-6
 SECONDS_AT_LEAST: Final = 0.5
 MAX_LANGUAGE_CHARACTERS: Final = 40
+# Embeddings, overrides and isolates (Unicode 23.2): with them code reads otherwise than it runs (CVE-2021-42574).
+_REORDERING: Final = re.compile("[\u202a-\u202e\u2066-\u2069]")
 
 _formatter = HtmlFormatter(nowrap=True)
 # Pygments' own look-up searches installed plug-ins for every name it does not know.
@@ -30,7 +33,7 @@ def code_block(code: str, language: str, *, highlighted: bool = True) -> str:
     """Return `code` as a figure whose caption is `language`, or "text" if that is empty."""
     code, places = joins.take_out(code)
     inner = code_to_html(code, language) if highlighted else escape(code, quote=False)
-    return f"{code_block_start(language)}<code>{joins.put_in(inner, places)}</code></pre></figure>\n"
+    return f"{code_block_start(language)}<code>{show_reordering(joins.put_in(inner, places))}</code></pre></figure>\n"
 
 
 def code_block_start(language: str) -> str:
@@ -38,6 +41,14 @@ def code_block_start(language: str) -> str:
     name = escape(language.replace(joins.JOIN, "")[:MAX_LANGUAGE_CHARACTERS] or "text")
     caption = f"<figcaption><span>{name}</span></figcaption>"
     return f'<figure class="code" data-language="{name}">{caption}<pre tabindex="0">'
+
+
+def show_reordering(html: str) -> str:
+    """Return escaped code with every character that reorders text in an element of its own.
+
+    The style sheet isolates it there, so that it does nothing, and shows its name. The code itself stays as it is.
+    """
+    return _REORDERING.sub(lambda found: f'<span class="bidi" title="U+{ord(found[0]):04X}">{found[0]}</span>', html)
 
 
 def code_to_html(code: str, language: str) -> str:

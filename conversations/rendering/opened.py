@@ -12,7 +12,7 @@ from typing import Final
 from pyromark.event import Event
 
 from conversations.rendering.blocks import Node, Outline
-from conversations.rendering.highlight import code_block_start
+from conversations.rendering.highlight import code_block_start, show_reordering
 from conversations.rendering.pieces import MAX_WINDOW, Ids, Piece, Step, emit, window
 from conversations.rendering.sanitise import sanitise
 
@@ -68,7 +68,7 @@ class Fence:
         if not out and block:
             return None
         text = "".join(out)
-        return Step([Piece(self._id, sanitise(escape(text, quote=False)))] if text else [], at, block)
+        return Step([Piece(self._id, sanitise(show_reordering(escape(text, quote=False))))] if text else [], at, block)
 
     def tail(self, source: str) -> str:
         return ""

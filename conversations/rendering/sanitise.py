@@ -39,7 +39,7 @@ _HTML: Final = {
     "ol": {"id", "start"},
     "p": {"class", "dir", "id"},
     "pre": {"class", "dir"},
-    "span": {"class"},
+    "span": {"class", "title"},
     "strong": set(),
     "sup": set(),
     "table": {"dir"},

@@ -171,6 +171,16 @@ def test_hostile_text_leaves_no_executable_or_styled_node(text: str):
     read(markdown.plain(text))
 
 
+def test_what_reorders_text_is_shown_in_code_and_left_elsewhere():
+    assert render("a\u202eb") == '<p dir="auto">a\u202eb</p>\n'
+    html = render("`a\u202eb`\n\n```python\nx = 1 # \u2066\n```")
+    assert [span for span in read(html).named("span") if span.get("class") == "bidi"] == [
+        {"class": "bidi", "title": "U+202E"},
+        {"class": "bidi", "title": "U+2066"},
+    ]
+    assert "x = 1 # \u2066" in read(html).text  # as it is copied
+
+
 @pytest.mark.parametrize("text", ENORMOUS.values(), ids=ENORMOUS)
 def test_enormous_or_endless_text_is_rendered_or_shown_plain(text: str):
     html = render(text)

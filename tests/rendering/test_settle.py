@@ -9,6 +9,8 @@ from hypothesis import strategies as st
 from conversations.rendering import markdown
 from conversations.rendering.pieces import MAX_WINDOW
 from conversations.rendering.settle import Settler, assemble
+from tests.rendering.hostile import HOSTILE
+from tests.rendering.reader import read
 
 DOCUMENT = """\
 # Which is greater?
@@ -80,6 +82,25 @@ def test_settled_pieces_make_up_the_whole_where_nothing_later_changes_it(data):
     whole = markdown.render(text, prefix="m1")
     assert assemble(settler.settled) == whole
     assert not settler.differs(whole)
+
+
+def test_what_reorders_text_is_shown_in_code_from_the_beginning():
+    text = "a \u202e `b\u202e`\n\n```\nif admin:\u2066 # check\n```\n"
+    settler = feed(list(text))
+    settler.close()
+    assert assemble(settler.settled) == markdown.render(text, prefix="m1")
+    assert assemble(settler.settled).count('<span class="bidi" title="U+202E">\u202e</span>') == 1
+    assert assemble(settler.settled).count('<span class="bidi" title="U+2066">\u2066</span>') == 1
+
+
+def test_hostile_text_leaves_no_executable_or_styled_node_on_its_way():
+    for text in HOSTILE:
+        settler = Settler("m1")
+        for piece in cut(text, {len(text) // 3, 2 * len(text) // 3}):
+            settler.feed(piece)
+            read(settler.tail_html())
+        settler.close()
+        read(assemble(settler.settled))
 
 
 @pytest.mark.parametrize("text", CHANGING)

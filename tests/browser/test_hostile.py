@@ -1,0 +1,147 @@
+"""What a person or a model says is shown, whatever it is made of, and does nothing: anywhere, streaming or stored."""
+
+import io
+import json
+import re
+import zipfile
+from collections.abc import Callable
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.browser.conftest import ask, sign_up
+from tests.endpoint import Endpoint, Exchange
+from tests.rendering.hostile import ENORMOUS, HOSTILE
+from tests.site import PASSWORD, Site, from_elsewhere
+
+PROMPT = "Be hostile <img src=x onerror=alert(1)>\n\n" + "\n\n".join(HOSTILE).replace("\0", "\ufffd")
+# Each case in a quotation of its own, whose end ends whatever the case has opened.
+ANSWER = "\n\n---\n\n".join(re.sub(r"(?m)^", "> ", re.sub(r"\r\n?", "\n", text)) for text in HOSTILE)
+STORED = ANSWER.replace("\0", "\ufffd")
+NESTED = "\n\n---\n\n".join(
+    ENORMOUS[name] for name in ("quotations", "lists", "nested emphasis", "braces in a formula")
+)
+DELTA = 200  # characters
+
+# What a text may never become. Our own buttons stand in the captions of code.
+FORBIDDEN = """
+(() => {
+  const elements = "script, style, link, meta, base, iframe, frame, object, embed, form, img, svg, video, audio, "
+    + "source, picture, template, dialog, input:not([type=checkbox]), select, textarea, button, marquee, "
+    + "annotation-xml, maction";
+  const found = [];
+  const texts = document.querySelectorAll(".prose, .reasoning-text, .asked, .passage, .conversation-list");
+  if (!texts.length) found.push("nothing is shown");
+  for (const text of texts) {
+    for (const element of text.querySelectorAll("*")) {
+      if (element.matches(elements) && !element.matches("figcaption > button")) found.push(element.outerHTML);
+      for (const { name, value } of element.attributes) {
+        if (/^(on|hx-|data-hx|style$|src|srcset|ping|background|popover|formaction|xlink)/.test(name)) found.push(name);
+        if (name !== "href" || element.matches(".conversation-list a, .reasoning-text > a")) continue;
+        if (!/^(https?:|mailto:|#[mr]\\d+-(note|ref)-)/i.test(value)) found.push(value);
+      }
+    }
+  }
+  for (const wide of [document.documentElement, document.body]) {
+    if (wide.scrollWidth > innerWidth) found.push(`${wide.scrollWidth} wide`);
+  }
+  return found;
+})()
+"""
+# Chromium types a thousand lines, which is what `fill` does, in as many layouts.
+PASTE = (
+    "(field, text) => { field.value = text; field.dispatchEvent(new Event('input', {bubbles: true})); field.focus() }"
+)
+MAKE_REVIEWER = f"""
+from django.contrib.auth.models import Permission
+from conversations.models import User
+from conversations.models.permissions import REVIEW
+reviewer = User.objects.create_user("hostile-reviewer", "hostile@example.org", "{PASSWORD}", is_staff=True)
+reviewer.user_permissions.set(Permission.objects.filter(codename__in=REVIEW))
+"""
+
+
+async def hostile(exchange: Exchange) -> None:
+    if len(exchange.body["messages"]) > 1:
+        await exchange.answer(NESTED)
+        await exchange.finish()
+        return
+    await exchange.reason("\n\n".join(HOSTILE))
+    half = len(ANSWER) // 2
+    for start in range(0, half, DELTA):
+        await exchange.answer(ANSWER[start : min(start + DELTA, half)])
+    await exchange.gate("half")
+    await exchange.answer(ANSWER[half:])
+    await exchange.finish()
+
+
+@pytest.fixture
+def watched(open_page: Callable[..., Page], shared_site: Site) -> Callable[[], Page]:
+    """Open pages that complain about every dialog, and every request that leaves the site."""
+    complaints = []
+
+    def open_watched() -> Page:
+        page = open_page()
+        page.set_extra_http_headers(from_elsewhere())
+        page.on("dialog", lambda dialog: complaints.append(dialog.message))
+        page.on("request", lambda request: request.url.startswith(shared_site.url) or complaints.append(request.url))
+        return page
+
+    yield open_watched
+    assert complaints == []
+    assert shared_site.process.poll() is None
+
+
+def test_hostile_text_does_nothing_anywhere(watched: Callable[[], Page], shared_site: Site, shared_endpoint: Endpoint):
+    page, url = watched(), shared_site.url
+    sign_up(page, shared_site)
+    shared_endpoint.respond = hostile
+    page.locator("#composer textarea").evaluate(PASTE, PROMPT)
+    page.keyboard.press("Enter")
+    expect(page.locator(".settled > blockquote").nth(len(HOSTILE) // 3)).to_be_attached()
+    assert page.evaluate(FORBIDDEN) == []
+    shared_endpoint.open("half")
+    expect(page.locator("article[data-status=complete]")).to_have_count(1)
+    expect(page.locator(".settled > blockquote")).to_have_count(len(HOSTILE))
+    assert page.evaluate(FORBIDDEN) == []
+    ask(page, "Once more")
+    expect(page.locator("article[data-status=complete]")).to_have_count(2)
+    expect(page.locator(".settled").last).to_contain_text("a")
+    assert page.evaluate(FORBIDDEN) == []
+
+    page.reload()
+    expect(page.locator(".settled > blockquote").nth(len(HOSTILE) - 1)).to_be_attached()
+    page.locator(".reasoning summary").first.click()
+    expect(page.locator(".reasoning-text").first).to_contain_text(HOSTILE[0])
+    assert page.evaluate(FORBIDDEN) == []
+    conversation = page.url.rstrip("/").rpartition("/")[2].partition("?")[0]
+    page.goto(f"{url}/search/?q=onerror")
+    expect(page.locator(".passage")).not_to_have_count(0)
+    assert page.evaluate(FORBIDDEN) == []
+
+    made = shared_site.manage("shell", "--no-imports", "--command", MAKE_REVIEWER)
+    assert made.returncode == 0, made.stderr
+    page = watched()
+    page.goto(f"{url}/admin/conversations/conversation/{conversation}/transcript/")
+    page.fill("[name=login]", "hostile-reviewer")
+    page.fill("[name=password]", PASSWORD)
+    page.get_by_role("button", name="Sign in").click()
+    page.get_by_label("Safety").check()
+    page.get_by_role("button", name="Begin the case").click()
+    expect(page.locator(".settled > blockquote").nth(len(HOSTILE) - 1)).to_be_attached()
+    assert page.evaluate(FORBIDDEN) == []
+    page.locator("summary", has_text="Thought").first.click()
+    page.get_by_role("link", name="Read what the model thought").click()
+    expect(page.locator(".reasoning-text").first).to_contain_text(HOSTILE[0])
+    assert page.evaluate(FORBIDDEN) == []
+    page.goto(f"{url}/admin/conversations/conversation/search/?q=onerror")
+    expect(page.locator(".passage")).not_to_have_count(0)
+    assert page.evaluate(FORBIDDEN) == []
+
+    page.goto(f"{url}/admin/conversations/conversation/find/")
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Export").click()
+    with zipfile.ZipFile(io.BytesIO(download.value.path().read_bytes())) as archive:
+        exported = [json.loads(line) for line in archive.read("conversations.jsonl").decode().strip().split("\n")]
+    [messages] = [each["messages"] for each in exported if each["id"] == conversation]
+    assert [message["content"] for message in messages if message["role"] == "assistant"] == [STORED, NESTED]
