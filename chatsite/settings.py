@@ -144,7 +144,7 @@ elif _database["ENGINE"] == "django.db.backends.postgresql":
     }
 else:
     raise refuse("DATABASE_URL", "use sqlite:///path or postgresql://user:password@host:port/name.")
-# A password in the URL, or tokens of Microsoft Entra, which go to nobody who has not proved to be the server.
+# A password in the URL, or tokens of Microsoft Entra, which leave this machine through TLS alone.
 AUTHENTICATIONS = validate.OneOf(["password", "entra"])
 DATABASE_AUTH = env.str("DATABASE_AUTH", "password", validate=AUTHENTICATIONS)
 if DATABASE_AUTH == "entra":
@@ -159,21 +159,28 @@ if DATABASE_AUTH == "entra":
         _options.setdefault("sslrootcert", certifi.where())  # libpq itself knows no authorities
     elif _options["sslmode"] != "require" and _database["HOST"] not in LOOPBACK:
         raise refuse("DATABASE_URL", "DATABASE_AUTH=entra needs TLS: leave sslmode out.")
+    from chatsite.keyless import DatabaseConnection
+
+    _options["pool"]["connection_class"] = DatabaseConnection
 
 REDIS_URL = env.str("REDIS_URL", "")
 if REDIS_URL and not REDIS_URL.startswith(("redis://", "rediss://", "unix://")):
     raise refuse("REDIS_URL", "must start with redis://, rediss:// or unix://.")
 REDIS_AUTH = env.str("REDIS_AUTH", "password", validate=AUTHENTICATIONS)
+_host: str | dict[str, Any] = REDIS_URL
 if REDIS_AUTH == "entra":
     _redis = urlsplit(REDIS_URL)
     if _redis.scheme != "rediss" and not (_redis.scheme == "redis" and _redis.hostname in LOOPBACK):
         raise refuse("REDIS_AUTH", "entra needs TLS: set REDIS_URL to rediss://host:10000.")
     if _redis.username or _redis.password or "password=" in _redis.query:
         raise refuse("REDIS_URL", "leave user and password out: with REDIS_AUTH=entra a token takes their place.")
+    from chatsite.keyless import redis_host
+
+    _host = redis_host(REDIS_URL)
 CHANNEL_LAYERS: dict[str, dict[str, Any]] = {
     "default": {
         "BACKEND": "channels_redis.pubsub.RedisPubSubChannelLayer",
-        "CONFIG": {"hosts": [REDIS_URL]},
+        "CONFIG": {"hosts": [_host]},
     }
     if REDIS_URL
     else {"BACKEND": "channels.layers.InMemoryChannelLayer"}

@@ -5,15 +5,37 @@ must not make a token too old between two lines.
 """
 
 import base64
+import contextlib
+import datetime
+import hashlib
+import ipaddress
 import json
+import re
+import socket
+import socketserver
+import struct
 import threading
 import time
 import uuid
 from dataclasses import dataclass
 
-from tests.endpoint import WAIT, Endpoint, Exchange
+import redis
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
 
+from tests.endpoint import WAIT, Endpoint, Exchange
+from tests.proxy import Proxy
+from tests.services import Redis
+
+DATABASE = "https://ossrdbms-aad.database.windows.net"
+REDIS = "https://redis.azure.com"
+MODEL = "https://cognitiveservices.azure.com"
 HEADER = "header-secret"
+EVERYTHING = {"keys": ["*"], "channels": ["*"], "categories": ["+@all"]}
+RADIUS_SECRET = b"radius-secret"
+TOKEN = re.compile(rb"e30\.[\w-]+\.canary")
 
 
 @dataclass
@@ -32,8 +54,9 @@ class Cloud:
         self.object_id = str(uuid.uuid4())
         self.client_id = str(uuid.uuid4())
         self.issued: list[Issued] = []
-        self.status = 200  # what the endpoint answers
         self.asked: list[dict[str, str]] = []
+        self.status = 200  # what the identity endpoint answers
+        self.redis: AzureRedis | None = None
         self._changed = threading.Condition()
         self._endpoint = Endpoint()
         self._endpoint.respond = self._issue
@@ -61,13 +84,18 @@ class Cloud:
     def accepts(self, text: str, resource: str) -> bool:
         return any(t.text == text and t.resource == resource and not t.expired for t in self.issued)
 
-    def let_expire(self) -> list[Issued]:
-        """Wait until the time of all tokens issued so far is over, and refuse them from then on."""
-        old = list(self.issued)
+    def let_expire(self) -> dict[str, str]:
+        """Wait until the time of all tokens issued so far is over, and refuse them from then on.
+
+        Return the newest that was refused for each resource.
+        """
+        old = [token for token in self.issued if not token.expired]
         time.sleep(max(0.0, max(token.expires_on for token in old) - time.time()))
         for token in old:
             token.expired = True
-        return old
+        if self.redis:
+            self.redis.refuse([token.text for token in old if token.resource == REDIS])
+        return {token.resource: token.text for token in old}
 
     def hold(self) -> None:
         """Let the endpoint not answer, until `release`."""
@@ -92,9 +120,135 @@ class Cloud:
         resource, expires_on = exchange.query["resource"], int(time.time()) + self.seconds
         claims = json.dumps({"oid": self.object_id, "n": len(self.issued)}).encode()
         text = f"e30.{base64.urlsafe_b64encode(claims).decode().rstrip('=')}.canary"
+        if self.redis and resource == REDIS:
+            self.redis.accept(text)
         with self._changed:
             self.issued.append(Issued(text, resource, expires_on))
             self._changed.notify_all()
         token = {"access_token": text, "expires_on": str(expires_on), "resource": resource, "token_type": "Bearer"}
         await exchange.start(200, "application/json")
         await exchange.raw(json.dumps(token).encode())
+
+
+class Radius:
+    """Where PostgreSQL asks whether a password is a token for databases: RADIUS, RFC 2865, as far as that needs."""
+
+    def __init__(self, cloud: Cloud) -> None:
+        self._cloud = cloud
+        owner = self
+
+        class Handler(socketserver.DatagramRequestHandler):
+            def handle(self) -> None:
+                self.wfile.write(owner._answer(self.rfile.read()))
+
+        self._server = socketserver.UDPServer(("127.0.0.1", 0), Handler)
+        self.port = self._server.server_address[1]
+        threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True).start()
+
+    def close(self) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+
+    def _answer(self, request: bytes) -> bytes:
+        authenticator, attributes = request[4:20], request[20:]
+        password = ""
+        while attributes:
+            kind, length = attributes[:2]
+            if kind == 2:  # User-Password
+                password = self._reveal(attributes[2:length], authenticator)
+            attributes = attributes[length:]
+        code = 2 if self._cloud.accepts(password, DATABASE) else 3
+        head = struct.pack("!BBH", code, request[1], 20)
+        return head + _md5(head, authenticator, RADIUS_SECRET)
+
+    def _reveal(self, hidden: bytes, authenticator: bytes) -> str:
+        shown, before = b"", authenticator
+        for start in range(0, len(hidden), 16):
+            block = hidden[start : start + 16]
+            shown += bytes(a ^ b for a, b in zip(block, _md5(RADIUS_SECRET, before), strict=True))
+            before = block
+        return shown.rstrip(b"\0").decode()
+
+
+def _md5(*parts: bytes) -> bytes:
+    return hashlib.md5(b"".join(parts), usedforsecurity=False).digest()
+
+
+class AzureRedis:
+    """A Redis that knows its callers by their tokens, and ends a connection when the time of its token is over."""
+
+    def __init__(self, server: Redis, object_id: str) -> None:
+        self._object_id = object_id
+        with redis.Redis.from_url(server.url) as first:
+            first.acl_setuser("admin", enabled=True, passwords=["+admin"], **EVERYTHING)
+            first.acl_setuser("default", enabled=False)
+        self.admin = redis.Redis.from_url(server.url, username="admin", password="admin")
+        self._line = Line(server.url)
+        self.url = self._line.url.replace("http", "redis")  # where the end of a token is felt
+
+    def accept(self, token: str) -> None:
+        self.admin.acl_setuser(self._object_id, enabled=True, passwords=[f"+{token}"], **EVERYTHING)
+
+    def refuse(self, tokens: list[str]) -> None:
+        self.admin.acl_setuser(self._object_id, enabled=True, passwords=[f"-{token}" for token in tokens])
+        self._line.end(tokens)
+
+    def await_renewed(self, tokens: list[str]) -> None:
+        """Wait until all who subscribed have shown newer tokens than these, on the connections they had."""
+        self._line.await_newer(tokens)
+
+    def close(self) -> None:
+        self.admin.close()
+        self._line.close()
+
+
+class Line(Proxy):
+    """The way to Redis, where it is heard which token each connection showed last."""
+
+    def __init__(self, target: str) -> None:
+        self._shown: dict[socket.socket, str] = {}
+        self._subscribers: set[socket.socket] = set()
+        self._changed = threading.Condition()
+        super().__init__(target)
+
+    def heard(self, source: socket.socket, data: bytes) -> None:
+        with self._changed:
+            if tokens := TOKEN.findall(data):
+                self._shown[source] = tokens[-1].decode()
+            if b"SUBSCRIBE" in data:
+                self._subscribers.add(source)
+            self._changed.notify_all()
+
+    def await_newer(self, tokens: list[str]) -> None:
+        with self._changed:
+            those = set(self._subscribers)
+            assert self._changed.wait_for(lambda: all(self._shown[one] not in tokens for one in those), WAIT)
+
+    def end(self, tokens: list[str]) -> None:
+        with self._changed:
+            over = [client for client, token in self._shown.items() if token in tokens]
+        for client in over:
+            with contextlib.suppress(OSError):  # it is closed already
+                client.shutdown(socket.SHUT_RDWR)
+
+
+def make_certificate(address: str) -> str:
+    """Return a certificate of its own authority for an address, and its key, in PEM."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, address)])
+    now = datetime.datetime.now(datetime.UTC)
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - datetime.timedelta(days=1))
+        .not_valid_after(now + datetime.timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address(address))]), critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    encoding, plain = serialization.Encoding.PEM, serialization.NoEncryption()
+    private = key.private_bytes(encoding, serialization.PrivateFormat.PKCS8, plain)
+    return (certificate.public_bytes(encoding) + private).decode()

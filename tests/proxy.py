@@ -21,6 +21,9 @@ class Proxy:
         """Swallow what is sent on the connections that are open now; later ones work."""
         self._muted.update(self._ends)
 
+    def heard(self, source: socket.socket, data: bytes) -> None:
+        """Learn what came from one end; for those who listen in."""
+
     def close(self) -> None:
         self._listener.close()
         for end in list(self._ends):
@@ -40,6 +43,7 @@ class Proxy:
     def _carry(self, source: socket.socket, sink: socket.socket) -> None:
         try:
             while data := source.recv(65536):
+                self.heard(source, data)
                 if source not in self._muted:
                     sink.sendall(data)
             if source not in self._muted:

@@ -78,6 +78,22 @@ class PostgreSQL:
             connection.execute(f"alter system set {name} = {value}")
             connection.execute("select pg_reload_conf()")
 
+    def ask_radius(self, role: str, port: int, secret: str, certificate: str) -> None:
+        """Let `role` in with passwords that the RADIUS server at `port` accepts, and through TLS alone.
+
+        `certificate` holds the certificate and its key, in PEM.
+        """
+        pem, hba = self._data / "server.pem", self._data / "pg_hba.conf"
+        pem.write_text(certificate)
+        pem.chmod(0o600)
+        if self._as:
+            shutil.chown(pem, "nobody", "nogroup")
+        server = f'radiusservers="127.0.0.1" radiusports="{port}" radiussecrets="{secret}"'
+        hba.write_text(f"hostssl all {role} all radius {server}\nhost all {role} all reject\n{hba.read_text()}")
+        for name in ("ssl_cert_file", "ssl_key_file"):
+            self.set(name, f"'{pem}'")
+        self.set("ssl", "on")
+
     def url(self, database: str) -> str:
         return f"postgresql://site@127.0.0.1:{self.port}/{database}"
 
@@ -98,15 +114,21 @@ class PostgreSQL:
 
 
 class Redis:
-    """A Redis server that keeps nothing."""
+    """A Redis server that keeps nothing; with a certificate (and its key, in PEM) it speaks TLS alone."""
 
-    def __init__(self, port: int) -> None:
+    def __init__(self, port: int, certificate: Path | None = None) -> None:
         self.port = port
+        self._certificate = certificate
         self.url = f"redis://127.0.0.1:{port}/0"
+        if certificate:
+            self.url = f"rediss://127.0.0.1:{port}/0?ssl_ca_certs={certificate}"
         self.start()
 
     def start(self) -> None:
         options = {"--port": str(self.port), "--bind": "127.0.0.1", "--save": "", "--appendonly": "no"}
+        if self._certificate:
+            options |= {"--port": "0", "--tls-port": str(self.port), "--tls-auth-clients": "no"}
+            options |= dict.fromkeys(("--tls-cert-file", "--tls-key-file"), str(self._certificate))
         command = [REDIS.find(), *(part for option in options.items() for part in option)]
         self.process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
         deadline = time.monotonic() + WAIT

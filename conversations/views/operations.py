@@ -8,6 +8,7 @@ from django.db.migrations.executor import MigrationExecutor
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.views.decorators.http import require_safe
 
+from chatsite.identity import DATABASE, identity
 from conversations import metrics
 from conversations.generation import worker
 from conversations.models import Generation, Status
@@ -30,6 +31,8 @@ def readyz(request: HttpRequest) -> JsonResponse:
             reasons.append("migrations are not applied")
     except DatabaseError:
         reasons.append("the database does not answer")
+        if identity.fails(DATABASE):
+            reasons.append("there is no token for the database")
     running = worker.current()
     if running is None:
         reasons.append("no model is connected")
