@@ -5,6 +5,7 @@ one sentence and a failed start. `.env` in the project's root is honoured; the e
 be given as a file: `SECRET_KEY_FILE=/run/secrets/key` (the form container secrets take).
 """
 
+import re
 import secrets
 from email.utils import parseaddr
 from pathlib import Path
@@ -254,6 +255,29 @@ if METRICS_TOKEN and len(METRICS_TOKEN) < 16:
     raise refuse("METRICS_TOKEN", "set it to at least 16 random characters, or leave it out.")
 LOG_FORMAT = env.str("LOG_FORMAT", "text", validate=validate.OneOf(["text", "json"]))
 
+# Sign-in with Entra ID: the people of one tenant, through its registration of this site (docs/entra.md)
+
+ENTRA_TENANT_ID = env.str("ENTRA_TENANT_ID", "").lower()
+ENTRA_CLIENT_ID = env.str("ENTRA_CLIENT_ID", "").lower()
+ENTRA_CLIENT_SECRET = env.str("ENTRA_CLIENT_SECRET", "")
+ENTRA_AUTHORITY_HOST = env.str("ENTRA_AUTHORITY_HOST", "https://login.microsoftonline.com").rstrip("/")
+PERSONAL_ACCOUNTS = "9188040d-6c67-4c5b-b112-36a304b66dad"  # the tenant of everybody whom Microsoft knows
+for _name, _id, _what in (
+    ("ENTRA_TENANT_ID", ENTRA_TENANT_ID, "the tenant's id, a GUID; 'common' and its like would let in anybody"),
+    ("ENTRA_CLIENT_ID", ENTRA_CLIENT_ID, "the application (client) id of the app registration, a GUID"),
+):
+    if not _id and (ENTRA_TENANT_ID or ENTRA_CLIENT_ID or ENTRA_CLIENT_SECRET):
+        raise refuse(_name, f"sign-in with Entra ID needs it: {_what}.")
+    if _id and (not re.fullmatch(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", _id) or _id == PERSONAL_ACCOUNTS):
+        raise refuse(_name, f"set it to {_what}.")
+if ENTRA_TENANT_ID and not ENTRA_CLIENT_SECRET and not (RUNNING_IN_PRODUCTION and AZURE_CLIENT_ID):
+    raise refuse(
+        "ENTRA_CLIENT_SECRET",
+        "set it; on Azure alone (RUNNING_IN_PRODUCTION and AZURE_CLIENT_ID) the managed identity stands for it.",
+    )
+if not re.fullmatch(r"https://[\w.-]+(:\d+)?|http://(127\.0\.0\.1|localhost)(:\d+)?", ENTRA_AUTHORITY_HOST):
+    raise refuse("ENTRA_AUTHORITY_HOST", "must be https:// and a host, with nothing behind it.")
+
 # Django
 
 ROOT_URLCONF = "chatsite.urls"
@@ -261,6 +285,7 @@ ASGI_APPLICATION = "chatsite.asgi.application"
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 INSTALLED_APPS = [
     "conversations",
+    "conversations.entra",
     "django.contrib.admin",
     "django.contrib.auth",
     "django.contrib.contenttypes",
@@ -270,6 +295,7 @@ INSTALLED_APPS = [
     "django.contrib.staticfiles",
     "allauth",
     "allauth.account",
+    "allauth.socialaccount",
     "csp",
     "django_htmx",
 ]
@@ -344,6 +370,10 @@ ACCOUNT_EMAIL_VERIFICATION = "mandatory" if SIGNUP_DOMAIN else "optional"
 ACCOUNT_UNIQUE_EMAIL = True
 ACCOUNT_PREVENT_ENUMERATION = True
 ACCOUNT_SESSION_REMEMBER = True
+SOCIALACCOUNT_ADAPTER = "conversations.entra.adapter.SocialAccountAdapter"
+# The tenant's people sign in without an address of ours: none is asked for, none is kept.
+SOCIALACCOUNT_EMAIL_REQUIRED = False
+SOCIALACCOUNT_EMAIL_VERIFICATION = "none"
 ACCOUNT_USERNAME_BLACKLIST = ["admin", "administrator", "root", "system"]
 
 # Logs: what happened, never what was said. Server, SDK and token traffic only when something is wrong.

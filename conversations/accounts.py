@@ -6,19 +6,24 @@ from allauth.account.adapter import DefaultAccountAdapter, get_adapter
 from allauth.account.forms import SignupForm as AllauthSignupForm
 from allauth.account.models import EmailAddress
 from allauth.account.signals import password_changed, password_reset, password_set
+from allauth.socialaccount.models import SocialAccount
 from django.conf import settings
+from django.contrib import messages
 from django.contrib.auth.signals import user_logged_out
 from django.contrib.sites.shortcuts import get_current_site
 from django.core import signing
 from django.core.exceptions import ValidationError
 from django.dispatch import receiver
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
 
 from conversations.control import doorbell
 from conversations.models import User
 
 INVITATION = "invitation"  # in a link's query, and then in the session
 INVITATION_DAYS = 7
+# A working day, then Microsoft is asked again: that long may somebody stay whom the tenant has let go, or keep a role.
+TENANT_SESSION_SECONDS = 12 * 60 * 60
 
 
 def invitation(email: str) -> str:
@@ -39,6 +44,11 @@ def invited(request: HttpRequest) -> str:
     return email
 
 
+def is_of_tenant(user: User) -> bool:
+    """Tell whether this account came by Entra ID: then the tenant alone says who may use it."""
+    return SocialAccount.objects.filter(user=user).exists()
+
+
 class AccountAdapter(DefaultAccountAdapter):
     def is_open_for_signup(self, request: HttpRequest) -> bool:
         if settings.SIGNUP != "invite":
@@ -49,6 +59,23 @@ class AccountAdapter(DefaultAccountAdapter):
                 request, email
             )  # who has the link reads that mailbox, or was given it by who does
         return bool(email)
+
+    def pre_login(self, request: HttpRequest, user: User, **about) -> HttpResponse | None:
+        by_tenant = "sociallogin" in (about["signal_kwargs"] or {})
+        if not by_tenant and is_of_tenant(user):  # a password, whoever gave it one, would outlive the tenant's word
+            messages.error(request, "This account signs in with Microsoft.")
+            return redirect("account_login")
+        return super().pre_login(request, user, **about)
+
+    def post_login(self, request: HttpRequest, user: User, **about) -> HttpResponse:
+        if "sociallogin" in (about["signal_kwargs"] or {}):
+            request.session.set_expiry(TENANT_SESSION_SECONDS)
+        return super().post_login(request, user, **about)
+
+    def clean_password(self, password: str, user: User | None = None) -> str:
+        if user and user.pk and is_of_tenant(user):
+            raise ValidationError("This account signs in with Microsoft and has no password here.")
+        return super().clean_password(password, user)
 
     def send_mail(self, template_prefix: str, email: str, context: dict[str, Any]) -> None:
         # allauth would call the site by its host name.

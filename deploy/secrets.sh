@@ -24,4 +24,5 @@ from_env() {
     printf 'postgresql://site:%s@postgresql:5432/site' "$(cat secrets/postgresql_password)" > secrets/database_url
 # What `.env` holds already is taken from there.
 [ -e secrets/openai_api_key ] || from_env OPENAI_API_KEY > secrets/openai_api_key
+[ -e secrets/entra_client_secret ] || from_env ENTRA_CLIENT_SECRET > secrets/entra_client_secret
 [ -e secrets/email_url ] || from_env EMAIL_URL console:// > secrets/email_url

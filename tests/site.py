@@ -27,6 +27,9 @@ ENDPOINT_VARIABLES = (
     "OPENAI_API_KEY",
     "OPENAI_MODEL",
     "REDIS_URL",
+    "ENTRA_TENANT_ID",
+    "ENTRA_CLIENT_ID",
+    "ENTRA_CLIENT_SECRET",
 )
 PASSWORD = "correct horse 1 battery"
 CSRF_SECRET = "c" * 32  # as long as Django's; a form proves that it knows the cookie's value

@@ -23,6 +23,7 @@ ROOMS = {
     "forms": {"models"},
     "accounts": {"models", "control"},
     "checks": {"inference"},
+    "entra": {"models", "review"},
     "consumers": {"models", "rendering", "generation", "control", "threads", "metrics"},
     "routing": {"consumers"},
     "views": {"models", "rendering", "generation", "inference", "actions", "review", "forms", "metrics"},

@@ -26,7 +26,15 @@ COMPOSE = yaml.safe_load((ROOT / "compose.yaml").read_text())
 DEVELOPMENT = yaml.safe_load((ROOT / "compose.dev.yaml").read_text())
 SERVICES = COMPOSE["services"]
 REPLICAS = ("web-1", "web-2")
-SECRET = {"SECRET_KEY", "DATABASE_URL", "OPENAI_API_KEY", "EMAIL_URL", "AUDIT_KEYS", "METRICS_TOKEN"}
+SECRET = {
+    "SECRET_KEY",
+    "DATABASE_URL",
+    "OPENAI_API_KEY",
+    "EMAIL_URL",
+    "AUDIT_KEYS",
+    "METRICS_TOKEN",
+    "ENTRA_CLIENT_SECRET",
+}
 
 
 class Caddy:
@@ -62,6 +70,7 @@ def replica(database_url: str, redis_url: str, endpoint: Endpoint, folder: Path)
         "EMAIL_URL_FILE": "console://",
         "AUDIT_KEYS_FILE": "a" * 50,
         "METRICS_TOKEN_FILE": "m" * 50,
+        "ENTRA_CLIENT_SECRET_FILE": "",
         "REDIS_URL": redis_url,
         "OPENAI_BASE_URL": endpoint.base_url,
         "OPENAI_MODEL": "test-model",

@@ -92,3 +92,45 @@ def test_on_this_machine_a_token_needs_no_tls(monkeypatch):
         monkeypatch, DATABASE_AUTH="entra", DATABASE_URL=url, REDIS_AUTH="entra", REDIS_URL="redis://127.0.0.1"
     )
     assert found["DATABASES"]["default"]["OPTIONS"]["sslmode"] == "disable"
+
+
+TENANT = {
+    "ENTRA_TENANT_ID": "11111111-2222-4333-8444-555555555555",
+    "ENTRA_CLIENT_ID": "AAAAAAAA-bbbb-4ccc-8ddd-eeeeeeeeeeee",
+    "ENTRA_CLIENT_SECRET": "secret",
+}
+KEYLESS = {"ENTRA_CLIENT_SECRET": "", "RUNNING_IN_PRODUCTION": "true", "AZURE_CLIENT_ID": "identity"}
+
+
+@pytest.mark.parametrize(
+    ("variable", "variables"),
+    [
+        ("ENTRA_TENANT_ID", {"ENTRA_TENANT_ID": "common"}),
+        ("ENTRA_TENANT_ID", {"ENTRA_TENANT_ID": "organizations"}),
+        ("ENTRA_TENANT_ID", {"ENTRA_TENANT_ID": "consumers"}),
+        ("ENTRA_TENANT_ID", {"ENTRA_TENANT_ID": "9188040d-6c67-4c5b-b112-36a304b66dad"}),
+        ("ENTRA_TENANT_ID", {"ENTRA_TENANT_ID": "example.org"}),
+        ("ENTRA_TENANT_ID", {"ENTRA_TENANT_ID": ""}),
+        ("ENTRA_TENANT_ID", {"ENTRA_TENANT_ID": "", "ENTRA_CLIENT_ID": ""}),
+        ("ENTRA_CLIENT_ID", {"ENTRA_CLIENT_ID": ""}),
+        ("ENTRA_CLIENT_ID", {"ENTRA_CLIENT_ID": "ponder"}),
+        ("ENTRA_CLIENT_SECRET", {"ENTRA_CLIENT_SECRET": ""}),
+        ("ENTRA_CLIENT_SECRET", KEYLESS | {"RUNNING_IN_PRODUCTION": "false"}),
+        ("ENTRA_CLIENT_SECRET", KEYLESS | {"AZURE_CLIENT_ID": ""}),
+        ("ENTRA_AUTHORITY_HOST", {"ENTRA_AUTHORITY_HOST": "http://login.example.org"}),
+        ("ENTRA_AUTHORITY_HOST", {"ENTRA_AUTHORITY_HOST": "https://login.example.org/tenant"}),
+        ("ENTRA_AUTHORITY_HOST", {"ENTRA_AUTHORITY_HOST": "login.example.org"}),
+    ],
+)
+def test_a_tenant_that_is_not_one_or_not_proven_to_stops_the_start(
+    monkeypatch, variable: str, variables: dict[str, str]
+):
+    with pytest.raises(EnvError, match=f'"{variable}" invalid'):
+        read(monkeypatch, **TENANT | variables)
+
+
+def test_a_tenant_takes_a_secret_or_the_managed_identity(monkeypatch):
+    for variables in (TENANT, TENANT | KEYLESS, TENANT | {"ENTRA_AUTHORITY_HOST": "https://login.microsoftonline.us/"}):
+        found = read(monkeypatch, **variables)
+        assert found["ENTRA_CLIENT_ID"] == "aaaaaaaa-bbbb-4ccc-8ddd-eeeeeeeeeeee"
+    assert found["ENTRA_AUTHORITY_HOST"] == "https://login.microsoftonline.us"

@@ -2,6 +2,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from allauth.account.decorators import secure_admin_login
+from allauth.socialaccount import admin as social
 from django.contrib import admin
 from django.contrib.auth.admin import GroupAdmin as DjangoGroupAdmin
 from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
@@ -18,6 +19,8 @@ admin.site.login = secure_admin_login(admin.site.login)
 admin.site.site_header = admin.site.site_title = "Administration"
 admin.site.index_title = "What is kept"
 admin.site.unregister(Group)  # Django's, made when its module was imported above
+# allauth's: tenants are named by the settings alone, and to tie an account to somebody else's is to hand it over.
+admin.site.unregister([social.SocialApp, social.SocialAccount, social.SocialToken])
 
 
 @admin.register(User)

@@ -34,10 +34,14 @@ HEAD = re.compile(r"audit head (\d+) ([0-9a-f]{64})")
 
 @dataclass(frozen=True, slots=True)
 class Who:
-    """Who acts, and from where. Nobody (`person` None) is what happens outside the site, as in a shell."""
+    """Who acts, and from where. Nobody (`person` None) is what happens outside the site, as in a shell.
+
+    `name` is whoever decides there, where that is known.
+    """
 
     person: User | None = None
     address: str = ""
+    name: str = ""
 
     @property
     def role(self) -> str:
@@ -69,7 +73,7 @@ def record(
                     at=timezone.now(),
                     act=act,
                     actor_id=who.person.pk if who.person else None,
-                    actor_name=who.person.username if who.person else "",
+                    actor_name=who.person.username if who.person else who.name,
                     role=role,
                     address=who.address,
                     case_id=case.pk if case else None,

@@ -10,5 +10,6 @@ def site(request: HttpRequest) -> dict[str, Any]:
     return {
         "SITE_NAME": settings.SITE_NAME,
         "SIGNUP_OPEN": settings.SIGNUP == "open" or bool(settings.SIGNUP_DOMAIN),
+        "ENTRA": bool(settings.ENTRA_TENANT_ID),
         "theme": user.theme if user and user.is_authenticated else "",
     }

@@ -1,0 +1,162 @@
+"""One tenant of Entra ID for tests: a real OpenID Connect provider on loopback.
+
+tenant.person = {"oid": ADA, "name": "Ada Lovelace", "roles": ["Reviewer"]}    # who signs in next
+tenant.refusal = {"error": "access_denied"}                                     # unless it says no
+
+It holds what is sent to it against the protocol, as Entra ID does: the registered address to come back to, PKCE, a code
+that is good once, and the proof of who redeems it, a secret or a token of the managed identity.
+"""
+
+import asyncio
+import base64
+import hashlib
+import json
+import threading
+import time
+import uuid
+from collections.abc import Callable
+from typing import Any
+from urllib.parse import urlencode
+
+import jwt
+from aiohttp import web
+from cryptography.hazmat.primitives.asymmetric import rsa
+
+from tests.cloud import Cloud
+from tests.endpoint import WAIT
+
+TENANT = "11111111-2222-4333-8444-555555555555"
+CLIENT = "aaaaaaaa-bbbb-4ccc-8ddd-eeeeeeeeeeee"
+SECRET = "canary-secret"
+EXCHANGE = "api://AzureADTokenExchange"
+ADA = "00000000-0000-4000-8000-0000000000ad"
+
+
+def sent_to(address: str, **query: str) -> web.Response:
+    return web.Response(status=302, headers={"Location": f"{address}?{urlencode(query)}"})
+
+
+def new_key() -> rsa.RSAPrivateKey:
+    return rsa.generate_private_key(public_exponent=65537, key_size=2048)
+
+
+class Tenant:
+    """The server, in a thread with an event loop of its own. It trusts the managed identity of a `cloud`."""
+
+    def __init__(self, cloud: Cloud | None = None) -> None:
+        self._cloud = cloud
+        self.key = new_key()
+        self.url = ""
+        self._loop = asyncio.new_event_loop()
+        self._ready = threading.Event()
+        self.reset()
+        threading.Thread(target=self._serve, daemon=True).start()
+        assert self._ready.wait(WAIT)
+
+    def reset(self) -> None:
+        """Let Ada in, as at first."""
+        self.person: dict[str, Any] = {"oid": ADA, "name": "Ada Lovelace", "preferred_username": "ada@example.org"}
+        self.refusal: dict[str, str] = {}  # what it sends a browser back with instead of a code
+        self.is_federated = False  # browsers are sent on to a server of the tenant's own, at another origin
+        self.forge: Callable[[dict[str, Any]], str] = self.sign  # from claims to ID token
+        self.answer: Callable[[], web.Response] | None = None  # to whoever redeems a code
+        self.keys: Callable[[], web.Response] | None = None
+        self.asked: list[dict[str, str]] = []  # what browsers brought
+        self.redeemed: list[dict[str, str]] = []  # what the site sent with codes
+        self.handed_out: list[str] = []  # tokens and codes, which nobody is to find in a log
+        self._codes: dict[str, tuple[dict[str, str], dict[str, Any]]] = {}
+
+    @property
+    def variables(self) -> dict[str, str]:
+        """What configures a site for this tenant; with a cloud, without a secret."""
+        found = {"ENTRA_TENANT_ID": TENANT, "ENTRA_CLIENT_ID": CLIENT, "ENTRA_AUTHORITY_HOST": self.url}
+        return found | (self._cloud.variables if self._cloud else {"ENTRA_CLIENT_SECRET": SECRET})
+
+    @property
+    def issuer(self) -> str:
+        return f"{self.url}/{TENANT}/v2.0"
+
+    def sign(self, claims: dict[str, Any], key: rsa.RSAPrivateKey | None = None) -> str:
+        return jwt.encode(claims, key or self.key, "RS256", headers={"kid": "one"})
+
+    def close(self) -> None:
+        self._loop.call_soon_threadsafe(self._loop.stop)
+
+    async def _authorize(self, request: web.Request) -> web.Response:
+        asked = dict(request.query)
+        if self.is_federated and request.url.host != "localhost":
+            return sent_to(self.url.replace("127.0.0.1", "localhost") + request.path, **asked)
+        self.asked.append(asked)
+        redirect_uri = asked["redirect_uri"]
+        assert asked["client_id"] == CLIENT
+        assert asked["response_type"] == "code"
+        assert asked["code_challenge_method"] == "S256"
+        assert redirect_uri.endswith("/accounts/entra/login/callback/")
+        if self.refusal:
+            return sent_to(redirect_uri, **self.refusal, state=asked["state"])
+        code = f"code-{uuid.uuid4().hex}"
+        self.handed_out.append(code)
+        self._codes[code] = (asked, dict(self.person))
+        return sent_to(redirect_uri, code=code, state=asked["state"])
+
+    async def _token(self, request: web.Request) -> web.Response:
+        form = {name: str(value) for name, value in (await request.post()).items()}
+        self.redeemed.append(form)
+        if self.answer:
+            return self.answer()
+        if refused := self._proof_fails(form):
+            return web.json_response({"error": "invalid_client", "error_description": refused}, status=401)
+        asked, person = self._codes.pop(form["code"], ({}, {}))
+        digest = hashlib.sha256(form["code_verifier"].encode()).digest()
+        challenge = base64.urlsafe_b64encode(digest).rstrip(b"=").decode()
+        if asked.get("code_challenge") != challenge or asked["redirect_uri"] != form["redirect_uri"]:
+            return web.json_response({"error": "invalid_grant", "error_description": "AADSTS54005: used"}, status=400)
+        assert form["grant_type"] == "authorization_code"
+        id_token = self.forge(self.claims(asked["nonce"]) | person)
+        access_token = f"access-{uuid.uuid4().hex}"
+        self.handed_out += [id_token, access_token]
+        return web.json_response({"token_type": "Bearer", "access_token": access_token, "id_token": id_token})
+
+    def claims(self, nonce: str) -> dict[str, Any]:
+        now = int(time.time())
+        times = {"iat": now, "nbf": now, "exp": now + 3600}
+        return times | {
+            "iss": self.issuer,
+            "aud": CLIENT,
+            "tid": TENANT,
+            "ver": "2.0",
+            "nonce": nonce,
+            "sub": "pairwise",
+        }
+
+    def _proof_fails(self, form: dict[str, str]) -> str:
+        if form["client_id"] != CLIENT:
+            return "AADSTS700016: unknown application"
+        if "client_secret" in form:
+            return "" if form["client_secret"] == SECRET else "AADSTS7000215: wrong secret"
+        assert form["client_assertion_type"] == "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
+        if self._cloud and self._cloud.accepts(form["client_assertion"], EXCHANGE):
+            return ""
+        return "AADSTS700213: no matching federated identity"
+
+    async def _jwks(self, request: web.Request) -> web.Response:
+        if self.keys:
+            return self.keys()
+        key = json.loads(jwt.algorithms.RSAAlgorithm.to_jwk(self.key.public_key()))
+        return web.json_response({"keys": [{"kty": "RSA", "use": "sig", "kid": "one", "n": key["n"], "e": key["e"]}]})
+
+    def _serve(self) -> None:
+        asyncio.set_event_loop(self._loop)
+        app = web.Application()
+        app.router.add_get(f"/{TENANT}/oauth2/v2.0/authorize", self._authorize)
+        app.router.add_post(f"/{TENANT}/oauth2/v2.0/token", self._token)
+        app.router.add_get(f"/{TENANT}/discovery/v2.0/keys", self._jwks)
+        runner = web.AppRunner(app, access_log=None, shutdown_timeout=0)
+        self._loop.run_until_complete(runner.setup())
+        site = web.TCPSite(runner, "127.0.0.1", 0)
+        self._loop.run_until_complete(site.start())
+        self.url = f"http://127.0.0.1:{site._server.sockets[0].getsockname()[1]}"
+        self._ready.set()
+        self._loop.run_forever()
+        self._loop.run_until_complete(runner.cleanup())
+        self._loop.close()
