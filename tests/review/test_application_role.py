@@ -152,3 +152,16 @@ def test_the_owner_alone_trims_the_trail(url: str, database: str):
             owner.execute("delete from conversations_auditentry")
     assert [number for number, _ in found] == [3, 4]
     assert found[1][1] == "trimmed"
+
+
+def test_azures_identities_get_a_role_by_its_label(database: str):
+    """Only Azure's PostgreSQL takes the label: here all is done up to it, and nothing stays."""
+    granted = manage(
+        "grant_application_role", "id-web", "--entra", "0f8fad5b-d9cb-469f-a165-70867728950e", DATABASE_URL=database
+    )
+    assert granted.returncode == 1
+    assert 'security label provider "pgaadauth" is not loaded' in granted.stderr
+    with psycopg.connect(database) as owner:
+        assert owner.execute("select from pg_roles where rolname = 'id-web'").fetchall() == []
+    nonsense = manage("grant_application_role", "id-web", "--entra", "id-web", DATABASE_URL=database)
+    assert "argument --entra: invalid UUID value: 'id-web'" in nonsense.stderr

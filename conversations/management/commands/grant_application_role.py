@@ -1,11 +1,15 @@
 """Let a PostgreSQL role run the site, and only add to the audit trail. Run as the owner of the tables, after `migrate`.
 
 The role must exist (`create role site login password '…'`) and owns nothing: it cannot disable the triggers either.
-What later migrations of the same owner make is granted as well.
+What later migrations of the same owner make is granted as well. On Azure `--entra` makes a role without a password,
+which tokens of the identity with that object id open.
 """
+
+from uuid import UUID
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import connection, transaction
+from django.db.backends.utils import CursorWrapper
 from psycopg import sql
 
 GRANTS = (
@@ -24,11 +28,26 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("role")
+        parser.add_argument("--entra", type=UUID, metavar="OBJECT_ID", help="make the role, for this managed identity")
 
-    def handle(self, *args, role: str, **options) -> None:
+    def handle(self, *args, role: str, entra: UUID | None, **options) -> None:
         if connection.vendor != "postgresql":
             raise CommandError("Roles are PostgreSQL's; on SQLite whoever can write the file can rewrite the trail.")
         with transaction.atomic(), connection.cursor() as cursor:
+            if entra:
+                make_for(cursor, role, entra)
             for statement in GRANTS:
                 cursor.execute(sql.SQL(statement).format(role=sql.Identifier(role)))
         self.stdout.write(f"{role} may run the site and only add to the audit trail.")
+
+
+def make_for(cursor: CursorWrapper, role: str, identity: UUID) -> None:
+    """Make the role if it is not there, and bind it to the identity.
+
+    By the label that Azure's `pgaadauth_create_principal_with_oid` sets too: that function is in one database only.
+    """
+    cursor.execute("select from pg_roles where rolname = %s", [role])
+    if not cursor.fetchone():
+        cursor.execute(sql.SQL("create role {} login").format(sql.Identifier(role)))
+    label = sql.SQL("security label for pgaadauth on role {} is {}")
+    cursor.execute(label.format(sql.Identifier(role), sql.Literal(f"aadauth,oid={identity},type=service")))
