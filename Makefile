@@ -81,7 +81,7 @@ lock: .venv/.dev
 	fi
 
 .venv/.dev: requirements-dev.txt .venv/.runtime
-	@echo "Installing the tests' packages (95 MB)"
+	@echo "Installing the tests' packages (100 MB)"
 	@$(install) -r requirements-dev.txt
 	@touch $@
 

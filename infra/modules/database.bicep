@@ -1,0 +1,65 @@
+// PostgreSQL that knows no passwords, in the private network. The migration's identity administers it and owns the
+// tables; the role that runs the site is made by the migration.
+param name string
+param database string
+param sku string
+param tier string
+param ownerName string
+param ownerId string
+param networkId string
+param subnetId string
+param location string
+param tags object
+
+resource zone 'Microsoft.Network/privateDnsZones@2024-06-01' = {
+  name: '${name}.private.postgres.database.azure.com'
+  location: 'global'
+  tags: tags
+}
+
+resource link 'Microsoft.Network/privateDnsZones/virtualNetworkLinks@2024-06-01' = {
+  parent: zone
+  name: 'network'
+  location: 'global'
+  properties: { registrationEnabled: false, virtualNetwork: { id: networkId } }
+}
+
+resource server 'Microsoft.DBforPostgreSQL/flexibleServers@2026-10-01' = {
+  name: name
+  location: location
+  tags: tags
+  sku: { name: sku, tier: tier }
+  properties: {
+    version: '17'
+    authConfig: { activeDirectoryAuth: 'Enabled', passwordAuth: 'Disabled', tenantId: tenant().tenantId }
+    storage: { storageSizeGB: 32, autoGrow: 'Enabled' }
+    backup: { backupRetentionDays: 14, geoRedundantBackup: 'Disabled' }
+    highAvailability: { mode: 'Disabled' }
+    network: { delegatedSubnetResourceId: subnetId, privateDnsZoneArmResourceId: zone.id }
+  }
+  dependsOn: [link]
+}
+
+// One change after another: while one is under way the server refuses the next.
+
+resource extensions 'Microsoft.DBforPostgreSQL/flexibleServers/configurations@2026-10-01' = {
+  parent: server
+  name: 'azure.extensions'
+  properties: { value: 'PG_TRGM', source: 'user-override' }
+}
+
+resource site 'Microsoft.DBforPostgreSQL/flexibleServers/databases@2026-10-01' = {
+  parent: server
+  name: database
+  properties: { charset: 'UTF8', collation: 'en_US.utf8' }
+  dependsOn: [extensions]
+}
+
+resource owner 'Microsoft.DBforPostgreSQL/flexibleServers/administrators@2026-10-01' = {
+  parent: server
+  name: ownerId
+  properties: { principalName: ownerName, principalType: 'ServicePrincipal', tenantId: tenant().tenantId }
+  dependsOn: [site]
+}
+
+output host string = server.properties.fullyQualifiedDomainName

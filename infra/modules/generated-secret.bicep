@@ -1,0 +1,28 @@
+// A random secret that is made where there is none and never replaced, and the right to read it.
+param vaultName string
+param name string
+param readerId string
+@description('Two halves of 122 random bits each; nobody gives them.')
+@secure()
+param first string = newGuid()
+@secure()
+param second string = newGuid()
+
+var reader = subscriptionResourceId('Microsoft.Authorization/roleDefinitions', '4633458b-17de-408a-b874-0445c86b69e6')
+
+resource vault 'Microsoft.KeyVault/vaults@2026-05-15' existing = {
+  name: vaultName
+}
+
+@onlyIfNotExists()
+resource secret 'Microsoft.KeyVault/vaults/secrets@2026-05-15' = {
+  parent: vault
+  name: name
+  properties: { value: '${first}${second}', contentType: 'text/plain' }
+}
+
+resource read 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
+  name: guid(secret.id, readerId, reader)
+  scope: secret
+  properties: { roleDefinitionId: reader, principalId: readerId, principalType: 'ServicePrincipal' }
+}

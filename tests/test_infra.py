@@ -1,0 +1,218 @@
+"""What can be said of infra/ without a subscription and without the Bicep compiler, which runs in the pipeline."""
+
+import json
+import re
+from typing import Any
+
+import pytest
+from django.urls import resolve
+
+from chatsite.server import PING_SECONDS
+from conversations.generation.worker import SIGN_OFF_SECONDS, WRITE_SECONDS
+from tests.bicep import Resource, Template, fields, is_secure, mistakes, parameters_of, version_of
+from tests.site import ROOT
+from tests.test_settings import read_by_the_settings
+
+INFRA = ROOT / "infra"
+MAIN, WEB = Template(INFRA / "main.bicep"), Template(INFRA / "web.bicep")
+MIGRATION = Template(INFRA / "modules/migration.bicep")
+TEMPLATES = [MAIN, WEB, *(Template(path) for path in sorted(INFRA.glob("modules/*.bicep")))]
+IDLE_SECONDS = 240  # after which the ingress of Container Apps ends a silent connection
+
+MODELS = {
+    "Microsoft.App/containerApps": ("appcontainers", "ContainerApp"),
+    "Microsoft.App/jobs": ("appcontainers", "Job"),
+    "Microsoft.App/managedEnvironments": ("appcontainers", "ManagedEnvironment"),
+    "Microsoft.Cache/redisEnterprise": ("redisenterprise", "Cluster"),
+    "Microsoft.Cache/redisEnterprise/databases": ("redisenterprise", "Database"),
+    "Microsoft.Cache/redisEnterprise/databases/accessPolicyAssignments": ("redisenterprise", "AccessPolicyAssignment"),
+    "Microsoft.CognitiveServices/accounts": ("cognitiveservices", "Account"),
+    "Microsoft.CognitiveServices/accounts/deployments": ("cognitiveservices", "Deployment"),
+    "Microsoft.ContainerRegistry/registries": ("containerregistry", "Registry"),
+    "Microsoft.DBforPostgreSQL/flexibleServers": ("postgresqlflexibleservers", "Server"),
+    "Microsoft.DBforPostgreSQL/flexibleServers/administrators": (
+        "postgresqlflexibleservers",
+        "AdministratorMicrosoftEntraAdd",
+    ),
+    "Microsoft.DBforPostgreSQL/flexibleServers/configurations": ("postgresqlflexibleservers", "ConfigurationForUpdate"),
+    "Microsoft.DBforPostgreSQL/flexibleServers/databases": ("postgresqlflexibleservers", "Database"),
+    "Microsoft.KeyVault/vaults": ("keyvault", "VaultCreateOrUpdateParameters"),
+    "Microsoft.KeyVault/vaults/secrets": ("keyvault", "SecretCreateOrUpdateParameters"),
+    "Microsoft.OperationalInsights/workspaces": ("loganalytics", "Workspace"),
+}
+# The SDK's packages that know these few properties weigh 40 MB: they were looked up there once.
+WITHOUT_MODEL = {
+    ("Microsoft.Authorization/roleAssignments", "2022-04-01"): {"roleDefinitionId", "principalId", "principalType"},
+    ("Microsoft.Insights/diagnosticSettings", "2021-05-01-preview"): {"workspaceId", "logs"},
+    ("Microsoft.ManagedIdentity/userAssignedIdentities", "2024-11-30"): set(),
+    ("Microsoft.Network/privateDnsZones", "2024-06-01"): set(),
+    ("Microsoft.Network/privateDnsZones/virtualNetworkLinks", "2024-06-01"): {"registrationEnabled", "virtualNetwork"},
+    ("Microsoft.Network/virtualNetworks", "2025-05-01"): {"addressSpace", "subnets"},
+    ("Microsoft.Resources/resourceGroups", "2025-04-01"): set(),
+}
+ROLES = {
+    "7f951dda-4ed3-4680-a7ca-43fe172d538d": "AcrPull",
+    "8311e382-0749-4cb8-b61a-304f252e45ec": "AcrPush",
+    "4633458b-17de-408a-b874-0445c86b69e6": "Key Vault Secrets User",
+    "a97b65f3-24c7-4388-baec-2e87135dc908": "Cognitive Services User",
+}
+named = pytest.mark.parametrize("template", TEMPLATES, ids=lambda template: template.path.stem)
+
+
+def only(template: Template, kind: str) -> Resource:
+    (resource,) = (resource for resource in template.resources if resource.type == kind)
+    return resource
+
+
+def made(name: str) -> Template:
+    return Template(INFRA / f"modules/{name}.bicep")
+
+
+@named
+def test_properties_are_those_of_the_api_in_the_version_that_is_named(template: Template):
+    for resource in template.resources:
+        if model := MODELS.get(resource.type):
+            assert resource.version == version_of(model[0])
+            assert mistakes(resource, *model) == []
+        else:
+            known = WITHOUT_MODEL[resource.type, resource.version]
+            assert resource.config.get("properties", {}).keys() <= known
+
+
+def test_a_misspelt_property_and_one_that_can_only_be_read_are_mistakes():
+    config = {"properties": {"provisioningState": "Succeeded", "template": {"containers": [{"imge": "x"}]}}}
+    config["properties"]["configuration"] = {"activeRevisionsMode": "Both"}
+    resource = Resource("Microsoft.App/containerApps", "", config, frozenset())
+    assert mistakes(resource, "appcontainers", "ContainerApp") == [
+        "ContainerAppProperties.provisioningState can only be read",
+        "Container has no imge",
+        "Configuration.activeRevisionsMode cannot be 'Both'",
+    ]
+    assert fields("redisenterprise", "Cluster")["properties.hostName"].read_only
+
+
+@named
+def test_whatever_is_declared_is_used(template: Template):
+    unused = [name for name in (*template.parameters, *template.variables) if template.uses_of(name) < 1]
+    assert unused == []
+
+
+def test_each_module_is_given_what_it_declares_and_its_results_are_taken():
+    for name, module, given in MAIN.modules:
+        required = {name for name, parameter in module.parameters.items() if parameter["default"] is None}
+        assert required <= given.keys() <= module.parameters.keys(), name
+        for output in module.outputs:
+            assert re.search(rf"\b{name}!?\.outputs\.{output}\b", MAIN.text) or output == "uri", (name, output)
+    assert {made.path for _, made, _ in MAIN.modules} == set(INFRA.glob("modules/*.bicep"))
+
+
+@pytest.mark.parametrize("template", [MAIN, WEB], ids=["main", "web"])
+def test_the_parameters_file_gives_each_parameter_and_no_other(template: Template):
+    values, _ = parameters_of(template.path.with_suffix(".parameters.json"))
+    assert values.keys() == template.parameters.keys()
+    defaults = {name: parameter["default"] for name, parameter in template.parameters.items()}
+    assert {name: str(default) for name, default in defaults.items() if default is not None} == {
+        name: value for name, value in values.items() if defaults[name] is not None
+    }
+
+
+def test_the_site_is_told_only_what_its_settings_read():
+    settled = WEB.variables["settled"]["value"]
+    settings = parameters_of(INFRA / "web.parameters.json")[0]["settings"]
+    kept = {name for name, template, _ in MAIN.modules if "secret" in template.path.stem}
+    assert kept == {"generatedSecret", "emailSecret", "openaiSecret", "databaseSecret", "ownerSecret"}
+    secrets = {name.upper().replace("-", "_") for name in given_to_the_site()}
+    assert settled.keys() | settings.keys() | secrets <= read_by_the_settings()
+    assert not settled.keys() & settings.keys()
+    (container,) = only(MIGRATION, "Microsoft.App/jobs").config["properties"]["template"]["containers"]
+    env = {item["name"] for item in container["env"] if "name" in item} | {"DATABASE_URL"}
+    assert env <= read_by_the_settings()
+
+
+def given_to_the_site() -> set[str]:
+    return set(re.findall(r"'([a-z-]+)'", re.search(r"(?s)var generatedSecrets.*?var secrets", MAIN.text)[0]))
+
+
+def test_the_signing_keys_are_made_once_and_the_owners_password_is_not_the_sites():
+    assert {"secret-key", "audit-keys"} <= set(MAIN.variables["generatedSecrets"]["value"])
+    assert "@onlyIfNotExists()\nresource secret " in made("generated-secret").text
+    assert "database-owner-url" not in given_to_the_site()
+    readers = {name: given["readerId"] for name, template, given in MAIN.modules if "secret" in template.path.stem}
+    for name, reader in readers.items():
+        wanted = "migrationPrincipalId" if name == "ownerSecret" else "webPrincipalId"
+        assert wanted in json.dumps(reader)
+    assert "AUDIT_KEYS" not in MIGRATION.text
+    assert "audit-keys" not in MIGRATION.text
+
+
+@named
+def test_what_is_secret_goes_into_the_vault_and_nowhere_else(template: Template):
+    assert "listKeys" not in template.text
+    assert "listCredentials" not in template.text
+    secure = {name for name, parameter in template.parameters.items() if is_secure(parameter)}
+    for output in template.outputs.values():
+        assert not secure & set(re.findall(r"\w+", json.dumps(output["value"]))) or "empty" in json.dumps(output)
+    for _, module, given in template.modules:
+        for name, value in given.items():
+            if secure & set(re.findall(r"\w+", json.dumps(value))):
+                assert is_secure(module.parameters[name])
+
+
+def test_nothing_has_a_password_or_a_key():
+    def properties(name: str, kind: str) -> dict[str, Any]:
+        return only(made(name), kind).config["properties"]
+
+    assert properties("model", "Microsoft.CognitiveServices/accounts")["disableLocalAuth"] is True
+    assert properties("registry", "Microsoft.ContainerRegistry/registries")["adminUserEnabled"] is False
+    assert properties("containers", "Microsoft.OperationalInsights/workspaces")["features"]["disableLocalAuth"] is True
+    assert properties("redis", "Microsoft.Cache/redisEnterprise/databases")["accessKeysAuthentication"] == "Disabled"
+    server = properties("database", "Microsoft.DBforPostgreSQL/flexibleServers")
+    assert server["authConfig"]["passwordAuth"] == "Disabled"
+    assert "delegatedSubnetResourceId" in server["network"]
+    vault = properties("vault", "Microsoft.KeyVault/vaults")
+    assert vault["enableRbacAuthorization"] is vault["enablePurgeProtection"] is True
+
+
+@named
+def test_roles_are_known_and_a_deployer_is_a_person_or_a_pipeline(template: Template):
+    assert set(re.findall(r"roleDefinitions', '([0-9a-f-]{36})'", template.text)) <= ROLES.keys()
+    for resource in template.resources:
+        if resource.type == "Microsoft.Authorization/roleAssignments":
+            properties = resource.config["properties"]
+            deployer = properties["principalId"] in ("principalId", "pusherId")
+            expected = properties["principalId"].removesuffix("Id") + "Type" if deployer else "ServicePrincipal"
+            assert properties["principalType"] == expected
+
+
+def test_trigrams_are_allowed_and_the_servers_changes_come_one_by_one():
+    chain = [resource for resource in made("database").resources if resource.config.get("parent") == "server"]
+    assert [resource.config.get("dependsOn") for resource in chain] == [None, ["extensions"], ["site"]]
+    assert chain[0].config["properties"]["value"] == "PG_TRGM"
+
+
+def test_redis_comes_with_the_second_replica():
+    operands = MAIN.variables["makesRedis"]["value"]["operator"]
+    assert (operands["type"], *operands["operands"].values()) == ("greater_than", "replicas", 1)
+    assert MAIN.tree["modules"]["redis"]["config"]["condition"] == "makesRedis"
+    (least,) = (d["argument"] for d in MAIN.parameters["replicas"]["decorators"] if d["type"] == "min_value")
+    assert least == 1  # nobody would sweep
+    assert "minReplicas: int(replicas), maxReplicas: int(replicas)" in WEB.text
+
+
+def test_a_replica_has_time_to_drain_and_sockets_are_not_silent_for_long():
+    grace = re.search(r"terminationGracePeriodSeconds: int\(drainSeconds\) \+ (\d+)", WEB.text)
+    assert int(grace[1]) >= max(5, WRITE_SECONDS + SIGN_OFF_SECONDS)
+    assert PING_SECONDS < IDLE_SECONDS
+
+
+def test_probes_ask_what_the_site_answers_within_what_container_apps_allows():
+    (container,) = only(WEB, "Microsoft.App/containerApps").config["properties"]["template"]["containers"]
+    assert [probe["type"] for probe in container["probes"]] == ["Startup", "Liveness", "Readiness"]
+    for probe in container["probes"]:
+        request = probe["httpGet"]
+        assert resolve(request["path"])
+        assert request["path"] == ("/readyz" if probe["type"] == "Readiness" else "/healthz")
+        assert request["httpHeaders"] == [{"name": "Host", "value": "localhost"}]
+        assert request["port"] == int(WEB.variables["settled"]["value"]["PORT"])
+        assert probe["failureThreshold"] <= 10
+        assert probe.get("initialDelaySeconds", 0) <= 60
