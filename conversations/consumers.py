@@ -285,7 +285,7 @@ class ConversationConsumer(AsyncWebsocketConsumer):
         return Difference(view, first, anew, left, messages, articles, endings)
 
     def _ending(self, view: View, pk: int, sent: LiveText) -> list[str]:
-        messages = self.conversation.read(view.tree, [pk])
+        messages = self.conversation.read(view.tree, [pk], reasoning=True)
         return [part for message in messages for part in fragments.ending(message, sent.thought, sent.html)]
 
     def _view(self, at_first: bool) -> View:

@@ -109,7 +109,7 @@ class Screen:
         return [a.attributes["data-status"] for a in self.articles if a.attributes["data-role"] == "assistant"]
 
     def unread_reasoning(self) -> list[Element]:
-        """Return the panes of reasoning that hold a link to a long one instead of its text."""
+        """Return the panes of reasoning that hold a link to it instead of its text."""
         panes = [e for e in self.page.elements() if e.attributes.get("class") == "reasoning-text"]
         return [pane for pane in panes if any(isinstance(child, Element) for child in pane.children)]
 
@@ -245,6 +245,8 @@ class Tab(Screen):
     def _check_stored(self, pane: Element) -> None:
         """Check reasoning that a fresh page leaves to be read on demand against the database, and leave it out too."""
         key = pane.attributes["id"]
+        if self.page.find(key) in self.unread_reasoning():
+            return
         rows = self._person.site.rows(
             "select reasoning from conversations_message where id = ?", int(key.removeprefix("reasoning-"))
         )

@@ -24,7 +24,12 @@ def conversation_of(user: User, turns: int) -> Conversation:
             conversation=conversation, parent=parent, role=Role.USER, content=f"Question {number}?"
         )
         parent = Message.objects.create(
-            conversation=conversation, parent=prompt, role=Role.ASSISTANT, content=f"Answer **{number}**."
+            conversation=conversation,
+            parent=prompt,
+            role=Role.ASSISTANT,
+            content=f"Answer **{number}**.",
+            reasoning=f"Thought {number}.",
+            reasoning_words=2,
         )
         Generation.objects.create(message=parent, conversation=conversation, owner=user, status=Status.COMPLETE)
     conversation.leaf = parent
@@ -54,6 +59,30 @@ def test_a_page_shows_the_newest_messages_in_few_queries(
     with django_assert_max_num_queries(11):
         page = reader.get(conversation.get_absolute_url()).content.decode()
     assert shown(page) == list(range(500 - PAGE // 2, 500))
+
+
+def test_what_was_thought_is_not_read_with_the_page(reader: Client, user: User):
+    conversation = conversation_of(user, 3)
+    with CaptureQueriesContext(connection) as queries:
+        html = reader.get(conversation.get_absolute_url()).text
+    assert html.count(">2 words<") == html.count("Read what the model thought") == 3
+    assert "Thought 2." not in html
+    assert not any('"conversations_message"."reasoning"' in query["sql"] for query in queries)
+    answer = conversation.thread()[-1]
+    assert "Thought 2." in reader.get(f"/messages/{answer.pk}/reasoning/").text
+
+
+def test_words_that_an_earlier_version_of_the_site_did_not_count_are_counted_at_once(
+    reader: Client, user: User, django_assert_num_queries: DjangoAssertNumQueries
+):
+    conversation = conversation_of(user, 3)
+    page = conversation.get_absolute_url()
+    with CaptureQueriesContext(connection) as plain:
+        counted = reader.get(page).text
+    Message.objects.update(reasoning_words=None)
+    with django_assert_num_queries(len(plain) + 1):
+        html = reader.get(page).text
+    assert html.count(">2 words<") == counted.count(">2 words<") == 3
 
 
 def test_versions_and_parts_cost_no_query_more(

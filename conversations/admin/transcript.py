@@ -57,9 +57,13 @@ def _message(conversation: Conversation, pk: str | None) -> Message | None:
 
 def _fold(message: Message, state: State, here: str, may_reason: bool, *, shown: bool) -> None:
     """Leave out what the model thought, unless it was asked for; whoever may ask gets the address that asks."""
-    if message.role != Role.ASSISTANT or shown:
+    if message.role != Role.ASSISTANT:
         return
-    has_thought = bool(state.reasoning)
+    has_thought = bool(state.reasoning_words)
+    state.reasoning_url = ""
+    if shown:
+        state.reasoning = state.reasoning or message.reasoning
+        return
     state.reasoning, state.reasoning_words = "", 0
     if has_thought and may_reason:
         state.reasoning_url = f"{here}?reasoning={message.pk}#message-{message.pk}"

@@ -15,6 +15,7 @@ from django.utils import timezone
 from conversations.inference.stream import Usage
 from conversations.models import Chunk, Conversation, Generation, Kind, Message, Status, Worker
 from conversations.models.generation import RUNNING
+from conversations.models.words import count_words
 
 RESTARTED = "The server restarted"
 DATABASE_AWAY = "The site's database was away for too long"
@@ -206,7 +207,7 @@ def _fold(fenced: QuerySet[Generation], claimed: Claim, end: End, fields: dict[s
         return False
     message = Message.objects.filter(pk=claimed.message_id)
     reasoning, content = message.get().followed_by(end.reasoning, end.content)
-    message.update(reasoning=reasoning, content=content)
+    message.update(reasoning=reasoning, reasoning_words=count_words(reasoning), content=content)
     Chunk.objects.filter(generation=claimed.generation_id).delete()
     Conversation.objects.filter(pk=claimed.conversation_id).update(updated_at=now)
     return True

@@ -87,19 +87,22 @@ class Conversation(models.Model):
         tree = self.tree()
         return self.read(tree, tree.path_to(self.leaf_id))
 
-    def read(self, tree: "Tree", ids: Sequence[int]) -> list:
-        """Return these messages in this order, each with its generations and `versions`; two queries.
+    def read(self, tree: "Tree", ids: Sequence[int], *, reasoning: bool = False) -> list:
+        """Return these messages in this order, each with its generations and `versions`; few queries.
 
         Generations are read before messages: one that is seen to have ended has its text in the message by then.
+        What was thought is read with those of which it is not known how much it is, and with all if `reasoning`.
         """
         attempts = defaultdict(list)
         for generation in self.generations.filter(message__in=ids).order_by("pk"):
             attempts[generation.message_id].append(generation)
-        by_id = self.messages.in_bulk(ids)
-        messages = [by_id[pk] for pk in ids if pk in by_id]  # what was deleted meanwhile is gone
-        for message in messages:
-            message.attempts, message.versions = attempts[message.pk], tree.versions(message.pk)
-        return messages
+        by_id = (self.messages if reasoning else self.messages.defer("reasoning")).in_bulk(ids)
+        for pk, message in by_id.items():
+            message.attempts, message.versions = attempts[pk], tree.versions(pk)
+        if unknown := [pk for pk, m in by_id.items() if m.attempts and (m.is_live or m.reasoning_words is None)]:
+            for pk, thought in self.messages.filter(pk__in=unknown).values_list("pk", "reasoning"):
+                by_id[pk].reasoning = thought
+        return [by_id[pk] for pk in ids if pk in by_id]  # what was deleted meanwhile is gone
 
 
 class Tree:

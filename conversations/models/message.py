@@ -6,6 +6,7 @@ from django.db.models import Exists, OuterRef, Q
 from django.db.models.expressions import RawSQL
 
 from conversations.models.generation import Generation
+from conversations.models.words import count_words
 
 PARAGRAPH = "\n\n"  # between what was thought at first and what was thought anew
 TRIGRAM = 3  # characters: what is shorter has no place in an index of trigrams
@@ -76,7 +77,8 @@ class Message(models.Model):
     `parent` makes the conversation a tree: an edited prompt or a regenerated answer is a sibling, nothing is
     overwritten. `reasoning` is kept apart from `content` and is never part of a request to a model. While an answer is
     being generated, what is new stands in the generation's chunks, and both columns hold what was there before:
-    nothing, unless the generation goes on with an answer.
+    nothing, unless the generation goes on with an answer. `reasoning` is long and seldom read: pages leave it out
+    (`Conversation.read`) and ask `thought_words` whether there is any.
     """
 
     conversation = models.ForeignKey("Conversation", models.CASCADE, related_name="messages")
@@ -84,6 +86,7 @@ class Message(models.Model):
     role = models.CharField(max_length=9, choices=Role)
     content = models.TextField(blank=True)
     reasoning = models.TextField(blank=True)
+    reasoning_words = models.PositiveIntegerField(null=True)  # counted when it was folded; None: it never was
     created_at = models.DateTimeField(auto_now_add=True)
 
     objects = MessageQuerySet.as_manager()
@@ -104,6 +107,13 @@ class Message(models.Model):
     @property
     def is_live(self) -> bool:
         return self.generation is not None and self.generation.is_live
+
+    @property
+    def thought_words(self) -> int:
+        """Return how many words were thought before it was answered, 0 for none."""
+        if self.reasoning_words is None:  # it has not ended, or an earlier version of the site wrote it
+            return count_words(self.reasoning)
+        return self.reasoning_words
 
     @property
     def parts(self) -> list[Generation]:

@@ -7,11 +7,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from django.template.loader import render_to_string
+from django.urls import reverse
 from django.utils.html import escape
 from django.utils.safestring import mark_safe
 
 from conversations.models import Generation, Message, Role, Status
 from conversations.models.generation import thought_seconds
+from conversations.models.words import count_words
 from conversations.rendering import joins, outcomes, pool
 
 # Characters of text in one frame, about. A viewer who joins late or lags is brought to now in frames of this size.
@@ -37,12 +39,13 @@ class State:
     doing: str = outcomes.THINKING
     place: int | None = None  # in line, from 1, while queued
     reasoning: str = ""
-    reasoning_url: str = ""  # where a reviewer may read it instead
+    reasoning_url: str = ""  # where it is read instead, once it has ended
     reasoning_words: int = 0
     thinking_seconds: int | None = None
     answer_html: str = ""
     tail_html: str = ""
     notice: str = ""
+    said: str = ""  # to who listens instead of looking, when it comes to this state
     tone: str = ""
     actions: Sequence[outcomes.Action] = field(default_factory=list)
     figures: str = ""
@@ -64,19 +67,25 @@ def state_of(message: Message, *, with_text: bool = True, readonly: bool = False
     if message.role == Role.USER:
         return State(status="sent", version=_version(message), readonly=readonly)
     generation = message.generation or Generation(status=Status.COMPLETE)
-    with_text = with_text or not generation.is_live
-    reasoning, content = message.text_so_far() if with_text else ("", "")
+    words = 0 if generation.is_live else message.thought_words
+    reasoning, content = "", message.content
+    if generation.is_live:
+        reasoning, content = message.text_so_far() if with_text else ("", "")
     went_on_at = [join for join in message.joins if join < len(content)]
     seconds = generation.thinking_seconds if generation.status == Status.THINKING else thought_seconds(message.parts)
+    notice = "" if generation.is_live else outcomes.notice(generation, message)
+    doing = outcomes.doing(generation)
     return State(
         status=generation.status,
-        doing=outcomes.doing(generation),
+        doing=doing,
         place=_place(generation) if with_text else None,
         reasoning=reasoning,
-        reasoning_words=len(reasoning.split()),
+        reasoning_url=reverse("reasoning", args=[message.pk]) if words else "",
+        reasoning_words=words or count_words(reasoning),
         thinking_seconds=None if seconds is None else round(seconds),
         answer_html=mark_safe(pool.render_sync(joins.mark(content, went_on_at), prefix(message.pk))),  # noqa: S308  (sanitised last)
-        notice="" if generation.is_live else outcomes.notice(generation, message),
+        notice=notice,
+        said=outcomes.said(generation.status, doing, notice, content),
         tone=outcomes.tone(generation, message),
         actions=outcomes.actions(generation, message),
         figures=outcomes.figures(message.parts),
@@ -162,8 +171,9 @@ def progress(
         actions=outcomes.live_actions(generation_id, status, doing),
         place=place,
         notice=notice,
+        said=outcomes.said(status, doing, notice),
         tone="warn" if notice else "",
-        reasoning_words=len(reasoning.split()) if status != Status.THINKING else 0,
+        reasoning_words=count_words(reasoning) if status != Status.THINKING else 0,
         thinking_seconds=None if seconds is None else round(seconds),
         is_live=True,
     )
@@ -195,15 +205,19 @@ def composer_error(sentence: str) -> str:
 
 
 def ending(message: Message, reasoning_sent: str, html_sent: str) -> list[str]:
-    """Return the parts that show how a message ended, and of its final text what differs from what was sent."""
+    """Return the parts that show how a message ended, and of its final text what differs from what was sent.
+
+    A viewer's pane keeps the reasoning it was sent, which a page that is loaded now leaves to be read on demand.
+    """
     state = state_of(message)
+    reasoning = message.reasoning if state.reasoning_words else ""
     pk = message.pk
     parts = [lines(message, state)]
     if state.answer_html != html_sent:
         parts.append(replace(f"settled-{pk}", state.answer_html))
-    if state.reasoning != reasoning_sent:
+    if reasoning != reasoning_sent:
         parts.append(replace(f"reasoning-{pk}", ""))
-        for at in range(0, len(state.reasoning), FRAME_CHARACTERS):
-            more = state.reasoning[at : at + FRAME_CHARACTERS]
+        for at in range(0, len(reasoning), FRAME_CHARACTERS):
+            more = reasoning[at : at + FRAME_CHARACTERS]
             parts.append(append(f"reasoning-{pk}", escape(more)))
     return parts

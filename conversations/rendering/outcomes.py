@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from django.urls import reverse
 
 from conversations.models import Generation, Message, Status
+from conversations.models.words import count_words
 
 THINKING, ANSWERING, GOING_ON = "Thinking", "Answering", "Going on"
 CUT_SHORT = (Status.STOPPED, Status.LENGTH, Status.INTERRUPTED)
@@ -39,7 +40,7 @@ def notice(generation: Generation, message: Message) -> str:
                 "Stopped while answering."
                 if answered
                 else "Stopped while thinking."
-                if message.reasoning
+                if message.thought_words
                 else "Stopped."
             )
         case Status.LENGTH:
@@ -48,6 +49,20 @@ def notice(generation: Generation, message: Message) -> str:
             return "The model ran out of room while thinking, before it could answer."
         case _:
             return generation.error
+
+
+def said(status: str, doing: str, notice: str, answer: str = "") -> str:
+    """Return the words by which a screen reader hears that a message has come to this status."""
+    match status:
+        case Status.THINKING:
+            return doing
+        case Status.ANSWERING:
+            return ANSWERING
+        case Status.COMPLETE if answer:
+            words = count_words(answer)
+            return f"Answer complete, {words:,} {'word' if words == 1 else 'words'}"
+        case _:
+            return notice
 
 
 def tone(generation: Generation, message: Message) -> str:
@@ -69,7 +84,7 @@ def actions(generation: Generation, message: Message) -> list[Action]:
         return [Action("continue", "Continue", reverse("continue", args=[message.pk])), retry]
     if generation.status == Status.FAILED:
         return [retry, edit]
-    if message.reasoning and not message.content:
+    if message.thought_words and not message.content:
         answer = Action("answer-now", "Answer without thinking", reverse("answer-now", args=[generation.pk]))
         # What came to its end while it thought will do so again.
         return [answer, retry] if generation.status in (Status.LENGTH, Status.COMPLETE) else [retry, answer]

@@ -91,7 +91,7 @@ def _forget_reasoning() -> int:
                 break
             audit.record(audit.Who(), Act.PRUNED, conversations=conversations, reasoning_only=1)
             expired = Message.objects.filter(conversation__in=conversations).exclude(reasoning="")
-            forgotten += expired.update(reasoning="")
+            forgotten += expired.update(reasoning="", reasoning_words=0)
     return forgotten
 
 

@@ -1,5 +1,5 @@
 // Keeps the articles in #messages true to what the server sends: one article per message, its data-status, its reasoning's fold.
-// Tells the others: `message:status` on the article, detail {from, to, notice}, after every change of status.
+// Tells the others: `message:status` on the article, detail {from, to, said}, after every change of status.
 
 const messages = document.getElementById("messages");
 const composer = document.getElementById("composer-content");
@@ -76,6 +76,5 @@ function beingRead(reasoning) {
 function announceStatus(article, from, footer = article.querySelector("footer[data-status]")) {
   const to = article.dataset.status;
   if (from === to) return;
-  const notice = footer?.querySelector(".status-notice")?.textContent.trim() ?? "";
-  article.dispatchEvent(new CustomEvent("message:status", { bubbles: true, detail: { from, to, notice } }));
+  article.dispatchEvent(new CustomEvent("message:status", { bubbles: true, detail: { from, to, said: footer?.dataset.said ?? "" } }));
 }

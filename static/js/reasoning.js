@@ -32,7 +32,7 @@ function load(details) {
   if (!details.open || !pane.childNodes.length || isLive(pane) || "rendered" in pane.dataset) return;
   pane.dataset.rendered = "";
   leftEnd.add(pane);
-  htmx.ajax("GET", pane.dataset.url, { target: pane, swap: "innerHTML" }).catch(() => { delete pane.dataset.rendered; });
+  htmx.ajax("GET", pane.dataset.url, { source: pane, target: pane, swap: "innerHTML" }).catch(() => { delete pane.dataset.rendered; });
 }
 
 // Neither bubbles.

@@ -12,6 +12,7 @@ from django.db.models import F, OuterRef, Subquery
 from django.utils import timezone
 
 from conversations.models import Conversation, Feedback, Generation, Message, Rating, Role, Status, User
+from conversations.models.words import count_words
 
 BATCH = 1_000  # conversations written at a time
 TURNS = 5
@@ -68,7 +69,13 @@ def _conversations(
             updated_at=at,
         )
         thought = [_text(chance, words, 40) if turn % 2 else "" for turn in range(2 * TURNS)]
-        yield conversation, [{"content": said, "reasoning": why} for said, why in zip(texts, thought, strict=True)]
+        yield (
+            conversation,
+            [
+                {"content": said, "reasoning": why, "reasoning_words": count_words(why)}
+                for said, why in zip(texts, thought, strict=True)
+            ],
+        )
 
 
 def _text(chance: random.Random, words: list[str], length: int) -> str:
