@@ -38,7 +38,7 @@ class Run:
         self._endpoint = endpoint
         self._kept: list[tuple[Kind, str]] = []  # of a commit that failed
         self._uncommitted: list[Delta] = []
-        self.waiting_characters = 0  # of what is not committed
+        self.waiting_characters = 0  # of what is not known to be stored, also while a commit of it hangs
         self._sequence = 0
         self._relabelled = False
         self._fields: dict[str, object] = {"model": endpoint.model}
@@ -103,7 +103,7 @@ class Run:
         self.live.end()
 
     def take_progress(self) -> Progress:
-        """Return what is not committed yet, to be given back with `keep_progress` should the commit fail."""
+        """Return what is not committed yet, for `note_stored` or, should the commit fail, for `keep_progress`."""
         pieces = [*self._kept, *merge_pieces(self._uncommitted)]
         progress = Progress(
             self.claim.generation_id,
@@ -115,13 +115,14 @@ class Run:
         )
         self._sequence += len(pieces)
         self._kept, self._uncommitted, self._relabelled, self._fields = [], [], False, {}
-        self.waiting_characters = 0
         return progress
+
+    def note_stored(self, progress: Progress) -> None:
+        self.waiting_characters -= sum(len(text) for _, text in progress.pieces)
 
     def keep_progress(self, progress: Progress) -> None:
         # As they are: a commit may have reached the database before its answer was lost, and is then only repeated.
         self._sequence, self._kept = progress.sequence, list(progress.pieces)
-        self.waiting_characters += sum(len(text) for _, text in progress.pieces)
         self._relabelled |= progress.relabels
         self._fields = progress.fields | self._fields
 

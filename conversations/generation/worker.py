@@ -180,11 +180,13 @@ class GenerationWorker:
                     run.keep_progress(progress)
                 continue
             self._away = 0.0
-            for generation_id, (run, _) in taken.items():
+            for generation_id, (run, progress) in taken.items():
                 if generation_id not in held:
                     if self.runs.get(generation_id) is run:
                         run.drop()
-                elif held[generation_id]:
+                    continue
+                run.note_stored(progress)
+                if held[generation_id]:
                     run.stop()
 
     async def _watch_database(self) -> None:

@@ -7,7 +7,9 @@ from dataclasses import dataclass
 
 import pytest
 
+from conversations.generation.worker import MOST_WAITING_CHARACTERS
 from tests.conftest import unused_port
+from tests.endpoint import Exchange
 from tests.faults.baseline import PROBE, Baseline
 from tests.faults.conftest import Replicas
 from tests.faults.speech import Speech
@@ -19,6 +21,7 @@ from tests.site import Person, Site, migrate
 pytestmark = [pytest.mark.postgresql, pytest.mark.redis]
 
 AWAY_SECONDS = 20  # longer than a worker may be silent
+FLOOD = MOST_WAITING_CHARACTERS + 1_000_000
 UNFINISHED = "select status, attempt, worker_id from conversations_generation where finished_at is null"
 
 
@@ -98,3 +101,39 @@ def test_text_waits_for_postgresql_and_no_stream_is_orphaned(
     there.close()
     replicas_baseline.check((person, conversations["crash"]), asked_for=["/readyz"])
     lone_baseline.check((elsewhere, conversations["freeze"]))
+
+
+def test_more_than_memory_may_hold_is_interrupted_with_a_clear_notice(
+    replicas: Replicas, replicas_baseline: Baseline, person: Person
+):
+    async def flood(exchange: Exchange) -> None:
+        await exchange.reason("Hm. ")
+        await exchange.gate("away")
+        for _ in range(FLOOD // 200_000):
+            await exchange.reason("x" * 200_000)
+        await exchange.gate("never")
+
+    replicas.endpoint.respond = flood
+    conversation = person.ask("Why?")
+    replicas.endpoint.await_reached("away")
+    [(generation,)] = replicas.first.rows("select id from conversations_generation where finished_at is null")
+    owner, _ = replicas.owner_and_other(generation)
+    here = person.at(owner)
+    with Tab(here, conversation) as tab:
+        tab.read_until(lambda tab: tab.reasoning == "Hm. ")
+        status = tab.newest.attributes["id"].replace("message", "status")
+        replicas.postgresql.crash()
+        try:
+            replicas.endpoint.open("away")
+            tab.read_until(lambda tab: "The site's database was away for too long" in tab.text(status))
+            assert replicas.endpoint.exchanges[0].closed_by_client.wait(30)
+            assert tab.statuses == ["thinking"]  # the end is not written yet
+        finally:
+            replicas.postgresql.start()
+        tab.read_until(lambda tab: tab.statuses == ["interrupted"])
+        tab.check()
+    [(_, error, reasoning, _)] = person.answers(conversation)
+    assert f"{len(reasoning):,} characters are kept" in error
+    assert len(reasoning) > MOST_WAITING_CHARACTERS
+    here.close()
+    replicas_baseline.check((person, conversation))
