@@ -23,6 +23,7 @@ logger = logging.getLogger(__name__)
 SOCKET_BUFFER = 64 * 1024  # bytes the kernel may hold for a client that does not read
 BACKLOG = 1024  # connections the kernel keeps for us: after a restart every browser comes back at once
 LARGEST_FRAME = 64 * 1024  # bytes of a websocket message from a browser, which never has a reason to send any
+ACCEPT_SECONDS = 20
 PING_SECONDS = 20  # under every proxy's idle limit (Azure Container Apps: 240 s)
 
 TOO_LARGE = (
@@ -100,6 +101,9 @@ class Server(daphne.server.Server):
         super().__init__(
             application,
             endpoints=[f"tcp:port={port}:interface={interface}:backlog={BACKLOG}"],
+            # As long as the application may take to accept: a busy site is late, and does not have browsers ask again.
+            websocket_handshake_timeout=ACCEPT_SECONDS,
+            websocket_connect_timeout=ACCEPT_SECONDS,
             websocket_timeout=-1,  # else sockets close after a day with a code that says not to come back
             websocket_max_message_size=LARGEST_FRAME,
             websocket_max_frame_size=LARGEST_FRAME,
