@@ -61,7 +61,7 @@ class Held:
     """What is known of one scope's tokens."""
 
     token: Token | None = None
-    request: "Future[Token] | None" = None  # the newest, under way or done
+    request: Future[Token] | None = None  # the newest, under way or done
     ask_at: float = 0.0
     failing: bool = False
 
@@ -71,7 +71,8 @@ class Identity:
 
     def __init__(self, clock: Callable[[], float] = time.time) -> None:
         self._clock = clock
-        self._lock = threading.Lock()
+        self._lock = threading.Lock()  # never held for long: the event loop takes it too
+        self._opening = threading.Lock()
         self._held: dict[str, Held] = {}
         self._credential: AzureDeveloperCliCredential | ManagedIdentityCredential | None = None
 
@@ -101,17 +102,18 @@ class Identity:
         if credential:
             credential.close()
 
-    def _find(self, scope: str) -> "Token | Future[Token]":
+    def _find(self, scope: str) -> Token | Future[Token]:
         """Return a good token, or the request that will bring one or has just failed to; begin one if it is time."""
         with self._lock:
             held, now = self._held.setdefault(scope, Held()), self._clock()
             if held.request is None or (held.request.done() and now >= held.ask_at):
-                held.request = Future()
+                request: Future[Token] = Future()
                 # A thread for each: there is one in hours, and a daemon does not hold up the end of the process.
-                threading.Thread(target=self._request, args=(scope, held, held.request), daemon=True).start()
+                threading.Thread(target=self._request, args=(scope, held, request), daemon=True).start()
+                held.request = request
             return held.token if held.token and now < held.token.good_until else held.request
 
-    def _request(self, scope: str, held: Held, request: "Future[Token]") -> None:
+    def _request(self, scope: str, held: Held, request: Future[Token]) -> None:
         try:
             found = self._open().get_token_info(scope)
         except Exception as error:  # noqa: BLE001  (whatever it is, others wait to hear of it)
@@ -137,7 +139,7 @@ class Identity:
         # Here, for a site without an Azure identity need not wait for it: that takes as long as Django.
         from azure.identity import AzureDeveloperCliCredential, ManagedIdentityCredential
 
-        with self._lock:
+        with self._opening:
             if self._credential is None:
                 self._credential = (
                     ManagedIdentityCredential(client_id=settings.AZURE_CLIENT_ID or None, **PATIENCE)

@@ -43,10 +43,7 @@ class TokenBearer(CredentialProvider):
         self._subscribes = False
 
     async def get_credentials_async(self) -> tuple[str, str]:
-        try:
-            self._token = await identity.atoken(REDIS)
-        except NoToken as error:
-            raise RedisAway(str(error)) from error
+        self._token = await newest()
         return self._token.object_id, self._token.text
 
     def register_connect_callback(self, callback: Any) -> None:
@@ -66,11 +63,9 @@ class TokenBearer(CredentialProvider):
 
     async def _show_newer(self) -> bool:
         """Authenticate anew if there is a newer token; tell whether the server will answer to that."""
-        shown = self._token
         with contextlib.suppress(RedisAway):  # the connection is good for as long as the server says
-            credentials = await self.get_credentials_async()
-            if self._token is not shown:
-                await self.send_command("AUTH", *credentials, check_health=False)
+            if await newest() is not self._token:
+                await self.send_command("AUTH", *await self.get_credentials_async(), check_health=False)
                 return True
         return False
 
@@ -81,6 +76,14 @@ class PlainConnection(TokenBearer, Connection):
 
 class TLSConnection(TokenBearer, SSLConnection):
     pass
+
+
+async def newest() -> Token:
+    """Return the token to show. Raises `RedisAway`: without one, Redis might as well not be there."""
+    try:
+        return await identity.atoken(REDIS)
+    except NoToken as error:
+        raise RedisAway(str(error)) from error
 
 
 def redis_host(url: str) -> dict[str, Any]:

@@ -37,9 +37,13 @@ class Azure:
 @pytest.fixture(scope="module")
 def azure(postgresql: PostgreSQL, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Azure]:
     with contextlib.ExitStack() as stack:
-        cloud, endpoint = Cloud(SECONDS), Endpoint()
-        stack.callback(cloud.close)
+        endpoint = Endpoint()
         stack.callback(endpoint.close)
+        server, cloud = Redis(unused_port()), Cloud(SECONDS)
+        stack.callback(server.stop)
+        cloud.redis = AzureRedis(server, cloud.object_id)
+        stack.callback(cloud.redis.close)
+        stack.callback(cloud.close)  # first: it tells Redis of the tokens it issues
 
         radius, certificate = Radius(cloud), make_certificate("127.0.0.1")
         stack.callback(radius.close)
@@ -52,11 +56,6 @@ def azure(postgresql: PostgreSQL, tmp_path_factory: pytest.TempPathFactory) -> I
             owner.execute("create role app login")
             owner.execute(f"alter database {name} owner to app")
         keyless_url = f"postgresql://app@127.0.0.1:{postgresql.port}/{name}?sslrootcert={authority}"
-
-        server = Redis(unused_port())
-        stack.callback(server.stop)
-        cloud.redis = AzureRedis(server, cloud.object_id)
-        stack.callback(cloud.redis.close)
 
         variables = cloud.variables | {
             "DATABASE_URL": keyless_url,
