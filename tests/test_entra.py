@@ -16,13 +16,19 @@ import httpx2
 import jwt
 import pytest
 from aiohttp import web
-from django.test import Client
+from allauth.account.models import EmailAddress
+from allauth.core import context
+from allauth.core.exceptions import ImmediateHttpResponse
+from django.test import Client, RequestFactory
 from django.urls import reverse
 
 from conversations.entra import roles
+from conversations.entra.adapter import SocialAccountAdapter
+from conversations.entra.provider import ID, EntraProvider
+from conversations.models import User
 from tests.cloud import Cloud
 from tests.site import PASSWORD, ROOT, WAIT, Person, Site, from_elsewhere
-from tests.tenant import SECRET, TENANT, Tenant, new_key, sent_to
+from tests.tenant import ADA, CLIENT, SECRET, TENANT, Tenant, new_key, sent_to
 
 BUTTON = "Sign in with Microsoft"
 
@@ -72,11 +78,11 @@ class Visitor:
 
 @pytest.fixture(scope="module")
 def joined(database_template: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Site, Tenant]]:
-    """A site where others can sign up too, and its tenant."""
+    """A site where others sign up with a mailbox, and its tenant."""
     tenant = Tenant()
     database = tmp_path_factory.mktemp("entra") / "db.sqlite3"
     database.write_bytes(database_template.read_bytes())
-    site = Site(f"sqlite:///{database}", LOG_FORMAT="json", **tenant.variables)
+    site = Site(f"sqlite:///{database}", SIGNUP="domain:example.org", LOG_FORMAT="json", **tenant.variables)
     yield site, tenant
     site.kill()
     tenant.close()
@@ -105,6 +111,14 @@ def write(site: Site, statement: str, *arguments: Any) -> None:
     """Change the database behind the site's back."""
     with closing(sqlite3.connect(site.database_url.removeprefix("sqlite:///"), timeout=20)) as database, database:
         database.execute(statement, arguments)
+
+
+@pytest.fixture
+def local(entra: Site, join: Callable[..., Person]) -> Person:
+    """Somebody with an account of the site's own, and an address that is known to be theirs."""
+    person = join(entra)
+    write(entra, "update account_emailaddress set verified = 1 where email = ?", f"{person.name}@example.org")
+    return person
 
 
 def test_the_button_is_there_where_a_tenant_is_configured(visitor: Visitor):
@@ -171,11 +185,9 @@ def test_somebody_known_is_the_same_person_under_another_name(visitor: Visitor, 
     assert visitor.account()[2:4] == ("Ada", "King")
 
 
-def test_no_account_is_joined_by_an_address(visitor: Visitor, tenant: Tenant, entra: Site, join: Callable[..., Person]):
-    victim = join(entra)
-    address = f"{victim.name}@example.org"
-    [(key,)] = entra.rows("select id from conversations_user where username = ?", victim.name)
-    write(entra, "update account_emailaddress set verified = 1 where user_id = ?", key)
+def test_no_account_is_joined_by_an_address(visitor: Visitor, tenant: Tenant, entra: Site, local: Person):
+    address = f"{local.name}@example.org"
+    [(key,)] = entra.rows("select id from conversations_user where username = ?", local.name)
     claims = ("email", "preferred_username", "upn", "unique_name", "verified_primary_email")
     tenant.person |= dict.fromkeys(claims, address) | {"email_verified": True, "xms_edov": True}
     visitor.sign_in()
@@ -187,12 +199,9 @@ def test_no_account_is_joined_by_an_address(visitor: Visitor, tenant: Tenant, en
         assert owner.is_signed_in
 
 
-def test_a_user_name_that_is_taken_goes_to_nobody_else(
-    visitor: Visitor, tenant: Tenant, entra: Site, join: Callable[..., Person]
-):
-    taken = join(entra).name
-    for tenant.person["preferred_username"] in (taken.upper(), "", "guest#EXT#@example.org", "admin", "x" * 999):
-        tenant.person |= {"oid": str(uuid.uuid4()), "name": "Ada\0 " + "x" * 999}
+def test_a_user_name_that_is_taken_goes_to_nobody_else(visitor: Visitor, tenant: Tenant, local: Person):
+    for name in (local.name.upper(), "", "guest#EXT#@example.org", "admin", "x" * 999):
+        tenant.person |= {"oid": str(uuid.uuid4()), "name": "Ada\0 " + "x" * 999, "preferred_username": name}
         visitor.sign_in()
         assert visitor.is_signed_in
         assert re.fullmatch(r"ada.*|x{150}", visitor.account()[1])
@@ -384,22 +393,21 @@ def test_a_deactivated_account_stays_out(visitor: Visitor, entra: Site):
     assert not visitor.is_signed_in
 
 
-def test_a_password_opens_no_account_of_the_tenants(visitor: Visitor, entra: Site, join: Callable[..., Person]):
+def test_a_password_opens_no_account_of_the_tenants(visitor: Visitor, entra: Site, local: Person):
     visitor.sign_in()
     key, name, *_ = visitor.account()
     assert "/accounts/password/change/" not in visitor.http.get("/preferences/").text
     passwords = dict.fromkeys(("password1", "password2"), "one more staple 3")
     assert "has no password here" in visitor.post("/accounts/password/set/", **passwords).text
-    another = join(entra).name
     write(
         entra,
         "update conversations_user set password = (select password from conversations_user where username = ?)"
         " where id = ?",
-        another,
+        local.name,
         key,
     )
     with Visitor(entra) as somebody:
-        assert somebody.post("/accounts/login/", login=another, password=PASSWORD).headers["Location"] == "/"
+        assert somebody.post("/accounts/login/", login=local.name, password=PASSWORD).headers["Location"] == "/"
     with Visitor(entra) as somebody:
         refused = somebody.post("/accounts/login/", login=name, password=PASSWORD)
         assert "This account signs in with Microsoft." in somebody.http.get(refused.headers["Location"]).text
@@ -448,6 +456,26 @@ def test_on_azure_the_managed_identity_stands_for_a_secret_and_the_tenant_for_si
         assert [form["client_assertion"]] == cloud.tokens("api://AzureADTokenExchange")
         for secret in (form["client_assertion"], *tenant.handed_out):
             assert secret not in "".join(site.lines)
+
+
+@pytest.mark.django_db
+def test_the_same_person_twice_at_once_gets_one_account_and_no_invitation(client: Client, rf: RequestFactory, settings):
+    settings.ENTRA_TENANT_ID, settings.ENTRA_CLIENT_ID = TENANT, CLIENT
+    claims = {"tid": TENANT, "oid": ADA, "name": "Ada", "preferred_username": "ada", "roles": ["Reviewer"]}
+    request = rf.get("/")
+    request.session = client.session
+    request.session["account_verified_email"] = "invited@example.org"
+    adapter = SocialAccountAdapter(request)
+    with context.request_context(request):
+        first, second = (EntraProvider(request, adapter.get_app(request, ID)) for _ in range(2))
+        first, second = (provider.sociallogin_from_response(request, claims) for provider in (first, second))
+        adapter.save_user(request, first)
+        second.user.username = "ada2"
+        with pytest.raises(ImmediateHttpResponse) as refused:
+            adapter.save_user(request, second)
+    assert refused.value.response.status_code == 400
+    assert list(User.objects.values_list("username", "is_staff")) == [("ada", True)]
+    assert not EmailAddress.objects.exists()
 
 
 def test_the_documented_registration_is_what_the_site_takes():

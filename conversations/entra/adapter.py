@@ -53,6 +53,7 @@ class SocialAccountAdapter(DefaultSocialAccountAdapter):
 
     def save_user(self, request: HttpRequest, sociallogin: SocialLogin, form: Any = None) -> User:
         """Make the account with its roles, or not at all."""
+        get_adapter(request).unstash_verified_email(request)  # an invitation is for an account with an address
         try:
             with transaction.atomic():
                 user = super().save_user(request, sociallogin, form)

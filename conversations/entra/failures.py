@@ -62,7 +62,7 @@ def code(answer: Mapping[str, object]) -> str:
     """Return the error's name and Entra's number for it (AADSTS7000222), and nothing else of what an answer says."""
     name = re.match(r"[a-z_]{0,40}", str(answer.get("error", "")))[0]
     number = re.match(r"AADSTS\d{1,12}", str(answer.get("error_description", "")))
-    return f"{name or 'no error'} {number[0] if number else ''}".strip()
+    return f"{name or 'without a name'} {number[0] if number else ''}".strip()
 
 
 def told_by(answer: Mapping[str, object]) -> SignInFailed:
