@@ -20,7 +20,7 @@ param principalType string = 'User'
 @description('An existing resource group to use; empty: one is made.')
 param existingResourceGroup string = ''
 
-@description('Resource id of an existing Azure AI Services account that has the deployment; empty: both are made.')
+@description('Resource id of an existing AI Services account that has the deployment; empty: both are made.')
 param existingModelAccount string = ''
 
 @description('Name of the model deployment.')
@@ -75,7 +75,12 @@ param redisSku string = 'Balanced_B0'
 @maxValue(730)
 param logRetentionDays int = 90
 
-@description('The image that migrates. `azd deploy` puts each new one in before it starts the job.')
+@description('Days after which reasoning, conversations and deactivated accounts are deleted; 0: they are kept.')
+param retainReasoningDays string = '0'
+param retainConversationsDays string = '0'
+param retainDeactivatedDays string = '0'
+
+@description('The image of the jobs. `azd deploy` puts each new one in before it starts the migration.')
 param image string = 'mcr.microsoft.com/k8se/quickstart-jobs:latest'
 
 var token = toLower(uniqueString(subscription().id, environmentName, location))
@@ -93,16 +98,23 @@ var makesModel = onAzure && empty(existingModelAccount)
 var makesDatabase = empty(existingDatabaseUrl)
 var databaseName = 'site'
 var databaseHost = makesDatabase ? database!.outputs.host : ''
-var databaseRest = '${databaseHost}:5432/${databaseName}'
+var asSite = {
+  DATABASE_URL: 'postgresql://${identities.outputs.webName}@${databaseHost}:5432/${databaseName}'
+  DATABASE_AUTH: 'entra'
+}
+var asOwner = {
+  DATABASE_URL: 'postgresql://${identities.outputs.migrationName}@${databaseHost}:5432/${databaseName}'
+  DATABASE_AUTH: 'entra'
+}
 var makesRedis = replicas > 1
 
-// Made once, and never again: what was signed with them has to hold after each provisioning.
-// The fallback is nobody's at first: when SECRET_KEY is replaced, the old one goes there.
-var generatedSecrets = ['secret-key', 'secret-key-fallbacks', 'audit-keys', 'metrics-token']
-var mail = empty(emailUrl) ? [] : ['email-url']
-var key = empty(openaiApiKey) ? [] : ['openai-api-key']
-var data = makesDatabase ? [] : ['database-url']
-var secrets = concat(generatedSecrets, mail, key, data)
+// What the jobs run, and are told.
+var everywhere = { RUNNING_IN_PRODUCTION: 'true', LOG_FORMAT: 'json' }
+var keys = { SECRET_KEY: 'secret-key', AUDIT_KEYS: 'audit-keys' }
+var role = '${identities.outputs.webName} --entra ${identities.outputs.webPrincipalId}'
+var migrate = 'python manage.py migrate'
+var grant = 'python manage.py grant_application_role ${role}'
+var prunes = retainReasoningDays != '0' || retainConversationsDays != '0' || retainDeactivatedDays != '0'
 
 resource newGroup 'Microsoft.Resources/resourceGroups@2025-04-01' = if (empty(existingResourceGroup)) {
   name: groupName
@@ -193,66 +205,14 @@ module vault 'modules/vault.bicep' = {
   scope: resourceGroup(groupName)
   params: {
     name: 'kv-${token}'
+    webPrincipalId: identities.outputs.webPrincipalId
+    migrationPrincipalId: identities.outputs.migrationPrincipalId
+    emailUrl: emailUrl
+    openaiApiKey: openaiApiKey
+    databaseUrl: existingDatabaseUrl
+    databaseOwnerUrl: existingDatabaseOwnerUrl
     location: location
     tags: tags
-  }
-  dependsOn: [newGroup]
-}
-
-module generatedSecret 'modules/generated-secret.bicep' = [
-  for name in generatedSecrets: {
-    name: 'secret-${name}'
-    scope: resourceGroup(groupName)
-    params: {
-      vaultName: vault.outputs.name
-      name: name
-      readerId: identities.outputs.webPrincipalId
-    }
-  }
-]
-
-module emailSecret 'modules/secret.bicep' = if (!empty(emailUrl)) {
-  name: 'secret-email-url'
-  scope: resourceGroup(groupName)
-  params: {
-    vaultName: vault.outputs.name
-    name: 'email-url'
-    value: emailUrl
-    readerId: identities.outputs.webPrincipalId
-  }
-}
-
-module openaiSecret 'modules/secret.bicep' = if (!empty(openaiApiKey)) {
-  name: 'secret-openai-api-key'
-  scope: resourceGroup(groupName)
-  params: {
-    vaultName: vault.outputs.name
-    name: 'openai-api-key'
-    value: openaiApiKey
-    readerId: identities.outputs.webPrincipalId
-  }
-}
-
-module databaseSecret 'modules/secret.bicep' = if (!makesDatabase) {
-  name: 'secret-database-url'
-  scope: resourceGroup(groupName)
-  params: {
-    vaultName: vault.outputs.name
-    name: 'database-url'
-    value: existingDatabaseUrl
-    readerId: identities.outputs.webPrincipalId
-  }
-}
-
-// Only the migration may read this one: who runs the site must not become the owner of its tables.
-module ownerSecret 'modules/secret.bicep' = if (!makesDatabase) {
-  name: 'secret-database-owner-url'
-  scope: resourceGroup(groupName)
-  params: {
-    vaultName: vault.outputs.name
-    name: 'database-owner-url'
-    value: empty(existingDatabaseOwnerUrl) ? existingDatabaseUrl : existingDatabaseOwnerUrl
-    readerId: identities.outputs.migrationPrincipalId
   }
 }
 
@@ -285,7 +245,9 @@ module redis 'modules/redis.bicep' = if (makesRedis) {
   }
 }
 
-module migration 'modules/migration.bicep' = {
+// Migrates as the owner of the tables, and lets the site's role in. The settings want a key, but a migration signs
+// nothing, and must not have the one of the audit trail.
+module migration 'modules/job.bicep' = {
   name: 'migration'
   scope: resourceGroup(groupName)
   params: {
@@ -294,11 +256,38 @@ module migration 'modules/migration.bicep' = {
     image: image
     registry: registry.outputs.endpoint
     identityId: identities.outputs.migrationId
-    identityClientId: identities.outputs.migrationClientId
-    databaseUrl: makesDatabase ? 'postgresql://${identities.outputs.migrationName}@${databaseRest}' : ''
-    databaseUrlInVault: makesDatabase ? '' : ownerSecret!.outputs.uri
-    applicationRole: makesDatabase ? identities.outputs.webName : ''
-    applicationRoleId: identities.outputs.webPrincipalId
+    command: ['sh', '-c', makesDatabase ? '${migrate} && ${grant}' : migrate]
+    schedule: ''
+    settings: union(everywhere, makesDatabase ? asOwner : {}, {
+      AZURE_CLIENT_ID: identities.outputs.migrationClientId
+      SECRET_KEY: 'a-migration-signs-nothing-with-this'
+    })
+    fromVault: makesDatabase ? {} : { DATABASE_URL: 'database-owner-url' }
+    vaultUri: vault.outputs.uri
+    location: location
+    tags: tags
+  }
+}
+
+module prune 'modules/job.bicep' = if (prunes) {
+  name: 'prune'
+  scope: resourceGroup(groupName)
+  params: {
+    name: 'prune-${token}'
+    environmentId: containers.outputs.id
+    image: image
+    registry: registry.outputs.endpoint
+    identityId: identities.outputs.webId
+    command: ['python', 'manage.py', 'prune']
+    schedule: '17 3 * * *'
+    settings: union(everywhere, makesDatabase ? asSite : {}, {
+      AZURE_CLIENT_ID: identities.outputs.webClientId
+      RETAIN_REASONING_DAYS: retainReasoningDays
+      RETAIN_CONVERSATIONS_DAYS: retainConversationsDays
+      RETAIN_DEACTIVATED_DAYS: retainDeactivatedDays
+    })
+    fromVault: union(keys, makesDatabase ? {} : { DATABASE_URL: 'database-url' })
+    vaultUri: vault.outputs.uri
     location: location
     tags: tags
   }
@@ -313,6 +302,7 @@ output CONTAINER_APPS_ENVIRONMENT_NAME string = containers.outputs.name
 output KEY_VAULT_NAME string = vault.outputs.name
 output MIGRATION_JOB_NAME string = migration.outputs.name
 output WEB_IDENTITY_NAME string = identities.outputs.webName
-output WEB_FROM_VAULT string = join(secrets, ',')
-output WEB_DATABASE_URL string = makesDatabase ? 'postgresql://${identities.outputs.webName}@${databaseRest}' : ''
+output PRUNE_JOB_NAME string = prunes ? prune!.outputs.name : ''
+output WEB_FROM_VAULT string = vault.outputs.forWeb
+output WEB_DATABASE_URL string = makesDatabase ? asSite.DATABASE_URL : ''
 output WEB_REDIS_URL string = makesRedis ? 'rediss://${redis!.outputs.host}:10000' : ''

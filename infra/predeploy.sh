@@ -7,22 +7,30 @@ set -eu
 azd env set SERVICE_WEB_TEMPLATE_HASH ""
 
 job() {
-    az containerapp job "$@" --resource-group "$AZURE_RESOURCE_GROUP" --name "$MIGRATION_JOB_NAME"
+    name=$1
+    shift
+    az containerapp job "$@" --resource-group "$AZURE_RESOURCE_GROUP" --name "$name"
 }
 
-job update --image "$SERVICE_WEB_IMAGE_NAME" --output none
-execution=$(job start --query name --output tsv)
+job "$MIGRATION_JOB_NAME" update --image "$SERVICE_WEB_IMAGE_NAME" --output none
+execution=$(job "$MIGRATION_JOB_NAME" start --query name --output tsv)
 echo "Migrating: $execution"
 while :; do
-    status=$(job execution show --job-execution-name "$execution" --query properties.status --output tsv)
+    status=$(job "$MIGRATION_JOB_NAME" execution show --job-execution-name "$execution" \
+        --query properties.status --output tsv)
     case $status in
-        Succeeded) exit 0 ;;
+        Succeeded) break ;;
         Running | Processing | Unknown) sleep "${POLL_SECONDS:-5}" ;;
         *)
             echo "The migration ended as $status; the site goes on as it was. Its log:" >&2
             echo "  az containerapp job logs show --resource-group $AZURE_RESOURCE_GROUP --name $MIGRATION_JOB_NAME" \
-                "--container migration --execution $execution" >&2
+                "--container job --execution $execution" >&2
             exit 1
             ;;
     esac
 done
+
+# The daily job of what has outlived its period, if there is one, goes on with the same version.
+if [ -n "${PRUNE_JOB_NAME:-}" ]; then
+    job "$PRUNE_JOB_NAME" update --image "$SERVICE_WEB_IMAGE_NAME" --output none
+fi

@@ -93,6 +93,7 @@ def test_the_revision_waits_for_the_migration_and_is_not_made_when_it_fails(
         "POLL_SECONDS": "0",
         "AZURE_RESOURCE_GROUP": "rg-x",
         "MIGRATION_JOB_NAME": "migration-x",
+        "PRUNE_JOB_NAME": "prune-x",
         "SERVICE_WEB_IMAGE_NAME": "cr.example/ponder/web:1",
     }
     result = subprocess.run(
@@ -101,11 +102,12 @@ def test_the_revision_waits_for_the_migration_and_is_not_made_when_it_fails(
     assert result.returncode == code, result.stderr
     assert ("ended as Failed" in result.stderr) == bool(code)
     calls = (tmp_path / "calls").read_text().splitlines()
-    job = "--resource-group rg-x --name migration-x"
+    update = "az containerapp job update --image cr.example/ponder/web:1 --output none --resource-group rg-x --name"
     assert calls[:3] == [
         "azd env set SERVICE_WEB_TEMPLATE_HASH ",
-        f"az containerapp job update --image cr.example/ponder/web:1 --output none {job}",
-        f"az containerapp job start --query name --output tsv {job}",
+        f"{update} migration-x",
+        "az containerapp job start --query name --output tsv --resource-group rg-x --name migration-x",
     ]
-    assert len(calls) == 3 + len(states)
+    assert all("execution show --job-execution-name migration-abc" in call for call in calls[3 : 3 + len(states)])
+    assert calls[3 + len(states) :] == ([] if code else [f"{update} prune-x"])
     assert set(states) <= {state.value for state in JobExecutionRunningState}

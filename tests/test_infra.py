@@ -15,7 +15,7 @@ from tests.test_settings import read_by_the_settings
 
 INFRA = ROOT / "infra"
 MAIN, WEB = Template(INFRA / "main.bicep"), Template(INFRA / "web.bicep")
-MIGRATION = Template(INFRA / "modules/migration.bicep")
+VAULT = Template(INFRA / "modules/vault.bicep")
 TEMPLATES = [MAIN, WEB, *(Template(path) for path in sorted(INFRA.glob("modules/*.bicep")))]
 IDLE_SECONDS = 240  # after which the ingress of Container Apps ends a silent connection
 
@@ -98,12 +98,16 @@ def test_whatever_is_declared_is_used(template: Template):
 
 
 def test_each_module_is_given_what_it_declares_and_its_results_are_taken():
-    for name, module, given in MAIN.modules:
-        required = {name for name, parameter in module.parameters.items() if parameter["default"] is None}
-        assert required <= given.keys() <= module.parameters.keys(), name
+    called = set()
+    for template in TEMPLATES:
+        for name, module, given in template.modules:
+            called.add(module.path)
+            required = {name for name, parameter in module.parameters.items() if parameter["default"] is None}
+            assert required <= given.keys() <= module.parameters.keys(), name
+    assert called == set(INFRA.glob("modules/*.bicep"))
+    for name, module, _ in MAIN.modules:
         for output in module.outputs:
-            assert re.search(rf"\b{name}!?\.outputs\.{output}\b", MAIN.text) or output == "uri", (name, output)
-    assert {made.path for _, made, _ in MAIN.modules} == set(INFRA.glob("modules/*.bicep"))
+            assert re.search(rf"\b{name}!?\.outputs\.{output}\b", MAIN.text), (name, output)
 
 
 @pytest.mark.parametrize("template", [MAIN, WEB], ids=["main", "web"])
@@ -116,33 +120,48 @@ def test_the_parameters_file_gives_each_parameter_and_no_other(template: Templat
     }
 
 
-def test_the_site_is_told_only_what_its_settings_read():
-    settled = WEB.variables["settled"]["value"]
-    settings = parameters_of(INFRA / "web.parameters.json")[0]["settings"]
-    kept = {name for name, template, _ in MAIN.modules if "secret" in template.path.stem}
-    assert kept == {"generatedSecret", "emailSecret", "openaiSecret", "databaseSecret", "ownerSecret"}
-    secrets = {name.upper().replace("-", "_") for name in given_to_the_site()}
-    assert settled.keys() | settings.keys() | secrets <= read_by_the_settings()
-    assert not settled.keys() & settings.keys()
-    (container,) = only(MIGRATION, "Microsoft.App/jobs").config["properties"]["template"]["containers"]
-    env = {item["name"] for item in container["env"] if "name" in item} | {"DATABASE_URL"}
-    assert env <= read_by_the_settings()
+def names_in(value: Any) -> set[str]:
+    """Return the variables of the environment among the keys, at any depth."""
+    if isinstance(value, dict):
+        return {key for key in value if re.fullmatch("[A-Z_]+", key)}.union(*map(names_in, value.values()))
+    return set().union(*map(names_in, value)) if isinstance(value, list) else set()
 
 
 def given_to_the_site() -> set[str]:
-    return set(re.findall(r"'([a-z-]+)'", re.search(r"(?s)var generatedSecrets.*?var secrets", MAIN.text)[0]))
+    """Return what the vault calls the secrets of the site."""
+    lists = json.dumps([VAULT.variables[name] for name in ("generatedNames", "mail", "model", "data")])
+    return set(re.findall(r'"([a-z]+-[a-z-]+)"', lists))
+
+
+def test_the_site_and_its_jobs_are_told_only_what_the_settings_read():
+    settled = WEB.variables["settled"]["value"]
+    settings = parameters_of(INFRA / "web.parameters.json")[0]["settings"]
+    secrets = {name.upper().replace("-", "_") for name in given_to_the_site()}
+    assert {"SECRET_KEY", "AUDIT_KEYS", "DATABASE_URL", "OPENAI_API_KEY"} <= secrets
+    assert settled.keys() | settings.keys() | secrets <= read_by_the_settings()
+    assert not settled.keys() & settings.keys()
+    told = names_in([MAIN.tree["modules"], MAIN.variables])
+    assert {"DATABASE_URL", "AZURE_CLIENT_ID", "RETAIN_REASONING_DAYS"} <= told <= read_by_the_settings()
 
 
 def test_the_signing_keys_are_made_once_and_the_owners_password_is_not_the_sites():
-    assert {"secret-key", "audit-keys"} <= set(MAIN.variables["generatedSecrets"]["value"])
+    assert {"secret-key", "audit-keys"} <= set(VAULT.variables["generatedNames"]["value"])
     assert "@onlyIfNotExists()\nresource secret " in made("generated-secret").text
     assert "database-owner-url" not in given_to_the_site()
-    readers = {name: given["readerId"] for name, template, given in MAIN.modules if "secret" in template.path.stem}
-    for name, reader in readers.items():
-        wanted = "migrationPrincipalId" if name == "ownerSecret" else "webPrincipalId"
-        assert wanted in json.dumps(reader)
-    assert "AUDIT_KEYS" not in MIGRATION.text
-    assert "audit-keys" not in MIGRATION.text
+    readers = {name: given["readerId"] for name, _, given in VAULT.modules}
+    assert readers.pop("owner") == "migrationPrincipalId"
+    assert set(readers.values()) == {"webPrincipalId"}
+
+
+def test_who_owns_the_tables_does_not_have_the_keys_of_the_audit_trail():
+    given = {name: (params, json.dumps(params)) for name, _, params in MAIN.modules}
+    for name, keyed in (("migration", False), ("prune", True)):
+        params, text = given[name]
+        assert ('"keys"' in text) == keyed
+        assert "AUDIT_KEYS" not in text
+        assert ("migrationId" in json.dumps(params["identityId"])) != keyed
+        assert ('"asOwner"' in text) != keyed
+        assert ('"asSite"' in text) == keyed
 
 
 @named
@@ -151,7 +170,7 @@ def test_what_is_secret_goes_into_the_vault_and_nowhere_else(template: Template)
     assert "listCredentials" not in template.text
     secure = {name for name, parameter in template.parameters.items() if is_secure(parameter)}
     for output in template.outputs.values():
-        assert not secure & set(re.findall(r"\w+", json.dumps(output["value"]))) or "empty" in json.dumps(output)
+        assert not secure & set(re.findall(r"\w+", json.dumps(output["value"])))
     for _, module, given in template.modules:
         for name, value in given.items():
             if secure & set(re.findall(r"\w+", json.dumps(value))):

@@ -16,7 +16,9 @@ resource migration 'Microsoft.ManagedIdentity/userAssignedIdentities@2024-11-30'
   tags: tags
 }
 
+output webId string = web.id
 output webName string = web.name
+output webClientId string = web.properties.clientId
 output webPrincipalId string = web.properties.principalId
 output migrationId string = migration.id
 output migrationName string = migration.name

@@ -22,5 +22,3 @@ resource read 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
   scope: secret
   properties: { roleDefinitionId: reader, principalId: readerId, principalType: 'ServicePrincipal' }
 }
-
-output uri string = '${vault.properties.vaultUri}secrets/${name}'

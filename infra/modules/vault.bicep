@@ -1,7 +1,24 @@
 // Keeps what must outlive everything else here. Deleted, it can be recovered for 90 days, and by nobody be purged.
 param name string
+param webPrincipalId string
+param migrationPrincipalId string
+@secure()
+param emailUrl string
+@secure()
+param openaiApiKey string
+@secure()
+param databaseUrl string
+@secure()
+param databaseOwnerUrl string
 param location string
 param tags object
+
+// Made once, and never again: what was signed with them has to hold after each provisioning. The fallback is nobody's
+// at first: when the secret key is replaced, the old one goes there.
+var generatedNames = ['secret-key', 'secret-key-fallbacks', 'audit-keys', 'metrics-token']
+var mail = empty(emailUrl) ? [] : ['email-url']
+var model = empty(openaiApiKey) ? [] : ['openai-api-key']
+var data = empty(databaseUrl) ? [] : ['database-url']
 
 resource vault 'Microsoft.KeyVault/vaults@2026-05-15' = {
   name: name
@@ -17,4 +34,39 @@ resource vault 'Microsoft.KeyVault/vaults@2026-05-15' = {
   }
 }
 
+module generated 'generated-secret.bicep' = [
+  for secret in generatedNames: {
+    name: 'secret-${secret}'
+    params: { vaultName: vault.name, name: secret, readerId: webPrincipalId }
+  }
+]
+
+module email 'secret.bicep' = if (!empty(emailUrl)) {
+  name: 'secret-email-url'
+  params: { vaultName: vault.name, name: 'email-url', value: emailUrl, readerId: webPrincipalId }
+}
+
+module openai 'secret.bicep' = if (!empty(openaiApiKey)) {
+  name: 'secret-openai-api-key'
+  params: { vaultName: vault.name, name: 'openai-api-key', value: openaiApiKey, readerId: webPrincipalId }
+}
+
+module database 'secret.bicep' = if (!empty(databaseUrl)) {
+  name: 'secret-database-url'
+  params: { vaultName: vault.name, name: 'database-url', value: databaseUrl, readerId: webPrincipalId }
+}
+
+// Only the migration may read this one: who runs the site must not become the owner of its tables.
+module owner 'secret.bicep' = if (!empty(databaseUrl)) {
+  name: 'secret-database-owner-url'
+  params: {
+    vaultName: vault.name
+    name: 'database-owner-url'
+    value: empty(databaseOwnerUrl) ? databaseUrl : databaseOwnerUrl
+    readerId: migrationPrincipalId
+  }
+}
+
 output name string = vault.name
+output uri string = vault.properties.vaultUri
+output forWeb string = join(concat(generatedNames, mail, model, data), ',')
