@@ -3,12 +3,12 @@
 import asyncio
 import logging
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from chatsite.identity import DATABASE, REDIS, RETRY_SECONDS, Identity, NoToken
+from chatsite.identity import DATABASE, REDIS, RETRY_SECONDS, Identity, NoToken, Token
 from tests.cloud import Cloud
 
 LASTS = 200  # seconds; what lasts longer than five minutes the SDK keeps for itself, by a clock that is not ours
@@ -23,6 +23,13 @@ class Clock:
 
     def __call__(self) -> float:
         return time.time() + self.ahead
+
+
+def ask_until(condition: Callable[[Token], bool], identity: Identity) -> None:
+    """Ask for a token until something is so: what happens meanwhile in the background tells nobody."""
+    deadline = time.monotonic() + 30
+    while not condition(identity.token(DATABASE)):
+        assert time.monotonic() < deadline, "it does not come to that"
 
 
 @pytest.fixture
@@ -74,8 +81,7 @@ def test_a_token_is_renewed_before_its_time_is_over_while_nobody_waits(identity:
     clock.ahead = LASTS / 2 + 1
     assert [identity.token(DATABASE) for _ in range(3)] == [first] * 3
     cloud.release()
-    cloud.await_issued(2)
-    await_renewal(identity, first)
+    ask_until(lambda token: token is not first, identity)
     assert len(cloud.asked) == 2
 
 
@@ -93,8 +99,7 @@ def test_a_token_outlives_the_absence_of_who_issues_it(
     first = identity.token(DATABASE)
     cloud.status = status
     clock.ahead = LASTS / 2 + 1
-    while not identity.fails(DATABASE):
-        assert identity.token(DATABASE) is first
+    ask_until(lambda token: token is first and identity.fails(DATABASE), identity)
     clock.ahead = LASTS
     for _ in range(2):
         with pytest.raises(NoToken) as failure:
@@ -107,12 +112,6 @@ def test_a_token_outlives_the_absence_of_who_issues_it(
     assert said == [str(failure.value), f"there are tokens for {DATABASE} again"]  # once, not with each try
     assert DATABASE in said[0]
     assert "canary" not in caplog.text
-
-
-def await_renewal(identity: Identity, old: object) -> None:
-    deadline = time.monotonic() + 30
-    while identity.token(DATABASE) is old:
-        assert time.monotonic() < deadline, "the new token is not handed out"
 
 
 def test_a_token_service_that_is_not_there_has_refused_nothing(identity: Identity, monkeypatch: pytest.MonkeyPatch):

@@ -98,6 +98,7 @@ def test_a_stream_does_not_notice_that_tokens_expire(azure: Azure):
         azure.redis.await_renewed(azure.cloud.tokens(REDIS))
         old = azure.cloud.let_expire()
         azure.hang_up()
+        assert [person.http.get(conversation).status_code for person in (here, there)] == [200, 200]
         azure.endpoint.open("thought")
         while 'data-status="complete"' not in frames:
             frames += socket.recv(timeout=30)
