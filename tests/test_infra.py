@@ -3,6 +3,7 @@
 import json
 import re
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from django.urls import resolve
@@ -10,7 +11,7 @@ from django.urls import resolve
 from chatsite.server import PING_SECONDS
 from conversations.generation.worker import SIGN_OFF_SECONDS, WRITE_SECONDS
 from tests.bicep import Resource, Template, fields, is_secure, mistakes, parameters_of, version_of
-from tests.site import ROOT
+from tests.site import ROOT, manage
 from tests.test_settings import read_by_the_settings
 
 INFRA = ROOT / "infra"
@@ -92,7 +93,9 @@ def test_a_misspelt_property_and_one_that_can_only_be_read_are_mistakes():
 
 
 @named
-def test_whatever_is_declared_is_used(template: Template):
+def test_whatever_is_declared_is_used_and_means_one_thing(template: Template):
+    declared = re.findall(r"(?m)^(?:param|var|resource|module) (\w+)", template.text)
+    assert len(declared) == len(set(declared))
     unused = [name for name in (*template.parameters, *template.variables) if template.uses_of(name) < 1]
     assert unused == []
 
@@ -135,13 +138,48 @@ def given_to_the_site() -> set[str]:
 
 def test_the_site_and_its_jobs_are_told_only_what_the_settings_read():
     settled = WEB.variables["settled"]["value"]
-    settings = parameters_of(INFRA / "web.parameters.json")[0]["settings"]
+    settings = settings_file()["settings"]
     secrets = {name.upper().replace("-", "_") for name in given_to_the_site()}
     assert {"SECRET_KEY", "AUDIT_KEYS", "DATABASE_URL", "OPENAI_API_KEY"} <= secrets
     assert settled.keys() | settings.keys() | secrets <= read_by_the_settings()
     assert not settled.keys() & settings.keys()
     told = names_in([MAIN.tree["modules"], MAIN.variables])
     assert {"DATABASE_URL", "AZURE_CLIENT_ID", "RETAIN_REASONING_DAYS"} <= told <= read_by_the_settings()
+
+
+def test_the_settings_take_what_the_site_is_told():
+    """The shapes that web.bicep and main.bicep give; each name they set has one here."""
+    host = "web-x.wittyhill-1234.swedencentral.azurecontainerapps.io"
+    told = {
+        "ALLOWED_HOSTS": f"{host},chat.example.org",
+        "CSRF_TRUSTED_ORIGINS": f"https://{host},https://chat.example.org",
+        "TRUSTED_PROXY_COUNT": "1",
+        "RUNNING_IN_PRODUCTION": "true",
+        "AZURE_CLIENT_ID": "0f8fad5b-d9cb-469f-a165-70867728950e",
+        "AZURE_INFERENCE_ENDPOINT": "https://ai-x.services.ai.azure.com",
+        "AZURE_DEEPSEEK_DEPLOYMENT": "deepseek",
+        "DATABASE_URL": "postgresql://id-web-x@psql-x.postgres.database.azure.com:5432/site",
+        "DATABASE_AUTH": "entra",
+        "REDIS_URL": "rediss://redis-x.swedencentral.redis.azure.net:10000",
+        "REDIS_AUTH": "entra",
+        "DRAIN_SECONDS": "60",
+        "PORT": "8000",
+        "LOG_FORMAT": "json",
+    }
+    assert told.keys() == WEB.variables["settled"]["value"].keys()
+    defaults = {name: value for name, value in settings_file()["settings"].items() if value}
+    keys = dict.fromkeys(("SECRET_KEY", "SECRET_KEY_FALLBACKS", "AUDIT_KEYS", "METRICS_TOKEN"), f"{uuid4()}{uuid4()}")
+    shown = manage("diffsettings", **told, **defaults, **keys)
+    assert shown.returncode == 0, shown.stderr
+    assert "SESSION_COOKIE_SECURE = True" in shown.stdout
+    assert "'USER': 'id-web-x'" in shown.stdout
+    signs_nothing = re.search(r"SECRET_KEY: '(a-migration[^']+)'", MAIN.text)[1]
+    migration = {name: told[name] for name in ("RUNNING_IN_PRODUCTION", "DATABASE_URL", "DATABASE_AUTH")}
+    assert manage("diffsettings", **migration, SECRET_KEY=signs_nothing).returncode == 0
+
+
+def settings_file() -> dict[str, Any]:
+    return parameters_of(INFRA / "web.parameters.json")[0]
 
 
 def test_the_signing_keys_are_made_once_and_the_owners_password_is_not_the_sites():

@@ -4,9 +4,9 @@ param name string
 param readerId string
 @description('Two halves of 122 random bits each; nobody gives them.')
 @secure()
-param first string = newGuid()
+param half string = newGuid()
 @secure()
-param second string = newGuid()
+param otherHalf string = newGuid()
 
 var reader = subscriptionResourceId('Microsoft.Authorization/roleDefinitions', '4633458b-17de-408a-b874-0445c86b69e6')
 
@@ -18,7 +18,7 @@ resource vault 'Microsoft.KeyVault/vaults@2026-05-15' existing = {
 resource secret 'Microsoft.KeyVault/vaults/secrets@2026-05-15' = {
   parent: vault
   name: name
-  properties: { value: '${first}${second}', contentType: 'text/plain' }
+  properties: { value: '${half}${otherHalf}', contentType: 'text/plain' }
 }
 
 resource read 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
