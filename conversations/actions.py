@@ -141,6 +141,7 @@ def take_back(*, generation: Generation) -> str | None:
             return None
         waiting.delete()
         _ring_conversation(conversation.pk)
+        _ring_list(conversation.owner_id, conversation.pk)
         answer = Message.objects.select_related("parent").get(pk=generation.message_id)
         if answer.generation is not None:
             return ""
@@ -172,10 +173,14 @@ def stop(*, generation: Generation) -> None:
         Generation.objects.filter(pk=generation.pk, status__in=RUNNING).update(stop_requested=True)
     transaction.on_commit(lambda: doorbell.ring("stop", generation.pk))
     _ring_conversation(generation.conversation_id)
+    _ring_list(generation.owner_id, generation.conversation_id)
 
 
 def rename(*, conversation: Conversation, title: str) -> None:
-    Conversation.objects.filter(pk=conversation.pk).update(title=title[:TITLE_CHARACTERS])
+    with transaction.atomic():
+        Conversation.objects.filter(pk=conversation.pk).update(title=title[:TITLE_CHARACTERS])
+        _ring_conversation(conversation.pk)
+        _ring_list(conversation.owner_id, conversation.pk)
 
 
 def delete(*, conversation: Conversation) -> bool:
@@ -189,6 +194,7 @@ def delete(*, conversation: Conversation) -> bool:
             stop(generation=generation)
         Conversation.objects.filter(pk=conversation.pk).delete()
         _ring_conversation(conversation.pk)
+        _ring_list(conversation.owner_id, conversation.pk)
     return True
 
 
@@ -234,6 +240,7 @@ def _queue(conversation: Conversation, answer: Message, key: uuid.UUID | None, *
     )
     transaction.on_commit(lambda: doorbell.ring("queued", generation.pk))
     _ring_conversation(conversation.pk)
+    _ring_list(conversation.owner_id, conversation.pk)
     return generation
 
 
@@ -253,3 +260,8 @@ def _follow(conversation: Conversation, old: Message, new: Message) -> None:
 
 def _ring_conversation(pk: uuid.UUID) -> None:
     transaction.on_commit(lambda: doorbell.ring(f"conversation.{pk}", pk))
+
+
+def _ring_list(owner: int, pk: uuid.UUID) -> None:
+    """Tell this person's pages, whichever conversation they show, that the one with this id is listed otherwise."""
+    transaction.on_commit(lambda: doorbell.ring(f"list.{owner}", pk))

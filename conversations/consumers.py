@@ -23,6 +23,7 @@ from conversations.models import Conversation, Generation, Message, Status
 from conversations.models.conversation import Tree
 from conversations.models.generation import LIVE
 from conversations.rendering import fragments, outcomes
+from conversations.sidebar import Sidebar
 from conversations.threads import in_thread
 
 logger = logging.getLogger(__name__)
@@ -73,6 +74,7 @@ class Difference(NamedTuple):
     changed: list[Message]  # those that it does not show yet, or not as they are
     articles: str  # their HTML; the text of a live one is left to its cursor
     endings: dict[int, list[str]]  # by message: what shows how it ended
+    listed: list[str]  # what keeps the list of conversations true
 
 
 class ConversationConsumer(AsyncWebsocketConsumer):
@@ -94,6 +96,9 @@ class ConversationConsumer(AsyncWebsocketConsumer):
         self.doubted = True  # whether this session is still signed in
         self.trusted_until = 0.0
         self.changed = asyncio.Event()
+        asked = parse_qs(self.scope["query_string"].decode())
+        self.asked = {name: values[0] for name, values in asked.items()}
+        self.sidebar = Sidebar(self.asked.get("listed", ""))
         self.sent_at = time.monotonic()
         if (serving := worker.current()) and serving.draining:
             await self.close()  # before it is accepted: the handshake is refused, and the page tries again elsewhere
@@ -112,7 +117,7 @@ class ConversationConsumer(AsyncWebsocketConsumer):
         self._spawn(self._watch(difference))
 
     async def disconnect(self, code: int) -> None:
-        for topic, listener in self._topics():
+        for topic, listener in [*self._topics(), (f"list.{self.user_id}", self._ring_list)]:
             doorbell.unlisten(topic, listener)
         if self.counted:
             metrics.SOCKETS.dec()
@@ -130,6 +135,11 @@ class ConversationConsumer(AsyncWebsocketConsumer):
 
     def _ring(self, _subject: str) -> None:
         self.changed.set()
+
+    def _ring_list(self, conversation_id: str) -> None:
+        if conversation_id != str(self.conversation_id):  # for which it is rung by itself
+            self.sidebar.ring(conversation_id)
+            self.changed.set()
 
     def _account(self, user_id: str) -> None:
         if user_id == str(self.user_id):
@@ -183,6 +193,7 @@ class ConversationConsumer(AsyncWebsocketConsumer):
             parts.append(fragments.append("messages", difference.articles))
         running = [view.newest[pk] for pk in view.path if pk in view.live]
         parts.append(fragments.composer_actions(running[0] if running else None))
+        parts += difference.listed
         for frame in fragments.frames(parts):
             await self._send(frame)
         for pk, shown in self.shown.items():
@@ -282,7 +293,10 @@ class ConversationConsumer(AsyncWebsocketConsumer):
                 endings[pk] = self._ending(view, pk, known.live)
         messages = self.conversation.read(view.tree, changed) if changed else []
         articles = "".join(fragments.article(m, fragments.state_of(m, with_text=False)) for m in messages)
-        return Difference(view, first, anew, left, messages, articles, endings)
+        listed = []
+        if self.sidebar.top:
+            listed = self.sidebar.parts(self.user_id, self.conversation, running=bool(view.live))
+        return Difference(view, first, anew, left, messages, articles, endings, listed)
 
     def _ending(self, view: View, pk: int, sent: LiveText) -> list[str]:
         messages = self.conversation.read(view.tree, [pk], reasoning=True)
@@ -303,13 +317,12 @@ class ConversationConsumer(AsyncWebsocketConsumer):
         tree = conversation.tree()
         path = tree.path_to(conversation.leaf_id)
         if at_first:
-            asked = parse_qs(self.scope["query_string"].decode())
             at = {str(pk): number for number, pk in enumerate(path)}
-            first, seen = (at.get(asked.get(name, [""])[0]) for name in ("first", "seen"))
+            first, seen = (at.get(self.asked.get(name)) for name in ("first", "seen"))
             if first is not None and seen is not None:
                 self.first, self.path = first, path[: seen + 1]
             else:
-                self.stale = "seen" in asked
+                self.stale = "seen" in self.asked
         last_page = max(0, len(path) - fragments.PAGE)
         window = path[min(self.first, last_page) if self.path else last_page :]
         generations = Generation.objects.filter(message__in=window).order_by("pk")
@@ -329,6 +342,7 @@ class ConversationConsumer(AsyncWebsocketConsumer):
         if not user.is_authenticated:
             raise Refused(SIGNED_OUT)
         self.user_id, self.trusted_until = user.pk, time.monotonic() + TRUSTED_SECONDS
+        doorbell.listen(f"list.{user.pk}", self._ring_list)  # before the list is read, so that no ring is missed
 
 
 def _prepare(live: LiveText, message: Message) -> None:

@@ -157,6 +157,8 @@ class Screen:
                     target.fill(part.children)
                 case "beforeend":
                     target.fill(part.children)
+                case "afterbegin":
+                    self._put_first(target, part)
                 case "delete":
                     target.parent.children.remove(target)
                 case _:
@@ -168,6 +170,14 @@ class Screen:
             if known := self.page.find(fresh.attributes["id"]):
                 part.children.remove(fresh)
                 known.replace(fresh)
+
+    def _put_first(self, target: Element, part: Element) -> None:
+        """Put what arrives first in `target`; what has its id already leaves its old place."""
+        for fresh in [child for child in part.children if isinstance(child, Element)]:
+            if known := self.page.find(fresh.attributes["id"]):
+                known.parent.children.remove(known)
+        others, target.children = target.children, []
+        target.fill([*part.children, *others])
 
     def shown(self) -> str:
         """Return the messages as a person sees them, to be compared with another screen's."""

@@ -1,14 +1,9 @@
-import uuid
-from typing import Any
-
 from django import forms
 from django.contrib.auth.models import Group
-from django.db.models import Q
 from django.http import HttpRequest, HttpResponse, HttpResponseBadRequest, StreamingHttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils import timezone
-from django.utils.dateparse import parse_datetime
 from django.utils.http import urlencode
 from django.views.decorators.http import require_POST, require_safe
 
@@ -48,13 +43,8 @@ def find(request: HttpRequest) -> HttpResponse:
     form = SelectionForm(request.GET)
     request.case = Case.objects.open_of(request.user).first()
     found = select(request.user, form.cleaned_data) if form.is_valid() else Conversation.objects.none()
-    if cursor := _cursor(request.GET.get("before", "")):
-        found = found.filter(Q(updated_at__lt=cursor[0]) | Q(updated_at=cursor[0], pk__lt=cursor[1]))
-    rows = list(found.select_related("owner")[: PAGE + 1])
-    older = ""
-    if len(rows) > PAGE:
-        last = rows[PAGE - 1]
-        older = urlencode({**form.criteria, "before": f"{last.updated_at.isoformat()}_{last.pk}"})
+    rows = list(found.below(request.GET.get("before", "")).select_related("owner")[: PAGE + 1])
+    older = urlencode({**form.criteria, "before": rows[PAGE - 1].cursor}) if len(rows) > PAGE else ""
     context = access.context(
         request,
         "Find",
@@ -94,13 +84,3 @@ def export(request: HttpRequest) -> HttpResponse:
     name = f"conversations-{timezone.now():%Y%m%d-%H%M%S}.zip"
     headers = {"Content-Disposition": f'attachment; filename="{name}"', "Cache-Control": "no-store"}
     return StreamingHttpResponse(pieces, content_type="application/zip", headers=headers)
-
-
-def _cursor(text: str) -> tuple[Any, uuid.UUID] | None:
-    """Return a place in the list; None for none or for what is not one."""
-    when, _, pk = text.rpartition("_")
-    try:
-        moment, key = parse_datetime(when), uuid.UUID(pk)
-    except ValueError:
-        return None
-    return (moment, key) if moment and moment.tzinfo else None

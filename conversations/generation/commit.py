@@ -4,8 +4,10 @@ Every statement is conditional on `worker`, `attempt` and a live status. That is
 dead finds its rows gone from the answer and drops them. All functions are synchronous and run in threads.
 """
 
+import uuid
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
+from typing import Self
 
 from django.conf import settings
 from django.db import IntegrityError, transaction
@@ -28,7 +30,14 @@ class Claim:
     generation_id: int
     attempt: int
     message_id: int
-    conversation_id: object
+    conversation_id: uuid.UUID
+    owner_id: int
+
+    @classmethod
+    def of(cls, generation: Generation) -> Self:
+        return cls(
+            generation.pk, generation.attempt, generation.message_id, generation.conversation_id, generation.owner_id
+        )
 
 
 @dataclass(slots=True)
@@ -82,7 +91,7 @@ def claim(worker_id: int, generation_id: int) -> Claim | None:
             )
         except IntegrityError:
             continue  # another claimer was faster to this slot, or to this conversation: the constraints told
-        return Claim(generation_id, attempt + 1, message, conversation) if claimed else None
+        return Claim(generation_id, attempt + 1, message, conversation, owner) if claimed else None
     return None
 
 
@@ -138,13 +147,14 @@ def release(worker_id: int, claimed: Claim) -> bool:
 
 def unowned(worker_id: int, known: Collection[int]) -> dict[int, Claim]:
     """Return, by id, what this worker has claimed without knowing: the answer to a claim was lost."""
-    rows = Generation.objects.running().filter(worker=worker_id).exclude(pk__in=known)
-    claims = (Claim(*row) for row in rows.values_list("pk", "attempt", "message", "conversation"))
-    return {lost.generation_id: lost for lost in claims}
+    lost = Generation.objects.running().filter(worker=worker_id).exclude(pk__in=known)
+    return {generation.pk: Claim.of(generation) for generation in lost}
 
 
-def settle_orphans(dead: Iterable[int]) -> list[object]:
-    """End or requeue what the workers `dead`, and workers whose row is gone, left running; return their conversations.
+def settle_orphans(dead: Iterable[int]) -> list[tuple[int, uuid.UUID]]:
+    """End or requeue what the workers `dead`, and workers whose row is gone, left running.
+
+    Return the owners' and the conversations' ids.
 
     A generation that said nothing and has been tried once goes back to the queue; any other ends as interrupted.
     """
@@ -162,9 +172,8 @@ def settle_orphans(dead: Iterable[int]) -> list[object]:
                 status = Status.STOPPED if generation.stop_requested else Status.INTERRUPTED
                 kept = sum(map(len, generation.message.followed_by(*said)))
                 error = "" if generation.stop_requested else interrupted(RESTARTED, kept)
-                lost = Claim(pk, generation.attempt, generation.message_id, generation.conversation_id)
-                _fold(orphans.filter(pk=pk), lost, End(status, *said, error), {})
-            settled.append(generation.conversation_id)
+                _fold(orphans.filter(pk=pk), Claim.of(generation), End(status, *said, error), {})
+            settled.append((generation.owner_id, generation.conversation_id))
     Worker.objects.filter(pk__in=dead).delete()
     return settled
 

@@ -151,6 +151,7 @@ class GenerationWorker:
             if self.runs.get(generation_id) is run:
                 del self.runs[generation_id]
             self._wake.set()  # a slot is free, and perhaps the next prompt of this conversation waits
+            doorbell.ring(f"list.{claimed.owner_id}", claimed.conversation_id)
         await self._senders.say_ended(run.live)
 
     def measure(self) -> None:
@@ -242,8 +243,9 @@ class GenerationWorker:
                 self._claim(generation_id)
 
     async def _settle(self, dead: list[int]) -> None:
-        for conversation_id in await in_thread(commit.settle_orphans, dead):
+        for owner_id, conversation_id in await in_thread(commit.settle_orphans, dead):
             doorbell.ring(f"conversation.{conversation_id}", conversation_id)
+            doorbell.ring(f"list.{owner_id}", conversation_id)
 
     async def _release_unowned(self) -> None:
         """Give back what we hold in the database and do not run, when seen twice: a claim may be on its way."""

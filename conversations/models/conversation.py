@@ -1,14 +1,15 @@
 import uuid
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.conf import settings
 from django.db import models
-from django.db.models import Exists, OuterRef
+from django.db.models import Exists, OuterRef, Q
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.dateparse import parse_datetime
 
 from conversations.models import permissions
 from conversations.models.generation import Generation
@@ -37,6 +38,21 @@ class ConversationQuerySet(models.QuerySet):
         holds = LegalHold.objects.in_force()
         on_it, on_its_owner = holds.filter(conversation=OuterRef("pk")), holds.filter(user=OuterRef("owner"))
         return self.exclude(Exists(on_it)).exclude(Exists(on_its_owner)).exclude(pk__in=Conversation.objects.running())
+
+    def listed(self) -> "ConversationQuerySet":
+        """Newest first, each with `running`: whether an answer waits or runs in it."""
+        live = Generation.objects.live().filter(conversation=OuterRef("pk"))
+        return self.newest_first().annotate(running=Exists(live))
+
+    def below(self, cursor: str) -> "ConversationQuerySet":
+        """Keep what stands below a `Conversation.cursor`, newest first; all, if it is none.
+
+        A page costs the same however far back it lies.
+        """
+        if place := place_of(cursor):
+            when, pk = place
+            return self.filter(Q(updated_at__lt=when) | Q(updated_at=when, pk__lt=pk))
+        return self.all()
 
     def newest_first(self) -> "ConversationQuerySet":
         return self.order_by("-updated_at", "-id")
@@ -68,6 +84,11 @@ class Conversation(models.Model):
 
     def get_absolute_url(self) -> str:
         return reverse("conversation", args=[self.pk])
+
+    @property
+    def cursor(self) -> str:
+        """Return its place among the newest; `place_of` reads it."""
+        return f"{self.updated_at.isoformat()}_{self.pk}"
 
     @property
     def group(self) -> str:
@@ -141,6 +162,16 @@ class Tree:
         while newer := self._children.get(pk):
             pk = newer[-1]
         return pk
+
+
+def place_of(cursor: str) -> tuple[datetime, uuid.UUID] | None:
+    """Return when a conversation was last asked or answered in, and its id, from its `cursor`; None from none."""
+    when, _, pk = cursor.rpartition("_")
+    try:
+        moment, key = parse_datetime(when), uuid.UUID(pk)
+    except ValueError:
+        return None
+    return (moment, key) if moment and moment.tzinfo else None
 
 
 def title_from(prompt: str) -> str:

@@ -11,7 +11,7 @@ from django.urls import reverse
 from django.utils.html import escape
 from django.utils.safestring import mark_safe
 
-from conversations.models import Generation, Message, Role, Status
+from conversations.models import Conversation, Generation, Message, Role, Status
 from conversations.models.generation import thought_seconds
 from conversations.models.words import count_words
 from conversations.rendering import joins, outcomes, pool
@@ -132,6 +132,24 @@ def append(target: str, html: str) -> str:
     """Return the element that appends to `target`; rows parse only inside a table's body."""
     tag = "tbody" if html.startswith("<tr") else "div"
     return f'<{tag} id="{target}" hx-swap-oob="beforeend">{html}</{tag}>'
+
+
+def title(text: str) -> str:
+    """Return the heading of a page whose conversation was renamed."""
+    return replace("title", escape(text))
+
+
+def listed(conversation: Conversation, own: Conversation, *, at_top: bool) -> str:
+    """Return the parts that show how `conversation` stands in the list beside `own`, in its place or moved to the top.
+
+    `running` tells whether an answer waits or runs in it.
+    """
+    pk = conversation.pk
+    if at_top:
+        entry = render_to_string("conversations/_listed.html", {"item": conversation, "conversation": own})
+        return f'<ul id="listed-today" hx-swap-oob="afterbegin">{entry}</ul>'
+    state = render_to_string("conversations/_listed_state.html") if conversation.running else ""
+    return replace(f"listed-title-{pk}", escape(conversation.title)) + replace(f"listed-state-{pk}", state)
 
 
 def remove(target: str) -> str:

@@ -2,13 +2,10 @@
 
 import uuid
 from collections.abc import Iterable
-from datetime import datetime
 from typing import Any
 
-from django.db.models import Q
 from django.http import HttpRequest
 from django.urls import reverse
-from django.utils.dateparse import parse_datetime
 from django.utils.http import urlencode
 from django.utils.safestring import mark_safe
 
@@ -30,9 +27,12 @@ def page(request: HttpRequest, conversation: Conversation | None = None, **conte
     live = [message for message in thread if message.is_live]
     settled = thread[: thread.index(live[0])] if live else thread
     socket = f"/ws{reverse('conversation', args=[conversation.pk])}" if conversation else ""
-    seen = f"?first={settled[0].pk}&seen={settled[-1].pk}" if settled else ""
+    seen = {"first": settled[0].pk, "seen": settled[-1].pk} if settled else {}
+    listed = listing(request.user, live=conversation is not None)
+    if listed["conversations"]:
+        seen["listed"] = listed["conversations"][0].cursor
     return {
-        **listing(request.user),
+        **listed,
         **shown,
         "conversation": conversation,
         "reviews": reviews_of(conversation) if conversation else [],
@@ -40,7 +40,7 @@ def page(request: HttpRequest, conversation: Conversation | None = None, **conte
         "composer_key": uuid.uuid4(),
         "composer_content": request.session.pop(DRAFT, ""),
         "live_generation": live[0].generation.pk if live else None,
-        "socket_url": f"{socket}{seen}",
+        "socket_url": f"{socket}?{urlencode(seen)}" if conversation else "",
         "model_name": endpoint.name(),
         "local_model": endpoint.is_local(),
         "no_endpoint": not endpoint.name(),
@@ -86,28 +86,15 @@ def _part(conversation: Conversation, tree: Tree, path: list[int], end: int) -> 
     }
 
 
-def listing(user: User, before: str = "") -> dict[str, Any]:
+def listing(user: User, before: str = "", *, live: bool = False) -> dict[str, Any]:
     """Return one page of a person's conversations, newest first, and the address of the next one ('' at the end).
 
-    `before` is "<updated_at>_<id>" of the last one listed: a page costs the same however far back it lies.
+    `before` is the cursor of the last one listed. `live` is for a page whose socket keeps the list true: it tells where
+    an answer runs.
     """
-    rows = Conversation.objects.visible_to(user).newest_first()
-    if cursor := _cursor(before):
-        when, pk = cursor
-        rows = rows.filter(Q(updated_at__lt=when) | Q(updated_at=when, pk__lt=pk))
-    found = list(rows[: PAGE + 1])
+    rows = Conversation.objects.visible_to(user).below(before)
+    found = list((rows.listed() if live else rows.newest_first())[: PAGE + 1])
     older = ""
     if len(found) > PAGE:
-        last = found[PAGE - 1]
-        older = f"{reverse('conversations')}?{urlencode({'before': f'{last.updated_at.isoformat()}_{last.pk}'})}"
-    return {"conversations": found[:PAGE], "older_url": older}
-
-
-def _cursor(text: str) -> tuple[datetime, uuid.UUID] | None:
-    """Return a place in the list; None for none or for what is not one."""
-    when, _, pk = text.rpartition("_")
-    try:
-        moment, key = parse_datetime(when), uuid.UUID(pk)
-    except ValueError:
-        return None
-    return (moment, key) if moment and moment.tzinfo else None
+        older = f"{reverse('conversations')}?{urlencode({'before': found[PAGE - 1].cursor})}"
+    return {"conversations": found[:PAGE], "older_page": bool(before), "older_url": older}

@@ -15,6 +15,8 @@ messages.addEventListener("click", (event) => {
 
 document.addEventListener("htmx:oobBeforeSwap", ({ target, detail }) => {
   if (target === messages) return replaceKnown(detail.fragment);
+  // A conversation that moves to the top of the list leaves its old place.
+  if (target.id === "listed-today") for (const { id } of detail.fragment.querySelectorAll("li")) document.getElementById(id)?.remove();
   const article = target.closest("article.message");
   if (article && target.id.startsWith("status-")) setStatus(article, detail.fragment.firstElementChild);
 });

@@ -81,6 +81,7 @@ document.addEventListener("htmx:wsOpen", ({ detail }) => {
   openedAt = performance.now();
   ended = false;
   show(null);
+  for (const mark of document.querySelectorAll(".listed-state")) mark.textContent = ""; // the server tells anew
 });
 
 document.addEventListener("htmx:wsClose", ({ detail }) => {

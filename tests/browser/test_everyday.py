@@ -64,3 +64,31 @@ def test_the_tabs_title_tells_when_an_answer_is_ready(signed_in: Page, shared_en
     expect(page).to_have_title(f"Answer ready · {title}")
     page.evaluate("delete document.hidden, document.dispatchEvent(new Event('visibilitychange'))")
     expect(page).to_have_title(title)
+
+
+def test_the_list_of_conversations_follows_what_happens_in_other_tabs(
+    signed_in: Page, shared_endpoint: Endpoint, shared_site: Site
+):
+    page, entries = signed_in, signed_in.locator(".conversation-list li:visible")
+    ask(page, "The first question?")
+    page.wait_for_url(re.compile("/conversations/"))
+    expect(page.locator("article[data-status=complete]")).to_be_visible()
+    other = page.context.new_page()
+    other.goto(shared_site.url)
+    shared_endpoint.respond = wait_and_answer
+    ask(other, "The second question?")
+    expect(entries).to_have_text([re.compile("The second question.*is being answered"), "The first question?"])
+    shared_endpoint.open("thought")
+    expect(entries).to_have_text(["The second question?", "The first question?"])
+    ask(page, "And then?")
+    expect(entries.first).to_contain_text("The first question?")
+    expect(entries).to_have_count(2)
+    expect(entries.first.get_by_role("link")).to_have_attribute("aria-current", "page")
+    other.get_by_role("button", name="Conversation options").click()
+    other.get_by_label("Title").fill("Renamed elsewhere")
+    other.get_by_role("button", name="Rename").click()
+    expect(entries.nth(1)).to_have_text("Renamed elsewhere")
+    other.get_by_role("button", name="Conversation options").click()
+    other.get_by_text("Delete conversation").click()
+    other.get_by_role("button", name="Delete", exact=True).click()
+    expect(entries).to_have_count(1)

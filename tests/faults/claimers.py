@@ -52,7 +52,7 @@ def end_all(number: int) -> Callable[[], list[Any]]:
         random.Random(number).shuffle(running)  # noqa: S311
         won = []
         for generation in running:
-            claim = commit.Claim(generation.pk, generation.attempt, generation.message_id, generation.conversation_id)
+            claim = commit.Claim.of(generation)
             if number % 2:
                 end = commit.End(Status.COMPLETE, "Thought.", f"Rival {number}.")
                 if commit.finish(generation.worker_id, claim, end, {}):

@@ -158,7 +158,7 @@ def test_an_orphan_without_text_goes_back_to_the_queue_once():
 def test_an_orphan_with_text_ends_as_interrupted_and_keeps_it():
     worker, claim = claimed(person())
     commit(worker.pk, [progress(claim, (Kind.REASONING, "Hm."), (Kind.ANSWER, "Part"))])
-    assert settle_orphans([worker.pk]) == [claim.conversation_id]
+    assert settle_orphans([worker.pk]) == [(claim.owner_id, claim.conversation_id)]
     generation, message = Generation.objects.get(), Message.objects.get(pk=claim.message_id)
     assert (generation.status, message.reasoning, message.content) == (Status.INTERRUPTED, "Hm.", "Part")
     assert "7 characters are kept" in generation.error

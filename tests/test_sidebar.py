@@ -1,0 +1,111 @@
+"""The list of conversations beside an open one is kept true by its socket."""
+
+import re
+from collections.abc import Callable
+
+import pytest
+
+from tests.endpoint import Endpoint, Exchange
+from tests.site import WAIT, Person
+
+ENTRY = '<li id="listed-{}">'
+STATE = "is being answered"
+
+
+async def answer_when_told(exchange: Exchange) -> None:
+    await exchange.gate("answer")
+    await exchange.answer("Because.")
+    await exchange.finish()
+
+
+def pk(conversation: str) -> str:
+    return conversation.strip("/").split("/")[-1]
+
+
+def query_of(person: Person, conversation: str) -> str:
+    """Return the query with which a page opens its socket."""
+    page = person.http.get(conversation).text
+    return re.search(rf'ws-connect="/ws{conversation}([^"]*)"', page)[1].replace("&amp;", "&")
+
+
+def asked(person: Person, question: str) -> str:
+    """Return a conversation in which this was asked and answered."""
+    conversation = person.ask(question)
+    person.await_end(conversation)
+    return conversation
+
+
+def await_frame(socket, *parts: str) -> str:
+    """Return the first frame that holds all of `parts`."""
+    while True:
+        frame = socket.recv(timeout=WAIT)
+        if all(part in frame for part in parts):
+            return frame
+
+
+@pytest.fixture
+def endpoint(shared_endpoint: Endpoint) -> Endpoint:
+    return shared_endpoint
+
+
+def test_a_page_hears_of_its_owners_other_conversations(make_person: Callable[[], Person], endpoint: Endpoint):
+    ada, bob = make_person(), make_person()
+    other, here = asked(ada, "There?"), asked(ada, "Here?")
+    query = query_of(ada, here)
+    endpoint.respond = answer_when_told
+    strange = bob.ask("Bob's?")
+    with ada.socket(here, query) as socket:
+        socket.recv(timeout=WAIT)
+        ada.ask("And then?", other)
+        assert "There?" in await_frame(socket, ENTRY.format(pk(other)), STATE)
+        endpoint.open("answer")
+        ended = await_frame(socket, f'"listed-state-{pk(other)}"')
+        assert STATE not in ended
+        assert ENTRY.format(pk(other)) not in ended  # it stays where it is
+        ada.post(f"{other}rename/", title="Elsewhere & <b>")
+        await_frame(socket, f'"listed-title-{pk(other)}"', "Elsewhere &amp; &lt;b&gt;")
+        ada.post(f"{here}rename/", title="At home")
+        assert 'id="title"' in await_frame(socket, f'"listed-title-{pk(here)}"', "At home")
+        new = ada.ask("Something new?")
+        frame = await_frame(socket, ENTRY.format(pk(new)))
+        assert "Something new?" in frame
+        ada.await_end(new)
+        ada.post(f"{other}delete/")
+        await_frame(socket, f'"listed-{pk(other)}" hx-swap-oob="delete"')
+        assert pk(strange) not in frame
+
+
+def test_a_page_that_was_away_is_told_what_it_missed(make_person: Callable[[], Person], endpoint: Endpoint):
+    ada = make_person()
+    other, here = asked(ada, "There?"), asked(ada, "Here?")
+    query = query_of(ada, here)
+    endpoint.respond = answer_when_told
+    ada.ask("And then?", other)
+    new = ada.ask("Something new?")
+    with ada.socket(here, query) as socket:
+        frame = await_frame(socket, "listed-state")
+        assert frame.index(ENTRY.format(pk(other))) < frame.index(ENTRY.format(pk(new)))  # each goes to the top
+        assert frame.count(STATE) == 2
+        endpoint.open("answer")
+        await_frame(socket, f'"listed-state-{pk(new)}"')
+    ada.await_end(new), ada.await_end(other)
+
+
+def test_a_page_shows_where_an_answer_runs(make_person: Callable[[], Person], endpoint: Endpoint):
+    ada = make_person()
+    endpoint.respond = answer_when_told
+    here, other = ada.ask("Here?"), ada.ask("There?")
+    assert ada.http.get(here).text.count(STATE) == 2
+    assert STATE not in ada.http.get("/").text  # without a socket it would not be told of the end
+    endpoint.open("answer")
+    ada.await_end(here), ada.await_end(other)
+    assert STATE not in ada.http.get(here).text
+
+
+@pytest.mark.parametrize("listed", ["x", "2026-99-99T00:00:00_x", "2026-01-01T00:00:00_" + "0" * 32, "%00"])
+def test_a_socket_takes_no_harm_from_a_list_that_is_none(make_person: Callable[[], Person], listed: str):
+    ada = make_person()
+    conversation = ada.ask("Why?")
+    ada.await_end(conversation)
+    with ada.socket(conversation, f"?listed={listed}") as socket:
+        assert "listed-" not in await_frame(socket, "composer-actions")
