@@ -105,7 +105,7 @@ def test_a_stream_does_not_notice_that_tokens_expire(azure: Azure):
     assert 'data-feed="storage" hx-swap-oob' not in frames  # what one process said, the other heard at once
     assert here.answers(conversation) == [("complete", "", "First thought. Second thought.", "The answer.")]
     page = there.http.get(conversation).text
-    assert "Second thought." in page
+    assert 'data-status="complete"' in page
     assert "The answer." in page
 
     # The old tokens are refused indeed, and what is opened from now on shows others.
