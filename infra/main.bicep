@@ -31,6 +31,9 @@ param modelFormat string = 'DeepSeek'
 param modelName string = 'DeepSeek-V4-Flash'
 param modelVersion string = '2026-04-23'
 
+@description('Region of the model\'s account, where the other has no such model; empty: the same.')
+param modelLocation string = ''
+
 @description('GlobalStandard answers from any region, DataZoneStandard stays in the zone, Standard in the region.')
 param modelSku string = 'GlobalStandard'
 
@@ -56,6 +59,10 @@ param existingDatabaseUrl string = ''
 @description('The same as the role that owns the tables and migrates; empty: the same role.')
 @secure()
 param existingDatabaseOwnerUrl string = ''
+
+@description('How the existing database knows the site: by the password in its URL, or by tokens of its identity.')
+@allowed(['password', 'entra'])
+param existingDatabaseAuth string = 'password'
 
 @description('Compute of the PostgreSQL server: its size, and the tier the size belongs to.')
 param databaseSku string = 'Standard_B1ms'
@@ -106,6 +113,7 @@ var asOwner = {
   DATABASE_URL: 'postgresql://${identities.outputs.migrationName}@${databaseHost}:5432/${databaseName}'
   DATABASE_AUTH: 'entra'
 }
+var brought = { DATABASE_AUTH: existingDatabaseAuth }
 var makesRedis = replicas > 1
 
 // What the jobs run, and are told.
@@ -182,7 +190,7 @@ module model 'modules/model.bicep' = if (makesModel) {
     version: modelVersion
     sku: modelSku
     capacity: modelCapacity
-    location: location
+    location: empty(modelLocation) ? location : modelLocation
     tags: tags
   }
   dependsOn: [newGroup]
@@ -258,7 +266,7 @@ module migration 'modules/job.bicep' = {
     identityId: identities.outputs.migrationId
     command: ['sh', '-c', makesDatabase ? '${migrate} && ${grant}' : migrate]
     schedule: ''
-    settings: union(everywhere, makesDatabase ? asOwner : {}, {
+    settings: union(everywhere, makesDatabase ? asOwner : brought, {
       AZURE_CLIENT_ID: identities.outputs.migrationClientId
       SECRET_KEY: 'a-migration-signs-nothing-with-this'
     })
@@ -280,7 +288,7 @@ module prune 'modules/job.bicep' = if (prunes) {
     identityId: identities.outputs.webId
     command: ['python', 'manage.py', 'prune']
     schedule: '17 3 * * *'
-    settings: union(everywhere, makesDatabase ? asSite : {}, {
+    settings: union(everywhere, makesDatabase ? asSite : brought, {
       AZURE_CLIENT_ID: identities.outputs.webClientId
       RETAIN_REASONING_DAYS: retainReasoningDays
       RETAIN_CONVERSATIONS_DAYS: retainConversationsDays
@@ -305,4 +313,5 @@ output WEB_IDENTITY_NAME string = identities.outputs.webName
 output PRUNE_JOB_NAME string = prunes ? prune!.outputs.name : ''
 output WEB_FROM_VAULT string = vault.outputs.forWeb
 output WEB_DATABASE_URL string = makesDatabase ? asSite.DATABASE_URL : ''
+output WEB_DATABASE_AUTH string = makesDatabase ? asSite.DATABASE_AUTH : existingDatabaseAuth
 output WEB_REDIS_URL string = makesRedis ? 'rediss://${redis!.outputs.host}:10000' : ''

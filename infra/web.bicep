@@ -18,6 +18,7 @@ param modelDeployment string
 
 @description('Without a password; empty: it is among the secrets.')
 param databaseUrl string
+param databaseAuth string
 
 @description('Empty with one replica, which needs none.')
 param redisUrl string
@@ -54,7 +55,7 @@ var settled = {
   AZURE_INFERENCE_ENDPOINT: modelEndpoint
   AZURE_DEEPSEEK_DEPLOYMENT: modelDeployment
   DATABASE_URL: databaseUrl
-  DATABASE_AUTH: empty(databaseUrl) ? '' : 'entra'
+  DATABASE_AUTH: databaseAuth
   REDIS_URL: redisUrl
   REDIS_AUTH: empty(redisUrl) ? '' : 'entra'
   DRAIN_SECONDS: drainSeconds
