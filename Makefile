@@ -26,7 +26,7 @@ run: .env .venv/.runtime .venv/.local staticfiles/staticfiles.json
 test: lint test-programs .venv/.local staticfiles/staticfiles.json
 	@$(unkept) $(python) manage.py makemigrations --check --dry-run
 	@$(unkept) $(python) manage.py check
-	@$(python) -m pytest --numprocesses=auto --maxprocesses=4 --dist=loadfile -m "not builder"
+	@$(python) -m pytest --numprocesses=auto --dist=loadfile --no-loadscope-reorder -m "not builder"
 
 # Builds the image and uses it as an operator would; takes some minutes, and root on Debian.
 test-image: programs := builder container postgresql redis

@@ -147,9 +147,15 @@ def redis_server() -> Iterator[Redis]:
     server.stop()
 
 
-@pytest.fixture
-def postgresql_database(postgresql: PostgreSQL) -> str:
-    """The URL of an empty migrated PostgreSQL database."""
+@pytest.fixture(scope="session")
+def postgresql_template(postgresql: PostgreSQL) -> str:
+    """The name of an empty migrated PostgreSQL database, to be copied: that is quicker than migrating another."""
     url = postgresql.create_database()
     migrate(url)
-    return url
+    return url.rpartition("/")[2]
+
+
+@pytest.fixture
+def postgresql_database(postgresql: PostgreSQL, postgresql_template: str) -> str:
+    """The URL of an empty migrated PostgreSQL database."""
+    return postgresql.create_database(postgresql_template)

@@ -1,14 +1,15 @@
 """Accounts: in by name or e-mail, out, a new password, a forgotten one."""
 
 import re
+import shutil
 from collections.abc import Callable
+from pathlib import Path
 
 import httpx2
 import pytest
 from websockets.exceptions import ConnectionClosed
 
-from tests.endpoint import Endpoint
-from tests.site import PASSWORD, WAIT, Person, Site, from_elsewhere
+from tests.site import PASSWORD, WAIT, Person, Site, from_elsewhere, manage, read_rows
 
 
 def sign_in(person: Person, login: str, password: str = PASSWORD) -> int:
@@ -32,50 +33,50 @@ def client_of() -> Callable[[Site], httpx2.Client]:
     return lambda site: httpx2.Client(base_url=site.url, headers=from_elsewhere(), timeout=WAIT)
 
 
-@pytest.fixture
-def ada(site: Site, join) -> Person:
-    return join(site, "ada")
+def test_a_person_signs_out_and_in_by_name_or_by_e_mail(person: Person):
+    for login in (person.name, f"{person.name.upper()}@example.org"):
+        assert person.post("/accounts/logout/").status_code == 302
+        assert person.http.get("/").status_code == 302
+        assert sign_in(person, login, "wrong") == 200
+        assert person.http.get("/").status_code == 302
+        assert sign_in(person, login) == 302
+        assert person.http.get("/").status_code == 200
 
 
-def test_a_person_signs_out_and_in_by_name_or_by_e_mail(ada: Person):
-    for login in ("ada", "ADA@example.org"):
-        assert ada.post("/accounts/logout/").status_code == 302
-        assert ada.http.get("/").status_code == 302
-        assert sign_in(ada, login, "wrong") == 200
-        assert ada.http.get("/").status_code == 302
-        assert sign_in(ada, login) == 302
-        assert ada.http.get("/").status_code == 200
-
-
-def test_a_new_password_replaces_the_old_one(ada: Person):
+def test_a_new_password_replaces_the_old_one(person: Person):
     fields = {"oldpassword": PASSWORD, "password1": "another staple 2", "password2": "another staple 2"}
-    assert ada.post("/accounts/password/change/", **fields).status_code == 302
-    assert ada.http.get("/").status_code == 200
-    ada.post("/accounts/logout/")
-    assert sign_in(ada, "ada") == 200
-    assert sign_in(ada, "ada", "another staple 2") == 302
+    assert person.post("/accounts/password/change/", **fields).status_code == 302
+    assert person.http.get("/").status_code == 200
+    person.post("/accounts/logout/")
+    assert sign_in(person, person.name) == 200
+    assert sign_in(person, person.name, "another staple 2") == 302
 
 
-def test_a_forgotten_password_is_replaced_by_the_link_in_a_mail(ada: Person, site: Site):
-    ada.post("/accounts/logout/")
-    assert ada.post("/accounts/password/reset/", email="ada@example.org").status_code == 302
-    link = re.search(r"http://[^/]+(/accounts/password/reset/key/\S+)", site.await_line("/password/reset/key/"))[1]
-    form = ada.http.get(link).headers["Location"]
+def test_a_forgotten_password_is_replaced_by_the_link_in_a_mail(person: Person):
+    site, printed = person.site, len(person.site.lines)
+    person.post("/accounts/logout/")
+    assert person.post("/accounts/password/reset/", email=f"{person.name}@example.org").status_code == 302
+    link = re.search(
+        r"http://[^/]+(/accounts/password/reset/key/\S+)", site.await_line("/password/reset/key/", printed)
+    )[1]
+    form = person.http.get(link).headers["Location"]
     fields = {"password1": "another staple 2", "password2": "another staple 2"}
-    assert ada.post(form, **fields).status_code == 302
-    assert sign_in(ada, "ada", "another staple 2") == 302
+    assert person.post(form, **fields).status_code == 302
+    assert sign_in(person, person.name, "another staple 2") == 302
 
 
-def test_mail_names_the_site(ada: Person, site: Site):
-    assert site.await_line("Subject:").strip() == "Subject: [Ponder] Please Confirm Your Email Address"
+def test_mail_names_the_site(shared_site: Site, make_person):
+    printed = len(shared_site.lines)
+    make_person()
+    assert shared_site.await_line("Subject:", printed).strip() == "Subject: [Ponder] Please Confirm Your Email Address"
 
 
-def test_signing_out_closes_open_sockets(ada: Person, endpoint: Endpoint):
-    conversation = ada.ask("Why?")
-    ada.await_end(conversation)
-    with ada.socket(conversation) as connection:
+def test_signing_out_closes_open_sockets(person: Person):
+    conversation = person.ask("Why?")
+    person.await_end(conversation)
+    with person.socket(conversation) as connection:
         connection.recv(timeout=30)
-        ada.post("/accounts/logout/")
+        person.post("/accounts/logout/")
         with pytest.raises(ConnectionClosed) as closed:
             list(connection)
     assert closed.value.rcvd.code == 4401
@@ -119,14 +120,15 @@ def test_an_invitation_lets_one_address_in_once(make_site, client_of):
         assert "has been used" in another.get(path).text
 
 
-def test_an_invitation_is_made_where_it_is_looked_at(site: Site):
-    refused = site.manage("invite", "ada@example.org")
+def test_an_invitation_is_made_where_it_is_looked_at(shared_site: Site):
+    refused = shared_site.manage("invite", "ada@example.org")
     assert refused.returncode == 1
     assert "SIGNUP is open" in refused.stderr
 
 
-def test_only_the_first_administrator_is_made_and_its_password_told_once(site: Site):
-    first, second = site.manage("first_administrator"), site.manage("first_administrator")
+def test_only_the_first_administrator_is_made_and_its_password_told_once(database_template: Path, tmp_path: Path):
+    url = f"sqlite:///{shutil.copy(database_template, tmp_path / 'db.sqlite3')}"
+    first, second = (manage("first_administrator", DATABASE_URL=url) for _ in range(2))
     assert "password: " in first.stdout
     assert second.stdout == ""
-    assert site.rows("select username, is_superuser from conversations_user") == [("admin", 1)]
+    assert read_rows(url, "select username, is_superuser from conversations_user") == [("admin", 1)]

@@ -46,33 +46,34 @@ async def refuse(exchange: Exchange) -> None:
     await exchange.fail(401)
 
 
-@pytest.fixture(params=[("light", 1280), ("dark", 1280), ("light", 360), ("dark", 360)], ids=lambda p: f"{p[0]}-{p[1]}")
-def themed(request: pytest.FixtureRequest, open_page: Callable[..., Page]) -> Page:
-    scheme, width = request.param
-    return open_page(color_scheme=scheme, viewport={"width": width, "height": 800})
+@pytest.fixture(params=[1280, 360])
+def page(request: pytest.FixtureRequest, open_page: Callable[..., Page]) -> Page:
+    return open_page(viewport={"width": request.param, "height": 800})
 
 
 def check(page: Page, state: str) -> None:
-    """Assert that axe finds nothing wrong, and that nothing is wider than the window."""
-    result = Axe().run(page)
-    assert result.violations_count == 0, f"{state}:\n{result.generate_report()}"
+    """Assert that axe finds nothing wrong in either theme, and that nothing is wider than the window."""
+    for theme in ("light", "dark"):
+        page.emulate_media(color_scheme=theme)
+        result = Axe().run(page)
+        assert result.violations_count == 0, f"{state}, {theme}:\n{result.generate_report()}"
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), f"{state} scrolls sideways"
 
 
-def test_pages_for_nobody_in_particular_are_accessible(themed: Page, shared_site: Site):
+def test_pages_for_nobody_in_particular_are_accessible(page: Page, shared_site: Site):
     for path in ("accounts/login/", "accounts/signup/", "accounts/password/reset/", "nowhere/"):
-        themed.goto(f"{shared_site.url}/{path}")
-        check(themed, path)
-    themed.goto(f"{shared_site.url}/accounts/login/")
-    themed.fill("[name=login]", "nobody")
-    themed.fill("[name=password]", "wrong")
-    themed.locator("main button[type=submit]").first.click()
-    expect(themed.locator("main")).to_contain_text("not correct")
-    check(themed, "a refused sign-in")
+        page.goto(f"{shared_site.url}/{path}")
+        check(page, path)
+    page.goto(f"{shared_site.url}/accounts/login/")
+    page.fill("[name=login]", "nobody")
+    page.fill("[name=password]", "wrong")
+    page.locator("main button[type=submit]").first.click()
+    expect(page.locator("main")).to_contain_text("not correct")
+    check(page, "a refused sign-in")
 
 
-def test_pages_of_an_account_are_accessible(themed: Page, shared_site: Site):
-    sign_up(themed, shared_site)
+def test_pages_of_an_account_are_accessible(page: Page, shared_site: Site):
+    sign_up(page, shared_site)
     for path in (
         "",
         "preferences/",
@@ -82,12 +83,11 @@ def test_pages_of_an_account_are_accessible(themed: Page, shared_site: Site):
         "search/?q=why",
         "reviews/",
     ):
-        themed.goto(f"{shared_site.url}/{path}")
-        check(themed, path or "a new conversation")
+        page.goto(f"{shared_site.url}/{path}")
+        check(page, path or "a new conversation")
 
 
-def test_a_conversation_is_accessible_in_every_state(themed: Page, shared_site: Site, shared_endpoint: Endpoint):
-    page = themed
+def test_a_conversation_is_accessible_in_every_state(page: Page, shared_site: Site, shared_endpoint: Endpoint):
     shared_endpoint.respond = in_steps
     sign_up(page, shared_site)
     ask(page, "Why?")

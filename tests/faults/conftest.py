@@ -9,7 +9,7 @@ from tests.endpoint import Endpoint
 from tests.faults.baseline import PROBE, Baseline
 from tests.faults.speech import Speech
 from tests.services import PostgreSQL, Redis
-from tests.site import Person, Site, migrate
+from tests.site import Person, Site
 
 
 @dataclass(frozen=True)
@@ -39,10 +39,9 @@ def speech(endpoint: Endpoint) -> Speech:
 
 
 @pytest.fixture(scope="package")
-def running_replicas(postgresql: PostgreSQL, redis_server: Redis) -> Iterator[Replicas]:
+def running_replicas(postgresql: PostgreSQL, postgresql_template: str, redis_server: Redis) -> Iterator[Replicas]:
     endpoint = Endpoint()
-    url = postgresql.create_database()
-    migrate(url)
+    url = postgresql.create_database(postgresql_template)
     variables = connection(endpoint) | {"REDIS_URL": redis_server.url, "USER_CONCURRENCY": 100, "PYTHONPATH": PROBE}
     with contextlib.ExitStack() as stack:
         stack.callback(endpoint.close)

@@ -36,9 +36,7 @@ def race(rivals: list[subprocess.Popen[str]]) -> list[list[Any]]:
 
 
 def test_each_prompt_is_started_once_within_the_slots_and_ended_once(database_url: str):
-    variables = environment(
-        DATABASE_URL=database_url, DJANGO_SETTINGS_MODULE="chatsite.settings", USER_CONCURRENCY=SLOTS
-    )
+    variables = environment(DATABASE_URL=database_url, USER_CONCURRENCY=SLOTS)
     rivals = [
         subprocess.Popen(
             [sys.executable, "-m", "tests.faults.claimers", str(THREADS), str(conversations)],

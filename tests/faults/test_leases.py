@@ -21,7 +21,7 @@ from tests.faults.speech import Speech, ask_each
 from tests.faults.stored import Text, assert_stored, texts
 from tests.screen import Tab
 from tests.services import PostgreSQL
-from tests.site import Person, Site, migrate
+from tests.site import Person, Site
 
 pytestmark = pytest.mark.postgresql
 
@@ -54,14 +54,13 @@ class Story:
 
 
 @pytest.fixture(scope="module")
-def story(postgresql: PostgreSQL) -> Iterator[Story]:
+def story(postgresql: PostgreSQL, postgresql_template: str) -> Iterator[Story]:
     endpoint = Endpoint()
     endpoint.respond = speech = Speech(every=0.4, thoughts=3)
-    databases = [postgresql.create_database() for _ in range(2)]
+    databases = [postgresql.create_database(postgresql_template) for _ in range(2)]
     variables = connection(endpoint) | {"USER_CONCURRENCY": 100, "PYTHONPATH": PROBE}
     with ExitStack() as stack, ThreadPoolExecutor(4) as pool:
         stack.callback(endpoint.close)
-        list(pool.map(migrate, databases))
 
         def start(*urls: str) -> list[Site]:
             sites = list(pool.map(lambda url: Site(url, **variables), urls))

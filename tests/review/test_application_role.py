@@ -9,7 +9,7 @@ from psycopg.errors import InsufficientPrivilege
 
 from tests.endpoint import Endpoint
 from tests.services import PostgreSQL
-from tests.site import Person, Site, manage, migrate
+from tests.site import Person, Site, manage
 
 pytestmark = pytest.mark.postgresql
 WRITE_ROWS = """
@@ -22,10 +22,9 @@ MOVED = "update conversations_auditentry set number = {} where number = {};"
 
 
 @pytest.fixture(scope="module")
-def written(postgresql: PostgreSQL) -> str:
+def written(postgresql: PostgreSQL, postgresql_template: str) -> str:
     """A database with three rows in the trail, written by the application's role; to be copied."""
-    url = postgresql.create_database()
-    migrate(url)
+    url = postgresql.create_database(postgresql_template)
     with psycopg.connect(url, autocommit=True) as owner:
         owner.execute("create role application login")
     granted = manage("grant_application_role", "application", DATABASE_URL=url)
