@@ -4,7 +4,7 @@
 set -eu
 
 # azd skips web.bicep when the file has not changed, and with it settings that have: let it take it for new.
-azd env set SERVICE_WEB_TEMPLATE_HASH ""
+azd env set SERVICE_WEB_TEMPLATE_HASH none
 
 job() {
     name=$1

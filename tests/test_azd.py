@@ -104,7 +104,7 @@ def test_the_revision_waits_for_the_migration_and_is_not_made_when_it_fails(
     calls = (tmp_path / "calls").read_text().splitlines()
     update = "az containerapp job update --image cr.example/ponder/web:1 --output none --resource-group rg-x --name"
     assert calls[:3] == [
-        "azd env set SERVICE_WEB_TEMPLATE_HASH ",
+        "azd env set SERVICE_WEB_TEMPLATE_HASH none",
         f"{update} migration-x",
         "az containerapp job start --query name --output tsv --resource-group rg-x --name migration-x",
     ]
