@@ -16,7 +16,7 @@ from collections.abc import Mapping
 
 from allauth.socialaccount.providers.oauth2.client import OAuth2Error
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import render
+from django.shortcuts import redirect, render
 
 logger = logging.getLogger(__name__)
 
@@ -78,5 +78,8 @@ def told_by(answer: Mapping[str, object]) -> SignInFailed:
 
 
 def page(request: HttpRequest, failure: SignInFailed) -> HttpResponse:
+    """Say why nobody was signed in; somebody who already is (they went back) is taken on instead."""
+    if isinstance(failure, Stale) and request.user.is_authenticated:
+        return redirect("new")
     logger.log(failure.level, "nobody was signed in with Entra ID: %s (%s)", type(failure).__name__, failure)
     return render(request, "account/entra_failed.html", {"sentence": failure.sentence}, status=failure.status)

@@ -65,6 +65,10 @@ class EntraProvider(OpenIDConnectProvider):
     def get_default_scope(self) -> list[str]:
         return ["openid", "profile"]  # the object id comes with the profile; no address is asked for
 
+    def get_auth_params(self) -> dict[str, str]:
+        # Signing out here does not sign out of Microsoft: at a shared computer one press would bring the last one back.
+        return {"prompt": "select_account"}
+
     def get_redirect_from_request_kwargs(self, request: HttpRequest) -> dict[str, Any]:
         # allauth would also take scopes, parameters and another purpose from the address.
         return {"process": AuthProcess.LOGIN, "next_url": get_next_redirect_url(request)}

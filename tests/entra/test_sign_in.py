@@ -1,0 +1,234 @@
+"""Who gets in by Entra ID, as whom, and with which roles."""
+
+import json
+import re
+import time
+import uuid
+from collections.abc import Callable
+from contextlib import closing
+from urllib.parse import urlsplit
+
+import pytest
+from allauth.account.models import EmailAddress
+from allauth.core import context
+from allauth.core.exceptions import ImmediateHttpResponse
+from django.contrib.auth.models import AnonymousUser
+from django.test import Client, RequestFactory
+from django.urls import reverse
+
+from conversations.entra import roles
+from conversations.entra.adapter import SocialAccountAdapter
+from conversations.entra.provider import ID, EntraProvider
+from conversations.models import User
+from tests.cloud import Cloud
+from tests.entra.visitor import Visitor, write
+from tests.site import PASSWORD, ROOT, WAIT, Person, Site
+from tests.tenant import ADA, CLIENT, SECRET, TENANT, Tenant
+
+BUTTON = "Sign in with Microsoft"
+
+
+def test_the_button_is_there_where_a_tenant_is_configured(visitor: Visitor):
+    for path in ("/accounts/login/", "/accounts/signup/"):
+        assert BUTTON in visitor.http.get(path).text
+
+
+@pytest.mark.django_db
+def test_without_a_tenant_there_is_nothing_of_it(client: Client):
+    page = client.get("/accounts/login/").content.decode()
+    assert "Sign in" in page
+    assert BUTTON not in page
+    for path in ("/accounts/entra/login/", "/accounts/entra/login/callback/"):
+        assert client.get(path).status_code == 404
+
+
+def test_somebody_of_the_tenant_gets_an_account_without_password_or_address(
+    visitor: Visitor, tenant: Tenant, entra: Site
+):
+    tenant.person["preferred_username"] = "grace@example.org"
+    tenant.person["name"] = "Grace Brewster Hopper"
+    assert not visitor.is_signed_in
+    signed_in = visitor.sign_in()
+    assert (signed_in.status_code, signed_in.headers["Location"]) == (302, "/")
+    assert visitor.is_signed_in
+    account = visitor.account
+    assert account[1:5] == ("grace@example.org", "Grace", "Brewster Hopper", "")
+    assert not account.is_staff
+    assert (account.provider, account.uid) == ("entra", f"{TENANT}/{tenant.person['oid']}")
+    assert entra.rows("select count(*) from account_emailaddress where user_id = ?", account.id) == [(0,)]
+    assert entra.rows("select count(*) from socialaccount_socialtoken") == [(0,)]
+
+
+def test_the_site_asks_for_a_name_alone_and_proves_who_redeems_the_code(visitor: Visitor, tenant: Tenant):
+    visitor.sign_in()
+    [asked], [redeemed] = tenant.asked, tenant.redeemed
+    assert set(asked["scope"].split()) == {"openid", "profile"}
+    assert redeemed["client_secret"] == SECRET
+    assert "client_assertion" not in redeemed
+
+
+def test_an_address_chooses_neither_scope_nor_purpose(visitor: Visitor, tenant: Tenant):
+    query = "?scope=Mail.Read&auth_params=prompt%3Dnone&process=connect&action=reauthenticate"
+    signed_in = visitor.come_back(visitor.leave(query))
+    assert signed_in.headers["Location"] == "/"
+    [asked] = tenant.asked
+    assert "Mail.Read" not in asked["scope"]
+    assert asked["prompt"] == "select_account"
+
+
+def test_somebody_known_is_the_same_person_under_another_name(visitor: Visitor, tenant: Tenant):
+    visitor.sign_in()
+    key = visitor.account.id
+    visitor.post("/accounts/logout/")
+    assert not visitor.is_signed_in
+    tenant.person |= {
+        "name": "Ada King",
+        "preferred_username": "countess@example.org",
+        "sub": "of another registration",
+    }
+    visitor.sign_in()
+    account = visitor.account
+    assert (account.id, account.first_name, account.last_name) == (key, "Ada", "King")
+
+
+def test_no_account_is_joined_by_an_address(visitor: Visitor, tenant: Tenant, entra: Site, local: Person):
+    address = f"{local.name}@example.org"
+    [(key,)] = entra.rows("select id from conversations_user where username = ?", local.name)
+    claims = ("email", "preferred_username", "upn", "unique_name", "verified_primary_email")
+    tenant.person |= dict.fromkeys(claims, address) | {"email_verified": True, "xms_edov": True}
+    visitor.sign_in()
+    assert visitor.is_signed_in
+    assert visitor.account.id != key
+    assert entra.rows("select user_id from account_emailaddress where email = ?", address) == [(key,)]
+    with Visitor(entra) as owner:
+        owner.post("/accounts/login/", login=address, password=PASSWORD)
+        assert owner.is_signed_in
+
+
+def test_a_user_name_that_is_taken_goes_to_nobody_else(visitor: Visitor, tenant: Tenant, local: Person):
+    for name in (local.name.upper(), "", "guest#EXT#@example.org", "admin", "x" * 999):
+        tenant.person |= {"oid": str(uuid.uuid4()), "name": "Ada\0 " + "x" * 999, "preferred_username": name}
+        visitor.sign_in()
+        assert visitor.is_signed_in
+        assert re.fullmatch(r"ada.*|x{150}", visitor.account.username)
+
+
+def test_roles_are_given_and_taken_at_each_sign_in_and_written_down(visitor: Visitor, tenant: Tenant, entra: Site):
+    def reviews(key: int) -> bool:
+        return bool(entra.rows("select 1 from conversations_user_groups where user_id = ?", key))
+
+    for given, is_staff, is_reviewer in (
+        ([], False, False),
+        (["Staff"], True, False),
+        (["Reviewer", "Something else"], True, True),
+        (["Reviewer"], True, True),
+        (["staff", "Administrator"], False, False),
+    ):
+        tenant.person["roles"] = given
+        visitor.sign_in()
+        account = visitor.account
+        assert (bool(account.is_staff), reviews(account.id)) == (is_staff, is_reviewer), given
+        assert visitor.http.get("/admin/").status_code == (200 if is_staff else 302)
+    rows = entra.rows("select actor_name, details from conversations_auditentry where act = 'granted' order by number")
+    told = [(name, details) for name, details in rows if f'"user {account.id}"' in details]
+    assert [name for name, _ in told] == ["Entra ID", "Entra ID"]
+    assert ['"change": "given"' in told[0][1], '"change": "taken"' in told[1][1]] == [True, True]
+
+
+def test_a_tenant_makes_no_superuser(visitor: Visitor, tenant: Tenant):
+    tenant.person |= {"roles": ["Staff", "Superuser", "Reviewer"], "is_superuser": True}
+    visitor.sign_in()
+    assert (visitor.account.is_staff, visitor.account.is_superuser) == (1, 0)
+
+
+def test_a_sign_in_lasts_a_working_day(visitor: Visitor):
+    visitor.sign_in()
+    [cookie] = [cookie for cookie in visitor.http.cookies.jar if cookie.name == "sessionid"]
+    assert 11 * 3600 < cookie.expires - time.time() <= 12 * 3600
+
+
+def test_a_person_comes_back_to_the_page_they_wanted_and_to_no_other_site(visitor: Visitor, tenant: Tenant):
+    tenant.person["roles"] = ["Staff"]
+    page = visitor.http.get("/admin/", follow_redirects=True)
+    assert 'name="next" value="/admin/"' in page.text
+    assert visitor.sign_in(next="/admin/").headers["Location"] == "/admin/"
+    visitor.post("/accounts/logout/")
+    assert visitor.sign_in(next="https://elsewhere.example/").headers["Location"] == "/"
+
+
+def test_a_password_opens_no_account_of_the_tenants(visitor: Visitor, entra: Site, local: Person):
+    visitor.sign_in()
+    account = visitor.account
+    assert "/accounts/password/change/" not in visitor.http.get("/preferences/").text
+    passwords = dict.fromkeys(("password1", "password2"), "one more staple 3")
+    assert "has no password here" in visitor.post("/accounts/password/set/", **passwords).text
+    write(
+        entra,
+        "update conversations_user set password = (select password from conversations_user where username = ?)"
+        " where id = ?",
+        local.name,
+        account.id,
+    )
+    with Visitor(entra) as somebody:
+        assert somebody.post("/accounts/login/", login=local.name, password=PASSWORD).headers["Location"] == "/"
+    with Visitor(entra) as somebody:
+        refused = somebody.post("/accounts/login/", login=account.username, password=PASSWORD)
+        assert "This account signs in with Microsoft." in somebody.http.get(refused.headers["Location"]).text
+        assert not somebody.is_signed_in
+
+
+def test_no_page_ties_another_account_to_ones_own(visitor: Visitor):
+    visitor.sign_in()
+    for path in ("accounts/3rdparty/", "accounts/3rdparty/signup/", "accounts/social/connections/"):
+        assert visitor.http.get(f"/{path}").status_code == 404
+
+
+@pytest.mark.django_db
+def test_the_same_person_twice_at_once_gets_one_account_and_no_invitation(client: Client, rf: RequestFactory, settings):
+    settings.ENTRA_TENANT_ID, settings.ENTRA_CLIENT_ID = TENANT, CLIENT
+    claims = {"tid": TENANT, "oid": ADA, "name": "Ada", "preferred_username": "ada", "roles": ["Reviewer"]}
+    request = rf.get("/")
+    request.user = AnonymousUser()
+    request.session = client.session
+    request.session["account_verified_email"] = "invited@example.org"
+    adapter = SocialAccountAdapter(request)
+    with context.request_context(request):
+        first, second = (EntraProvider(request, adapter.get_app(request, ID)) for _ in range(2))
+        first, second = (provider.sociallogin_from_response(request, claims) for provider in (first, second))
+        adapter.save_user(request, first)
+        second.user.username = "ada2"
+        with pytest.raises(ImmediateHttpResponse) as refused:
+            adapter.save_user(request, second)
+    assert refused.value.response.status_code == 400
+    assert list(User.objects.values_list("username", "is_staff")) == [("ada", True)]
+    assert not EmailAddress.objects.exists()
+
+
+def test_on_azure_the_managed_identity_stands_for_a_secret_and_the_tenant_for_sign_up(
+    make_site: Callable[..., Site], cloud: Cloud
+):
+    with closing(Tenant(cloud)) as tenant:
+        site = make_site(SIGNUP="closed", **tenant.variables)
+        with Visitor(site) as visitor:
+            assert "Sign-up is closed" in visitor.http.get("/accounts/signup/").text
+            cloud.status = 400
+            refused = visitor.sign_in()
+            assert (refused.status_code, "cannot be reached" in refused.text) == (503, True)
+            cloud.status = 200
+            deadline = time.monotonic() + WAIT
+            while visitor.sign_in().status_code == 503:  # for a second the identity remembers that it was refused
+                assert time.monotonic() < deadline
+            assert visitor.is_signed_in
+        [form] = tenant.redeemed
+        assert "client_secret" not in form
+        assert [form["client_assertion"]] == cloud.tokens("api://AzureADTokenExchange")
+        for secret in (form["client_assertion"], *tenant.handed_out):
+            assert secret not in "".join(site.lines)
+
+
+def test_the_documented_registration_is_what_the_site_takes():
+    [manifest] = re.findall(r"```json\n(.*?)```", (ROOT / "docs/entra.md").read_text(), re.DOTALL)
+    registration = json.loads(manifest)
+    assert [role["value"] for role in registration["appRoles"]] == [roles.STAFF, roles.REVIEWER]
+    [address] = registration["web"]["redirectUris"]
+    assert urlsplit(address).path == reverse("entra_callback")
