@@ -7,11 +7,11 @@ read. The hooks below are its and Twisted's own methods, some of them private: t
 import asyncio
 import logging
 import socket
+import struct
 from collections.abc import Awaitable, Callable
 from typing import Any
 
 import daphne.server
-from autobahn.exception import Disconnected
 from daphne.http_protocol import HTTPFactory, WebRequest
 from daphne.ws_protocol import WebSocketFactory, WebSocketProtocol
 from django.conf import settings
@@ -67,15 +67,33 @@ class LimitedHTTPFactory(HTTPFactory):
 class OneWayProtocol(WebSocketProtocol):
     """A websocket that may send messages of any size, and receive small ones only."""
 
-    def sendMessage(self, *args, **kwargs) -> None:  # noqa: N802
-        # Autobahn holds what is sent to the limit that is meant for what is received.
-        limit, self.maxMessagePayloadSize = self.maxMessagePayloadSize, 0
-        try:
-            super().sendMessage(*args, **kwargs)
-        except Disconnected:
-            pass  # it is closing: the consumer hears of that next
-        finally:
-            self.maxMessagePayloadSize = limit
+    def unsent(self) -> int:
+        """Return how many bytes the kernel has not taken yet."""
+        transport = self.transport
+        return len(transport.dataBuffer) - transport.offset + transport._tempDataLen
+
+    def sendMessage(self, payload: bytes, isBinary: bool = False) -> None:  # noqa: N802, N803
+        """Write a message as one frame (RFC 6455, 5.2), at once.
+
+        Autobahn's method holds what is sent to the limit that is meant for what is received, and leaves the writing to
+        Twisted, which first has the event loop tell when it may: that costs more than all else that sends a frame.
+        """
+        if self.state != self.STATE_OPEN:
+            return  # it is closing: the consumer hears of that next
+        frame = frame_head(2 if isBinary else 1, len(payload)) + payload
+        sent = 0 if self.unsent() else self.transport.writeSomeData(frame)
+        if not isinstance(sent, int):
+            sent = 0  # the connection is lost, as Twisted finds by itself when it tries
+        if sent < len(frame):
+            self.transport.write(frame[sent:])
+
+
+def frame_head(opcode: int, length: int) -> bytes:
+    """Return what stands before a message's bytes when it is sent whole and unmasked, as a server's are."""
+    final = 0x80 | opcode
+    if length < 126:
+        return struct.pack("!BB", final, length)
+    return struct.pack("!BBH", final, 126, length) if length < 2**16 else struct.pack("!BBQ", final, 127, length)
 
 
 class OneWayFactory(WebSocketFactory):
@@ -135,9 +153,8 @@ class Server(daphne.server.Server):
 
     def create_application(self, protocol: Any, scope: dict[str, Any]) -> Any:
         if scope["type"] == "websocket":
-            transport = protocol.transport
-            transport.socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SOCKET_BUFFER)
-            scope["unsent"] = lambda: len(transport.dataBuffer) - transport.offset + transport._tempDataLen
+            protocol.transport.socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SOCKET_BUFFER)
+            scope["unsent"] = protocol.unsent
         return super().create_application(protocol, scope)
 
     def listen_error(self, failure: Any) -> None:
