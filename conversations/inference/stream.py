@@ -224,7 +224,7 @@ async def _once(
                     _pass_on(read, chunks, sink)
                     deadline.reschedule(clock() + chunks.patience(stall_seconds))
                     if len(data) < FULL_READ and not chunks.ended:
-                        await asyncio.sleep(gather_seconds())
+                        await _gather(response, gather_seconds())
         if not chunks.ended and (read := events.close()):
             some = True
             _pass_on(read, chunks, sink)
@@ -261,15 +261,34 @@ def _pass_on(events: list[tuple[bytes, bytes]], chunks: ChunkReader, sink: Calla
             sink(merge(deltas))
 
 
+async def _gather(response: Any, seconds: float) -> None:
+    """Sleep, and leave what comes meanwhile to the kernel, to be read as one: most of a packet's cost is the waking."""
+    connection = _aiohttp(response).connection
+    if not seconds or connection is None or connection.transport is None or connection.transport.is_closing():
+        await asyncio.sleep(seconds)
+        return
+    connection.transport.pause_reading()
+    try:
+        await asyncio.sleep(seconds)
+    finally:
+        if connection.transport is not None:
+            connection.transport.resume_reading()
+
+
 def _unread(response: Any) -> bytes:
     """Return what had come before a connection broke and was not read yet, while others were served or text gathered.
 
-    aiohttp's reader raises the error and keeps what it has to itself: these are private names of it and its bridge.
+    aiohttp's reader raises the error and keeps what it has to itself, under private names.
     """
     if "content-encoding" in response.headers:
         return b""  # the beginning of which went elsewhere
-    content = response.http_response.stream._stream._aiohttp_response.content
+    content = _aiohttp(response).content
     return b"".join(content._buffer)[content._buffer_offset :]
+
+
+def _aiohttp(response: Any) -> Any:
+    """Return aiohttp's own response, by private names of its bridge to the SDK."""
+    return response.http_response.stream._stream._aiohttp_response
 
 
 def _flush(chunks: ChunkReader, sink: Callable[[list[Delta]], None]) -> None:

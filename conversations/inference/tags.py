@@ -1,15 +1,14 @@
 """Reasoning inside the content: `<think>…</think>` at its start, for servers that do not parse it out."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from conversations.models import Kind
 
 OPEN, CLOSE = "<think>", "</think>"
 
 
-@dataclass(frozen=True, slots=True)
-class Delta:
+class Delta(NamedTuple):
     """A piece of a model's text. With `relabels`, all answer text so far turns out to have been reasoning."""
 
     kind: Kind
