@@ -19,8 +19,8 @@ from conversations import metrics
 from conversations.control import Listener, doorbell
 from conversations.generation import mirror, worker
 from conversations.generation.live import Cursor, LiveText, Source, live_text, tick_seconds
-from conversations.models import Conversation, Generation, Message, Status
-from conversations.models.conversation import Tree
+from conversations.models import Message, Status
+from conversations.models.conversation import Tree, visible
 from conversations.models.generation import LIVE
 from conversations.rendering import fragments, outcomes
 from conversations.sidebar import Sidebar
@@ -309,11 +309,10 @@ class ConversationConsumer(AsyncWebsocketConsumer):
         """
         if self.doubted or time.monotonic() > self.trusted_until:
             self._authorise()
-        conversations = Conversation.objects.visible_to(self.user_id)
-        try:
-            self.conversation = conversation = conversations.get(pk=self.conversation_id)
-        except Conversation.DoesNotExist:
-            raise Refused(GONE) from None
+        if not (found := visible(self.user_id, self.conversation_id)):
+            raise Refused(GONE)
+        [conversation] = found
+        self.conversation = conversation
         tree = conversation.tree()
         path = tree.path_to(conversation.leaf_id)
         if at_first:
@@ -325,9 +324,8 @@ class ConversationConsumer(AsyncWebsocketConsumer):
                 self.stale = "seen" in self.asked
         last_page = max(0, len(path) - fragments.PAGE)
         window = path[min(self.first, last_page) if self.path else last_page :]
-        generations = Generation.objects.filter(message__in=window).order_by("pk")
         # The newest of a message comes last.
-        newest = {message: (pk, status) for message, pk, status in generations.values_list("message", "pk", "status")}
+        newest = {message: (pk, status) for message, pk, status in conversation.statuses(window)}
         live = {message for message, (_, status) in newest.items() if status in LIVE}
         newest = {message: pk for message, (pk, _) in newest.items()}
         if at_first:

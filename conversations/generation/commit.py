@@ -7,7 +7,7 @@ dead finds its rows gone from the answer and drops them. All functions are synch
 import uuid
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Self
+from typing import Any, Self
 
 from django.conf import settings
 from django.db import IntegrityError, transaction
@@ -17,6 +17,7 @@ from django.utils import timezone
 from conversations.inference.stream import Usage
 from conversations.models import Chunk, Conversation, Generation, Kind, Message, Status, Worker
 from conversations.models.generation import RUNNING
+from conversations.models.prepared import prepared
 from conversations.models.words import count_words
 
 RESTARTED = "The server restarted"
@@ -67,13 +68,12 @@ class End:
 def claim(worker_id: int, generation_id: int) -> Claim | None:
     """Claim a queued generation; None if it is gone, not its turn, or its owner's slots are taken."""
     queued = Generation.objects.filter(pk=generation_id, status=Status.QUEUED)
-    row = queued.values_list("attempt", "owner", "message", "conversation").first()
-    if row is None:
+    found = _queued(generation_id)
+    if not found:
         return None
-    attempt, owner, message, conversation = row
+    [(attempt, owner, message, conversation)] = found
     ahead = Generation.objects.filter(conversation=OuterRef("conversation"), status=Status.QUEUED, pk__lt=generation_id)
-    running = Generation.objects.running().filter(owner=owner).values_list("conversation", "slot")
-    taken = dict(running)
+    taken = dict(_slots(owner))
     if conversation in taken:
         return None
     for slot in sorted(set(range(settings.USER_CONCURRENCY)) - set(taken.values())):
@@ -93,6 +93,22 @@ def claim(worker_id: int, generation_id: int) -> Claim | None:
             continue  # another claimer was faster to this slot, or to this conversation: the constraints told
         return Claim(generation_id, attempt + 1, message, conversation, owner) if claimed else None
     return None
+
+
+@prepared
+def _queued(generation: Any) -> QuerySet:
+    queued = Generation.objects.filter(pk=generation, status=Status.QUEUED)
+    return queued.values_list("attempt", "owner", "message", "conversation")
+
+
+@prepared
+def _slots(owner: Any) -> QuerySet:
+    return Generation.objects.running().filter(owner=owner).values_list("conversation", "slot")
+
+
+@prepared
+def _message(pk: Any) -> QuerySet:
+    return Message.objects.filter(pk=pk)
 
 
 def commit(worker_id: int, progress: Sequence[Progress]) -> dict[int, bool] | None:
@@ -214,9 +230,11 @@ def _fold(fenced: QuerySet[Generation], claimed: Claim, end: End, fields: dict[s
     }
     if not fenced.update(**fields | ended):
         return False
-    message = Message.objects.filter(pk=claimed.message_id)
-    reasoning, content = message.get().followed_by(end.reasoning, end.content)
-    message.update(reasoning=reasoning, reasoning_words=count_words(reasoning), content=content)
+    [message] = _message(claimed.message_id)
+    reasoning, content = message.followed_by(end.reasoning, end.content)
+    Message.objects.filter(pk=claimed.message_id).update(
+        reasoning=reasoning, reasoning_words=count_words(reasoning), content=content
+    )
     Chunk.objects.filter(generation=claimed.generation_id).delete()
     Conversation.objects.filter(pk=claimed.conversation_id).update(updated_at=now)
     return True

@@ -5,9 +5,11 @@ import logging
 import time
 from collections.abc import Callable
 from datetime import datetime
+from typing import Any
 
 from django.conf import settings
 from django.db import DatabaseError
+from django.db.models import QuerySet
 from django.utils import timezone
 
 from conversations import metrics
@@ -19,7 +21,8 @@ from conversations.inference.go_on import Joint
 from conversations.inference.prompt import Prompt, build_prompt
 from conversations.inference.stream import Outcome, stream
 from conversations.inference.tags import Delta
-from conversations.models import Generation, Kind, Message, Status
+from conversations.models import Conversation, Generation, Kind, Message, Status
+from conversations.models.prepared import prepared
 from conversations.rendering import outcomes
 from conversations.threads import in_thread
 
@@ -157,12 +160,17 @@ class Run:
 
     def _prompt(self) -> tuple[Generation, Prompt, Message]:
         """Return the generation, its prompt, and the last message of that: a question, or an answer to go on with."""
-        generations = Generation.objects.select_related("message", "conversation")
-        generation = generations.get(pk=self.claim.generation_id)
-        conversation, tree = generation.conversation, generation.conversation.tree()
-        path = tree.path_to(generation.message_id if generation.goes_on else generation.message.parent_id)
-        by_id = conversation.messages.defer("reasoning").in_bulk(path)
+        found = _generation(self.claim.generation_id)
+        if not found:
+            raise Generation.DoesNotExist
+        [generation] = found
+        conversation = Conversation(self.claim.conversation_id)
+        tree = conversation.tree()
+        path = tree.path_to(generation.message_id)[: None if generation.goes_on else -1]
+        by_id = {message.pk: message for message in _without_reasoning(path)}
         history = [by_id[pk] for pk in path if pk in by_id]  # what was deleted meanwhile is gone
+        if not history:
+            raise Generation.DoesNotExist
         if generation.goes_on:
             history[-1:] = conversation.read(tree, path[-1:])
         prompt = build_prompt(
@@ -226,3 +234,13 @@ class Run:
             except DatabaseError as error:
                 logger.warning("generation %s waits to be written: %s", self.claim.generation_id, type(error).__name__)
                 await asyncio.sleep(RETRY_SECONDS)
+
+
+@prepared
+def _generation(pk: Any) -> QuerySet:
+    return Generation.objects.filter(pk=pk)
+
+
+@prepared
+def _without_reasoning(messages: Any) -> QuerySet:
+    return Message.objects.filter(pk__in=messages).defer("reasoning")

@@ -1,6 +1,6 @@
 import uuid
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -13,6 +13,8 @@ from django.utils.dateparse import parse_datetime
 
 from conversations.models import permissions
 from conversations.models.generation import Generation
+from conversations.models.message import Message
+from conversations.models.prepared import prepared
 from conversations.models.retention import LegalHold
 
 TITLE_CHARACTERS = 80
@@ -101,29 +103,72 @@ class Conversation(models.Model):
 
     def tree(self) -> "Tree":
         """Return the shape of this conversation; one query, without any text."""
-        return Tree(self.messages.order_by("pk").values_list("pk", "parent_id"))
+        return Tree(_shape(self.pk))
 
-    def thread(self) -> list:
+    def statuses(self, messages: list[int]) -> list[tuple[int, int, str]]:
+        """Return (message, generation, status) for each generation of these messages, the oldest first; one query."""
+        return _statuses(self.pk, messages)
+
+    def thread(self) -> list[Message]:
         """Return the messages from the first prompt to `leaf`, in order; see `read`."""
         tree = self.tree()
         return self.read(tree, tree.path_to(self.leaf_id))
 
-    def read(self, tree: "Tree", ids: Sequence[int], *, reasoning: bool = False) -> list:
+    def read(self, tree: "Tree", ids: list[int], *, reasoning: bool = False) -> list[Message]:
         """Return these messages in this order, each with its generations and `versions`; few queries.
 
         Generations are read before messages: one that is seen to have ended has its text in the message by then.
         What was thought is read with those of which it is not known how much it is, and with all if `reasoning`.
         """
         attempts = defaultdict(list)
-        for generation in self.generations.filter(message__in=ids).order_by("pk"):
+        for generation in _attempts(self.pk, ids):
+            generation.conversation = self
             attempts[generation.message_id].append(generation)
-        by_id = (self.messages if reasoning else self.messages.defer("reasoning")).in_bulk(ids)
+        by_id = {message.pk: message for message in (_messages if reasoning else _without_reasoning)(self.pk, ids)}
         for pk, message in by_id.items():
+            message.conversation = self
             message.attempts, message.versions = attempts[pk], tree.versions(pk)
         if unknown := [pk for pk, m in by_id.items() if m.attempts and (m.is_live or m.reasoning_words is None)]:
-            for pk, thought in self.messages.filter(pk__in=unknown).values_list("pk", "reasoning"):
+            for pk, thought in _thoughts(self.pk, unknown):
                 by_id[pk].reasoning = thought
         return [by_id[pk] for pk in ids if pk in by_id]  # what was deleted meanwhile is gone
+
+
+@prepared
+def visible(user: Any, conversation: Any) -> models.QuerySet:
+    """Return the conversation of this id in a list, if this person (an id) may open it."""
+    return Conversation.objects.visible_to(user).filter(pk=conversation)
+
+
+@prepared
+def _shape(conversation: Any) -> models.QuerySet:
+    return Message.objects.filter(conversation=conversation).order_by("pk").values_list("pk", "parent_id")
+
+
+@prepared
+def _attempts(conversation: Any, messages: Any) -> models.QuerySet:
+    return Generation.objects.filter(conversation=conversation, message__in=messages).order_by("pk")
+
+
+@prepared
+def _statuses(conversation: Any, messages: Any) -> models.QuerySet:
+    found = Generation.objects.filter(conversation=conversation, message__in=messages)
+    return found.order_by("pk").values_list("message", "pk", "status")
+
+
+@prepared
+def _messages(conversation: Any, ids: Any) -> models.QuerySet:
+    return Message.objects.filter(conversation=conversation, pk__in=ids)
+
+
+@prepared
+def _without_reasoning(conversation: Any, ids: Any) -> models.QuerySet:
+    return Message.objects.filter(conversation=conversation, pk__in=ids).defer("reasoning")
+
+
+@prepared
+def _thoughts(conversation: Any, ids: Any) -> models.QuerySet:
+    return Message.objects.filter(conversation=conversation, pk__in=ids).values_list("pk", "reasoning")
 
 
 class Tree:
