@@ -1,0 +1,92 @@
+"""An hour's traffic in miniature: 2,000 prompts by 100 people, one in ten met by a fault."""
+
+import asyncio
+import re
+import time
+from collections import Counter
+
+import aiohttp
+
+from tests.endpoint import Endpoint
+from tests.faults.baseline import PROBE, Baseline, memory
+from tests.faults.stored import texts
+from tests.faults.traffic import FAULTS, Model, Visitor, cut, plan
+from tests.site import Person, Site, people
+
+PEOPLE, CONVERSATIONS, TURNS = 100, 4, 5
+PROMPTS = PEOPLE * CONVERSATIONS * TURNS
+AT_ONCE = 40  # people
+MOST_GROWTH = 20 * 2**20  # bytes between the first 200 answers and the last
+LONGEST_SECONDS = 600
+TOKEN = "for-this-test-alone"
+
+
+async def test_two_thousand_prompts_each_end_in_one_outcome_and_leave_nothing_behind(make_site, endpoint: Endpoint):
+    endpoint.respond = model = Model()
+    site = make_site(STALL_SECONDS=8, METRICS_TOKEN=TOKEN, PYTHONPATH=PROBE)
+    crowd = people(site, PEOPLE)
+    baseline = Baseline(endpoint, site)
+    connector = aiohttp.TCPConnector(limit=0)
+    async with aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar()) as session:
+        visitors = [Visitor(person, session, model) for person in crowd]
+        room = asyncio.Semaphore(AT_ONCE)
+
+        async def visit(number: int) -> None:
+            async with room:
+                do = visitors[number].converse if number % 10 == 0 else visitors[number].send  # one in ten watches
+                await do(CONVERSATIONS, TURNS)
+
+        async with asyncio.TaskGroup() as group:
+            for number in range(PEOPLE):
+                group.create_task(visit(number))
+            await asyncio.to_thread(await_answered, site, 200)
+            after_200 = memory(site)
+        await asyncio.to_thread(await_answered, site, PROMPTS)
+    growth = memory(site) - after_200
+    print(f"memory grew by {growth / 2**20:.1f} MB from {after_200 / 2**20:.0f} between 200 answers and {PROMPTS}")
+
+    found = texts(site)
+    assert len(found) == PROMPTS
+    faults: Counter[str] = Counter()
+    for prompt, text in found.items():
+        planned = plan(prompt)
+        said = planned.text("reasoning"), planned.text("answer")
+        if planned.fault is None:
+            assert text == ("complete", *said)
+            assert model.requests[prompt] == 1
+            continue
+        faults[planned.fault.__name__] += 1
+        assert text.status == FAULTS[planned.fault]
+        if planned.fault is cut:  # which takes along what was on its way
+            assert said[0].startswith(text.reasoning)
+            assert said[1].startswith(text.answer)
+        else:
+            assert text[1:] == said, prompt
+    assert faults == model.befell  # they happened, each once
+    assert len(faults) == len(FAULTS)
+    assert 0.08 < faults.total() / PROMPTS < 0.12
+    # Each generation has one row, and the process has counted one end for each.
+    assert site.rows("select count(*) from conversations_generation") == [(PROMPTS,)]
+    assert ends(crowd[0]) == Counter(text.status for text in found.values())
+    assert growth <= MOST_GROWTH
+    baseline.check(*((crowd[0], conversation) for conversation in visitors[0].conversations))
+    for person in crowd:
+        person.close()
+
+
+def ends(person: Person) -> Counter[str]:
+    """Return how many generations the process has ended in each way, by its metrics."""
+    metrics = person.http.get("/metrics", headers={"Authorization": f"Bearer {TOKEN}"}).text
+    ended: Counter[str] = Counter()
+    line = re.compile(r'^chat_generations_ended_total\{.*outcome="(\w+)"\} (\d+)', re.MULTILINE)
+    for outcome, number in line.findall(metrics):
+        ended[outcome] += int(number)
+    return ended
+
+
+def await_answered(site: Site, number: int) -> None:
+    deadline = time.monotonic() + LONGEST_SECONDS
+    answered = "select count(*) from conversations_generation where finished_at is not null"
+    while (there := site.rows(answered)[0][0]) < number:
+        assert time.monotonic() < deadline, f"{there} of {number} were answered"
+        time.sleep(0.1)  # it counts two thousand rows
