@@ -33,7 +33,7 @@ test-image: programs := builder container postgresql redis
 test-image: test-programs
 	@$(python) -m pytest -m builder
 
-# Takes about twelve minutes; `python -m benchmarks --help` tells how to run a part. The figures go to var/ as JSON too.
+# Takes about ten minutes; `python -m benchmarks --help` tells how to run a part. The figures go to var/ as JSON too.
 bench: test-programs staticfiles/staticfiles.json
 	@$(python) -m benchmarks --json var/benchmark.json
 

@@ -22,7 +22,20 @@ def row(**figures: object) -> Row:
 @pytest.mark.skipif(sys.platform != "linux", reason="it reads Linux's /proc")
 def test_a_small_benchmark_measures_all_and_finds_no_fault(tmp_path: Path):
     figures = tmp_path / "figures.json"
-    size = ["--streams", "2", "--reasoning", "5", "--answer", "10", "--pace", "100", "--spread", "0", "--long"]
+    size = [
+        "--streams",
+        "2",
+        "--reasoning",
+        "5",
+        "--answer",
+        "10",
+        "--pace",
+        "100",
+        "--spread",
+        "0",
+        "--beyond",
+        "--long",
+    ]
     command = [sys.executable, "-m", "benchmarks", "--database", "sqlite", "--json", str(figures), *size]
     ran = subprocess.run(command, cwd=ROOT, env=environment(), capture_output=True, text=True, timeout=120, check=False)
     assert ran.returncode == 0, ran.stdout + ran.stderr
