@@ -11,13 +11,14 @@ from django.db.models import Q
 from django.utils import timezone
 
 from conversations.control import doorbell
+from conversations.inference.prompt import estimate_tokens
 from conversations.models import Conversation, Generation, LegalHold, Message, Role, Status, User
 from conversations.models.conversation import TITLE_CHARACTERS, title_from
 from conversations.models.generation import RUNNING
 
 
 class OverBudget(Exception):
-    """This person has used up `USER_DAILY_TOKENS`; the message is the sentence they read."""
+    """What is left of this person's `USER_DAILY_TOKENS` does not do; the message is the sentence they read."""
 
 
 def tokens_today(user: User) -> int:
@@ -44,7 +45,7 @@ def send_message(
         )
         return _queue_answer(conversation, prompt, key)
 
-    return _once(user, key, write)
+    return _once(user, key, write, content)
 
 
 def edit(*, user: User, prompt: Message, content: str, key: uuid.UUID | None = None) -> Generation:
@@ -62,7 +63,7 @@ def edit(*, user: User, prompt: Message, content: str, key: uuid.UUID | None = N
         )
         return _queue_answer(conversation, edited, key)
 
-    return _once(user, key, write)
+    return _once(user, key, write, content)
 
 
 def regenerate(*, user: User, message: Message, key: uuid.UUID | None = None) -> Generation:
@@ -198,19 +199,16 @@ def delete(*, conversation: Conversation) -> bool:
     return True
 
 
-def _once(user: User, key: uuid.UUID | None, write: Callable[[], Generation]) -> Generation:
+def _once(user: User, key: uuid.UUID | None, write: Callable[[], Generation], content: str = "") -> Generation:
     """Run `write` in a transaction, unless this person's `key` has been used: then return what it made.
 
-    Raises `OverBudget` before anything is stored.
+    Raises `OverBudget` before anything is stored; `content` is what is asked anew.
     """
     earlier = Generation.objects.visible_to(user).filter(key=key) if key else Generation.objects.none()
-    if settings.USER_DAILY_TOKENS and (used := tokens_today(user)) >= settings.USER_DAILY_TOKENS:
+    if settings.USER_DAILY_TOKENS and (sentence := _over_budget(user, content)):
         if generation := earlier.first():
             return generation
-        raise OverBudget(
-            f"You have used {used:,} tokens today, and {settings.USER_DAILY_TOKENS:,} are what a day has. "
-            f"You can ask again from midnight on ({timezone.get_current_timezone_name()})."
-        )
+        raise OverBudget(sentence)
     try:
         with transaction.atomic():
             return write()
@@ -219,6 +217,18 @@ def _once(user: User, key: uuid.UUID | None, write: Callable[[], Generation]) ->
         if generation := earlier.first():
             return generation
         raise
+
+
+def _over_budget(user: User, content: str) -> str:
+    """Return why a person may not ask this today; '' if they may. What the model will say is not known yet."""
+    used, a_day = tokens_today(user), settings.USER_DAILY_TOKENS
+    midnight = f"from midnight on ({timezone.get_current_timezone_name()})"
+    if used >= a_day:
+        return f"You have used {used:,} tokens today, and {a_day:,} are what a day has. You can ask again {midnight}."
+    if (needed := estimate_tokens(content)) > a_day - used:
+        left = f"Of the {a_day:,} tokens that a day has you have {a_day - used:,} left"
+        return f"{left}, and this alone needs about {needed:,}. Shorten it, or ask {midnight}."
+    return ""
 
 
 def _lock(conversation: Conversation) -> Conversation:

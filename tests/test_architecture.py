@@ -18,7 +18,7 @@ ROOMS = {
     "threads": set(),
     "metrics": set(),
     "generation": {"models", "inference", "rendering", "control", "threads", "metrics"},
-    "actions": {"models", "control"},
+    "actions": {"models", "control", "inference"},
     "review": {"models"},
     "forms": {"models"},
     "accounts": {"models", "control"},

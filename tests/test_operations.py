@@ -102,4 +102,9 @@ def test_who_has_used_up_a_days_tokens_is_told_and_keeps_what_was_typed(
     assert "from midnight on (UTC)" in shown
     assert ">And then?</textarea>" in shown
     assert len(endpoint.exchanges) == 1
+    assert "110 of 100 are used." in person.http.get("/preferences/").text
+    refused = other.post("/conversations/", htmx=True, content="Why? " * 100)
+    assert refused.status_code == 422
+    assert "Of the 100 tokens that a day has you have 100 left, and this alone needs about 17" in refused.text
+    assert len(endpoint.exchanges) == 1
     other.await_end(other.ask("Why?"))

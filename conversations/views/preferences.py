@@ -1,10 +1,12 @@
 """How a person likes the page."""
 
+from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 
+from conversations import actions
 from conversations.forms import PreferencesForm
 
 
@@ -15,4 +17,6 @@ def edit(request: HttpRequest) -> HttpResponse:
         form.save()
         messages.success(request, "Your preferences are kept.")
         return redirect("preferences")
-    return render(request, "conversations/preferences.html", {"form": form})
+    used = actions.tokens_today(request.user) if settings.USER_DAILY_TOKENS else None
+    context = {"form": form, "used": used, "a_day": settings.USER_DAILY_TOKENS}
+    return render(request, "conversations/preferences.html", context)
