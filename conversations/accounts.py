@@ -1,5 +1,6 @@
 """Who may get in, by allauth's adapter; and word to open sockets when an account changes."""
 
+from datetime import timedelta
 from typing import Any
 
 from allauth.account.adapter import DefaultAccountAdapter, get_adapter
@@ -16,6 +17,7 @@ from django.core.exceptions import ValidationError
 from django.dispatch import receiver
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
+from django.utils import timezone
 
 from conversations.control import doorbell
 from conversations.models import User
@@ -23,7 +25,7 @@ from conversations.models import User
 INVITATION = "invitation"  # in a link's query, and then in the session
 INVITATION_DAYS = 7
 # A working day, then Microsoft is asked again: that long may somebody stay whom the tenant has let go, or keep a role.
-TENANT_SESSION_SECONDS = 12 * 60 * 60
+TENANT_SESSION = timedelta(hours=12)
 
 
 def invitation(email: str) -> str:
@@ -69,7 +71,7 @@ class AccountAdapter(DefaultAccountAdapter):
 
     def post_login(self, request: HttpRequest, user: User, **about) -> HttpResponse:
         if "sociallogin" in (about["signal_kwargs"] or {}):
-            request.session.set_expiry(TENANT_SESSION_SECONDS)
+            request.session.set_expiry(timezone.now() + TENANT_SESSION)  # seconds would count anew with each change
         return super().post_login(request, user, **about)
 
     def clean_password(self, password: str, user: User | None = None) -> str:

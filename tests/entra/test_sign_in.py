@@ -141,10 +141,16 @@ def test_a_tenant_makes_no_superuser(visitor: Visitor, tenant: Tenant):
     assert (visitor.account.is_staff, visitor.account.is_superuser) == (1, 0)
 
 
-def test_a_sign_in_lasts_a_working_day(visitor: Visitor):
+def test_a_sign_in_lasts_a_working_day_whatever_happens_in_it(visitor: Visitor, entra: Site):
     visitor.sign_in()
     [cookie] = [cookie for cookie in visitor.http.cookies.jar if cookie.name == "sessionid"]
     assert 11 * 3600 < cookie.expires - time.time() <= 12 * 3600
+    session = "select expire_date, session_data from django_session where session_key = ?"
+    [(expires, data)] = entra.rows(session, cookie.value)
+    visitor.leave()
+    [(expires_then, data_then)] = entra.rows(session, cookie.value)
+    assert data_then != data
+    assert expires_then == expires
 
 
 def test_a_person_comes_back_to_the_page_they_wanted_and_to_no_other_site(visitor: Visitor, tenant: Tenant):
