@@ -140,7 +140,8 @@ class Screen:
 
     def apply(self, frame: str) -> None:
         for part in [child for child in parse(frame).children if isinstance(child, Element)]:
-            key, how = part.attributes["id"], part.attributes.pop("hx-swap-oob")
+            how, _, selector = part.attributes.pop("hx-swap-oob").partition(":")
+            key, *steps = selector.removeprefix("#").split(" > ") if selector else [part.attributes["id"]]
             target = self.page.find(key)
             if target is None:
                 self.missed.append(key)
@@ -149,8 +150,11 @@ class Screen:
                 self._put_known(part)
             if key.startswith("status-"):
                 target.article().attributes["data-status"] = part.attributes["data-status"]
+            for step in steps:
+                elements = [child for child in target.children if isinstance(child, Element)]
+                target = elements[-1 if step == ":last-child" else int(re.search(r"\d+", step)[0]) - 1]
             match how:
-                case "true":
+                case "true" | "outerHTML":
                     target.replace(part)
                 case "innerHTML":
                     target.children = []
@@ -159,6 +163,11 @@ class Screen:
                     target.fill(part.children)
                 case "afterbegin":
                     self._put_first(target, part)
+                case "afterend":
+                    at = target.parent.children.index(target) + 1
+                    rest = target.parent.children[at:]
+                    del target.parent.children[at:]
+                    target.parent.fill([*part.children, *rest])
                 case "delete":
                     target.parent.children.remove(target)
                 case _:
@@ -174,7 +183,7 @@ class Screen:
     def _put_first(self, target: Element, part: Element) -> None:
         """Put what arrives first in `target`; what has its id already leaves its old place."""
         for fresh in [child for child in part.children if isinstance(child, Element)]:
-            if known := self.page.find(fresh.attributes["id"]):
+            if known := self.page.find(fresh.attributes.get("id", "")):
                 known.parent.children.remove(known)
         others, target.children = target.children, []
         target.fill([*part.children, *others])

@@ -225,3 +225,21 @@ def test_what_no_longer_fits_is_left_out_and_the_page_says_where(make_site, join
     assert divider
     assert "old old" in before
     assert "New question" in after
+
+
+def test_what_the_end_of_a_long_answer_changes_is_put_right_where_it_stands(ada: Person, endpoint: Endpoint):
+    async def answer(exchange: Exchange) -> None:
+        await exchange.answer("See [this].\n\n```python\n")
+        for number in range(0, 800, 40):
+            await exchange.answer("".join(f"x_{line} = {line}  # so\n" for line in range(number, number + 40)))
+        await exchange.gate("all")
+        await exchange.answer("```\n\n- one\n- two\n\n- three\n\n[this]: https://example.org\n")
+        await exchange.finish()
+
+    endpoint.respond = answer
+    with Tab(ada, ada.ask("Write a lot")) as tab:
+        tab.read_until(lambda tab: "x_799" in tab.answer)
+        endpoint.open("all")
+        tab.read_until(lambda tab: tab.statuses == ["complete"])
+        tab.read_until(lambda tab: any(element.tag == "a" for element in tab.page.find("messages").elements()))
+        tab.check()

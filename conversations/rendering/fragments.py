@@ -3,6 +3,7 @@
 A frame is one websocket message: HTML elements that htmx swaps out of band by their ids.
 """
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -15,6 +16,7 @@ from conversations.models import Conversation, Generation, Message, Role, Status
 from conversations.models.generation import thought_seconds
 from conversations.models.words import count_words
 from conversations.rendering import joins, outcomes, pool
+from conversations.rendering.repairs import Repair, repairs
 
 # Characters of text in one frame, about. A viewer who joins late or lags is brought to now in frames of this size.
 FRAME_CHARACTERS = 32_000
@@ -222,6 +224,13 @@ def composer_error(sentence: str) -> str:
     return render_to_string("conversations/_composer_error.html", {"composer_error": sentence, "oob": True})
 
 
+def _repair(target: str, repair: Repair) -> str:
+    swap = f'hx-swap-oob="{repair.swap}:#{target}{escape(repair.within)}"'
+    if repair.swap == "outerHTML":
+        return re.sub(r"^<[a-z0-9]+", rf"\g<0> {swap}", repair.html)
+    return f"<div {swap}>{repair.html}</div>"
+
+
 def ending(message: Message, reasoning_sent: str, html_sent: str) -> list[str]:
     """Return the parts that show how a message ended, and of its final text what differs from what was sent.
 
@@ -232,7 +241,7 @@ def ending(message: Message, reasoning_sent: str, html_sent: str) -> list[str]:
     pk = message.pk
     parts = [lines(message, state)]
     if state.answer_html != html_sent:
-        parts.append(replace(f"settled-{pk}", state.answer_html))
+        parts += [_repair(f"settled-{pk}", part) for part in repairs(html_sent, state.answer_html)]
     if reasoning != reasoning_sent:
         parts.append(replace(f"reasoning-{pk}", ""))
         for at in range(0, len(reasoning), FRAME_CHARACTERS):

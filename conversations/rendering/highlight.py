@@ -11,6 +11,7 @@ from typing import Any, Final
 from pygments.formatters import HtmlFormatter
 from pygments.lexer import Lexer
 from pygments.lexers import LEXERS, find_lexer_class
+from pygments.token import STANDARD_TYPES, Text
 
 from conversations.rendering import joins
 
@@ -21,8 +22,19 @@ MAX_HIGHLIGHTED_CHARACTERS: Final = 50_000
 SECONDS_PER_CHARACTER: Final = 20e-6
 SECONDS_AT_LEAST: Final = 0.5
 MAX_LANGUAGE_CHARACTERS: Final = 40
+# Lines of code in an element of their own: only the last ones are laid out anew while code grows, and those that
+# got colours are swapped a few at a time. No token of Pygments' HTML goes on over a line's end.
+LINES: Final = 50
+LINES_START: Final = '<span class="lines">'
 # Embeddings, overrides and isolates (Unicode 23.2): with them code reads otherwise than it runs (CVE-2021-42574).
 _REORDERING: Final = re.compile("[\u202a-\u202e\u2066-\u2069]")
+
+# Pygments' class names that `prose.css` gives a look. Other tokens, half of them all, need no element.
+LOOKS: Final = {
+    "k", "kc", "kd", "kn", "kp", "kr", "kt", "ow", "nt", "s", "sa", "sb", "sc", "dl", "sd", "s2", "se", "sh",
+    "si", "sx", "sr", "s1", "ss", "gi", "m", "mb", "mf", "mh", "mi", "il", "mo", "na", "nd", "ni", "no", "c",
+    "ch", "cm", "cp", "cpf", "c1", "cs", "gp", "gu", "gd", "gr", "gh", "gs", "nf", "fm", "nc", "ge",
+}  # fmt: skip
 
 _formatter = HtmlFormatter(nowrap=True)
 # Pygments' own look-up searches installed plug-ins for every name it does not know.
@@ -33,7 +45,8 @@ def code_block(code: str, language: str, *, highlighted: bool = True) -> str:
     """Return `code` as a figure whose caption is `language`, or "text" if that is empty."""
     code, places = joins.take_out(code)
     inner = code_to_html(code, language) if highlighted else escape(code, quote=False)
-    return f"{code_block_start(language)}<code>{show_reordering(joins.put_in(inner, places))}</code></pre></figure>\n"
+    inner = _grouped(show_reordering(joins.put_in(inner, places)))
+    return f"{code_block_start(language)}<code>{inner}</code></pre></figure>\n"
 
 
 def code_block_start(language: str) -> str:
@@ -41,6 +54,12 @@ def code_block_start(language: str) -> str:
     name = escape(language.replace(joins.JOIN, "")[:MAX_LANGUAGE_CHARACTERS] or "text")
     caption = f"<figcaption><span>{name}</span></figcaption>"
     return f'<figure class="code" data-language="{name}">{caption}<pre tabindex="0">'
+
+
+def _grouped(html: str) -> str:
+    lines = re.findall(r"[^\n]*\n|[^\n]+", html)
+    groups = ("".join(lines[at : at + LINES]) for at in range(0, len(lines), LINES))
+    return "".join(f"{LINES_START}{group}</span>" for group in groups)
 
 
 def show_reordering(html: str) -> str:
@@ -72,10 +91,10 @@ def _tokens(code: str, lexer_class: type[Lexer]) -> Iterator[tuple[Any, str]]:
     lexer = lexer_class(stripnl=False, ensurenl=False)
     # Of this thread's own work: what else the machine does must not take the colours away.
     deadline = time.thread_time() + SECONDS_AT_LEAST + SECONDS_PER_CHARACTER * len(code)
-    for token in lexer.get_tokens(code):
+    for kind, text in lexer.get_tokens(code):
         if time.thread_time() > deadline:
             raise TimeoutError
-        yield token
+        yield (kind if STANDARD_TYPES.get(kind) in LOOKS else Text), text
 
 
 @lru_cache(maxsize=256)

@@ -12,7 +12,7 @@ from typing import Final
 from pyromark.event import Event
 
 from conversations.rendering.blocks import Node, Outline
-from conversations.rendering.highlight import code_block_start, show_reordering
+from conversations.rendering.highlight import LINES, LINES_START, code_block_start, show_reordering
 from conversations.rendering.pieces import MAX_WINDOW, Ids, Piece, Step, emit, window
 from conversations.rendering.sanitise import sanitise
 
@@ -33,7 +33,10 @@ class Fence:
     """Fenced code: a line is appended as it arrives, once it cannot be the closing fence."""
 
     def __init__(self, ids: Ids, opening: re.Match[str]) -> None:
+        self._ids = ids
         self._id = ids.next()
+        self._group = ""  # the element that takes the line
+        self._lines = 0
         self._indent = len(opening["indent"])
         run = opening["run"]
         self._closing = re.compile(rf" {{0,3}}{run[0]}{{{len(run)},}}[ \t]*")
@@ -45,7 +48,7 @@ class Fence:
         return Piece("", sanitise(f'{code_block_start(language)}<code id="{self._id}"></code></pre></figure>\n'))
 
     def settle(self, source: str, at: int, *, final: bool) -> Step | None:
-        out: list[str] = []
+        pieces: list[Piece] = []
         block: Fence | None = self
         while block and at < len(source):
             end = source.find("\n", at)
@@ -58,17 +61,31 @@ class Fence:
                 if end < 0 and (not line.strip(" ") if final else self._undecided.fullmatch(line)):
                     at = len(source) if final else at
                     break
-            out.append(line if self._in_line else self._unindented(line))
-            if end >= 0:
-                out.append("\n")
+            text = line if self._in_line else self._unindented(line)
+            self._put(pieces, text + "\n" if end >= 0 else text)
             at += len(line) + (end >= 0)
             self._in_line = end < 0
         if block and final:
             block = None
-        if not out and block:
+        if not pieces and block:
             return None
-        text = "".join(out)
-        return Step([Piece(self._id, sanitise(show_reordering(escape(text, quote=False))))] if text else [], at, block)
+        return Step(
+            [Piece(target, sanitise(html) if target != self._id else html) for target, html in pieces], at, block
+        )
+
+    def _put(self, pieces: list[Piece], text: str) -> None:
+        """Add `text`, a line or a part of one, to the pieces."""
+        if not text:
+            return
+        if not self._in_line:
+            if self._lines % LINES == 0:
+                self._group = self._ids.next()
+                pieces.append(Piece(self._id, f'{LINES_START[:-1]} id="{self._group}"></span>'))
+            self._lines += 1
+        html = show_reordering(escape(text, quote=False))
+        if pieces and pieces[-1].target == self._group:
+            html = pieces.pop().html + html
+        pieces.append(Piece(self._group, html))
 
     def tail(self, source: str) -> str:
         return ""

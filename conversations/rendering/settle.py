@@ -126,21 +126,20 @@ def _presentable(source: str) -> str:
 def assemble(pieces: list[Piece]) -> str:
     """Return the HTML of a page that appended `pieces` in order, without the ids of their targets."""
     out: list[str] = []
-    after = ""
+    opened: list[tuple[str, str]] = []  # each target that is open, within those before it, and what follows it
     for piece in pieces:
-        if not piece.target:
-            out += (after, piece.html)
-            after = ""
-            continue
-        if not after:
+        if piece.target and all(target != piece.target for target, _ in opened):
             # A target is empty when its piece is appended, so it ends at the next end tag.
-            opened = out.pop()
-            end = opened.index("</", opened.index(f' id="{piece.target}">'))
-            out.append(opened[:end])
-            after = opened[end:]
+            html = out.pop()
+            end = html.index("</", html.index(f' id="{piece.target}">'))
+            out.append(html[:end])
+            opened.append((piece.target, html[end:]))
+        while opened and opened[-1][0] != piece.target:
+            out.append(opened.pop()[1])
         out.append(piece.html)
+    out += (after for _, after in reversed(opened))
     # Not found in text: there, ">" is escaped.
-    return _TARGET_ID.sub(">", "".join(out) + after)
+    return _TARGET_ID.sub(">", "".join(out))
 
 
 class _Document:

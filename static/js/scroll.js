@@ -22,6 +22,7 @@ function follow(following) {
 function toEnd() {
   follow(true);
   scrollTo({ top: page.scrollHeight, behavior: "instant" });
+  lastY = scrollY; // before its event: who scrolls up until then is seen to do so
 }
 
 /** Load what stands before the first message shown, a screen before it is reached. */

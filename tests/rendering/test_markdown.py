@@ -1,9 +1,13 @@
 """What a model writes becomes safe HTML."""
 
+import re
+from pathlib import Path
+
 import pytest
 
 from conversations.rendering import markdown
 from conversations.rendering.emit import MAX_DEPTH
+from conversations.rendering.highlight import LOOKS
 from tests.rendering.hostile import ENORMOUS, HOSTILE
 from tests.rendering.reader import Reader, read
 
@@ -44,16 +48,16 @@ def test_code_keeps_every_blank_and_line(code: str):
 
 
 def test_code_in_an_unknown_language_is_plain():
-    assert "<code>x &lt; 1\n</code>" in render("```nosuchlanguage\nx < 1\n```")
+    assert "x &lt; 1\n</span></code>" in render("```nosuchlanguage\nx < 1\n```")
 
 
 def test_code_that_is_too_long_is_plain():
-    assert '<span class="n">' in render("```python\n" + "x = 1\n" * 8_000 + "```")
-    assert '<span class="n">' not in render("```python\n" + "x = 1\n" * 9_000 + "```")
+    assert '<span class="mi">' in render("```python\n" + "x = 1\n" * 8_000 + "```")
+    assert '<span class="mi">' not in render("```python\n" + "x = 1\n" * 9_000 + "```")
 
 
 def test_code_that_its_lexer_is_too_slow_for_is_plain():
-    assert "<code>\n\n" in render("```c\n" + "\n" * 12_000 + "```")
+    assert '<code><span class="lines">\n\n' in render("```c\n" + "\n" * 12_000 + "```")
 
 
 def test_raw_html_is_shown_as_text():
@@ -169,6 +173,13 @@ def test_what_no_parser_may_see_becomes_the_replacement_character():
 def test_hostile_text_leaves_no_executable_or_styled_node(text: str):
     read(render(text))
     read(markdown.plain(text))
+
+
+def test_every_token_that_has_a_look_has_an_element_and_no_other():
+    sheet = (Path(__file__).parents[2] / "static/css/prose.css").read_text()
+    rules = re.findall(r"^\.prose \.code (?::is\((.*?)\)|(\.ge)) \{", sheet, re.MULTILINE)
+    assert set(re.findall(r"\.(\w+)", str(rules))) == LOOKS
+    assert render("```python\nx = f(1)\n```").count("<span class=") == 2  # the lines, and the number
 
 
 def test_what_reorders_text_is_shown_in_code_and_left_elsewhere():
