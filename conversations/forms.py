@@ -51,6 +51,12 @@ class PreferencesForm(forms.ModelForm):
         widgets = {"theme": forms.RadioSelect, "reasoning": forms.RadioSelect}
 
 
+class RatingForm(forms.Form):
+    """A rating by one press."""
+
+    rating = forms.ChoiceField(choices=[(Rating.GOOD, "Good"), (Rating.BAD, "Poor")])
+
+
 class FeedbackForm(forms.ModelForm):
     rating = forms.ChoiceField(choices=Rating.choices, widget=forms.RadioSelect)
 

@@ -1,6 +1,16 @@
 from django.urls import path
 
-from conversations.views import conversations, feedback, messages, operations, preferences, reasoning, reviews, search
+from conversations.views import (
+    conversations,
+    details,
+    feedback,
+    messages,
+    operations,
+    preferences,
+    reasoning,
+    reviews,
+    search,
+)
 
 urlpatterns = [
     path("", conversations.new, name="new"),
@@ -14,6 +24,10 @@ urlpatterns = [
     path("messages/<int:pk>/edit/", messages.edit, name="edit"),
     path("messages/<int:pk>/continue/", messages.go_on, name="continue"),
     path("messages/<int:pk>/reasoning/", reasoning.show, name="reasoning"),
+    path("messages/<int:pk>/details/", details.show, name="details"),
+    path("messages/<int:pk>/markdown/", details.copy, {"form": "markdown"}, name="markdown"),
+    path("messages/<int:pk>/text/", details.copy, {"form": "text"}, name="text"),
+    path("messages/<int:pk>/rate/", feedback.rate, name="rate"),
     path("messages/<int:pk>/feedback/", feedback.edit, name="feedback"),
     path("messages/<int:pk>/select/", messages.select, name="select"),
     path("generations/<int:pk>/stop/", messages.stop, name="stop"),

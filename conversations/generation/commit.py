@@ -226,6 +226,7 @@ def _fold(fenced: QuerySet[Generation], claimed: Claim, end: End, fields: dict[s
         "prompt_tokens": end.usage.prompt_tokens,
         "reasoning_tokens": end.usage.reasoning_tokens,
         "answer_tokens": end.usage.answer_tokens,
+        "cached_tokens": end.usage.cached_tokens,
         "finished_at": now,
     }
     if not fenced.update(**fields | ended):

@@ -19,6 +19,7 @@ from conversations.inference.endpoint import Endpoint
 from conversations.inference.errors import Filtered, InferenceError
 from conversations.inference.go_on import Joint
 from conversations.inference.prompt import Prompt, build_prompt
+from conversations.inference.sent import to_keep
 from conversations.inference.stream import Outcome, stream
 from conversations.inference.tags import Delta
 from conversations.models import Conversation, Generation, Kind, Message, Status
@@ -145,6 +146,7 @@ class Run:
             joint = None if self._endpoint.completes_prefixes else Joint(last.content, self._feed)
         thinking = False if generation.without_thinking else None
         request = self._endpoint.request(prompt.messages, thinking=thinking, going_on=generation.goes_on)
+        self._fields["request"] = to_keep(request, prompt)
         sink = joint or self._feed
         try:
             return await stream(

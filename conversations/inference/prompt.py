@@ -41,14 +41,20 @@ def build_prompt(history: Sequence[Message], *, system: str, context_tokens: int
         if room < 0:
             break
         kept.append(turn)
+    first = kept[-1][0]
+    messages = as_messages([message for turn in reversed(kept) for message in turn], system)
+    return Prompt(messages, first if first != history[0] else None)
+
+
+def as_messages(history: Sequence[Message], system: str) -> list[dict[str, str]]:
+    """Return the request's messages for all of `history`, which begins with a question."""
     messages: list[dict[str, str]] = [{"role": "system", "content": system}] if system else []
-    for message in (message for turn in reversed(kept) for message in turn):
+    for message in (message for turn in _turns(history) for message in turn):
         if messages and messages[-1]["role"] == message.role:
             messages[-1]["content"] += "\n\n" + message.content
         else:
             messages.append({"role": str(message.role), "content": message.content})
-    first = kept[-1][0]
-    return Prompt(messages, first if first != history[0] else None)
+    return messages
 
 
 def _tokens(turn: Sequence[Message]) -> int:

@@ -39,6 +39,7 @@ class Usage:
     prompt_tokens: int | None = None
     reasoning_tokens: int | None = None
     answer_tokens: int | None = None
+    cached_tokens: int | None = None  # of the prompt's, those the endpoint had read before
 
 
 @dataclass(frozen=True, slots=True)
@@ -324,11 +325,18 @@ def _clean(text: str) -> str:
 def _usage(usage: Any) -> Usage:
     """Return the counts that are counts; endpoints also send null, strings and nothing."""
     fields = usage if isinstance(usage, dict) else {}
-    details = fields.get("completion_tokens_details")
-    reasoning = _count(details.get("reasoning_tokens")) if isinstance(details, dict) else None
+    reasoning = _count(_detail(fields, "completion_tokens_details", "reasoning_tokens"))
+    cached = _count(_detail(fields, "prompt_tokens_details", "cached_tokens"))
+    if cached is None:
+        cached = _count(fields.get("prompt_cache_hit_tokens"))  # as DeepSeek says it
     completion = _count(fields.get("completion_tokens"))
     answer = completion if completion is None or reasoning is None else max(0, completion - reasoning)
-    return Usage(_count(fields.get("prompt_tokens")), reasoning, answer)
+    return Usage(_count(fields.get("prompt_tokens")), reasoning, answer, cached)
+
+
+def _detail(usage: dict[str, Any], details: str, name: str) -> object:
+    found = usage.get(details)
+    return found.get(name) if isinstance(found, dict) else None
 
 
 def _count(value: object) -> int | None:

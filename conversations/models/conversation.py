@@ -6,7 +6,7 @@ from typing import Any
 
 from django.conf import settings
 from django.db import models
-from django.db.models import Exists, OuterRef, Q
+from django.db.models import Exists, F, OuterRef, Q
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.dateparse import parse_datetime
@@ -115,7 +115,7 @@ class Conversation(models.Model):
         return self.read(tree, tree.path_to(self.leaf_id))
 
     def read(self, tree: "Tree", ids: list[int], *, reasoning: bool = False) -> list[Message]:
-        """Return these messages in this order, each with its generations and `versions`; few queries.
+        """Return these messages in this order, each with its generations, `versions` and `rating`; few queries.
 
         Generations are read before messages: one that is seen to have ended has its text in the message by then.
         What was thought is read with those of which it is not known how much it is, and with all if `reasoning`.
@@ -147,7 +147,7 @@ def _shape(conversation: Any) -> models.QuerySet:
 
 @prepared
 def _attempts(conversation: Any, messages: Any) -> models.QuerySet:
-    return Generation.objects.filter(conversation=conversation, message__in=messages).order_by("pk")
+    return Generation.objects.filter(conversation=conversation, message__in=messages).defer("request").order_by("pk")
 
 
 @prepared
@@ -158,12 +158,13 @@ def _statuses(conversation: Any, messages: Any) -> models.QuerySet:
 
 @prepared
 def _messages(conversation: Any, ids: Any) -> models.QuerySet:
-    return Message.objects.filter(conversation=conversation, pk__in=ids)
+    return Message.objects.filter(conversation=conversation, pk__in=ids).annotate(rating=F("feedback__rating"))
 
 
 @prepared
 def _without_reasoning(conversation: Any, ids: Any) -> models.QuerySet:
-    return Message.objects.filter(conversation=conversation, pk__in=ids).defer("reasoning")
+    found = Message.objects.filter(conversation=conversation, pk__in=ids)
+    return found.annotate(rating=F("feedback__rating")).defer("reasoning")
 
 
 @prepared

@@ -29,7 +29,9 @@ class _Compiled:
         self._converters = self._compiler.get_converters(columns)
         is_of_models = queryset.query.default_cols or queryset.query.deferred_loading[0]
         self._model = queryset.model if is_of_models else None
-        self._names = [column.target.attname for column in columns] if is_of_models else []
+        self._annotations = list(queryset.query.annotation_select) if is_of_models else []
+        fields = columns[: len(columns) - len(self._annotations)] if is_of_models else []
+        self._names = [column.target.attname for column in fields]
 
     def rows(self, arguments: Sequence[Any]) -> list[Any]:
         values = [_value(arguments, given) if isinstance(given, _Place) else given for given in self._parameters]
@@ -40,7 +42,14 @@ class _Compiled:
             rows = [tuple(row) for row in self._compiler.apply_converters(rows, self._converters)]
         if self._model is None:
             return rows
-        return [self._model.from_db(connection.alias, self._names, row) for row in rows]
+        return [self._instance(row) for row in rows]
+
+    def _instance(self, row: Sequence[Any]) -> models.Model:
+        own = len(self._names)
+        instance = self._model.from_db(connection.alias, self._names, row[:own])
+        for name, value in zip(self._annotations, row[own:], strict=True):
+            setattr(instance, name, value)
+        return instance
 
 
 def prepared(build: Callable[..., models.QuerySet]) -> Callable[..., list[Any]]:

@@ -6,6 +6,7 @@ A frame is one websocket message: HTML elements that htmx swaps out of band by t
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 
 from django.template.loader import render_to_string
 from django.urls import reverse
@@ -51,6 +52,8 @@ class State:
     tone: str = ""
     actions: Sequence[outcomes.Action] = field(default_factory=list)
     figures: str = ""
+    ended_at: datetime | None = None
+    rating: str = ""
     version: "Version | None" = None
     is_live: bool = False
     readonly: bool = False
@@ -91,6 +94,8 @@ def state_of(message: Message, *, with_text: bool = True, readonly: bool = False
         tone=outcomes.tone(generation, message),
         actions=outcomes.actions(generation, message),
         figures=outcomes.figures(message.parts),
+        ended_at=generation.finished_at or (None if generation.is_live else message.created_at),
+        rating=getattr(message, "rating", None) or "",
         version=_version(message),
         is_live=generation.is_live,
         readonly=readonly,

@@ -39,6 +39,22 @@ def give_feedback(*, message: Message, rating: str, comment: str, shared: bool) 
     return feedback
 
 
+def rate(*, message: Message, rating: str) -> Feedback | None:
+    """Keep a rating by itself, beside what the owner has said already; the same once more takes all of it back.
+
+    What is taken back waits for no reviewer any more, unless one has it. A report stays.
+    """
+    given = Feedback.objects.filter(message=message).first()
+    if given is None:
+        return give_feedback(message=message, rating=rating, comment="", shared=False)
+    if given.rating != rating:
+        return give_feedback(message=message, rating=rating, comment=given.comment, shared=given.shared)
+    with transaction.atomic():
+        given.delete()
+        Item.objects.free().filter(message=message, rule=None, why=SHARED).delete()
+    return None
+
+
 def fill() -> None:
     """Bring what the rules look for into the queue, as far as it ended since they last looked."""
     for rule in Rule.objects.filter(active=True):

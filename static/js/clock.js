@@ -1,4 +1,5 @@
-// Counts the time in every [data-clock] on from its data-elapsed, the seconds that had passed when it was rendered.
+// Counts the time in every [data-clock] on from its data-elapsed, the seconds that had passed when it was rendered, and
+// once a minute says anew how long ago every time[data-ago] was, as the server says it.
 
 const startedAt = new WeakMap();
 
@@ -17,5 +18,14 @@ function tick() {
   }
 }
 
+const relative = new Intl.RelativeTimeFormat("en", { numeric: "auto" });
+
+function age(then) {
+  const minutes = (Date.now() - then) / 60000;
+  const [unit, length] = [["day", 1440], ["hour", 60], ["minute", 1]].find(([, least]) => minutes >= least) ?? [];
+  return unit ? relative.format(-Math.floor(minutes / length), unit) : "just now";
+}
+
 tick();
 setInterval(tick, 250);
+setInterval(() => { for (const time of document.querySelectorAll("[data-ago]")) time.textContent = age(new Date(time.dateTime)); }, 60000);

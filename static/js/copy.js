@@ -1,8 +1,8 @@
-// Gives every finished block of code two buttons: one wraps its lines, one copies it.
+// Gives every finished block of code two buttons: one wraps its lines, one copies it. A link to a copy of an answer
+// (data-copy-from) is copied from instead of followed.
 
 const messages = document.getElementById("messages");
 const announcer = document.getElementById("announcer");
-const SHOWN_MS = 1500;
 
 function equip(root) {
   for (const caption of root.querySelectorAll("figure.code > figcaption")) {
@@ -14,15 +14,14 @@ function equip(root) {
 }
 
 function button(action, name) {
-  const made = document.createElement("button");
-  made.type = "button";
+  const made = Object.assign(document.createElement("button"), { type: "button", textContent: name });
   made.dataset[action] = "";
-  made.textContent = name;
   return made;
 }
 
 /** Copy by way of the selection: plain http on a local network has no navigator.clipboard. */
 function copySelected(code) {
+  if (!code.isConnected) announcer.append(code); // until it is said there that it was copied
   getSelection().selectAllChildren(code);
   const copied = document.execCommand("copy");
   getSelection().removeAllRanges();
@@ -43,10 +42,24 @@ messages.addEventListener("click", ({ target }) => {
 messages.addEventListener("click", async ({ target }) => {
   const button = target.closest("[data-copy]");
   if (!button) return;
-  const copied = await copy(button.closest("figure").querySelector("code"));
-  button.textContent = copied ? "Copied" : "Not copied";
-  announcer.textContent = button.textContent;
-  setTimeout(() => { button.textContent = "Copy"; }, SHOWN_MS);
+  tell(button.firstChild, await copy(button.closest("figure").querySelector("code")));
+});
+
+function tell(label, copied) {
+  const before = label.data;
+  label.data = copied ? "Copied" : "Not copied";
+  announcer.textContent = label.data;
+  setTimeout(() => { label.data = before; }, 1500);
+}
+
+messages.addEventListener("click", async (event) => {
+  const link = event.target.closest("[data-copy-from]");
+  if (!link || event.ctrlKey || event.metaKey || event.shiftKey) return;
+  event.preventDefault();
+  const source = document.createElement("pre");
+  const answer = await fetch(link.href).catch(() => null);
+  if (answer?.ok && !answer.redirected) source.textContent = await answer.text();
+  tell(link.firstChild, source.textContent && await copy(source).catch(() => false));
 });
 
 new MutationObserver((records) => {

@@ -56,7 +56,7 @@ messages.addEventListener("wheel", (event) => {
 
 // Opening or folding something keeps it where it is, also at the end of the page.
 messages.addEventListener("click", (event) => {
-  if (event.target.closest("summary")) follow(false);
+  if (event.target.closest("summary, .rating")) follow(false);
 });
 
 /** Keep a reader who was at the end there, after the thread, the composer or the window (a phone's keyboard) changed its size. */

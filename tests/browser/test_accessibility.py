@@ -104,6 +104,19 @@ def test_a_conversation_is_accessible_in_every_state(page: Page, shared_site: Si
     check(page, "complete")
     page.locator("summary").filter(has_text="Thought").first.click()
     check(page, "reasoning opened")
+    answer = page.locator("article[data-role=assistant]").first
+    answer.get_by_role("button", name="More for this answer").click()
+    check(page, "what else can be done with an answer")
+    page.keyboard.press("Escape")
+    answer.get_by_role("button", name="Good answer").click()
+    expect(answer.get_by_label("What is good or wrong about it")).to_be_visible()
+    check(page, "a rated answer")
+    conversation = page.url
+    answer.get_by_role("link", name="Details of this answer").click()
+    expect(page.get_by_role("heading", name="The request, exactly as it was sent")).to_be_visible()
+    check(page, "details")
+    page.get_by_role("link", name="Back to the conversation").click()
+    page.wait_for_url(f"{conversation}#*")
     shared_endpoint.respond = refuse
     ask(page, "Once more?")
     expect(page.locator("article[data-status=failed]")).to_be_visible()

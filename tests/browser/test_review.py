@@ -44,7 +44,9 @@ def test_a_reviewers_day_from_the_report_to_the_resolution_as_the_owner_sees_it(
     owner: Page, reviewer: Page, site: Site
 ):
     conversation = owner.url
-    owner.locator("article[data-role=assistant]").get_by_role("link", name="Feedback").click()
+    answer = owner.locator("article[data-role=assistant]")
+    answer.get_by_role("button", name="More for this answer").click()
+    answer.get_by_role("link", name="Feedback").click()
     owner.get_by_label("Something is wrong: report it").check()
     owner.get_by_label("What is good or wrong about it").fill("Nine is not greater")
     owner.get_by_role("button", name="Send").click()
@@ -92,6 +94,8 @@ def press_until(page: Page, key: str, name: str) -> None:
 
 
 def test_the_same_day_by_keyboard_alone(owner: Page, reviewer: Page, site: Site):
+    press_until(owner, "Tab", "More")
+    owner.keyboard.press("Enter")
     press_until(owner, "Tab", "Feedback")
     owner.keyboard.press("Enter")
     expect(owner.get_by_role("heading", name="What do you say of this answer?")).to_be_visible()

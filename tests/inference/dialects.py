@@ -52,7 +52,7 @@ DIALECTS = [
         ),
         "Let me think.",
         "Yes 好😀.",
-        usage=Usage(12, 20, 10),
+        usage=Usage(12, 20, 10, 8),
     ),
     Dialect(
         "azure",

@@ -1,0 +1,112 @@
+"""An answer's details: how it came to be, and the request exactly as it was sent."""
+
+import json
+import re
+from html import unescape
+
+import pytest
+from django.test import Client
+
+from conversations.models import Generation, Message
+from tests.endpoint import Endpoint, Exchange
+from tests.factories import person, queued
+from tests.site import Person, Site
+
+REQUEST = re.compile(r'<pre class="request"[^>]*><code dir="ltr">(.*?)</code></pre>', re.DOTALL)
+USAGE = {
+    "prompt_tokens": 1200,
+    "completion_tokens": 30,
+    "prompt_tokens_details": {"cached_tokens": 1024},
+    "completion_tokens_details": {"reasoning_tokens": 20},
+}
+
+
+async def cut_then_finish(exchange: Exchange) -> None:
+    """Be cut by length in the first answer; finish every other."""
+    await exchange.reason("A secret thought.")
+    await exchange.answer("One two three")
+    await exchange.finish("length" if len(exchange.body["messages"]) <= 2 else "stop", USAGE)
+
+
+def answers(site: Site, conversation: str) -> list[int]:
+    key = site.uuid(conversation.strip("/").split("/")[-1])
+    query = "select id from conversations_message where conversation_id = ? and role = 'assistant' order by id"
+    return [pk for (pk,) in site.rows(query, key)]
+
+
+def requests(person: Person, message: int) -> list[dict]:
+    page = person.http.get(f"/messages/{message}/details/").text
+    return [json.loads(unescape(found)) for found in REQUEST.findall(page)]
+
+
+@pytest.mark.parametrize("prefix", ["false", "true"])
+def test_the_page_shows_each_request_as_the_endpoint_received_it(make_site, join, endpoint: Endpoint, prefix: str):
+    endpoint.respond = cut_then_finish
+    site = make_site(SYSTEM_PROMPT="Be “brief”.\u202e", MAX_OUTPUT_TOKENS=500, THINKING="on", PREFIX_COMPLETION=prefix)
+    ada = join(site, "ada")
+    conversation = ada.ask("First?\n<b>")
+    ada.await_end(conversation)
+    [first] = answers(site, conversation)
+    ada.ask("Second?", conversation)
+    ada.await_end(conversation)
+    # The first answer grows after it was sent along with the second question.
+    ada.post(f"/messages/{first}/continue/")
+    ada.await_end(conversation)
+    first, second = answers(site, conversation)
+    sent = [exchange.body for exchange in endpoint.exchanges]
+    assert requests(ada, first) == [sent[0], sent[2]]
+    assert requests(ada, second) == [sent[1]]
+    page = ada.http.get(f"/messages/{second}/details/").text
+    assert "A secret thought." not in page
+    assert "The answers in it took 6 words of thinking. None of them was sent" in page
+    assert "1,200, of which the endpoint had 1,024 in its cache" in page
+    assert "\u202e" not in page
+
+
+def test_a_request_that_left_older_turns_out_is_shown_without_them(make_site, join, endpoint: Endpoint):
+    site = make_site(CONTEXT_TOKENS=200)
+    ada = join(site, "ada")
+    conversation = ada.ask("First? " + "word " * 50)
+    ada.await_end(conversation)
+    ada.ask("Second? " + "word " * 50, conversation)
+    ada.await_end(conversation)
+    assert len(endpoint.exchanges[1].body["messages"]) == 1
+    assert requests(ada, answers(site, conversation)[1]) == [endpoint.exchanges[1].body]
+
+
+@pytest.mark.django_db
+def test_a_stranger_sees_neither_details_nor_copies(client: Client):
+    message = queued(person("ada")).message
+    paths = [f"/messages/{message.pk}/{name}/" for name in ("details", "markdown", "text")]
+    client.force_login(person("eve"))
+    assert [client.get(path).status_code for path in paths] == [404] * 3
+    client.force_login(message.conversation.owner)
+    assert [client.get(path).status_code for path in paths] == [200] * 3
+
+
+@pytest.mark.django_db
+def test_a_request_that_was_not_sent_or_not_kept_is_not_made_up(client: Client):
+    generation = queued(person())
+    client.force_login(generation.owner)
+    path = f"/messages/{generation.message_id}/details/"
+    assert "It was not sent." in client.get(path).text
+    Generation.objects.update(started_at=generation.created_at)
+    assert "and did not keep it" in client.get(path).text
+
+
+@pytest.mark.django_db
+def test_an_answer_is_copied_as_markdown_or_text_and_with_what_was_thought(client: Client):
+    generation = queued(person())
+    Message.objects.filter(pk=generation.message_id).update(content="**Yes**\n\n- a\n- b", reasoning="So *it* is.")
+    generation.status = "complete"
+    generation.save()
+    client.force_login(generation.owner)
+
+    def copied(what: str) -> str:
+        response = client.get(f"/messages/{generation.message_id}/{what}")
+        assert response.headers["Content-Type"] == "text/plain; charset=utf-8"
+        return response.text
+
+    assert copied("markdown/") == "**Yes**\n\n- a\n- b"
+    assert copied("markdown/?reasoning=1") == "So *it* is.\n\n---\n\n**Yes**\n\n- a\n- b"
+    assert copied("text/") == "Yes\n\n- a\n- b\n"

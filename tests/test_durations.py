@@ -1,0 +1,30 @@
+"""How long ago something was, in words."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from conversations.templatetags import durations
+
+NOW = datetime(2026, 11, 25, 14, 30, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("before", "words"),
+    [
+        (timedelta(seconds=-5), "just now"),
+        (timedelta(seconds=59), "just now"),
+        (timedelta(minutes=1), "1 minute ago"),
+        (timedelta(minutes=59, seconds=59), "59 minutes ago"),
+        (timedelta(hours=1), "1 hour ago"),
+        (timedelta(hours=23, minutes=59), "23 hours ago"),
+        (timedelta(hours=24), "yesterday"),
+        (timedelta(hours=38), "yesterday"),
+        (timedelta(hours=39), "2 days ago"),
+        (timedelta(days=7), "7 days ago"),
+        (timedelta(days=8), "17 November 2026"),
+    ],
+)
+def test_a_moment_is_told_as_people_tell_it(monkeypatch: pytest.MonkeyPatch, before: timedelta, words: str):
+    monkeypatch.setattr(durations.timezone, "now", lambda: NOW)
+    assert durations.ago(NOW - before) == words
