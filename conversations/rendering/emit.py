@@ -212,7 +212,8 @@ class Emitter:
         href = safe_url(f"mailto:{url}" if link["link_type"] == "Email" else url)
         if href is not None:
             title = f' title="{escape(self._source.restore(link["title"]))}"' if link["title"] else ""
-            self._out.append(f'<a href="{escape(href)}"{title} target="_blank">')
+            bare = ' class="bare"' if link["link_type"] in ("Autolink", "Email") else ""
+            self._out.append(f'<a{bare} href="{escape(href)}"{title} target="_blank">')
         self._link_ends.append("</a>" if href is not None else "")
 
     def _write_in_image(self, kind: str, value: Any) -> None:
@@ -273,9 +274,10 @@ def _with_links(text: str) -> str:
     out: list[str] = []
     done = 0
     for start, end, url in bare_links(text):
+        href, shown = escape(safe_url(url) or ""), escape(text[start:end], quote=False)
         out += (
             escape(text[done:start], quote=False),
-            f'<a href="{escape(safe_url(url) or "")}" target="_blank">{escape(text[start:end], quote=False)}</a>',
+            f'<a class="bare" href="{href}" target="_blank">{shown}</a>',
         )
         done = end
     out.append(escape(text[done:], quote=False))
