@@ -7,7 +7,7 @@ from typing import Any
 
 from django.conf import settings
 from django.db import IntegrityError, transaction
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 from django.utils import timezone
 
 from conversations.control import doorbell
@@ -15,6 +15,7 @@ from conversations.inference.prompt import estimate_tokens
 from conversations.models import Conversation, Generation, LegalHold, Message, Role, Status, User
 from conversations.models.conversation import TITLE_CHARACTERS, title_from
 from conversations.models.generation import RUNNING
+from conversations.models.prepared import prepared
 
 
 class OverBudget(Exception):
@@ -233,7 +234,14 @@ def _over_budget(user: User, content: str) -> str:
 
 def _lock(conversation: Conversation) -> Conversation:
     """Return the row as it is now, locked, so that two prompts at once follow each other in the tree."""
-    return Conversation.objects.select_for_update().get(pk=conversation.pk)
+    if not (found := _locked(conversation.pk)):
+        raise Conversation.DoesNotExist
+    return found[0]
+
+
+@prepared
+def _locked(pk: Any) -> QuerySet:
+    return Conversation.objects.select_for_update().filter(pk=pk)
 
 
 def _queue_answer(conversation: Conversation, prompt: Message, key: uuid.UUID | None, **fields: Any) -> Generation:

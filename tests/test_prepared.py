@@ -4,9 +4,10 @@ from typing import Any
 
 import pytest
 from django.db.models import QuerySet
+from django.utils import timezone
 
-from conversations.models import Conversation, Generation, Message
-from conversations.models.prepared import prepared
+from conversations.models import Conversation, Generation, Message, Role
+from conversations.models.prepared import prepared, prepared_update
 from tests.factories import person, queued
 
 pytestmark = pytest.mark.django_db
@@ -56,3 +57,20 @@ def test_what_is_deferred_is_read_when_it_is_asked_for():
     [found] = without_reasoning(message.pk)
     assert found.get_deferred_fields() == {"reasoning"}
     assert found.reasoning == "because"
+
+
+@prepared_update
+def write(message: Any, columns: Any) -> tuple[QuerySet, dict]:
+    return Message.objects.filter(pk=message, role=Role.ASSISTANT), columns
+
+
+def test_an_update_writes_any_columns_and_tells_to_how_many_rows():
+    generation = queued(person())
+    answer, then = generation.message, timezone.now()
+    other = queued(person("bob")).conversation
+    assert write(answer.pk, {"content": "Because.", "created_at": then, "conversation": other}) == 1
+    assert write(answer.parent_id, {"content": "Because."}) == 0
+    answer.refresh_from_db()
+    assert (answer.content, answer.created_at, answer.conversation) == ("Because.", then, other)
+    assert write(answer.pk, {"parent": None}) == 1
+    assert Message.objects.get(pk=answer.pk).parent is None

@@ -5,8 +5,9 @@ dead finds its rows gone from the answer and drops them. All functions are synch
 """
 
 import uuid
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Self
 
 from django.conf import settings
@@ -17,7 +18,7 @@ from django.utils import timezone
 from conversations.inference.stream import Usage
 from conversations.models import Chunk, Conversation, Generation, Kind, Message, Status, Worker
 from conversations.models.generation import RUNNING
-from conversations.models.prepared import prepared
+from conversations.models.prepared import prepared, prepared_update
 from conversations.models.words import count_words
 
 RESTARTED = "The server restarted"
@@ -67,28 +68,16 @@ class End:
 
 def claim(worker_id: int, generation_id: int) -> Claim | None:
     """Claim a queued generation; None if it is gone, not its turn, or its owner's slots are taken."""
-    queued = Generation.objects.filter(pk=generation_id, status=Status.QUEUED)
     found = _queued(generation_id)
     if not found:
         return None
     [(attempt, owner, message, conversation)] = found
-    ahead = Generation.objects.filter(conversation=OuterRef("conversation"), status=Status.QUEUED, pk__lt=generation_id)
     taken = dict(_slots(owner))
     if conversation in taken:
         return None
     for slot in sorted(set(range(settings.USER_CONCURRENCY)) - set(taken.values())):
         try:
-            claimed = (
-                queued.filter(attempt=attempt)
-                .exclude(Exists(ahead))
-                .update(
-                    status=Status.THINKING,
-                    worker=worker_id,
-                    attempt=attempt + 1,
-                    slot=slot,
-                    started_at=timezone.now(),
-                )
-            )
+            claimed = _claim(generation_id, attempt, worker_id, attempt + 1, slot, timezone.now())
         except IntegrityError:
             continue  # another claimer was faster to this slot, or to this conversation: the constraints told
         return Claim(generation_id, attempt + 1, message, conversation, owner) if claimed else None
@@ -99,6 +88,14 @@ def claim(worker_id: int, generation_id: int) -> Claim | None:
 def _queued(generation: Any) -> QuerySet:
     queued = Generation.objects.filter(pk=generation, status=Status.QUEUED)
     return queued.values_list("attempt", "owner", "message", "conversation")
+
+
+@prepared_update
+def _claim(generation: Any, attempt: Any, worker: Any, next_attempt: Any, slot: Any, now: Any) -> tuple[QuerySet, dict]:
+    ahead = Generation.objects.filter(conversation=OuterRef("conversation"), status=Status.QUEUED, pk__lt=generation)
+    queued = Generation.objects.filter(pk=generation, status=Status.QUEUED, attempt=attempt).exclude(Exists(ahead))
+    claimed = {"status": Status.THINKING, "worker": worker, "attempt": next_attempt, "slot": slot, "started_at": now}
+    return queued, claimed
 
 
 @prepared
@@ -126,7 +123,7 @@ def commit(worker_id: int, progress: Sequence[Progress]) -> dict[int, bool] | No
             if p.relabels:
                 Chunk.objects.filter(generation=p.generation_id).update(kind=Kind.REASONING)
             if p.fields:
-                Generation.objects.filter(pk=p.generation_id).update(**p.fields)
+                _note(p.generation_id, p.fields)
         Chunk.objects.bulk_create(
             (
                 Chunk(
@@ -147,9 +144,8 @@ def commit(worker_id: int, progress: Sequence[Progress]) -> dict[int, bool] | No
 
 def finish(worker_id: int, claimed: Claim, end: End, fields: dict[str, object]) -> bool:
     """Fold a generation's text into its message and end it, in one transaction; False if it was taken away."""
-    mine = Generation.objects.running().filter(pk=claimed.generation_id, worker=worker_id, attempt=claimed.attempt)
     with transaction.atomic():
-        return _fold(mine, claimed, end, fields)
+        return _fold(partial(_end_mine, worker_id, claimed.generation_id, claimed.attempt), claimed, end, fields)
 
 
 def release(worker_id: int, claimed: Claim) -> bool:
@@ -188,7 +184,7 @@ def settle_orphans(dead: Iterable[int]) -> list[tuple[int, uuid.UUID]]:
                 status = Status.STOPPED if generation.stop_requested else Status.INTERRUPTED
                 kept = sum(map(len, generation.message.followed_by(*said)))
                 error = "" if generation.stop_requested else interrupted(RESTARTED, kept)
-                _fold(orphans.filter(pk=pk), Claim.of(generation), End(status, *said, error), {})
+                _fold(partial(_end_any, pk), Claim.of(generation), End(status, *said, error), {})
             settled.append((generation.owner_id, generation.conversation_id))
     Worker.objects.filter(pk__in=dead).delete()
     return settled
@@ -215,8 +211,33 @@ def _hold(worker_id: int, attempts: dict[int, int]) -> dict[int, bool]:
     return {pk: stop_requested for pk, attempt, stop_requested in rows if attempts[pk] == attempt}
 
 
-def _fold(fenced: QuerySet[Generation], claimed: Claim, end: End, fields: dict[str, object]) -> bool:
-    """Write an end and its text; False, and nothing, if the generation is not among `fenced` any more."""
+@prepared_update
+def _note(generation: Any, columns: Any) -> tuple[QuerySet, dict]:
+    return Generation.objects.filter(pk=generation), columns
+
+
+@prepared_update
+def _end_mine(worker: Any, generation: Any, attempt: Any, columns: Any) -> tuple[QuerySet, dict]:
+    return Generation.objects.running().filter(pk=generation, worker=worker, attempt=attempt), columns
+
+
+@prepared_update
+def _end_any(generation: Any, columns: Any) -> tuple[QuerySet, dict]:
+    return Generation.objects.running().filter(pk=generation), columns
+
+
+@prepared_update
+def _write_text(message: Any, columns: Any) -> tuple[QuerySet, dict]:
+    return Message.objects.filter(pk=message), columns
+
+
+@prepared_update
+def _date(conversation: Any, columns: Any) -> tuple[QuerySet, dict]:
+    return Conversation.objects.filter(pk=conversation), columns
+
+
+def _fold(fenced: Callable[[dict[str, object]], int], claimed: Claim, end: End, fields: dict[str, object]) -> bool:
+    """Write an end, by `fenced`, and its text; False, and nothing, if that does not find the generation any more."""
     now = timezone.now()
     ended = {
         "status": end.status,
@@ -229,13 +250,12 @@ def _fold(fenced: QuerySet[Generation], claimed: Claim, end: End, fields: dict[s
         "cached_tokens": end.usage.cached_tokens,
         "finished_at": now,
     }
-    if not fenced.update(**fields | ended):
+    if not fenced(fields | ended):
         return False
     [message] = _message(claimed.message_id)
     reasoning, content = message.followed_by(end.reasoning, end.content)
-    Message.objects.filter(pk=claimed.message_id).update(
-        reasoning=reasoning, reasoning_words=count_words(reasoning), content=content
-    )
+    text = {"reasoning": reasoning, "reasoning_words": count_words(reasoning), "content": content}
+    _write_text(claimed.message_id, text)
     Chunk.objects.filter(generation=claimed.generation_id).delete()
-    Conversation.objects.filter(pk=claimed.conversation_id).update(updated_at=now)
+    _date(claimed.conversation_id, {"updated_at": now})
     return True

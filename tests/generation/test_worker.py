@@ -42,7 +42,7 @@ def hurry(story: Coroutine[None, None, None]) -> None:
 def streaming(generation_worker: GenerationWorker, text: str) -> Run:
     """Return a run that has said something and waits for the database."""
     number = len(generation_worker.runs) + 1
-    run = Run(Claim(number, 1, number, number), lambda: 1, NoEndpoint())
+    run = Run(Claim(number, 1, number, number, number), lambda: 1, NoEndpoint())
     run._feed([Delta(Kind.REASONING, text)])
     generation_worker.runs[number] = run
     return run
