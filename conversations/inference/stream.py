@@ -71,25 +71,30 @@ class EventReader:
         self._rest = rest + held
         if len(self._rest) > LONGEST_EVENT:
             raise errors.Malformed(f"an event of over {LONGEST_EVENT} bytes")
-        return [event for line in lines for event in self._line(line)]
+        events: list[tuple[bytes, bytes]] = []
+        for line in lines:
+            if not line:
+                if self._data:
+                    events.append((self._event, b"\n".join(self._data)))
+                self._event, self._data = b"", []
+            elif line.startswith(b"data: "):  # as nearly all are
+                self._data.append(line[6:])
+            else:
+                self._field(line)
+        return events
 
     def close(self) -> list[tuple[bytes, bytes]]:
         """Return the last event of a server that ended its response without the blank line; it may be half of one."""
         self.closed = True
         return self.feed(b"\n\n")
 
-    def _line(self, line: bytes) -> list[tuple[bytes, bytes]]:
-        if not line:
-            event = [(self._event, b"\n".join(self._data))] if self._data else []
-            self._event, self._data = b"", []
-            return event
+    def _field(self, line: bytes) -> None:
         field, _, value = line.partition(b":")
         value = value.removeprefix(b" ")
         if field == b"data":
             self._data.append(value)
         elif field == b"event":
             self._event = value
-        return []
 
 
 class ChunkReader:
@@ -130,7 +135,8 @@ class ChunkReader:
         try:
             choice = choices[0]
             delta = choice.get("delta") or {}
-            self.finish_reason = str(choice.get("finish_reason") or self.finish_reason)[:40]
+            if reason := choice.get("finish_reason"):
+                self.finish_reason = str(reason)[:40]
             return self._delta(delta)
         except (AttributeError, LookupError, TypeError) as error:
             raise errors.Malformed(f"a chunk of unexpected shape: {type(error).__name__}") from error
@@ -144,21 +150,26 @@ class ChunkReader:
         for field in REASONING_FIELDS:
             if text := delta.get(field):
                 self.reasoning_field = field
-                deltas.append(Delta(Kind.REASONING, self._whole(Kind.REASONING, text)))
+                if text := self._whole(Kind.REASONING, text):
+                    deltas.append(Delta(Kind.REASONING, text))
                 break  # gateways may repeat the same text under a second name
         if text := delta.get("content"):
             text = self._whole(Kind.ANSWER, text)
             if self.reasoning_field in REASONING_FIELDS:
-                deltas += [*self._tags.close(), Delta(Kind.ANSWER, text)]
+                deltas += self._tags.close()
+                if text:
+                    deltas.append(Delta(Kind.ANSWER, text))
             else:
                 found = self._tags.feed(text)
                 if self._tags.found:
                     self.reasoning_field = "<think>"
                 deltas += found
-        return [delta for delta in deltas if delta.text or delta.relabels]
+        return deltas
 
     def _whole(self, kind: Kind, text: str) -> str:
         """Return clean text, the first half of a surrogate pair kept for the delta that brings the second."""
+        if text.isascii() and "\x00" not in text and not self._halves:
+            return text
         text = self._halves.pop(kind, "") + text
         if "\ud800" <= text[-1] <= "\udbff":
             self._halves[kind] = text[-1]
