@@ -18,6 +18,9 @@ from conversations.rendering.sanitise import sanitise
 __all__ = ["Piece", "Settler", "assemble"]
 
 _FENCE = re.compile(r"(?P<indent> {0,3})(?P<run>`{3,}|~{3,})")
+# Words that mean nothing but themselves, after the mark of an item perhaps: more of them only make their line longer.
+_PLAIN_LINE = re.compile(r"(?:[-*+] |[0-9]+[.)] )?(?:(?!www)[^\W\d_])(?:(?!www)[^\W_]|[ ,;.!?()%+=–—’“”…-])*")
+_LINE_END = re.compile(r"(?:</p>|</li>\n</[ou]l>)\n?$")
 _TARGET_ID = re.compile(r' id="[A-Za-z0-9-]+-open-[0-9]+">')
 # A line of which only this much has come may yet become anything: "-" an item, a rule, a heading's underline.
 _UNDECIDED_LINE = re.compile(r"[-=*_+#>|:.)0-9 \t]*+(?:[`~]{1,2}|(?:`{3}|~{3}).*)?")
@@ -45,6 +48,7 @@ class Settler:
         self._document: OpenBlock = _Document(Ids(prefix))
         self._block = self._document
         self._tail: str | None = ""
+        self._last_tail = ("", "")  # the source and its HTML
 
     @property
     def text(self) -> str:
@@ -72,7 +76,8 @@ class Settler:
         """Return the HTML of what has not settled."""
         self.advance()
         if self._tail is None:
-            self._tail = self._block.tail(_presentable(self._source))
+            self._tail = self._longer() or self._block.tail(_presentable(self._source))
+            self._last_tail = (self._source, self._tail)
         return self._tail
 
     def close(self) -> None:
@@ -89,19 +94,36 @@ class Settler:
         """Tell, once closed, whether the settled pieces make up other than `html`, the whole answer rendered."""
         return assemble(self.settled) != html
 
+    def _longer(self) -> str:
+        """Return the HTML of the tail if it is the last one with more plain words in its last line; else ""."""
+        before, html = self._last_tail
+        at = before.rfind("\n") + 1
+        if not self._source.startswith(before) or not _PLAIN_LINE.fullmatch(before, at):
+            return ""
+        end = _LINE_END.search(html)
+        if end is None or html[end.start() - 1] != before.rstrip()[-1] or not _PLAIN_LINE.fullmatch(self._source, at):
+            return ""
+        return html[: end.start()] + self._source.rstrip()[len(before.rstrip()) :] + end[0]
+
     def _settle(self, *, final: bool) -> None:
         text = self._held + "".join(self._incoming)
         self._incoming.clear()
         # A carriage return may be the first half of a line ending.
         self._held = "\r" if text.endswith("\r") and not final else ""
-        self._source += markdown.normalise(text[: len(text) - len(self._held)])
+        more = markdown.normalise(text[: len(text) - len(self._held)])
+        self._source += more
         self._tail = None
+        is_by_lines = not isinstance(self._block, Paragraph | Plain) and len(self._source) < MAX_PARAGRAPH
+        if is_by_lines and "\n" not in more and not final:
+            return
         at = 0
         while step := self._block.settle(self._source, at, final=final):
             self.settled += step.pieces
             at = step.at
             self._block = step.block or self._document
         self._source = self._source[at:]
+        if at:
+            self._last_tail = ("", "")
 
 
 def _presentable(source: str) -> str:

@@ -151,3 +151,17 @@ def test_the_tail_of_a_block_that_settles_as_a_whole_is_bounded_too(block: str):
         settler.feed(block)
         settler.advance()
         assert settler.tail_characters <= MAX_WINDOW + len(block)
+
+
+@given(
+    st.lists(
+        st.sampled_from([*"aé字 .,(-=`*_&'", "word", "www", "- ", "2. ", "\n", "\n\n", "  \n", "| ", "# "]), max_size=60
+    )
+)
+def test_a_line_that_grows_looks_as_if_it_were_rendered_anew(pieces: list[str]):
+    settler, anew = Settler("m1"), Settler("m1")
+    for piece in pieces:
+        settler.feed(piece)
+        anew.feed(piece)
+        anew._last_tail = ("", "")
+        assert settler.tail_html() == anew.tail_html()
