@@ -1,14 +1,14 @@
 // Tells where an answer stands, at its boundaries only: to assistive technology, which reads out no streamed text by itself,
-// and in the tab's title, to whoever has gone to another tab meanwhile.
+// and in the tab's title, to whoever has gone to another tab meanwhile. That title follows the conversation's.
 
 const announcer = document.getElementById("announcer");
-const title = () => document.title.replace(/^(?:… |Answer (?:ready|ended) · )/, ""); // as it is by now
+const heading = document.getElementById("title");
+const show = (mark) => { document.title = `${mark}${heading.textContent} · ${document.title.split(" · ").pop()}`; };
 
 document.addEventListener("message:status", ({ detail: { to, said } }) => {
   announcer.textContent = said;
-  if (!document.hidden || to === "queued") return;
-  const mark = { thinking: "… ", answering: "… ", complete: "Answer ready · " }[to] ?? "Answer ended · ";
-  document.title = mark + title();
+  if (document.hidden && to !== "queued") show({ thinking: "… ", answering: "… ", complete: "Answer ready · " }[to] ?? "Answer ended · ");
 });
 
-document.addEventListener("visibilitychange", () => { if (!document.hidden) document.title = title(); });
+document.addEventListener("visibilitychange", () => { if (!document.hidden) show(""); });
+new MutationObserver(() => show("")).observe(heading, { childList: true });

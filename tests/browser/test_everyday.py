@@ -66,6 +66,61 @@ def test_the_tabs_title_tells_when_an_answer_is_ready(signed_in: Page, shared_en
     expect(page).to_have_title(title)
 
 
+def test_an_answer_is_copied_as_markdown_and_with_what_was_thought(signed_in: Page):
+    page = signed_in
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    ask(page, "Why?")
+    expect(page.locator("article[data-status=complete]")).to_be_visible()
+    page.get_by_role("link", name="Copy this answer").focus()
+    page.keyboard.press("Enter")
+    expect(page.locator("#announcer")).to_have_text("Copied")
+    assert page.evaluate("navigator.clipboard.readText()") == "**9.8** is greater than 9.11."
+    page.get_by_role("button", name="More for this answer").click()
+    page.evaluate("document.getElementById('announcer').textContent = ''")
+    page.get_by_role("link", name="Copy with reasoning").click()
+    expect(page.locator("#announcer")).to_have_text("Copied")
+    assert page.evaluate("navigator.clipboard.readText()").startswith(
+        "Let me think. Both are decimals.\n\n---\n\n**9.8**"
+    )
+
+
+def test_an_answer_is_rated_by_one_press_and_a_comment_may_follow(signed_in: Page):
+    page = signed_in
+    ask(page, "Why?")
+    expect(page.locator("article[data-status=complete]")).to_be_visible()
+    poor = page.get_by_role("button", name="Poor answer")
+    poor.focus()
+    page.keyboard.press("Enter")
+    expect(poor).to_have_attribute("aria-pressed", "true")
+    expect(poor).to_be_focused()
+    page.get_by_label("What is good or wrong about it").fill("Too short")
+    page.locator(".rating-form").get_by_role("button", name="Send").click()
+    expect(page.locator(".rating-said")).to_have_text("Thank you. It is kept.")
+    page.reload()
+    expect(poor).to_have_attribute("aria-pressed", "true")
+    poor.click()
+    expect(poor).to_have_attribute("aria-pressed", "false")
+
+
+def test_times_are_told_anew_while_the_page_is_open(signed_in: Page):
+    page = signed_in
+    page.add_init_script("setInterval = ((real) => (f, ms) => real(f, ms === 60000 ? 100 : ms))(setInterval)")
+    ask(page, "Why?")
+    expect(page.locator("article[data-status=complete]")).to_be_visible()
+    time = page.locator(".status-figures time")
+    for minutes, words in (
+        (0, "just now"),
+        (5, "5 minutes ago"),
+        (60, "1 hour ago"),
+        (200, "3 hours ago"),
+        (2000, "yesterday"),
+    ):
+        time.evaluate(
+            "(time, ms) => { time.dateTime = new Date(Date.now() - ms).toISOString(); }", minutes * 60_000 + 5_000
+        )
+        expect(time).to_have_text(words)
+
+
 def test_the_list_of_conversations_follows_what_happens_in_other_tabs(
     signed_in: Page, shared_endpoint: Endpoint, shared_site: Site
 ):
@@ -88,6 +143,12 @@ def test_the_list_of_conversations_follows_what_happens_in_other_tabs(
     other.get_by_label("Title").fill("Renamed elsewhere")
     other.get_by_role("button", name="Rename").click()
     expect(entries.nth(1)).to_have_text("Renamed elsewhere")
+    third = page.context.new_page()
+    third.goto(other.url)
+    other.get_by_role("button", name="Conversation options").click()
+    other.get_by_label("Title").fill("Renamed once more")
+    other.get_by_role("button", name="Rename").click()
+    expect(third).to_have_title(re.compile("^Renamed once more · "))
     other.get_by_role("button", name="Conversation options").click()
     other.get_by_text("Delete conversation").click()
     other.get_by_role("button", name="Delete", exact=True).click()

@@ -185,6 +185,7 @@ def test_an_answer_is_wanted_now_and_the_thought_stays_as_a_version(signed_in: P
         expect(tab.locator(".prose")).to_have_text(["At once.", "It is so."])
     page.get_by_role("button", name="Previous version").click()
     expect(page.locator("article[data-status=stopped]")).to_contain_text("Stopped while thinking.")
+    page.locator("summary").filter(has_text="Thought").click()
     expect(page.locator(".reasoning-text")).to_have_text("First I think. ")
 
 
