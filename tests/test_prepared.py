@@ -74,3 +74,16 @@ def test_an_update_writes_any_columns_and_tells_to_how_many_rows():
     assert (answer.content, answer.created_at, answer.conversation) == ("Because.", then, other)
     assert write(answer.pk, {"parent": None}) == 1
     assert Message.objects.get(pk=answer.pk).parent is None
+
+
+@prepared_update
+def note(generation: Any, columns: Any) -> tuple[QuerySet, dict]:
+    return Generation.objects.filter(pk=generation), columns
+
+
+def test_an_update_writes_json():
+    generation = queued(person())
+    for request in ({"model": "test-model", "messages": [1, "two"]}, None):
+        assert note(generation.pk, {"request": request}) == 1
+        generation.refresh_from_db()
+        assert generation.request == request
