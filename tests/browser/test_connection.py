@@ -63,6 +63,8 @@ def test_a_killed_site_is_found_again_with_what_it_had_stored(page: Page, site: 
     expect(page.locator("[data-connection=lost]")).to_be_hidden()
     expect(page.locator("article[data-role=assistant]")).to_have_attribute("data-status", "interrupted")
     expect(page.locator(".status-notice")).to_contain_text("The server restarted at")
+    page.reload()
+    page.locator(".reasoning summary").click()
     expect(page.locator(".reasoning-text")).to_have_text("First part. ")
 
 

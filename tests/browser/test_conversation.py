@@ -151,6 +151,8 @@ def test_the_page_reconnects_by_itself_after_a_restart(page: Page, site: Site, e
     site.kill()
     site.start(port)
     expect(page.locator("article[data-status=interrupted]")).to_contain_text("The server restarted at")
+    page.reload()
+    page.locator(".reasoning summary").click()
     expect(page.locator(".reasoning-text")).to_have_text("First I think. ")
 
 

@@ -40,17 +40,23 @@ def test_a_killed_process_has_stored_what_was_sent_and_settles_it_when_started_a
     baseline.check(*((person, conversation) for conversation in conversations[1:]))
 
 
-def test_a_killed_process_with_nothing_said_yet_is_taken_up_again(site: Site, join, endpoint: Endpoint):
-    async def silent(exchange: Exchange) -> None:
+def test_a_killed_process_with_nothing_said_yet_is_taken_up_again(make_site, join, endpoint: Endpoint):
+    async def silent_at_first(exchange: Exchange) -> None:
         await exchange.start()
-        await exchange.gate("never")
+        if exchange is endpoint.exchanges[0]:
+            await exchange.gate("never")
+        await exchange.answer("Because.")
+        await exchange.finish()
 
-    endpoint.respond = silent
+    endpoint.respond = silent_at_first
+    site = make_site(PYTHONPATH=PROBE)
+    baseline = Baseline(endpoint, site)
     person = join(site)
     conversation = person.ask("Why?")
     endpoint.await_reached("never")
     site.kill()
     assert person.answers(conversation)[0][0] == "thinking"
-    endpoint.respond = think_and_answer
     site.start(site.url.rsplit(":", 1)[1])
     assert person.await_end(conversation)[0][0] == "complete"
+    assert len(endpoint.exchanges) == 2
+    baseline.check((person, conversation))
