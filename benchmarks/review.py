@@ -10,6 +10,8 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 from tests.conftest import unused_port
 from tests.services import PostgreSQL
@@ -21,7 +23,7 @@ PAGES = {
     "list, by model and outcome": "find/?model=reasoner-small&outcome=failed",
     "list, by tokens and time": "find/?tokens=5000&seconds=60",
     "list, by feedback": "find/?feedback=report",
-    "list, a page further back": "find/?before=2026-01-01T00:00:00%2B00:00_ffffffffffffffffffffffffffffffff",
+    "list, a page further back": "find/?before={middle}T00:00:00%2B00:00_ffffffffffffffffffffffffffffffff",
     "search: a frequent word": "search/?q=bace",
     "search: two words": "search/?q=bace+fogu",
     "search: a part of a word": "search/?q=quiro",
@@ -33,12 +35,19 @@ PAGES = {
     "figures of 90 days": "figures/?since={since}",
 }
 
+PLANS = """# Query plans of review
+
+How PostgreSQL answers the costliest query of each page, over {messages:,} messages. Written by
+`python -m benchmarks.review --plans docs/plans.md`; what the pages cost stands in `docs/performance.md`."""
+
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.review", description=__doc__)
     parser.add_argument("--conversations", type=int, default=100_000, help="of ten messages each (100,000)")
     parser.add_argument("--repeat", type=int, default=20, help="how often each page is asked for (20)")
-    parser.add_argument("--plans", action="store_true", help="print the queries' plans too")
+    parser.add_argument(
+        "--plans", type=Path, help="a Markdown file to write the plan of each page's costliest query to"
+    )
     arguments = parser.parse_args()
     server = PostgreSQL(unused_port())
     try:
@@ -51,7 +60,7 @@ def main() -> None:
         server.stop()
 
 
-def measure(url: str, repeat: int, plans: bool) -> None:
+def measure(url: str, repeat: int, plans: Path | None) -> None:
     os.environ.update(environment(DATABASE_URL=url), DJANGO_SETTINGS_MODULE="chatsite.settings")
     import django
 
@@ -72,22 +81,40 @@ def measure(url: str, repeat: int, plans: bool) -> None:
     client = Client(headers={"host": "localhost"})
     client.force_login(reviewer)
     client.post(f"{FOLDER}reason/", {"reason": "Safety", "note": ""})
-    print(f"{Message.objects.count():,} messages; milliseconds", "", sep="\n")
+    messages = Message.objects.count()
+    print(f"{messages:,} messages; milliseconds", "", sep="\n")
     print("| page | p50 | p95 | queries |", "|---|--:|--:|--:|", sep="\n")
-    since = (timezone.localdate() - timedelta(days=89)).isoformat()
+    kept = [f"{PLANS.format(messages=messages)}\n"]
+    since, middle = (timezone.localdate() - timedelta(days=days) for days in (89, 45))
     for name, page in PAGES.items():
-        address = FOLDER + page.format(since=since)
+        address = FOLDER + page.format(since=since, middle=middle)
         times, queries = time_of(lambda address=address: client.get(address), repeat), CaptureQueriesContext(connection)
         with queries:
             if client.get(address).status_code != 200:
                 raise LookupError(address)
         p95 = statistics.quantiles(times, n=20)[-1]
         print(f"| {name} | {statistics.median(times):.0f} | {p95:.0f} | {len(queries)} |", flush=True)
-        slowest = max(queries.captured_queries, key=lambda query: float(query["time"]))["sql"]
-        if plans and slowest.startswith("SELECT"):
-            with connection.cursor() as cursor:
-                cursor.execute(f"explain (analyze, costs off, timing off) {slowest}")
-                print(*(f"      {line}" for (line,) in cursor.fetchall()), sep="\n", file=sys.stderr)
+        kept.append(f"## {name[0].upper()}{name[1:]}\n\n```\n{costliest_plan(queries.captured_queries)}\n```\n")
+    if plans:
+        plans.write_text("\n".join(kept))
+
+
+def costliest_plan(queries: list[dict[str, str]]) -> str:
+    """Return how PostgreSQL answers the query that it estimates to cost most; times would differ from run to run."""
+    from django.db import connection
+
+    with connection.cursor() as cursor:
+
+        def explain(how: str, query: str) -> list[Any]:
+            cursor.execute(f"explain ({how}) {query}")
+            return [line for (line,) in cursor.fetchall()]
+
+        def cost(query: str) -> float:
+            [[plan]] = explain("format json", query)
+            return plan["Plan"]["Total Cost"]
+
+        costliest = max((query["sql"] for query in queries if query["sql"].startswith("SELECT")), key=cost)
+        return "\n".join(explain("analyze, costs off, timing off, summary off", costliest))
 
 
 def time_of(ask: Callable[[], object], repeat: int) -> list[float]:
