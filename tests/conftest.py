@@ -117,9 +117,9 @@ def everybody(shared: tuple[Site, Endpoint]) -> Iterator[Person]:
 
 
 @pytest.fixture
-def make_person(shared: tuple[Site, Endpoint], join: Callable[..., Person]) -> Callable[[], Person]:
+def make_person(shared_site: Site, join: Callable[..., Person]) -> Callable[[], Person]:
     """Sign people up at the shared site."""
-    return lambda: join(shared[0])
+    return lambda: join(shared_site)
 
 
 @pytest.fixture

@@ -25,7 +25,7 @@ PROGRAMS = ("sh", "env", "install", "groupadd", "useradd")  # what the Dockerfil
 LIBRARIES = ("libdl.so.2", "libgcc_s.so.1", "libnss_files.so.2", "libpthread.so.0", "librt.so.1", "libstdc++.so.6")
 LEFT_OUT = ("__pycache__", "test", "tests", "site-packages", "dist-packages", "ensurepip", "idlelib", "config-*")
 PIP_CONFIGURATION = "[global]\nno-index = true\nfind-links = /wheels\n"
-THIS_MACHINES = ("PATH", "HOME", "TMPDIR")
+THIS_MACHINES = ("PATH", "HOME", "TMPDIR", "DJANGO_SETTINGS_MODULE")  # a container has its own
 BUILD_SECONDS = 300
 
 
