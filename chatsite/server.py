@@ -72,6 +72,13 @@ class OneWayProtocol(WebSocketProtocol):
         transport = self.transport
         return len(transport.dataBuffer) - transport.offset + transport._tempDataLen
 
+    def handle_reply(self, message: dict[str, Any]) -> None:
+        text = message.get("text")
+        if text is None or self.state != self.STATE_OPEN:
+            super().handle_reply(message)
+        else:
+            self.sendMessage(text.encode())  # Daphne's own sends no empty text, which tells a page that we live
+
     def sendMessage(self, payload: bytes, isBinary: bool = False) -> None:  # noqa: N802, N803
         """Write a message as one frame (RFC 6455, 5.2), at once.
 
