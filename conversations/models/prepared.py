@@ -72,11 +72,17 @@ class _Update(_Statement):
         query = queryset.query.chain(UpdateQuery)
         query.add_update_values(columns)
         super().__init__(query.get_compiler(connection=connection))
+        self._field = queryset.model._meta.get_field
 
     def ask(self, arguments: Sequence[Any]) -> int:
+        stored = [self._stored(argument) if isinstance(argument, dict) else argument for argument in arguments]
         with connection.cursor() as cursor:
-            self._execute(cursor, arguments)
+            self._execute(cursor, stored)
             return cursor.rowcount
+
+    def _stored(self, columns: Mapping[str, Any]) -> dict[str, Any]:
+        values = {name: value.pk if isinstance(value, models.Model) else value for name, value in columns.items()}
+        return {name: self._field(name).get_db_prep_save(value, connection) for name, value in values.items()}
 
 
 def prepared(build: Callable[..., models.QuerySet]) -> Callable[..., list[Any]]:
@@ -125,8 +131,6 @@ def _value(arguments: Sequence[Any], place: _Place) -> Any:
     value = arguments[place.argument]
     if place.element is not None:
         value = value[place.element]
-    if isinstance(value, models.Model):
-        value = value.pk
     if isinstance(value, UUID):
         return _uuid.get_db_prep_value(value, connection)
     if isinstance(value, datetime):
