@@ -64,11 +64,6 @@ def write(message: Any, columns: Any) -> tuple[QuerySet, dict]:
     return Message.objects.filter(pk=message, role=Role.ASSISTANT), columns
 
 
-@prepared_update
-def note(generation: Any, columns: Any) -> tuple[QuerySet, dict]:
-    return Generation.objects.filter(pk=generation), columns
-
-
 def test_an_update_writes_any_columns_and_tells_to_how_many_rows():
     generation = queued(person())
     answer, then = generation.message, timezone.now()
@@ -77,9 +72,6 @@ def test_an_update_writes_any_columns_and_tells_to_how_many_rows():
     assert write(answer.parent_id, {"content": "Because."}) == 0
     answer.refresh_from_db()
     assert (answer.content, answer.created_at, answer.conversation) == ("Because.", then, other)
-    assert note(generation.pk, {"request": {"model": "m", "messages": []}, "message": answer}) == 1
-    generation.refresh_from_db()
-    assert generation.request == {"model": "m", "messages": []}
     assert write(answer.pk, {"parent": None}) == 1
     assert Message.objects.get(pk=answer.pk).parent is None
 

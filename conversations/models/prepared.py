@@ -135,6 +135,4 @@ def _value(arguments: Sequence[Any], place: _Place) -> Any:
         return _uuid.get_db_prep_value(value, connection)
     if isinstance(value, datetime):
         return connection.ops.adapt_datetimefield_value(value)
-    if isinstance(value, dict | list):
-        return connection.ops.adapt_json_value(value, None)
     return value
