@@ -64,8 +64,8 @@ def signed_in(page: Page, make_person: Callable[[], Person]) -> Page:
     return page
 
 
-def sign_up(page: Page, site: Site) -> None:
-    """Sign up somebody new as people do."""
+def sign_up(page: Page, site: Site) -> str:
+    """Sign up somebody new as people do; return their name."""
     page.set_extra_http_headers(from_elsewhere())
     name = f"person{uuid.uuid4().hex[:12]}"
     page.goto(f"{site.url}/accounts/signup/")
@@ -74,6 +74,7 @@ def sign_up(page: Page, site: Site) -> None:
         page.fill(f"[name={field}]", value)
     page.get_by_role("button", name="Create account").click()
     page.wait_for_url(f"{site.url}/")  # loaded, scripts too
+    return name
 
 
 def ask(page: Page, content: str) -> None:

@@ -1,0 +1,122 @@
+"""Every state of a conversation: what assistive technology is told of it, and whether it is laid out well at any size.
+
+What is told stands in `states.txt`; `UPDATE_STATES=1` writes it anew, to be read before it is kept.
+"""
+
+import os
+import re
+from pathlib import Path
+
+from playwright.sync_api import Page, expect
+
+from tests.browser.conftest import ask
+from tests.browser.layout import check_focus, check_layout
+from tests.browser.test_accessibility import ANSWER
+from tests.endpoint import Endpoint, Exchange
+from tests.site import Site
+
+STATES = Path(__file__).parent / "states.txt"
+UPDATE = "UPDATE_STATES" in os.environ
+# What depends on the run: names, durations, relative times, what is only told after a while, and what was announced
+# last: a page that was quick to load still hears "Thinking", another does not.
+CHANGING = {
+    r"(\d+ min )?\d+(\.\d+)? s\b|a moment": "a while",
+    r"just now|\d+ minutes? ago": "just now",
+    r"(Waiting…) next in line": r"\1",
+    r"paragraph: (Live.*|Catching up|Shown from storage)": "paragraph: Live",
+    r"person[0-9a-f]{12}": "person",
+    r"(?m)^  - status(: .*)?\n": "",
+    r"(?m)^ *- /url: .*\n": "",
+}
+
+
+def known() -> dict[str, str]:
+    parts = re.split(r"^# (.+)\n", STATES.read_text() if STATES.exists() else "", flags=re.MULTILINE)
+    return dict(zip(parts[1::2], parts[2::2], strict=True))
+
+
+def check_told(page: Page, state: str) -> None:
+    """Assert that the accessibility tree is the known one."""
+    told = page.locator("main").aria_snapshot() + "\n"
+    for pattern, stands_for in CHANGING.items():
+        told = re.sub(pattern, stands_for, told)
+    if UPDATE:
+        STATES.write_text("".join(f"# {name}\n{text}" for name, text in (known() | {state: told}).items()))
+    assert told == known()[state]
+
+
+def check(page: Page, state: str) -> None:
+    check_told(page, state)
+    check_layout(page, state)
+
+
+async def in_steps(exchange: Exchange) -> None:
+    question = exchange.body["messages"][-1]["content"].split("\n")[-1]  # after one that was not answered
+    if question == "Fail":
+        await exchange.fail(401)
+        return
+    await exchange.reason("A thought.")
+    await exchange.gate(f"{question}: thinking")
+    await exchange.answer(ANSWER)
+    await exchange.gate(f"{question}: answering")
+    await exchange.finish()
+
+
+def test_every_state_is_told_and_laid_out_well(signed_in: Page, shared_endpoint: Endpoint):
+    page = signed_in
+    shared_endpoint.respond = in_steps
+    check(page, "welcome")
+    ask(page, "First")
+    expect(page.locator(".reasoning-text")).to_contain_text("A thought.")
+    check(page, "thinking")
+    page.locator("#composer [data-action=stop]").click()
+    expect(page.locator("article[data-status=stopped]")).to_be_visible()
+    check(page, "stopped")
+    ask(page, "Second")
+    expect(page.locator("article[data-status=thinking]")).to_be_visible()
+    ask(page, "Third")
+    expect(page.locator("article[data-status=queued]")).to_be_visible()
+    check(page, "queued")
+    shared_endpoint.open("Second: thinking")
+    expect(page.locator(".settled").last).to_be_attached()
+    expect(page.locator(".settled blockquote")).to_be_visible()
+    check(page, "answering")
+    for gate in ("Second: answering", "Third: thinking", "Third: answering"):
+        shared_endpoint.open(gate)
+    expect(page.locator("article[data-role=assistant][data-status=complete]")).to_have_count(2)
+    check(page, "complete")
+    page.get_by_role("link", name="Edit this question").last.click()
+    expect(page.locator(".edit-form textarea")).to_be_focused()
+    check(page, "edit")
+    page.keyboard.press("Escape")
+    page.get_by_role("button", name="Regenerate").last.click()
+    expect(page.get_by_text("2 / 2")).to_be_visible()
+    expect(page.locator("article[data-role=assistant][data-status=complete]")).to_have_count(2)
+    check(page, "versions")
+    ask(page, "Fail")
+    expect(page.locator("article[data-status=failed]")).to_be_visible()
+    check(page, "failed")
+    for width in (1280, 320):
+        page.set_viewport_size({"width": width, "height": 640})
+        page.locator("#composer textarea").focus()
+        check_focus(page, 30)
+
+
+def test_every_page_is_laid_out_well(signed_in: Page, shared_site: Site):
+    page = signed_in
+    for path in (
+        "preferences/",
+        "accounts/email/",
+        "accounts/password/change/",
+        "conversations/",
+        "search/?q=why",
+        "reviews/",
+        "privacy/",
+        "nowhere/",
+    ):
+        page.goto(f"{shared_site.url}/{path}")
+        check_layout(page, path)
+    page.context.clear_cookies()
+    for path in ("accounts/login/", "accounts/signup/", "accounts/password/reset/"):
+        page.goto(f"{shared_site.url}/{path}")
+        check_layout(page, path)
