@@ -29,6 +29,10 @@ CHANGING = {
     r"(?m)^ *- /url: .*\n": "",
 }
 
+MOVING = """() => [...document.querySelectorAll("*")].map((element) => getComputedStyle(element))
+  .map(({ transitionDuration, animationDuration }) => `${transitionDuration} ${animationDuration}`)
+  .filter((durations) => /[1-9]/.test(durations))"""
+
 
 def known() -> dict[str, str]:
     parts = re.split(r"^# (.+)\n", STATES.read_text() if STATES.exists() else "", flags=re.MULTILINE)
@@ -96,6 +100,9 @@ def test_every_state_is_told_and_laid_out_well(signed_in: Page, shared_endpoint:
     ask(page, "Fail")
     expect(page.locator("article[data-status=failed]")).to_be_visible()
     check(page, "failed")
+    page.emulate_media(reduced_motion="reduce", forced_colors="active")
+    check_layout(page, "forced colours")
+    assert page.evaluate(MOVING) == []
     for width in (1280, 320):
         page.set_viewport_size({"width": width, "height": 640})
         page.locator("#composer textarea").focus()
