@@ -49,6 +49,7 @@ def end_all(number: int) -> Callable[[], list[Any]]:
 
     def run() -> list[Any]:
         running = list(Generation.objects.running())
+        ids = {generation.conversation_id: generation.pk for generation in running}
         random.Random(number).shuffle(running)  # noqa: S311
         won = []
         for generation in running:
@@ -58,7 +59,9 @@ def end_all(number: int) -> Callable[[], list[Any]]:
                 if commit.finish(generation.worker_id, claim, end, {}):
                     won.append((generation.pk, end.status))
             else:
-                won += [(generation.pk, "queued") for _ in commit.settle_orphans([generation.worker_id])]
+                # One rival may have claimed several.
+                settled = commit.settle_orphans([generation.worker_id])
+                won += [(ids[conversation], "queued") for _, conversation in settled]
         return won
 
     return run
