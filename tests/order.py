@@ -6,14 +6,14 @@ from pathlib import Path
 
 import pytest
 
-MOST_PROCESSES = 4
 # Whose tests take long: those that wait for what they broke, and those that keep a browser busy.
 LONG = ("faults", "browser")
+MOST_PROCESSES = 4
 
 
-@pytest.hookimpl(optionalhook=True)
+@pytest.hookimpl(optionalhook=True, tryfirst=True)
 def pytest_xdist_auto_num_workers() -> int:
-    """Return one process more than there are cores: about half of a test's time is waiting for real programs."""
+    """Return one process more than there are cores: a third of the tests' time is waiting for real programs."""
     return min(MOST_PROCESSES, (os.cpu_count() or 1) + 1)
 
 
