@@ -24,23 +24,7 @@ from tests.site import Site, migrate, people
 
 PER_SECOND = 100
 LONG_ENOUGH_MS = 1  # tasks below this are the browser's own housekeeping, thousands of them
-WORDS = (
-    "so",
-    "the",
-    "light",
-    "meets",
-    "the",
-    "air",
-    "and",
-    "what",
-    "is",
-    "blue",
-    "goes",
-    "astray",
-    "while",
-    "the",
-    "rest",
-)
+WORDS = tuple("so the light meets the air and what is blue goes astray while the rest".split())  # noqa: SIM905
 
 NODES = """() => {
   const walker = document.createNodeIterator(document, NodeFilter.SHOW_ALL);
