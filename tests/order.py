@@ -1,6 +1,5 @@
-"""In what order the test files run, and in how many processes."""
+"""In what order the test files run."""
 
-import os
 from itertools import chain, zip_longest
 from pathlib import Path
 
@@ -8,13 +7,6 @@ import pytest
 
 # Whose tests take long: those that wait for what they broke, and those that keep a browser busy.
 LONG = ("faults", "browser")
-MOST_PROCESSES = 4
-
-
-@pytest.hookimpl(optionalhook=True, tryfirst=True)
-def pytest_xdist_auto_num_workers() -> int:
-    """Return one process more than there are cores: a third of the tests' time is waiting for real programs."""
-    return min(MOST_PROCESSES, (os.cpu_count() or 1) + 1)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -165,7 +165,12 @@ def test_a_viewer_who_comes_while_an_answer_is_gone_on_with_sees_one_text(person
 
 
 def test_an_answer_is_wanted_now(person: Person, shared_endpoint: Endpoint):
-    shared_endpoint.respond = think_until_told
+    async def respond(exchange: Exchange) -> None:
+        if exchange.body.get("chat_template_kwargs"):
+            await exchange.gate("asked twice")
+        await think_until_told(exchange)
+
+    shared_endpoint.respond = respond
     conversation = person.ask("Why?")
     shared_endpoint.await_reached("thought")
     *_, generation = newest(person, conversation)
@@ -173,6 +178,7 @@ def test_an_answer_is_wanted_now(person: Person, shared_endpoint: Endpoint):
     person.ask("And then?", conversation)
     for _ in range(2):
         assert person.post(f"/generations/{generation}/answer-now/", htmx=True).status_code == 204
+    shared_endpoint.open("asked twice")
     assert shared_endpoint.exchanges[0].closed_by_client.wait(WAIT)
     shared_endpoint.await_exchange(3)
     shared_endpoint.open("thought")

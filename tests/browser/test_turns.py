@@ -220,11 +220,15 @@ def test_taking_back_the_only_question_leads_to_a_new_conversation_with_its_text
 ):
     endpoint.respond = in_steps
     site = make_site(USER_CONCURRENCY=1)
+    # The first frame puts the article in its place anew, under the pointer of whoever presses just then.
+    page.add_init_script("addEventListener('htmx:wsAfterMessage', () => { document.body.dataset.hears = ''; })")
     sign_up(page, site)
     ask(page, "Why?")
     expect(page.locator(".reasoning-text")).to_have_text("First I think. ")
     page.goto(site.url)
     ask(page, "And what else?")
+    page.wait_for_url(re.compile("/conversations/"))
+    expect(page.locator("body[data-hears]")).to_be_attached()
     page.get_by_role("button", name="Take back").click()
     page.wait_for_url(f"{site.url}/")
     expect(page.locator("#composer textarea")).to_have_value("And what else?")
@@ -331,6 +335,7 @@ def test_a_refused_question_leads_back_to_its_text(signed_in: Page, shared_endpo
 
     shared_endpoint.respond = filtered
     ask(page, "Something bad")
+    page.wait_for_url(re.compile("/conversations/"))  # loaded, scripts too
     expect(page.locator("article[data-status=filtered]")).to_contain_text("content filter")
     shared_endpoint.respond = think_and_answer
     page.get_by_role("link", name="Edit the question").click()
