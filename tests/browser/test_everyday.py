@@ -70,6 +70,7 @@ def test_an_answer_is_copied_as_markdown_and_with_what_was_thought(signed_in: Pa
     page = signed_in
     page.context.grant_permissions(["clipboard-read", "clipboard-write"])
     ask(page, "Why?")
+    page.wait_for_url(re.compile("/conversations/"))  # loaded, scripts too
     expect(page.locator("article[data-status=complete]")).to_be_visible()
     page.get_by_role("link", name="Copy this answer").focus()
     page.keyboard.press("Enter")
@@ -87,6 +88,7 @@ def test_an_answer_is_copied_as_markdown_and_with_what_was_thought(signed_in: Pa
 def test_an_answer_is_rated_by_one_press_and_a_comment_may_follow(signed_in: Page):
     page = signed_in
     ask(page, "Why?")
+    page.wait_for_url(re.compile("/conversations/"))  # loaded, scripts too
     expect(page.locator("article[data-status=complete]")).to_be_visible()
     poor = page.get_by_role("button", name="Poor answer")
     poor.focus()
@@ -106,6 +108,7 @@ def test_times_are_told_anew_while_the_page_is_open(signed_in: Page):
     page = signed_in
     page.add_init_script("setInterval = ((real) => (f, ms) => real(f, ms === 60000 ? 100 : ms))(setInterval)")
     ask(page, "Why?")
+    page.wait_for_url(re.compile("/conversations/"))  # loaded, scripts too
     expect(page.locator("article[data-status=complete]")).to_be_visible()
     time = page.locator(".status-figures time")
     for minutes, words in (
