@@ -91,9 +91,11 @@ def test_a_conversation_is_accessible_in_every_state(page: Page, shared_site: Si
     shared_endpoint.respond = in_steps
     sign_up(page, shared_site)
     ask(page, "Why?")
+    page.wait_for_url("**/conversations/**")
     expect(page.locator(".reasoning-text")).to_contain_text("A thought.")
     check(page, "thinking")
     ask(page, "And then?")
+    page.wait_for_url("**/conversations/**")
     expect(page.locator("article[data-status=queued]")).to_be_visible()
     check(page, "waiting")
     shared_endpoint.open("thinking")
@@ -119,6 +121,7 @@ def test_a_conversation_is_accessible_in_every_state(page: Page, shared_site: Si
     page.wait_for_url(f"{conversation}#*")
     shared_endpoint.respond = refuse
     ask(page, "Once more?")
+    page.wait_for_url("**/conversations/**")
     expect(page.locator("article[data-status=failed]")).to_be_visible()
     check(page, "failed")
     page.get_by_role("button", name="Conversation options").click()

@@ -10,6 +10,7 @@ from tests.site import Site
 def test_signing_out_in_one_tab_is_told_in_the_other(signed_in: Page, shared_site: Site, shared_endpoint: Endpoint):
     page = signed_in
     ask(page, "Why?")
+    page.wait_for_url("**/conversations/**")
     expect(page.locator("article[data-status=complete][data-role=assistant]")).to_be_visible()
     other = page.context.new_page()
     other.goto(f"{shared_site.url}/accounts/logout/")
@@ -20,6 +21,7 @@ def test_signing_out_in_one_tab_is_told_in_the_other(signed_in: Page, shared_sit
 def test_a_conversation_deleted_in_one_tab_is_gone_in_the_other(signed_in: Page, shared_endpoint: Endpoint):
     page = signed_in
     ask(page, "Why?")
+    page.wait_for_url("**/conversations/**")
     expect(page.locator("article[data-status=complete][data-role=assistant]")).to_be_visible()
     other = page.context.new_page()
     other.goto(page.url)
@@ -32,6 +34,7 @@ def test_a_conversation_deleted_in_one_tab_is_gone_in_the_other(signed_in: Page,
 def test_a_page_whose_session_ended_while_it_was_away_says_so(page: Page, site: Site, endpoint: Endpoint):
     sign_up(page, site)
     ask(page, "Why?")
+    page.wait_for_url("**/conversations/**")
     expect(page.locator("article[data-status=complete][data-role=assistant]")).to_be_visible()
     port = site.url.rsplit(":", 1)[1]
     site.kill()

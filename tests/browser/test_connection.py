@@ -53,6 +53,7 @@ def test_a_killed_site_is_found_again_with_what_it_had_stored(page: Page, site: 
     endpoint.respond = think_in_two_parts
     sign_up(page, site)
     ask(page, "Are you there?")
+    page.wait_for_url("**/conversations/**")
     expect(page.locator(".reasoning-text")).to_have_text("First part. ")
     site.await_rows("select 1 from conversations_chunk")
     site.kill()
@@ -81,5 +82,6 @@ def test_where_no_socket_opens_a_question_and_its_answer_are_shown_by_a_fresh_pa
     ask(page, "Are you there?")
     page.wait_for_url("**/conversations/*/")
     ask(page, "Still?")
+    page.wait_for_url("**/conversations/**")
     expect(page.locator("article[data-role=user] .asked")).to_have_text(["Are you there?", "Still?"])
     expect(page.locator("#composer-content")).to_have_value("")

@@ -59,6 +59,7 @@ def test_a_reload_in_mid_stream_shows_what_was_said_and_goes_on(signed_in: Page,
     page = signed_in
     shared_endpoint.respond = in_steps
     ask(page, "Why?")
+    page.wait_for_url("**/conversations/**")
     expect(page.locator(".reasoning-text")).to_have_text("First I think. ")
     page.reload()
     expect(page.locator(".reasoning-text")).to_have_text("First I think. ")
@@ -95,6 +96,7 @@ def test_stop_keeps_what_was_said_and_frees_the_composer(signed_in: Page, shared
     page = signed_in
     shared_endpoint.respond = in_steps
     ask(page, "Why?")
+    page.wait_for_url("**/conversations/**")
     expect(page.locator(".reasoning-text")).to_have_text("First I think. ")
     page.locator("[data-action=stop]").click()
     expect(page.locator("article[data-status=stopped]")).to_contain_text("Stopped while thinking.")
@@ -103,6 +105,7 @@ def test_stop_keeps_what_was_said_and_frees_the_composer(signed_in: Page, shared
     shared_endpoint.open("thinking")
     shared_endpoint.open("answering")
     ask(page, "And now?")
+    page.wait_for_url("**/conversations/**")
     expect(page.locator("article[data-status=complete][data-role=assistant]")).to_have_count(1)
 
 
@@ -130,6 +133,7 @@ def test_another_version_stands_beside_the_first_and_both_can_be_read(signed_in:
 def test_what_was_typed_stays_when_the_site_cannot_be_reached(signed_in: Page, shared_endpoint: Endpoint):
     page = signed_in
     ask(page, "First")
+    page.wait_for_url("**/conversations/**")
     expect(page.locator("article[data-status=complete][data-role=assistant]")).to_be_visible()
     page.context.set_offline(True)
     ask(page, "Second")
@@ -145,6 +149,7 @@ def test_the_page_reconnects_by_itself_after_a_restart(page: Page, site: Site, e
     sign_up(page, site)
     endpoint.respond = in_steps
     ask(page, "Why?")
+    page.wait_for_url("**/conversations/**")
     expect(page.locator(".reasoning-text")).to_have_text("First I think. ")
     port = site.url.rsplit(":", 1)[1]
     site.await_rows("select 1 from conversations_chunk")
@@ -230,6 +235,7 @@ def test_a_reader_who_scrolled_up_is_not_moved(signed_in: Page, shared_endpoint:
 def test_conversations_are_renamed_and_deleted(signed_in: Page, shared_endpoint: Endpoint):
     page = signed_in
     ask(page, "Why?")
+    page.wait_for_url("**/conversations/**")
     expect(page.locator("article[data-status=complete][data-role=assistant]")).to_be_visible()
     page.get_by_role("button", name="Conversation options").click()
     page.get_by_label("Title").fill("Reasons")
@@ -249,6 +255,7 @@ def test_long_lines_of_code_wrap_on_demand(signed_in: Page, shared_endpoint: End
 
     page, shared_endpoint.respond = signed_in, code
     ask(page, "Print a long line")
+    page.wait_for_url("**/conversations/**")
     expect(page.locator("article[data-status=complete][data-role=assistant]")).to_be_visible()
     wrap = page.get_by_role("button", name="Wrap")
     for pressed in (False, True, False):

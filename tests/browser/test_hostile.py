@@ -105,6 +105,7 @@ def test_hostile_text_does_nothing_anywhere(watched: Callable[[], Page], shared_
     expect(page.locator(".settled > blockquote")).to_have_count(len(HOSTILE))
     assert page.evaluate(FORBIDDEN) == []
     ask(page, "Once more")
+    page.wait_for_url("**/conversations/**")
     expect(page.locator("article[data-status=complete]")).to_have_count(2)
     expect(page.locator(".settled").last).to_contain_text("a")
     assert page.evaluate(FORBIDDEN) == []

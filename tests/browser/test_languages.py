@@ -40,6 +40,7 @@ def test_every_block_runs_in_the_direction_of_its_own_text(signed_in: Page, shar
     page.fill("#composer textarea", ARABIC)
     assert page.locator("#composer textarea").evaluate("field => field.matches(':dir(rtl)')")
     ask(page, ARABIC)
+    page.wait_for_url("**/conversations/**")
     expect(page.locator("article[data-status=complete]")).to_be_visible()
     page.locator("summary").filter(has_text="Thought").click()
     expect(page.locator(".reasoning-text .prose")).to_be_visible()
@@ -68,6 +69,7 @@ def test_no_line_of_japanese_begins_with_what_belongs_to_the_one_before(signed_i
     page = signed_in
     shared_endpoint.respond = in_japanese
     ask(page, "なぜ？")
+    page.wait_for_url("**/conversations/**")
     expect(page.locator("article[data-status=complete]")).to_be_visible()
     paragraph = page.locator("[id^=answer-] p")
     for width in range(300, 360, 7):
@@ -82,6 +84,7 @@ def test_no_line_of_japanese_begins_with_what_belongs_to_the_one_before(signed_i
 def test_enter_that_accepts_a_candidate_does_not_send_an_edited_question(signed_in: Page, shared_endpoint: Endpoint):
     page = signed_in
     ask(page, "Why?")
+    page.wait_for_url("**/conversations/**")
     expect(page.locator("article[data-status=complete]")).to_be_visible()
     page.get_by_role("link", name="Edit this question").click()
     field = page.locator(".edit-form textarea")

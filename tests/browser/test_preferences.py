@@ -71,6 +71,7 @@ def test_single_keys_go_through_the_messages_and_can_be_switched_off(
 ):
     page = signed_in
     ask(page, "Why?")
+    page.wait_for_url("**/conversations/**")
     expect(page.locator("article[data-role=assistant][data-status=complete]")).to_be_visible()
     field, sheet = page.locator("#composer textarea"), page.get_by_role("dialog", name="Keyboard shortcuts")
     field.fill("")

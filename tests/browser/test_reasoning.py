@@ -55,6 +55,7 @@ def test_a_finished_thought_is_loaded_and_rendered_when_it_is_opened(signed_in: 
     shared_endpoint.open("thought")
     shared_endpoint.open("more")
     ask(page, "Why?")
+    page.wait_for_url("**/conversations/**")
     expect(page.locator("article[data-role=assistant][data-status=complete]")).to_be_visible()
     page.reload()
     assert PARAGRAPH.strip() not in page.content()

@@ -29,6 +29,7 @@ def owner(page: Page, site: Site, endpoint: Endpoint) -> Page:
     assert made.returncode == 0, made.stderr
     sign_up(page, site)
     ask(page, "Which is greater?")
+    page.wait_for_url("**/conversations/**")
     expect(page.locator("article[data-role=assistant][data-status=complete]")).to_be_visible()
     return page
 

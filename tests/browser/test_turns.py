@@ -69,6 +69,7 @@ def test_a_question_is_edited_and_asked_anew(signed_in: Page, shared_endpoint: E
 def test_escape_leaves_an_edit_as_it_was(signed_in: Page, shared_endpoint: Endpoint):
     page = signed_in
     ask(page, "Why?")
+    page.wait_for_url("**/conversations/**")
     expect(page.locator(COMPLETE)).to_be_visible()
     link = page.get_by_role("link", name="Edit this question")
     link.focus()
@@ -89,6 +90,7 @@ def test_what_was_typed_into_an_edit_stays_when_the_site_cannot_be_reached(signe
     page = signed_in
     shared_endpoint.respond = repeat_question
     ask(page, "Why?")
+    page.wait_for_url("**/conversations/**")
     expect(page.locator(COMPLETE)).to_be_visible()
     page.get_by_role("link", name="Edit this question").click()
     page.fill(".edit-form textarea", "Why not?")
@@ -104,6 +106,7 @@ def test_editing_while_an_answer_runs_stops_it(signed_in: Page, shared_endpoint:
     page = signed_in
     shared_endpoint.respond = in_steps
     ask(page, "Why?")
+    page.wait_for_url("**/conversations/**")
     expect(page.locator(".reasoning-text")).to_have_text("First I think. ")
     shared_endpoint.respond = repeat_question
     page.get_by_role("link", name="Edit this question").click()
@@ -120,6 +123,7 @@ def test_an_answer_cut_in_code_is_continued_as_one_block_in_every_tab(signed_in:
     page = signed_in
     shared_endpoint.respond = cut_in_code
     ask(page, "Write code")
+    page.wait_for_url("**/conversations/**")
     expect(page.locator("article[data-status=length]")).to_contain_text("reached its length limit")
     other = page.context.new_page()
     other.goto(page.url)
@@ -159,6 +163,7 @@ def test_a_stopped_answer_is_continued_by_keyboard(signed_in: Page, shared_endpo
 
     shared_endpoint.respond = stoppable
     ask(page, "Why?")
+    page.wait_for_url("**/conversations/**")
     expect(page.locator("article[data-status=answering] .prose")).to_have_text("Because")
     page.locator("[data-action=stop]").click()
     page.get_by_role("button", name="Continue").focus()
@@ -171,8 +176,10 @@ def test_an_answer_is_wanted_now_and_the_thought_stays_as_a_version(signed_in: P
     page = signed_in
     shared_endpoint.respond = in_steps
     ask(page, "Why?")
+    page.wait_for_url("**/conversations/**")
     expect(page.locator(".reasoning-text")).to_have_text("First I think. ")
     ask(page, "And then?")
+    page.wait_for_url("**/conversations/**")
     expect(page.locator("article[data-status=queued]")).to_be_visible()
     other = page.context.new_page()
     other.goto(page.url)
@@ -196,8 +203,10 @@ def test_a_question_that_waits_is_taken_back_into_the_composer(
     page = signed_in
     shared_endpoint.respond = in_steps
     ask(page, "Why?")
+    page.wait_for_url("**/conversations/**")
     expect(page.locator(".reasoning-text")).to_have_text("First I think. ")
     ask(page, "  And\nthen?")
+    page.wait_for_url("**/conversations/**")
     expect(page.locator("article[data-status=queued] .phase")).to_contain_text("Waiting…")
     other = page.context.new_page()
     other.goto(page.url)
@@ -224,6 +233,7 @@ def test_taking_back_the_only_question_leads_to_a_new_conversation_with_its_text
     page.add_init_script("addEventListener('htmx:wsAfterMessage', () => { document.body.dataset.hears = ''; })")
     sign_up(page, site)
     ask(page, "Why?")
+    page.wait_for_url("**/conversations/**")
     expect(page.locator(".reasoning-text")).to_have_text("First I think. ")
     page.goto(site.url)
     ask(page, "And what else?")
@@ -239,6 +249,7 @@ def test_a_question_whose_turn_has_come_cannot_be_taken_back(signed_in: Page, sh
     page = signed_in
     shared_endpoint.respond = in_steps
     ask(page, "Why?")
+    page.wait_for_url("**/conversations/**")
     expect(page.locator(".reasoning-text")).to_have_text("First I think. ")
     ask(page, "And then?")
     button = page.get_by_role("button", name="Take back")
