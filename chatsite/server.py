@@ -147,6 +147,7 @@ class Server(daphne.server.Server):
         try:
             await self._start(self)
         except Exception:
+            # Whatever it is: raised in a task, it would leave a server that listens and does nothing.
             logger.exception("the site could not start")
             self.failed = True
             self.stop()

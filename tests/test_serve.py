@@ -1,9 +1,11 @@
 """Starting, stopping and probing the server, and what every page carries."""
 
 import socket
+from pathlib import Path
 
 import pytest
 
+from tests.conftest import connection
 from tests.endpoint import Endpoint, Exchange, think_and_answer
 from tests.site import Person, manage
 
@@ -115,6 +117,14 @@ def test_static_files_are_hashed_and_compressed(everybody: Person):
     assert response.status_code == 200
     assert response.headers["Content-Encoding"] == "gzip"
     assert "immutable" in response.headers["Cache-Control"]
+
+
+def test_a_server_that_cannot_start_says_why_and_ends(tmp_path: Path, endpoint: Endpoint):
+    without_tables = f"sqlite:///{tmp_path}/empty.sqlite3"
+    ended = manage("serve", "--port", "0", DATABASE_URL=without_tables, **connection(endpoint))
+    assert ended.returncode == 1
+    assert "the site could not start" in ended.stderr
+    assert "no such table" in ended.stderr
 
 
 def test_a_terminated_server_lets_a_running_answer_end(make_site, join, endpoint: Endpoint):

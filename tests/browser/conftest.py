@@ -8,6 +8,7 @@ from tests.parts import BROWSER
 from tests.site import PASSWORD, Person, Site, from_elsewhere
 
 WAIT_MS = 30_000
+PAGES = ("preferences/", "accounts/email/", "accounts/password/change/", "conversations/", "search/?q=why", "reviews/")
 expect.set_options(timeout=WAIT_MS)
 
 

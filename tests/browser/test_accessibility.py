@@ -6,7 +6,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
-from tests.browser.conftest import ask, sign_up
+from tests.browser.conftest import PAGES, ask, sign_up
 from tests.endpoint import Endpoint, Exchange
 from tests.site import Site
 
@@ -74,15 +74,7 @@ def test_pages_for_nobody_in_particular_are_accessible(page: Page, shared_site: 
 
 def test_pages_of_an_account_are_accessible(page: Page, shared_site: Site):
     sign_up(page, shared_site)
-    for path in (
-        "",
-        "preferences/",
-        "accounts/email/",
-        "accounts/password/change/",
-        "conversations/",
-        "search/?q=why",
-        "reviews/",
-    ):
+    for path in ("", *PAGES):
         page.goto(f"{shared_site.url}/{path}")
         check(page, path or "a new conversation")
 

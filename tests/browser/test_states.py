@@ -9,7 +9,7 @@ from pathlib import Path
 
 from playwright.sync_api import Page, expect
 
-from tests.browser.conftest import ask
+from tests.browser.conftest import PAGES, ask
 from tests.browser.layout import check_focus, check_layout
 from tests.browser.test_accessibility import ANSWER
 from tests.endpoint import Endpoint, Exchange
@@ -115,16 +115,7 @@ def test_every_state_is_told_and_laid_out_well(signed_in: Page, shared_endpoint:
 
 def test_every_page_is_laid_out_well(signed_in: Page, shared_site: Site):
     page = signed_in
-    for path in (
-        "preferences/",
-        "accounts/email/",
-        "accounts/password/change/",
-        "conversations/",
-        "search/?q=why",
-        "reviews/",
-        "privacy/",
-        "nowhere/",
-    ):
+    for path in (*PAGES, "privacy/", "nowhere/"):
         page.goto(f"{shared_site.url}/{path}")
         check_layout(page, path)
     page.context.clear_cookies()

@@ -2,7 +2,6 @@
 
 import asyncio
 import re
-import time
 from collections import Counter
 
 import aiohttp
@@ -11,13 +10,12 @@ from tests.endpoint import Endpoint
 from tests.faults.baseline import PROBE, Baseline, memory
 from tests.faults.stored import texts
 from tests.faults.traffic import FAULTS, Model, Visitor, cut, plan
-from tests.site import Person, Site, people
+from tests.site import Person, people
 
 PEOPLE, CONVERSATIONS, TURNS = 100, 4, 5
 PROMPTS = PEOPLE * CONVERSATIONS * TURNS
 AT_ONCE = 40  # people
 MOST_GROWTH = 20 * 2**20  # bytes between the first 200 answers and the last
-LONGEST_SECONDS = 600
 TOKEN = "for-this-test-alone"
 
 
@@ -39,9 +37,10 @@ async def test_two_thousand_prompts_each_end_in_one_outcome_and_leave_nothing_be
         async with asyncio.TaskGroup() as group:
             for number in range(PEOPLE):
                 group.create_task(visit(number))
-            await asyncio.to_thread(await_answered, site, 200)
+            await model.warm.wait()
             after_200 = memory(site)
-        await asyncio.to_thread(await_answered, site, PROMPTS)
+        ended = "select 1 where ? = (select count(*) from conversations_generation where finished_at is not null)"
+        await asyncio.to_thread(site.await_rows, ended, PROMPTS)
     growth = memory(site) - after_200
     print(f"memory grew by {growth / 2**20:.1f} MB from {after_200 / 2**20:.0f} between 200 answers and {PROMPTS}")
 
@@ -82,11 +81,3 @@ def ends(person: Person) -> Counter[str]:
     for outcome, number in line.findall(metrics):
         ended[outcome] += int(number)
     return ended
-
-
-def await_answered(site: Site, number: int) -> None:
-    deadline = time.monotonic() + LONGEST_SECONDS
-    answered = "select count(*) from conversations_generation where finished_at is not null"
-    while (there := site.rows(answered)[0][0]) < number:
-        assert time.monotonic() < deadline, f"{there} of {number} were answered"
-        time.sleep(0.1)  # it counts two thousand rows

@@ -15,6 +15,7 @@ from tests.site import Person
 
 SEED = 20260101
 FAULTY = 0.1  # of all answers
+WARM = 200  # requests: from then on a process has what it keeps
 WAIT = 60  # seconds
 ENDED = re.compile(r'id="status-(\d+)" data-status="(complete|stopped|length|filtered|failed|interrupted)"')
 
@@ -87,6 +88,8 @@ class Model:
         self.requests: Counter[str] = Counter()
         self.befell: Counter[str] = Counter()
         self.over: defaultdict[str, asyncio.Event] = defaultdict(asyncio.Event)  # for the loop that this is made in
+        self.warm = asyncio.Event()  # WARM requests are over
+        self._ended = 0
         self._loop = asyncio.get_running_loop()
 
     async def __call__(self, exchange: Exchange) -> None:
@@ -97,6 +100,9 @@ class Model:
             await self._tell(exchange, prompt)
         finally:
             self._loop.call_soon_threadsafe(self.over[prompt].set)
+            self._ended += 1
+            if self._ended == WARM:
+                self._loop.call_soon_threadsafe(self.warm.set)
 
     async def _tell(self, exchange: Exchange, prompt: str) -> None:
         words, fault = plan(prompt)

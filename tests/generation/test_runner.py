@@ -1,11 +1,13 @@
 """What a run keeps until it is committed."""
 
+import uuid
+
 import pytest
 
-from conversations.generation import commit
+from conversations.generation import commit, runner
 from conversations.generation.runner import Run
 from conversations.inference.tags import Delta
-from conversations.models import Chunk, Kind, Message
+from conversations.models import Chunk, Kind, Message, Status
 from tests.factories import claimed, person
 
 pytestmark = pytest.mark.django_db
@@ -23,6 +25,26 @@ def run() -> Run:
 
 def stored(run: Run) -> tuple[str, str]:
     return Message.objects.get(pk=run.claim.message_id).text_so_far()
+
+
+async def test_a_fault_of_ours_has_a_sentence_and_a_line_in_the_log(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+):
+    def fail() -> None:
+        raise RuntimeError("canary")
+
+    ends: list[commit.End] = []
+    monkeypatch.setattr(runner, "finish", lambda _worker, _claim, end, _fields: ends.append(end) or True)
+    run = Run(commit.Claim(1, 1, 1, uuid.uuid4(), 1), lambda: 1, NoEndpoint())
+    monkeypatch.setattr(run, "_prompt", fail)
+    await run.run()
+    [end] = ends
+    assert end.status == Status.FAILED
+    assert end.error.startswith("Something went wrong on this site.")
+    assert "canary" not in end.error
+    [line] = [record for record in caplog.records if record.exc_info]
+    assert str(line.exc_info[1]) == "canary"
+    assert run.live.ended
 
 
 def test_a_commit_that_failed_is_made_up_for_by_the_next(run: Run):
