@@ -28,7 +28,8 @@ class Sidebar:
 
         `own` is the page's conversation as it was read just now, and `running` whether an answer runs there.
         """
-        rung, own.running = set(self._rung), running
+        # What rings before the first reading is looked at after it, by itself.
+        rung, own.running = set(self._rung) if self._told else set(), running
         others = self._read(user_id, rung).exclude(pk=own.pk) if rung or not self._told else []
         found = list(others if self._told else others[:MOST])
         top, told = self.top, self._told or (own.title, False)  # a page that connects forgets where answers ran

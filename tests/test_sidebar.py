@@ -5,7 +5,10 @@ from collections.abc import Callable
 
 import pytest
 
+from conversations.models import Generation, Status
+from conversations.sidebar import Sidebar
 from tests.endpoint import Endpoint, Exchange
+from tests.factories import person, queued
 from tests.site import WAIT, Person
 
 ENTRY = '<li id="listed-{}">'
@@ -109,3 +112,20 @@ def test_a_socket_takes_no_harm_from_a_list_that_is_none(make_person: Callable[[
     ada.await_end(conversation)
     with ada.socket(conversation, f"?listed={listed}") as socket:
         assert "listed-" not in await_frame(socket, "composer-actions")
+
+
+@pytest.mark.django_db
+def test_what_is_renamed_while_a_page_connects_is_not_taken_for_deleted():
+    user = person()
+    here, other = queued(user, "Here?").conversation, queued(user, "There?").conversation
+    Generation.objects.update(status=Status.COMPLETE)
+    sidebar = Sidebar(other.cursor)
+    sidebar.ring(str(other.pk))
+    assert sidebar.parts(user.pk, here, running=False) == []
+    found = "".join(sidebar.parts(user.pk, here, running=False))
+    assert f'id="listed-title-{other.pk}"' in found
+    assert "delete" not in found
+    key = str(other.pk)
+    other.delete()
+    sidebar.ring(key)
+    assert sidebar.parts(user.pk, here, running=False) == [f'<div id="listed-{key}" hx-swap-oob="delete"></div>']
