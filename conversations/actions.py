@@ -171,11 +171,12 @@ def stop(*, generation: Generation) -> None:
     """Stop a generation: at once while it is queued, else by asking its worker, wherever that runs."""
     now = timezone.now()
     queued = Generation.objects.filter(pk=generation.pk, status=Status.QUEUED)
-    if not queued.update(status=Status.STOPPED, stop_requested=True, finished_at=now):
+    if queued.update(status=Status.STOPPED, stop_requested=True, finished_at=now):
+        _ring_list(generation.owner_id, generation.conversation_id)
+    else:  # its worker rings when it has ended
         Generation.objects.filter(pk=generation.pk, status__in=RUNNING).update(stop_requested=True)
     transaction.on_commit(lambda: doorbell.ring("stop", generation.pk))
     _ring_conversation(generation.conversation_id)
-    _ring_list(generation.owner_id, generation.conversation_id)
 
 
 def rename(*, conversation: Conversation, title: str) -> None:

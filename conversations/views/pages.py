@@ -29,7 +29,7 @@ def page(request: HttpRequest, conversation: Conversation | None = None, **conte
     socket = f"/ws{reverse('conversation', args=[conversation.pk])}" if conversation else ""
     seen = {"first": settled[0].pk, "seen": settled[-1].pk} if settled else {}
     listed = listing(request.user, live=conversation is not None)
-    if listed["conversations"]:
+    if conversation and listed["conversations"]:
         seen["listed"] = listed["conversations"][0].cursor
     return {
         **listed,
