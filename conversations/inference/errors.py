@@ -97,7 +97,10 @@ def translate(error: Exception) -> InferenceError:
     name = type(error).__name__
     if isinstance(error, openai.APIStatusError):
         return _from_status(error)
-    if isinstance(error, openai.APIConnectionError | httpx2.TransportError):
+    if isinstance(
+        error,
+        openai.APIConnectionError | httpx2.TransportError | aiohttp.ClientConnectionError | aiohttp.ClientPayloadError,
+    ):
         # The credential is fetched inside the SDK's request, which wraps whatever that raises.
         if isinstance(error.__cause__, NoToken):
             return translate(error.__cause__)
