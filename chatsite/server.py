@@ -72,22 +72,17 @@ class OneWayProtocol(WebSocketProtocol):
         transport = self.transport
         return len(transport.dataBuffer) - transport.offset + transport._tempDataLen
 
-    def handle_reply(self, message: dict[str, Any]) -> None:
-        text = message.get("text")
-        if text is None or self.state != self.STATE_OPEN:
-            super().handle_reply(message)
-        else:
-            self.sendMessage(text.encode())  # Daphne's own sends no empty text, which tells a page that we live
-
-    def sendMessage(self, payload: bytes, isBinary: bool = False) -> None:  # noqa: N802, N803
+    def send_text(self, text: str) -> None:
         """Write a message as one frame (RFC 6455, 5.2), at once.
 
-        Autobahn's method holds what is sent to the limit that is meant for what is received, and leaves the writing to
+        Autobahn's way holds what is sent to the limit that is meant for what is received, and leaves the writing to
         Twisted, which first has the event loop tell when it may: that costs more than all else that sends a frame.
+        Daphne's sends no empty text, which tells a page that we live.
         """
         if self.state != self.STATE_OPEN:
             return  # it is closing: the consumer hears of that next
-        frame = frame_head(2 if isBinary else 1, len(payload)) + payload
+        payload = text.encode()
+        frame = frame_head(len(payload)) + payload
         sent = 0 if self.unsent() else self.transport.writeSomeData(frame)
         if not isinstance(sent, int):
             sent = 0  # the connection is lost, as Twisted finds by itself when it tries
@@ -95,12 +90,11 @@ class OneWayProtocol(WebSocketProtocol):
             self.transport.write(frame[sent:])
 
 
-def frame_head(opcode: int, length: int) -> bytes:
-    """Return what stands before a message's bytes when it is sent whole and unmasked, as a server's are."""
-    final = 0x80 | opcode
+def frame_head(length: int) -> bytes:
+    """Return what stands before a text of so many bytes when it is sent whole and unmasked, as a server's are."""
     if length < 126:
-        return struct.pack("!BB", final, length)
-    return struct.pack("!BBH", final, 126, length) if length < 2**16 else struct.pack("!BBQ", final, 127, length)
+        return struct.pack("!BB", 0x81, length)
+    return struct.pack("!BBH", 0x81, 126, length) if length < 2**16 else struct.pack("!BBQ", 0x81, 127, length)
 
 
 class OneWayFactory(WebSocketFactory):
@@ -162,7 +156,7 @@ class Server(daphne.server.Server):
     def create_application(self, protocol: Any, scope: dict[str, Any]) -> Any:
         if scope["type"] == "websocket":
             protocol.transport.socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SOCKET_BUFFER)
-            scope["unsent"] = protocol.unsent
+            scope |= {"unsent": protocol.unsent, "send_text": protocol.send_text}
         return super().create_application(protocol, scope)
 
     def listen_error(self, failure: Any) -> None:

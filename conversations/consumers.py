@@ -88,6 +88,7 @@ class ConversationConsumer(AsyncWebsocketConsumer):
         self.path: list[int] = []  # what the page shows, and before `first`, could show
         self.first = 0
         self.stale = False  # it shows a branch that was left meanwhile, elsewhere
+        self.running: int | None = -1  # the generation that the page can stop; what it says at first is not known
         self.shown: dict[int, Shown] = {}
         self.followers: dict[int, asyncio.Task[None]] = {}
         self.tasks: set[asyncio.Task[None]] = set()
@@ -191,8 +192,10 @@ class ConversationConsumer(AsyncWebsocketConsumer):
                 _prepare(live, message)
         if difference.articles:
             parts.append(fragments.append("messages", difference.articles))
-        running = [view.newest[pk] for pk in view.path if pk in view.live]
-        parts.append(fragments.composer_actions(running[0] if running else None))
+        running = next((view.newest[pk] for pk in view.path if pk in view.live), None)
+        if self.running != running:
+            self.running = running
+            parts.append(fragments.composer_actions(running))
         parts += difference.listed
         for frame in fragments.frames(parts):
             await self._send(frame)
@@ -233,7 +236,7 @@ class ConversationConsumer(AsyncWebsocketConsumer):
     async def _send(self, frame: str) -> None:
         await self._until_read()
         self.sent_at = time.monotonic()
-        await self.send(text_data=frame)
+        self.scope["send_text"](frame)
 
     async def _until_read(self) -> bool:
         """Wait until the client has read what it was sent, all but a little; tell whether that took any waiting."""
