@@ -43,8 +43,7 @@ class Outline:
         open_nodes: list[Node] = []
         depth = 0
         for event, span in PARSER.events_with_range(self.source.text, merge_text=True):
-            starts = isinstance(event, dict) and "Start" in event
-            ends = isinstance(event, dict) and "End" in event
+            starts, ends = ("Start" in event, "End" in event) if isinstance(event, dict) else (False, False)
             if depth < 2 and not ends:
                 node = _node(event, span["start"], span["end"])
                 (open_nodes[-1].children if open_nodes else self.blocks).append(node)

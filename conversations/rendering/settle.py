@@ -19,8 +19,10 @@ __all__ = ["Piece", "Settler", "assemble"]
 
 _FENCE = re.compile(r"(?P<indent> {0,3})(?P<run>`{3,}|~{3,})")
 # Words that mean nothing but themselves, after the mark of an item perhaps: more of them only make their line longer.
-_PLAIN_LINE = re.compile(r"(?:[-*+] |[0-9]+[.)] )?(?:(?!www)[^\W\d_])(?:(?!www)[^\W_]|[ ,;.!?()%+=–—’“”…-])*")
-_LINE_END = re.compile(r"(?:</p>|</li>\n</[ou]l>)\n?$")
+_PLAIN_WORDS = r"(?:(?!www)[^\W_]|[ ,;.!?()%+=–—’“”…-])*"
+_PLAIN_LINE = re.compile(r"(?:[-*+] |[0-9]+[.)] )?(?:(?!www)[^\W\d_])" + _PLAIN_WORDS)
+_MORE_PLAIN_WORDS = re.compile(_PLAIN_WORDS)
+_LINE_ENDS = tuple(f"{end}{newline}" for newline in ("\n", "") for end in ("</p>", "</li>\n</ul>", "</li>\n</ol>"))
 _TARGET_ID = re.compile(r' id="[A-Za-z0-9-]+-open-[0-9]+">')
 # A line of which only this much has come may yet become anything: "-" an item, a rule, a heading's underline.
 _UNDECIDED_LINE = re.compile(r"[-=*_+#>|:.)0-9 \t]*+(?:[`~]{1,2}|(?:`{3}|~{3}).*)?")
@@ -49,6 +51,7 @@ class Settler:
         self._block = self._document
         self._tail: str | None = ""
         self._last_tail = ("", "")  # the source and its HTML
+        self._last_line_is_plain = False  # of that source
 
     @property
     def text(self) -> str:
@@ -76,7 +79,9 @@ class Settler:
         """Return the HTML of what has not settled."""
         self.advance()
         if self._tail is None:
-            self._tail = self._longer() or self._block.tail(_presentable(self._source))
+            longer = self._longer()
+            self._last_line_is_plain = bool(longer)
+            self._tail = longer or self._block.tail(_presentable(self._source))
             self._last_tail = (self._source, self._tail)
         return self._tail
 
@@ -97,13 +102,17 @@ class Settler:
     def _longer(self) -> str:
         """Return the HTML of the tail if it is the last one with more plain words in its last line; else ""."""
         before, html = self._last_tail
+        if not self._source.startswith(before):
+            return ""
         at = before.rfind("\n") + 1
-        if not self._source.startswith(before) or not _PLAIN_LINE.fullmatch(before, at):
+        if not self._last_line_is_plain and not _PLAIN_LINE.fullmatch(before, at):
             return ""
-        end = _LINE_END.search(html)
-        if end is None or html[end.start() - 1] != before.rstrip()[-1] or not _PLAIN_LINE.fullmatch(self._source, at):
+        if not _MORE_PLAIN_WORDS.fullmatch(self._source, max(at, len(before) - 2)):  # "www" may have begun before
             return ""
-        return html[: end.start()] + self._source.rstrip()[len(before.rstrip()) :] + end[0]
+        end = next((end for end in _LINE_ENDS if html.endswith(end)), "")
+        if not end or html[-len(end) - 1] != before.rstrip()[-1]:
+            return ""
+        return html[: -len(end)] + self._source.rstrip()[len(before.rstrip()) :] + end
 
     def _settle(self, *, final: bool) -> None:
         text = self._held + "".join(self._incoming)
