@@ -5,14 +5,14 @@ dead finds its rows gone from the answer and drops them. All functions are synch
 """
 
 import uuid
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Self
 
 from django.conf import settings
 from django.db import IntegrityError, transaction
-from django.db.models import Exists, F, OuterRef, QuerySet
+from django.db.models import Exists, F, OuterRef, Q, QuerySet
 from django.utils import timezone
 
 from conversations.inference.stream import Usage
@@ -159,11 +159,12 @@ def release(worker_id: int, claimed: Claim) -> bool:
 
 def unowned(worker_id: int, known: Collection[int]) -> dict[int, Claim]:
     """Return, by id, what this worker has claimed without knowing: the answer to a claim was lost."""
-    lost = Generation.objects.running().filter(worker=worker_id).exclude(pk__in=known)
+    unknown = {pk for (pk,) in _owned(worker_id)} - set(known)
+    lost = Generation.objects.running().filter(worker=worker_id, pk__in=unknown) if unknown else ()
     return {generation.pk: Claim.of(generation) for generation in lost}
 
 
-def settle_orphans(dead: Iterable[int]) -> list[tuple[int, uuid.UUID]]:
+def settle_orphans(dead: Sequence[int]) -> list[tuple[int, uuid.UUID]]:
     """End or requeue what the workers `dead`, and workers whose row is gone, left running.
 
     Return the owners' and the conversations' ids.
@@ -171,10 +172,10 @@ def settle_orphans(dead: Iterable[int]) -> list[tuple[int, uuid.UUID]]:
     A generation that said nothing and has been tried once goes back to the queue; any other ends as interrupted.
     """
     settled = []
-    orphans = Generation.objects.running().filter(worker__in=dead) | Generation.objects.running().filter(worker=None)
-    for pk in list(orphans.values_list("pk", flat=True)):
+    for (pk,) in _orphans(list(dead)):
         with transaction.atomic():
-            generation = orphans.select_for_update(of=("self",)).filter(pk=pk).first()
+            is_orphan = Q(worker=None) | Q(worker__in=dead)
+            generation = Generation.objects.running().select_for_update(of=("self",)).filter(is_orphan, pk=pk).first()
             if generation is None:
                 continue
             said = generation.said_so_far()
@@ -186,8 +187,19 @@ def settle_orphans(dead: Iterable[int]) -> list[tuple[int, uuid.UUID]]:
                 error = "" if generation.stop_requested else interrupted(RESTARTED, kept)
                 _fold(partial(_end_any, pk), Claim.of(generation), End(status, *said, error), {})
             settled.append((generation.owner_id, generation.conversation_id))
-    Worker.objects.filter(pk__in=dead).delete()
+    if dead:
+        Worker.objects.filter(pk__in=dead).delete()
     return settled
+
+
+@prepared
+def _owned(worker: Any) -> QuerySet:
+    return Generation.objects.running().filter(worker=worker).values_list("pk")
+
+
+@prepared
+def _orphans(dead: Any) -> QuerySet:
+    return Generation.objects.running().filter(Q(worker=None) | Q(worker__in=dead)).values_list("pk")
 
 
 def interrupted(cause: str, characters: int) -> str:
