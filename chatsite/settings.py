@@ -334,7 +334,7 @@ TEMPLATES = [
 ]
 LANGUAGE_CODE = "en"
 TIME_ZONE = "UTC"
-USE_I18N = True
+USE_I18N = False  # English alone; to ask for each number in which language would be a part of every page
 USE_TZ = True
 
 STATIC_URL = "static/"
