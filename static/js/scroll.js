@@ -54,9 +54,9 @@ messages.addEventListener("wheel", (event) => {
   if (event.deltaY < 0 && scrollY > 0 && !event.ctrlKey) follow(false);
 }, { passive: true });
 
-// Opening or folding something keeps it where it is, also at the end of the page.
+// Opening or folding reasoning keeps it where it is, also at the end of the page.
 messages.addEventListener("click", (event) => {
-  if (event.target.closest("summary, .rating")) follow(false);
+  if (event.target.closest("summary")) follow(false);
 });
 
 /** Keep a reader who was at the end there, after the thread, the composer or the window (a phone's keyboard) changed its size. */

@@ -85,8 +85,16 @@ def test_an_answer_is_copied_as_markdown_and_with_what_was_thought(signed_in: Pa
     )
 
 
+FORM_IS_ABOVE_COMPOSER = """async () => {
+  for (let frames = 2; frames; frames--) await new Promise(requestAnimationFrame);
+  const box = (selector) => document.querySelector(selector).getBoundingClientRect();
+  return box(".rating-form").bottom <= box(".composer-dock").top;
+}"""
+
+
 def test_an_answer_is_rated_by_one_press_and_a_comment_may_follow(signed_in: Page):
     page = signed_in
+    page.set_viewport_size({"width": 1280, "height": 420})
     ask(page, "Why?")
     page.wait_for_url(re.compile("/conversations/"))  # loaded, scripts too
     expect(page.locator("article[data-status=complete]")).to_be_visible()
@@ -95,6 +103,7 @@ def test_an_answer_is_rated_by_one_press_and_a_comment_may_follow(signed_in: Pag
     page.keyboard.press("Enter")
     expect(poor).to_have_attribute("aria-pressed", "true")
     expect(poor).to_be_focused()
+    assert page.evaluate(FORM_IS_ABOVE_COMPOSER)  # a reader at the end stays there
     page.get_by_label("What is good or wrong about it").fill("Too short")
     page.locator(".rating-form").get_by_role("button", name="Send").click()
     expect(page.locator(".rating-said")).to_have_text("Thank you. It is kept.")
