@@ -52,6 +52,24 @@ def test_a_first_prompt_leaves_no_draft_and_signing_out_none_either(signed_in: P
     assert page.evaluate("Object.keys(localStorage).length") == 0
 
 
+def test_a_heading_shows_only_above_what_it_heads(signed_in: Page, shared_site: Site):
+    page = signed_in
+    ask(page, "Why?")
+    page.wait_for_url(re.compile("/conversations/"))
+    today = page.locator(".sidebar").get_by_role("heading", name="Today")
+    expect(today).to_be_visible()
+    key = page.url.rstrip("/").rsplit("/", 1)[-1]
+    long_ago = f"Conversation.objects.filter(pk='{key}').update(updated_at='2020-01-01T00:00Z')"
+    made = shared_site.manage("shell", "--command", f"from conversations.models import Conversation; {long_ago}")
+    assert made.returncode == 0, made.stderr
+    page.goto(shared_site.url)
+    expect(page.locator(".sidebar").get_by_role("heading", name="Earlier")).to_be_visible()
+    expect(today).to_be_hidden()
+    ask(page, "Why not?")
+    page.wait_for_url(re.compile("/conversations/"))
+    expect(today).to_be_visible()
+
+
 def test_the_tabs_title_tells_when_an_answer_is_ready(signed_in: Page, shared_endpoint: Endpoint):
     page = signed_in
     shared_endpoint.respond = wait_and_answer

@@ -104,8 +104,8 @@ def _write(batch: list[tuple[Conversation, list[dict[str, Any]]]], chance: rando
     )
     written = [conversation.pk for conversation, _ in batch]
     newest = Message.objects.filter(conversation=OuterRef("pk")).order_by("-pk").values("pk")[:1]
-    Conversation.objects.filter(pk__in=written).update(leaf=Subquery(newest))
     # Django itself dates what it adds.
+    Conversation.objects.filter(pk__in=written).update(leaf=Subquery(newest), created_at=F("updated_at"))
     Generation.objects.filter(conversation__in=written).update(created_at=F("started_at"))
 
 
