@@ -1,10 +1,14 @@
 """One request over real HTTP: how it is retried, how it fails, and what it leaves open."""
 
 import asyncio
+import gzip
+import json
+import time
 from collections.abc import AsyncIterator
 
 import openai
 import pytest
+import uvloop
 
 from conversations.inference import errors
 from conversations.inference.endpoint import Endpoint, open_endpoint
@@ -232,6 +236,48 @@ async def test_a_server_that_does_not_close_after_its_finish_reason_is_left(conn
     outcome = await ask(connected)
     assert outcome.finish_reason == "stop"
     assert await asyncio.to_thread(endpoint.exchanges[0].closed_by_client.wait, 10)
+
+
+def event(word: str) -> bytes:
+    return b"data: " + json.dumps({"choices": [{"index": 0, "delta": {"content": word}}]}).encode() + b"\n\n"
+
+
+def test_what_comes_faster_than_it_is_read_is_read_whole(endpoint: Server, settings):
+    words = [f"{number} " for number in range(80_000)]
+
+    async def flood(exchange: Exchange) -> None:
+        for at in range(0, len(words), 8_000):
+            await exchange.raw(b"".join(map(event, words[at : at + 8_000])))
+        await exchange.finish()
+
+    async def read() -> str:
+        connected = await open_endpoint()
+        seen: list[Delta] = []
+
+        def be_slow(deltas: list[Delta]) -> None:
+            seen.extend(deltas)
+            time.sleep(0.05)
+
+        request = connected.request([{"role": "user", "content": "Count"}])
+        await stream(connected.create, request, be_slow, stall_seconds=5)
+        await connected.close()
+        return text(seen)
+
+    endpoint.respond = flood
+    settings.OPENAI_BASE_URL, settings.OPENAI_MODEL = endpoint.base_url, "m"
+    # The site's own loop takes more at a time than aiohttp holds before it pauses, which asyncio's does not.
+    assert uvloop.run(read()) == "".join(words)
+
+
+async def test_a_compressed_answer_is_read_as_any_other(connected: Endpoint, endpoint: Server):
+    async def compress(exchange: Exchange) -> None:
+        await exchange.start(headers={"Content-Encoding": "gzip"})
+        await exchange.raw(gzip.compress(event("Yes.") + b"data: [DONE]\n\n"))
+
+    endpoint.respond = compress
+    seen: list[Delta] = []
+    await ask(connected, seen)
+    assert text(seen) == "Yes."
 
 
 async def test_leaving_closes_the_connection_upstream(connected: Endpoint, endpoint: Server):
