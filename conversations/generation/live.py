@@ -19,7 +19,7 @@ from conversations.rendering import fragments, outcomes
 from conversations.rendering.fragments import FRAME_CHARACTERS
 from conversations.rendering.settle import Settler, assemble
 
-SLOT_SECONDS = 0.021
+SLOT_SECONDS = 0.021  # apart are the moments at which frames are made, of whichever texts
 
 
 class Source(StrEnum):

@@ -22,9 +22,9 @@ function cut(pane) {
   note.textContent = "The beginning comes back when the answer has ended.";
   const text = [...pane.childNodes].map((node) => (node === note ? "" : node.textContent)).join("");
   const at = text.indexOf("\n", text.length - MOST) + 1 || text.length - MOST;
-  const before = pane.scrollHeight;
+  const { scrollTop, scrollHeight } = pane; // before: in a shorter pane the place may be past the end
   pane.replaceChildren(note, text.slice(at));
-  pane.scrollTop -= before - pane.scrollHeight;
+  pane.scrollTop = scrollTop - (scrollHeight - pane.scrollHeight);
 }
 
 function load(details) {

@@ -23,8 +23,8 @@ async def think_at_length(exchange: Exchange) -> None:
         await exchange.reason(f"{number}: {PARAGRAPH}" * 30)
     await exchange.reason("The last line before the gate.\n")
     await exchange.gate("thought")
-    for number in range(100, 240):
-        await exchange.reason(f"{number}: {PARAGRAPH}" * 3)
+    # At once: more is cut off than the pane then has below what is in sight.
+    await exchange.reason("".join(f"{number}: {PARAGRAPH}" * 3 for number in range(100, 240)))
     await exchange.reason("The very last line.\n")
     await exchange.gate("more")
     await exchange.answer("An answer.")
