@@ -164,7 +164,7 @@ def unowned(worker_id: int, known: Collection[int]) -> dict[int, Claim]:
     return {generation.pk: Claim.of(generation) for generation in lost}
 
 
-def settle_orphans(dead: Sequence[int]) -> list[tuple[int, uuid.UUID]]:
+def settle_orphans(dead: list[int]) -> list[tuple[int, uuid.UUID]]:
     """End or requeue what the workers `dead`, and workers whose row is gone, left running.
 
     Return the owners' and the conversations' ids.
@@ -172,10 +172,9 @@ def settle_orphans(dead: Sequence[int]) -> list[tuple[int, uuid.UUID]]:
     A generation that said nothing and has been tried once goes back to the queue; any other ends as interrupted.
     """
     settled = []
-    for (pk,) in _orphans(list(dead)):
+    for (pk,) in _orphans(dead):
         with transaction.atomic():
-            is_orphan = Q(worker=None) | Q(worker__in=dead)
-            generation = Generation.objects.running().select_for_update(of=("self",)).filter(is_orphan, pk=pk).first()
+            generation = _orphaned_by(dead).select_for_update(of=("self",)).filter(pk=pk).first()
             if generation is None:
                 continue
             said = generation.said_so_far()
@@ -187,8 +186,7 @@ def settle_orphans(dead: Sequence[int]) -> list[tuple[int, uuid.UUID]]:
                 error = "" if generation.stop_requested else interrupted(RESTARTED, kept)
                 _fold(partial(_end_any, pk), Claim.of(generation), End(status, *said, error), {})
             settled.append((generation.owner_id, generation.conversation_id))
-    if dead:
-        Worker.objects.filter(pk__in=dead).delete()
+    Worker.objects.filter(pk__in=dead).delete()
     return settled
 
 
@@ -199,7 +197,11 @@ def _owned(worker: Any) -> QuerySet:
 
 @prepared
 def _orphans(dead: Any) -> QuerySet:
-    return Generation.objects.running().filter(Q(worker=None) | Q(worker__in=dead)).values_list("pk")
+    return _orphaned_by(dead).values_list("pk")
+
+
+def _orphaned_by(dead: Any) -> QuerySet:
+    return Generation.objects.running().filter(Q(worker=None) | Q(worker__in=dead))
 
 
 def interrupted(cause: str, characters: int) -> str:

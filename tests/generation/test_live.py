@@ -2,9 +2,19 @@ import asyncio
 import re
 from datetime import timedelta
 
+import pytest
 from django.utils import timezone
 
-from conversations.generation.live import FRAME_CHARACTERS, Cursor, Growing, LiveText, live_text, merge_pieces
+from conversations.generation.live import (
+    FRAME_CHARACTERS,
+    SLOT_SECONDS,
+    Cursor,
+    Growing,
+    LiveText,
+    live_text,
+    merge_pieces,
+    tick_seconds,
+)
 from conversations.inference.tags import Delta
 from conversations.models import Generation, Kind, Message, Status
 from conversations.rendering import outcomes
@@ -78,10 +88,20 @@ async def test_answer_text_that_turns_out_to_be_reasoning_moves_there():
 async def test_a_viewer_wakes_when_something_changes():
     live = live_text(1, 7)
     waiting = asyncio.create_task(live.change_after(live.version))
-    await asyncio.sleep(0)
+    await asyncio.sleep(0)  # no time: its turn, in which it begins to wait
     assert not waiting.done()
     live.feed([thought("Hm.")])
     await asyncio.wait_for(waiting, 5)
+
+
+@pytest.mark.parametrize("now", [100.0, 100.005, 100.02, 100.0209, 5_000_000.5])
+def test_the_frames_of_all_texts_fall_into_the_same_slots(monkeypatch: pytest.MonkeyPatch, now: float):
+    monkeypatch.setattr("time.monotonic", lambda: now)
+    for tail_characters in (0, 3_000, 1_000_000):
+        seconds = tick_seconds(tail_characters)
+        slots = (now + seconds) / SLOT_SECONDS
+        assert slots == pytest.approx(round(slots), abs=1e-3)
+        assert SLOT_SECONDS <= seconds <= 0.25 + SLOT_SECONDS
 
 
 async def test_runner_and_viewers_share_one_text_until_it_ends():

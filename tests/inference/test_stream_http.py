@@ -3,12 +3,13 @@
 import asyncio
 import gzip
 import json
-import time
+import threading
 from collections.abc import AsyncIterator
 
 import openai
 import pytest
 import uvloop
+from aiohttp.client_proto import ResponseHandler
 
 from conversations.inference import errors
 from conversations.inference.endpoint import Endpoint, open_endpoint
@@ -242,12 +243,18 @@ def event(word: str) -> bytes:
     return b"data: " + json.dumps({"choices": [{"index": 0, "delta": {"content": word}}]}).encode() + b"\n\n"
 
 
-def test_what_comes_faster_than_it_is_read_is_read_whole(endpoint: Server, settings):
+def test_what_comes_faster_than_it_is_read_is_read_whole(endpoint: Server, settings, monkeypatch: pytest.MonkeyPatch):
     words = [f"{number} " for number in range(80_000)]
+    much_is_sent = threading.Event()
+    paused: list[ResponseHandler] = []
+    pause_reading = ResponseHandler.pause_reading
+    monkeypatch.setattr(ResponseHandler, "pause_reading", lambda self: [paused.append(self), pause_reading(self)])
 
     async def flood(exchange: Exchange) -> None:
         for at in range(0, len(words), 8_000):
             await exchange.raw(b"".join(map(event, words[at : at + 8_000])))
+            if at >= 16_000:
+                much_is_sent.set()
         await exchange.finish()
 
     async def read() -> str:
@@ -256,7 +263,7 @@ def test_what_comes_faster_than_it_is_read_is_read_whole(endpoint: Server, setti
 
         def be_slow(deltas: list[Delta]) -> None:
             seen.extend(deltas)
-            time.sleep(0.05)
+            much_is_sent.wait(2)  # or the kernel holds no more of it: nothing reads meanwhile
 
         request = connected.request([{"role": "user", "content": "Count"}])
         await stream(connected.create, request, be_slow, stall_seconds=5)
@@ -267,6 +274,7 @@ def test_what_comes_faster_than_it_is_read_is_read_whole(endpoint: Server, setti
     settings.OPENAI_BASE_URL, settings.OPENAI_MODEL = endpoint.base_url, "m"
     # The site's own loop takes more at a time than aiohttp holds before it pauses, which asyncio's does not.
     assert uvloop.run(read()) == "".join(words)
+    assert paused
 
 
 async def test_a_compressed_answer_is_read_as_any_other(connected: Endpoint, endpoint: Server):
