@@ -21,8 +21,8 @@ from django.db import close_old_connections
 from django.http import HttpResponseBase
 from django.urls import set_script_prefix
 
+from chatsite import metrics
 from chatsite.logs import about
-from conversations import metrics
 
 
 class OneThreadHandler(ASGIHandler):

@@ -288,7 +288,9 @@ ASGI_APPLICATION = "chatsite.asgi.application"
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 INSTALLED_APPS = [
     "conversations",
-    "conversations.entra",
+    "conversations.accounts",
+    "conversations.accounts.entra",
+    "conversations.review",
     "django.contrib.admin",
     "django.contrib.auth",
     "django.contrib.contenttypes",
@@ -364,16 +366,16 @@ AUTH_PASSWORD_VALIDATORS = [
 ]
 LOGIN_URL = "account_login"
 LOGIN_REDIRECT_URL = "/"
-ACCOUNT_ADAPTER = "conversations.accounts.AccountAdapter"
+ACCOUNT_ADAPTER = "conversations.accounts.adapter.AccountAdapter"
 ACCOUNT_LOGIN_METHODS = {"username", "email"}
 ACCOUNT_SIGNUP_FIELDS = ["username*", "email*", "password1*", "password2*"]
-ACCOUNT_FORMS = {"signup": "conversations.accounts.SignupForm"}
+ACCOUNT_FORMS = {"signup": "conversations.accounts.forms.SignupForm"}
 # An address that opens the door must be one's own.
 ACCOUNT_EMAIL_VERIFICATION = "mandatory" if SIGNUP_DOMAIN else "optional"
 ACCOUNT_UNIQUE_EMAIL = True
 ACCOUNT_PREVENT_ENUMERATION = True
 ACCOUNT_SESSION_REMEMBER = True
-SOCIALACCOUNT_ADAPTER = "conversations.entra.adapter.SocialAccountAdapter"
+SOCIALACCOUNT_ADAPTER = "conversations.accounts.entra.adapter.SocialAccountAdapter"
 # The tenant's people sign in without an address of ours: none is asked for, none is kept.
 SOCIALACCOUNT_EMAIL_REQUIRED = False
 SOCIALACCOUNT_EMAIL_VERIFICATION = "none"

@@ -1,8 +1,7 @@
-"""Every write with side effects: validate, one short transaction, ring the doorbell after commit."""
+"""Every write by owners that has side effects: validate, one short transaction, publish what changed."""
 
 import uuid
 from collections.abc import Callable
-from functools import partial
 from typing import Any
 
 from django.conf import settings
@@ -10,20 +9,20 @@ from django.db import IntegrityError, transaction
 from django.db.models import Q, QuerySet
 from django.utils import timezone
 
-from conversations.control import doorbell
+from conversations.events import Topic, publish
 from conversations.inference.prompt import estimate_tokens
-from conversations.models import Conversation, Generation, LegalHold, Message, Role, Status, User
+from conversations.models import Conversation, Feedback, Generation, LegalHold, Message, Rating, Role, Status, User
 from conversations.models.conversation import TITLE_CHARACTERS, title_from
 from conversations.models.generation import RUNNING
 from conversations.models.prepared import prepared
 
 
-class OverBudget(Exception):
-    """What is left of this person's `USER_DAILY_TOKENS` does not do; the message is the sentence they read."""
+class DailyLimitReached(Exception):
+    """The rest of this person's `USER_DAILY_TOKENS` does not cover the prompt; the message is what they read."""
 
 
 def tokens_today(user: User) -> int:
-    """Return how many tokens this person's prompts have cost since midnight, in the site's time zone."""
+    """Return how many tokens this person has used since midnight in the site's time zone."""
     midnight = timezone.localtime().replace(hour=0, minute=0, second=0, microsecond=0)
     return Generation.objects.filter(owner=user, created_at__gte=midnight).tokens()
 
@@ -33,7 +32,8 @@ def send_message(
 ) -> Generation:
     """Store a prompt, an empty answer and its queued generation; return the generation.
 
-    Without `conversation` a new one begins. The same `key` again returns what it made the first time.
+    Without `conversation`, create one. Using a `key` again returns the generation that it created the first time.
+    Raises `DailyLimitReached`, as all actions that start a generation do.
     """
 
     def write() -> Generation:
@@ -50,9 +50,9 @@ def send_message(
 
 
 def edit(*, user: User, prompt: Message, content: str, key: uuid.UUID | None = None) -> Generation:
-    """Ask something else in the place of `prompt`, which stays as a version; return the generation.
+    """Add a new version of `prompt` and answer it; return the generation.
 
-    What still runs or waits below the old one is stopped first.
+    Generations that are queued or running below the old version are stopped.
     """
 
     def write() -> Generation:
@@ -68,30 +68,24 @@ def edit(*, user: User, prompt: Message, content: str, key: uuid.UUID | None = N
 
 
 def regenerate(*, user: User, message: Message, key: uuid.UUID | None = None) -> Generation:
-    """Ask again for an answer; return the new generation.
+    """Generate an answer again; return the new generation.
 
-    An answer without any text is generated anew in its place; one with text stays, and the new one stands beside it as
-    another version. An answer that is still being generated is returned as it is.
+    An answer with text stays, and the new one becomes another version beside it; an empty one is filled. If the answer
+    is still being generated, return that generation.
     """
 
     def write() -> Generation:
         conversation = _lock(message.conversation)
-        current = Message.objects.get(pk=message.pk)  # read after the lock: a double click has ended its wait by now
-        if current.generation is not None and current.generation.is_live:
-            return current.generation
-        if current.content or current.reasoning:
-            return _queue_answer(conversation, current.parent, key)
-        without_thinking = current.generation is not None and current.generation.without_thinking
-        return _queue(conversation, current, key, without_thinking=without_thinking)
+        # Read after locking: of a double click, the second waits there.
+        return _regenerate(conversation, Message.objects.get(pk=message.pk), key)
 
     return _once(user, key, write)
 
 
-def go_on(*, user: User, message: Message, key: uuid.UUID | None = None) -> Generation:
-    """Go on with an answer that was cut, in its place; return the new generation.
+def continue_answer(*, user: User, message: Message, key: uuid.UUID | None = None) -> Generation:
+    """Continue an answer that was cut off; return the new generation.
 
-    Without any answer there is nothing to go on with: then it is asked for again. One that is still being generated is
-    returned as it is.
+    An empty answer is generated again. If the answer is still being generated, return that generation.
     """
 
     def write() -> Generation:
@@ -100,50 +94,50 @@ def go_on(*, user: User, message: Message, key: uuid.UUID | None = None) -> Gene
         if current.is_live:
             return current.generation
         if not current.content:
-            return regenerate(user=user, message=current, key=key)
+            return _regenerate(conversation, current, key)
         return _queue(conversation, current, key, joined_at=len(current.content))
 
     return _once(user, key, write)
 
 
 def answer_now(*, user: User, generation: Generation, key: uuid.UUID | None = None) -> Generation:
-    """Stop a generation that thinks, if it has not ended, and ask again without thinking; return the new generation.
+    """Stop a generation that is thinking and answer without thinking instead; return the new generation.
 
-    The thought stays as a version. What has an answer already, or waits, is returned as it is.
+    The reasoning stays as a version. If the generation is queued or has answer text, return it unchanged.
     """
 
     def write() -> Generation:
         conversation = _lock(generation.conversation)
         current = Generation.objects.select_related("message__parent").get(pk=generation.pk)
-        thought, prompt = current.message, current.message.parent
-        if current.status in (Status.QUEUED, Status.ANSWERING) or thought.content:
+        thinking, prompt = current.message, current.message.parent
+        if current.status in (Status.QUEUED, Status.ANSWERING) or thinking.content:
             return current
-        if asked := Generation.objects.live().filter(message__parent=prompt, without_thinking=True).first():
-            return asked
+        if earlier := Generation.objects.live().filter(message__parent=prompt, without_thinking=True).first():
+            return earlier
         answer = _queue_answer(conversation, prompt, key, without_thinking=True)
         if current.is_live:
             stop(generation=current)
-            _follow(conversation, thought, answer.message)
+            _reparent(conversation, thinking, answer.message)
         return answer
 
     return _once(user, key, write)
 
 
-def take_back(*, generation: Generation) -> str | None:
-    """Delete a generation that still waits, with what was stored for it alone; None if its turn has come.
+def cancel(*, generation: Generation) -> str | None:
+    """Delete a queued generation and what was stored for it alone; return None if it has already started.
 
-    Return the prompt if that went with it, '' if it has been answered before. What was asked after it follows what it
-    followed. A conversation in which nothing is left is deleted.
+    Return the prompt's text if the prompt was deleted too, "" if the prompt has other answers. Later prompts are
+    attached to what came before. An empty conversation is deleted.
     """
     with transaction.atomic():
         conversation = _lock(generation.conversation)
-        # Locked and looked at once more: somebody has claimed it by now, or nobody can.
+        # Locked and read again: either a worker has claimed it by now, or none can.
         waiting = Generation.objects.select_for_update().filter(pk=generation.pk, status=Status.QUEUED).first()
         if waiting is None:
             return None
         waiting.delete()
-        _ring_conversation(conversation.pk)
-        _ring_list(conversation.owner_id, conversation.pk)
+        publish(Topic.CONVERSATION_CHANGED, conversation.pk)
+        publish(Topic.LIST_CHANGED, conversation.owner_id, conversation.pk)
         answer = Message.objects.select_related("parent").get(pk=generation.message_id)
         if answer.generation is not None:
             return ""
@@ -161,68 +155,97 @@ def take_back(*, generation: Generation) -> str | None:
 
 
 def select(*, message: Message) -> None:
-    """Show the version of a turn that `message` is, with the newest of what followed it."""
+    """Show the branch through `message`, down to its newest leaf."""
     leaf = message.conversation.tree().newest_leaf(message.pk)
     Conversation.objects.filter(pk=message.conversation_id).update(leaf=leaf)
-    _ring_conversation(message.conversation_id)
+    publish(Topic.CONVERSATION_CHANGED, message.conversation_id)
 
 
 def stop(*, generation: Generation) -> None:
-    """Stop a generation: at once while it is queued, else by asking its worker, wherever that runs."""
+    """Stop a generation: at once if it is queued, otherwise by a request to the worker that runs it."""
     now = timezone.now()
     queued = Generation.objects.filter(pk=generation.pk, status=Status.QUEUED)
     if queued.update(status=Status.STOPPED, stop_requested=True, finished_at=now):
-        _ring_list(generation.owner_id, generation.conversation_id)
-    else:  # its worker rings when it has ended
+        publish(Topic.LIST_CHANGED, generation.owner_id, generation.conversation_id)
+    else:  # its worker publishes the end
         Generation.objects.filter(pk=generation.pk, status__in=RUNNING).update(stop_requested=True)
-    transaction.on_commit(lambda: doorbell.ring("stop", generation.pk))
-    _ring_conversation(generation.conversation_id)
+    publish(Topic.STOP_REQUESTED, generation.pk)
+    publish(Topic.CONVERSATION_CHANGED, generation.conversation_id)
 
 
 def rename(*, conversation: Conversation, title: str) -> None:
     with transaction.atomic():
         Conversation.objects.filter(pk=conversation.pk).update(title=title[:TITLE_CHARACTERS])
-        _ring_conversation(conversation.pk)
-        _ring_list(conversation.owner_id, conversation.pk)
+        publish(Topic.CONVERSATION_CHANGED, conversation.pk)
+        publish(Topic.LIST_CHANGED, conversation.owner_id, conversation.pk)
 
 
 def delete(*, conversation: Conversation) -> bool:
-    """Delete a conversation with all it holds; what still runs is stopped first. False if a legal hold keeps it."""
+    """Stop what runs in a conversation and delete it; return False if a legal hold forbids that."""
     with transaction.atomic():
         holds = LegalHold.objects.in_force()
         if holds.filter(Q(conversation=conversation) | Q(user=conversation.owner_id)).exists():
             return False
-        LegalHold.objects.filter(conversation=conversation).delete()  # those that were lifted
+        LegalHold.objects.filter(conversation=conversation).delete()  # lifted ones protect the row too
         for generation in conversation.generations.live():
             stop(generation=generation)
         Conversation.objects.filter(pk=conversation.pk).delete()
-        _ring_conversation(conversation.pk)
-        _ring_list(conversation.owner_id, conversation.pk)
+        publish(Topic.CONVERSATION_CHANGED, conversation.pk)
+        publish(Topic.LIST_CHANGED, conversation.owner_id, conversation.pk)
     return True
 
 
-def _once(user: User, key: uuid.UUID | None, write: Callable[[], Generation], content: str = "") -> Generation:
-    """Run `write` in a transaction, unless this person's `key` has been used: then return what it made.
+def give_feedback(*, message: Message, rating: str, comment: str, shared: bool) -> Feedback:
+    """Save the owner's feedback on an answer, in place of earlier feedback. A report is always shared with reviewers.
 
-    Raises `OverBudget` before anything is stored; `content` is what is asked anew.
+    Shared feedback reaches the review queue when `review.queue.fill` runs.
+    """
+    feedback, _ = Feedback.objects.update_or_create(
+        message=message,
+        defaults={
+            "conversation": message.conversation,
+            "rating": rating,
+            "comment": comment,
+            "shared": shared or rating == Rating.REPORT,
+            "created_at": timezone.now(),
+        },
+    )
+    return feedback
+
+
+def rate(*, message: Message, rating: str) -> Feedback | None:
+    """Save a rating and leave the rest of the feedback as it is; the current rating again deletes the feedback."""
+    given = Feedback.objects.filter(message=message).first()
+    if given is None:
+        return give_feedback(message=message, rating=rating, comment="", shared=False)
+    if given.rating != rating:
+        return give_feedback(message=message, rating=rating, comment=given.comment, shared=given.shared)
+    given.delete()
+    return None
+
+
+def _once(user: User, key: uuid.UUID | None, write: Callable[[], Generation], content: str = "") -> Generation:
+    """Run `write` in a transaction; if this person has used `key` before, return the generation it created then.
+
+    `content` is the new prompt, for the daily limit.
     """
     earlier = Generation.objects.visible_to(user).filter(key=key) if key else Generation.objects.none()
-    if settings.USER_DAILY_TOKENS and (sentence := _over_budget(user, content)):
+    if settings.USER_DAILY_TOKENS and (sentence := _limit_reached(user, content)):
         if generation := earlier.first():
             return generation
-        raise OverBudget(sentence)
+        raise DailyLimitReached(sentence)
     try:
         with transaction.atomic():
             return write()
     except IntegrityError:
-        # The constraint on keys tells, also two requests that come at once: nobody pays for asking first.
+        # The unique constraint also decides between two requests at once, and saves a query for everybody else.
         if generation := earlier.first():
             return generation
         raise
 
 
-def _over_budget(user: User, content: str) -> str:
-    """Return why a person may not ask this today; '' if they may. What the model will say is not known yet."""
+def _limit_reached(user: User, content: str) -> str:
+    """Return why a person may not send this prompt today; "" if they may. The answer's length is not known yet."""
     used, a_day = tokens_today(user), settings.USER_DAILY_TOKENS
     midnight = f"from midnight on ({timezone.get_current_timezone_name()})"
     if used >= a_day:
@@ -234,7 +257,7 @@ def _over_budget(user: User, content: str) -> str:
 
 
 def _lock(conversation: Conversation) -> Conversation:
-    """Return the row as it is now, locked, so that two prompts at once follow each other in the tree."""
+    """Lock and reread the row, so that of two prompts at once the second follows the first in the tree."""
     if not (found := _locked(conversation.pk)):
         raise Conversation.DoesNotExist
     return found[0]
@@ -243,6 +266,15 @@ def _lock(conversation: Conversation) -> Conversation:
 @prepared
 def _locked(pk: Any) -> QuerySet:
     return Conversation.objects.select_for_update().filter(pk=pk)
+
+
+def _regenerate(conversation: Conversation, message: Message, key: uuid.UUID | None) -> Generation:
+    if message.generation is not None and message.generation.is_live:
+        return message.generation
+    if message.content or message.reasoning:
+        return _queue_answer(conversation, message.parent, key)
+    without_thinking = message.generation is not None and message.generation.without_thinking
+    return _queue(conversation, message, key, without_thinking=without_thinking)
 
 
 def _queue_answer(conversation: Conversation, prompt: Message, key: uuid.UUID | None, **fields: Any) -> Generation:
@@ -257,30 +289,21 @@ def _queue(conversation: Conversation, answer: Message, key: uuid.UUID | None, *
     generation = Generation.objects.create(
         message=answer, conversation=conversation, owner_id=conversation.owner_id, key=key, **fields
     )
-    transaction.on_commit(lambda: doorbell.ring("queued", generation.pk))
-    _ring_conversation(conversation.pk)
-    _ring_list(conversation.owner_id, conversation.pk)
+    publish(Topic.GENERATION_QUEUED, generation.pk)
+    publish(Topic.CONVERSATION_CHANGED, conversation.pk)
+    publish(Topic.LIST_CHANGED, conversation.owner_id, conversation.pk)
     return generation
 
 
-def _follow(conversation: Conversation, old: Message, new: Message) -> None:
-    """Let what waits behind the answer `old` follow the answer `new`, and be answered after it."""
-    behind = Generation.objects.live_below(old).filter(status=Status.QUEUED).order_by("pk")
-    waiting = list(behind.select_for_update())
+def _reparent(conversation: Conversation, old: Message, new: Message) -> None:
+    """Attach what is queued below the answer `old` to the answer `new`, to be answered after it."""
+    queued = Generation.objects.live_below(old).filter(status=Status.QUEUED).order_by("pk")
+    waiting = list(queued.select_for_update())
     old.children.update(parent=new)
     conversation.leaf_id = conversation.tree().newest_leaf(new.pk)
     conversation.save(update_fields=["leaf"])
-    # A conversation's queue goes by the order of its rows: those that were queued earlier are queued anew.
+    # A conversation's queue is ordered by primary key: older rows are inserted again, behind the new generation.
     for generation in waiting:
         generation.delete()
         generation.save(force_insert=True)
-        transaction.on_commit(partial(doorbell.ring, "queued", generation.pk))
-
-
-def _ring_conversation(pk: uuid.UUID) -> None:
-    transaction.on_commit(lambda: doorbell.ring(f"conversation.{pk}", pk))
-
-
-def _ring_list(owner: int, pk: uuid.UUID) -> None:
-    """Tell this person's pages, whichever conversation they show, that the one with this id is listed otherwise."""
-    transaction.on_commit(lambda: doorbell.ring(f"list.{owner}", pk))
+        publish(Topic.GENERATION_QUEUED, generation.pk)

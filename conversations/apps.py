@@ -6,5 +6,4 @@ class ConversationsConfig(AppConfig):
     verbose_name = "Conversations"
 
     def ready(self) -> None:
-        from conversations import accounts, checks  # noqa: F401  (they register what they define)
-        from conversations.review import grants  # noqa: F401
+        from conversations import checks  # noqa: F401  (registers system checks)

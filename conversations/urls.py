@@ -1,5 +1,6 @@
 from django.urls import path
 
+from conversations.review import views as review_views
 from conversations.views import (
     conversations,
     details,
@@ -8,7 +9,6 @@ from conversations.views import (
     operations,
     preferences,
     reasoning,
-    reviews,
     search,
 )
 
@@ -22,7 +22,7 @@ urlpatterns = [
     path("messages/<int:pk>/retry/", messages.regenerate, name="retry"),
     path("messages/<int:pk>/regenerate/", messages.regenerate, name="regenerate"),
     path("messages/<int:pk>/edit/", messages.edit, name="edit"),
-    path("messages/<int:pk>/continue/", messages.go_on, name="continue"),
+    path("messages/<int:pk>/continue/", messages.continue_answer, name="continue"),
     path("messages/<int:pk>/reasoning/", reasoning.show, name="reasoning"),
     path("messages/<int:pk>/details/", details.show, name="details"),
     path("messages/<int:pk>/markdown/", details.copy, {"form": "markdown"}, name="markdown"),
@@ -32,11 +32,11 @@ urlpatterns = [
     path("messages/<int:pk>/select/", messages.select, name="select"),
     path("generations/<int:pk>/stop/", messages.stop, name="stop"),
     path("generations/<int:pk>/answer-now/", messages.answer_now, name="answer-now"),
-    path("generations/<int:pk>/take-back/", messages.take_back, name="take-back"),
+    path("generations/<int:pk>/take-back/", messages.cancel, name="take-back"),
     path("search/", search.search, name="search"),
     path("preferences/", preferences.edit, name="preferences"),
-    path("reviews/", reviews.index, name="reviews"),
-    path("privacy/", reviews.privacy, name="privacy"),
+    path("reviews/", review_views.index, name="reviews"),
+    path("privacy/", review_views.privacy, name="privacy"),
     path("healthz", operations.healthz, name="healthz"),
     path("readyz", operations.readyz, name="readyz"),
     path("metrics", operations.prometheus, name="metrics"),

@@ -174,11 +174,11 @@ def test_editing_stops_what_runs_and_waits_below_and_nothing_else():
 def test_going_on_appends_to_the_same_answer():
     user = person()
     answer = ended(user, Status.STOPPED, "thought", "It is so beca")
-    more = actions.go_on(user=user, message=answer)
+    more = actions.continue_answer(user=user, message=answer)
     assert (more.message, more.joined_at, more.goes_on) == (answer, 13, True)
     worker = Worker.objects.create()
     finish(worker.pk, claim(worker.pk, more.pk), End(Status.LENGTH, "once more", "use of th"), {})
-    again = actions.go_on(user=user, message=answer)
+    again = actions.continue_answer(user=user, message=answer)
     assert again.joined_at == 22
     finish(worker.pk, claim(worker.pk, again.pk), End(Status.COMPLETE, "", "at."), {})
     answer = Message.objects.get(pk=answer.pk)
@@ -191,15 +191,15 @@ def test_going_on_appends_to_the_same_answer():
 def test_an_answer_that_is_being_gone_on_with_is_asked_once():
     user = person()
     answer = ended(user, Status.STOPPED)
-    first = actions.go_on(user=user, message=answer)
-    assert actions.go_on(user=user, message=answer) == first
+    first = actions.continue_answer(user=user, message=answer)
+    assert actions.continue_answer(user=user, message=answer) == first
     assert Generation.objects.count() == 2
 
 
 def test_going_on_with_a_mere_thought_asks_again():
     user = person()
     thought = ended(user, Status.STOPPED, "thought", "")
-    again = actions.go_on(user=user, message=thought)
+    again = actions.continue_answer(user=user, message=thought)
     assert again.message != thought
     assert again.message.parent == thought.parent
     assert not again.goes_on
@@ -265,22 +265,22 @@ def test_a_prompt_that_waits_is_taken_back_with_its_answer():
     conversation = Generation.objects.get().conversation
     second = queued(user, "And?", conversation)
     third = queued(user, "So?", conversation)
-    assert actions.take_back(generation=second) == "And?"
+    assert actions.cancel(generation=second) == "And?"
     assert path() == ["Why?", "", "So?", ""]
     assert Generation.objects.filter(pk__in=[claim.generation_id, third.pk]).count() == Generation.objects.count() == 2
-    assert actions.take_back(generation=third) == "So?"
+    assert actions.cancel(generation=third) == "So?"
     assert path() == ["Why?", ""]
 
 
 def test_a_prompt_whose_turn_has_come_is_not_taken_back():
     claimed(person())
-    assert actions.take_back(generation=Generation.objects.get()) is None
+    assert actions.cancel(generation=Generation.objects.get()) is None
     assert path() == ["Why?", ""]
 
 
 def test_taking_back_the_only_prompt_deletes_its_conversation():
     generation = queued(person())
-    assert actions.take_back(generation=generation) == "Why?"
+    assert actions.cancel(generation=generation) == "Why?"
     assert not Conversation.objects.exists()
     assert not Message.objects.exists()
 
@@ -291,15 +291,15 @@ def test_taking_back_an_edited_prompt_shows_the_old_one_with_what_followed():
     follow_up = queued(user, "And?", answer.conversation)
     actions.stop(generation=follow_up)
     edited = actions.edit(user=user, prompt=answer.parent, content="Why not?")
-    assert actions.take_back(generation=edited) == "Why not?"
+    assert actions.cancel(generation=edited) == "Why not?"
     assert path() == ["Why?", "answer", "And?", ""]
 
 
 def test_taking_back_another_version_or_the_rest_of_an_answer_leaves_what_was_there():
     user = person()
     answer = ended(user, Status.STOPPED)
-    assert actions.take_back(generation=actions.regenerate(user=user, message=answer)) == ""
+    assert actions.cancel(generation=actions.regenerate(user=user, message=answer)) == ""
     assert path() == ["Why?", "answer"]
-    assert actions.take_back(generation=actions.go_on(user=user, message=answer)) == ""
+    assert actions.cancel(generation=actions.continue_answer(user=user, message=answer)) == ""
     assert path() == ["Why?", "answer"]
     assert Generation.objects.get().status == Status.STOPPED

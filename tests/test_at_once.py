@@ -13,8 +13,9 @@ from django.db import connection, connections
 
 from conversations import actions
 from conversations.generation.commit import Claim, End, claim, finish
-from conversations.models import Generation, Item, Status, User, Worker
+from conversations.models import Generation, Status, User, Worker
 from conversations.review import audit, queue
+from conversations.review.models import QueueItem
 from tests.factories import person, queued
 from tests.review.people import planted
 from tests.review.test_pages import WORDS
@@ -52,7 +53,7 @@ def test_a_prompt_is_taken_back_or_claimed_and_never_both():
 
     for number in range(10):
         generation = queued(user, f"Question {number}")
-        takers = [partial(claim, worker.pk, generation.pk), partial(actions.take_back, generation=generation)]
+        takers = [partial(claim, worker.pk, generation.pk), partial(actions.cancel, generation=generation)]
         with ThreadPoolExecutor(2) as threads:
             made, content = threads.map(race, takers)
         assert (made is None) != (content is None)
@@ -62,14 +63,15 @@ def test_a_prompt_is_taken_back_or_claimed_and_never_both():
 
 def test_of_many_who_take_an_item_at_once_one_has_it():
     report = planted(person("owner"), **WORDS)
-    queue.give_feedback(message=report.leaf, rating="report", comment="", shared=True)
-    item = Item.objects.get()
+    actions.give_feedback(message=report.leaf, rating="report", comment="", shared=True)
+    queue.fill()
+    item = QueueItem.objects.get()
     reviewers = [person(f"reviewer{n}") for n in range(8)]
     together, taken = threading.Barrier(len(reviewers)), []
 
     def take(reviewer: User) -> None:
         together.wait(30)
-        if queue.take(who=audit.Who(reviewer), item=item):
+        if queue.claim(actor=audit.Actor(reviewer), item=item):
             taken.append(reviewer)
         connection.close()
 
@@ -78,4 +80,4 @@ def test_of_many_who_take_an_item_at_once_one_has_it():
         thread.start()
     for thread in threads:
         thread.join(60)
-    assert [Item.objects.get().taken_by] == taken
+    assert [QueueItem.objects.get().taken_by] == taken

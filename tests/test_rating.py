@@ -4,8 +4,9 @@ import pytest
 from django.http import HttpResponse
 from django.test import Client
 
-from conversations.models import Feedback, Generation, Item, Message, Status, User
+from conversations.models import Feedback, Generation, Message, Status, User
 from conversations.review import queue
+from conversations.review.models import QueueItem
 from tests.factories import person, queued
 
 pytestmark = pytest.mark.django_db
@@ -62,9 +63,11 @@ def test_a_comment_follows_the_press_and_stays_when_the_rating_changes(reader: C
     assert pressed(html) == ["good"]
     assert "Reviewers can read this conversation now." in html
     assert "To the point." in press(reader, answer, "bad").text
-    assert (Feedback.objects.get().comment, Item.objects.get().why) == ("To the point.", queue.SHARED)
+    queue.fill()
+    assert (Feedback.objects.get().comment, QueueItem.objects.get().why) == ("To the point.", queue.SHARED)
     press(reader, answer, "bad")
-    assert not Item.objects.exists()  # nobody had it yet
+    queue.fill()
+    assert not QueueItem.objects.exists()  # no reviewer had claimed it
 
 
 def test_a_comment_that_is_too_long_is_said_to_be_and_kept(reader: Client, answer: Message):

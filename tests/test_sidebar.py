@@ -120,12 +120,12 @@ def test_what_is_renamed_while_a_page_connects_is_not_taken_for_deleted():
     here, other = queued(user, "Here?").conversation, queued(user, "There?").conversation
     Generation.objects.update(status=Status.COMPLETE)
     sidebar = Sidebar(other.cursor)
-    sidebar.ring(str(other.pk))
-    assert sidebar.parts(user.pk, here, running=False) == []
-    found = "".join(sidebar.parts(user.pk, here, running=False))
+    sidebar.note_change(str(other.pk))
+    assert sidebar.update(user.pk, here, running=False) == []
+    found = "".join(sidebar.update(user.pk, here, running=False))
     assert f'id="listed-title-{other.pk}"' in found
     assert "delete" not in found
     key = str(other.pk)
     other.delete()
-    sidebar.ring(key)
-    assert sidebar.parts(user.pk, here, running=False) == [f'<div id="listed-{key}" hx-swap-oob="delete"></div>']
+    sidebar.note_change(key)
+    assert sidebar.update(user.pk, here, running=False) == [f'<div id="listed-{key}" hx-swap-oob="delete"></div>']

@@ -17,7 +17,7 @@ from typing import Any, Protocol
 from django.db import DatabaseError
 from django.db.models import Q
 
-from conversations.control import doorbell
+from conversations.events import Subscription, Topic, bus, subscribe
 from conversations.generation.live import LiveText, Source
 from conversations.inference.tags import Delta
 from conversations.models import Chunk, Generation, Kind, Status
@@ -57,9 +57,10 @@ class Mirror:
         self._forget_stored()
 
     async def follow(self) -> None:
-        doorbell.listen(f"said.{self._id}", self._hear)
-        doorbell.listen(f"claimed.{self._id}", self._claimed)
-        try:
+        with (
+            subscribe(Topic.MIRROR_TEXT, self._hear, self._id),
+            subscribe(Topic.GENERATION_CLAIMED, self._claimed, self._id),
+        ):
             read_at = time.monotonic()
             while (live := self._live()) is not None and not live.ended and not live.has_runner:
                 await self._ask(live)
@@ -75,25 +76,22 @@ class Mirror:
                 except TimeoutError:
                     pass  # nothing new is known: ask again
                 self._wake.clear()
-        finally:
-            doorbell.unlisten(f"said.{self._id}", self._hear)
-            doorbell.unlisten(f"claimed.{self._id}", self._claimed)
 
     async def _ask(self, live: LiveText) -> None:
         have = [live.attempt, live.relabels, len(live.reasoning), len(live.answer)]
-        question = {"generation": self._id, "channel": doorbell.channel, "have": have}
+        question = {"generation": self._id, "channel": bus.channel, "have": have}
         if self._is_silent():
             self._sender = ""  # perhaps another process runs it by now
         if self._sender:
-            await doorbell.post(self._sender, "watch", question)
+            await bus.send(self._sender, Topic.MIRROR_REQUEST, self._id, question)
         else:
-            doorbell.ring("watch", question)
+            bus.publish(Topic.MIRROR_REQUEST, self._id, question)
 
     def _claimed(self, _subject: str) -> None:
         self._wake.set()
 
     def _is_silent(self) -> bool:
-        return not doorbell.reaches_others or time.monotonic() - self._heard >= SILENT_SECONDS
+        return not bus.is_connected or time.monotonic() - self._heard >= SILENT_SECONDS
 
     def _hear(self, said: Mapping[str, Any]) -> None:
         live = self._live()
@@ -200,12 +198,14 @@ class Senders:
         self._runs = runs
         self._watchers: dict[tuple[int, str], Watcher] = {}
         self._watched = asyncio.Event()
+        self._subscription: Subscription | None = None
 
-    def open(self) -> None:
-        doorbell.listen("watch", self._watch)
+    def start(self) -> None:
+        self._subscription = subscribe(Topic.MIRROR_REQUEST, self._watch)
 
     def close(self) -> None:
-        doorbell.unlisten("watch", self._watch)
+        if self._subscription:
+            self._subscription.close()
 
     async def run(self) -> None:
         """Send what is new to everybody who watches, until cancelled."""
@@ -230,7 +230,7 @@ class Senders:
 
     def _watch(self, question: Mapping[str, Any]) -> None:
         generation_id, channel = question["generation"], question["channel"]
-        if generation_id in self._runs and channel != doorbell.channel:
+        if generation_id in self._runs and channel != bus.channel:
             now, have = time.monotonic(), tuple(question["have"])
             self._watchers[generation_id, channel] = Watcher(generation_id, channel, now, have)
             self._watched.set()
@@ -258,9 +258,9 @@ class Senders:
             "source": live.source.value,
             "notice": live.shown.notice,
             "ended": ended,
-            "from": doorbell.channel,
+            "from": bus.channel,
         }
-        if not await doorbell.post(watcher.channel, f"said.{live.generation_id}", said):
+        if not await bus.send(watcher.channel, Topic.MIRROR_TEXT, live.generation_id, said):
             return False
         watcher.have, watcher.told, watcher.knows_end = (*watcher.have[:2], *characters), told, ended
         return True

@@ -12,7 +12,7 @@ from django.db import DatabaseError
 from django.db.models import QuerySet
 from django.utils import timezone
 
-from conversations import metrics
+from chatsite import metrics
 from conversations.generation.commit import Claim, End, Progress, finish, interrupted, release
 from conversations.generation.live import Source, live_text, merge_pieces, tick_seconds
 from conversations.inference.endpoint import Endpoint

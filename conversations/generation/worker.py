@@ -12,9 +12,9 @@ from typing import IO, Any
 from django.conf import settings
 from django.db import DatabaseError, connection
 
+from chatsite import metrics
 from chatsite.logs import about
-from conversations import metrics
-from conversations.control import doorbell
+from conversations.events import Subscription, Topic, publish, subscribe
 from conversations.generation import commit, live
 from conversations.generation.live import Source
 from conversations.generation.mirror import Senders
@@ -56,6 +56,7 @@ class GenerationWorker:
         self._claiming: set[int] = set()
         self._line = False  # whether some wait for a place in this process
         self._senders = Senders(self.runs)
+        self._subscriptions: list[Subscription] = []
         self._tasks: set[asyncio.Task[None]] = set()
         self._loops: list[asyncio.Task[None]] = []
         self._wake = asyncio.Event()
@@ -71,9 +72,11 @@ class GenerationWorker:
         self._id = await in_thread(self._register)
         if self._is_alone():
             await self._settle(await in_thread(self._others))
-        doorbell.listen("queued", self._queued)
-        doorbell.listen("stop", self._stop)
-        self._senders.open()
+        self._subscriptions = [
+            subscribe(Topic.GENERATION_QUEUED, self._queued),
+            subscribe(Topic.STOP_REQUESTED, self._stop),
+        ]
+        self._senders.start()
         global _current
         _current = self
         loops = (self._commit_loop(), self._watch_database(), self._sweep_loop(), self._senders.run())
@@ -82,7 +85,6 @@ class GenerationWorker:
     async def drain(self, seconds: float) -> None:
         """Claim nothing more, give what runs `seconds` to end, write down the rest honestly, and sign off."""
         self.draining = True
-        doorbell.unlisten("queued", self._queued)
         if running := self._running():
             logger.info("draining: %s generations have %.0f s to end", len(self.runs), seconds)
             await asyncio.wait(running, timeout=seconds)
@@ -90,7 +92,8 @@ class GenerationWorker:
             run.interrupt(commit.RESTARTED)
         if running := self._running():
             await asyncio.wait(running, timeout=WRITE_SECONDS)
-        doorbell.unlisten("stop", self._stop)
+        for subscription in self._subscriptions:
+            subscription.close()
         self._senders.close()
         for loop in self._loops:
             loop.cancel()
@@ -144,14 +147,14 @@ class GenerationWorker:
         finally:
             self._claiming.discard(generation_id)
         about(generation=generation_id, conversation=claimed.conversation_id)
-        doorbell.ring(f"claimed.{generation_id}", generation_id)
+        publish(Topic.GENERATION_CLAIMED, generation_id)
         try:
             await run.run()
         finally:
             if self.runs.get(generation_id) is run:
                 del self.runs[generation_id]
             self._wake.set()  # a slot is free, and perhaps the next prompt of this conversation waits
-            doorbell.ring(f"list.{claimed.owner_id}", claimed.conversation_id)
+            publish(Topic.LIST_CHANGED, claimed.owner_id, claimed.conversation_id)
         await self._senders.say_ended(run.live)
 
     def measure(self) -> None:
@@ -244,8 +247,8 @@ class GenerationWorker:
 
     async def _settle(self, dead: list[int]) -> None:
         for owner_id, conversation_id in await in_thread(commit.settle_orphans, dead):
-            doorbell.ring(f"conversation.{conversation_id}", conversation_id)
-            doorbell.ring(f"list.{owner_id}", conversation_id)
+            publish(Topic.CONVERSATION_CHANGED, conversation_id)
+            publish(Topic.LIST_CHANGED, owner_id, conversation_id)
 
     async def _release_unowned(self) -> None:
         """Give back what we hold in the database and do not run, when seen twice: a claim may be on its way."""

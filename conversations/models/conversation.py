@@ -13,9 +13,9 @@ from django.utils.dateparse import parse_datetime
 
 from conversations.models import permissions
 from conversations.models.generation import Generation
+from conversations.models.legal_hold import LegalHold
 from conversations.models.message import Message
 from conversations.models.prepared import prepared
-from conversations.models.retention import LegalHold
 
 TITLE_CHARACTERS = 80
 

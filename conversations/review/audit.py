@@ -21,7 +21,8 @@ from django.db import connection, transaction
 from django.db.models import Max, Q
 from django.utils import timezone
 
-from conversations.models import Act, AuditEntry, Case, Conversation, LegalHold, User
+from conversations.models import Conversation, LegalHold, User
+from conversations.review.models import AuditAction, AuditEntry, Case
 
 logger = logging.getLogger(__name__)
 
@@ -33,28 +34,28 @@ HEAD = re.compile(r"audit head (\d+) ([0-9a-f]{64})")
 
 
 @dataclass(frozen=True, slots=True)
-class Who:
-    """Who acts, and from where. Nobody (`person` None) is what happens outside the site, as in a shell.
+class Actor:
+    """Who acts, and from where. `user` is None for what happens outside the site, in a shell for example.
 
-    `name` is whoever decides there, where that is known.
+    `name` then says who decided, if that is known.
     """
 
-    person: User | None = None
+    user: User | None = None
     address: str = ""
     name: str = ""
 
     @property
     def role(self) -> str:
-        """Return what the owner of a conversation is told of who it was: the groups that let them review, no name."""
-        if self.person is None:
+        """Return what owners see instead of a name: the groups that allow this person to review."""
+        if self.user is None:
             return ""
-        groups = self.person.groups.filter(permissions__content_type__app_label="conversations").distinct()
+        groups = self.user.groups.filter(permissions__content_type__app_label="conversations").distinct()
         return ", ".join(sorted(groups.values_list("name", flat=True)))[:150] or "Reviewer"
 
 
 def record(
-    who: Who,
-    *acts: Act,
+    actor: Actor,
+    *acts: AuditAction,
     case: Case | None = None,
     conversations: Iterable[Conversation] = (),
     message_id: int | None = None,
@@ -62,7 +63,7 @@ def record(
 ) -> None:
     """Add a row for each act and each conversation (one without any), in the caller's transaction or one of its own."""
     about = [(found.owner_id, found.pk) for found in conversations] or [(None, None)]
-    role = who.role
+    role = actor.role
     with transaction.atomic():
         last = _last()
         rows = []
@@ -72,10 +73,10 @@ def record(
                     number=last.number + 1 if last else 1,
                     at=timezone.now(),
                     act=act,
-                    actor_id=who.person.pk if who.person else None,
-                    actor_name=who.person.username if who.person else who.name,
+                    actor_id=actor.user.pk if actor.user else None,
+                    actor_name=actor.user.username if actor.user else actor.name,
                     role=role,
-                    address=who.address,
+                    address=actor.address,
                     case_id=case.pk if case else None,
                     reason=case.reason if case else "",
                     note=case.note if case else "",
@@ -127,7 +128,7 @@ def trim(before: datetime) -> int:
         through = AuditEntry.objects.filter(number=expired(before)).first()
         if through is None:
             return 0
-        record(Who(), Act.TRIMMED, through=through.number, mac=through.mac)
+        record(Actor(), AuditAction.TRIMMED, through=through.number, mac=through.mac)
         rows = AuditEntry.objects.filter(number__lte=through.number)
         with _without_trigger(cursor):
             deleted, _ = rows.delete()
@@ -178,7 +179,7 @@ def verify(rows: Iterable[AuditEntry], logged: dict[int, str]) -> Iterator[str]:
             wrong.append(row)
         elif logged.get(row.number, row.mac) != row.mac:
             yield f"Row {row.number} was recomputed with the key: the log knows another one under its number."
-        if genuine and row.act == Act.TRIMMED:
+        if genuine and row.act == AuditAction.TRIMMED:
             trimmed.add((row.details["through"], row.details["mac"]))
         number, previous = row.number, row.mac
     if begins and begins not in trimmed:

@@ -10,8 +10,9 @@ from typing import Any
 
 from django.utils import timezone
 
-from conversations.models import Act, Case, Conversation, Generation, Message
+from conversations.models import Conversation, Generation, Message
 from conversations.review import audit
+from conversations.review.models import AuditAction, Case
 
 BATCH = 50  # conversations that are read, and written down in the trail, at a time
 # What spreadsheets take for a formula at the start of a cell (OWASP, CSV injection), full width too.
@@ -53,20 +54,22 @@ class Sink(io.RawIOBase):
 
 
 def archive(
-    *, who: audit.Who, case: Case, ids: list[Any], criteria: Mapping[str, str], form: str, reasoning: bool
+    *, actor: audit.Actor, case: Case, ids: list[Any], criteria: Mapping[str, str], form: str, reasoning: bool
 ) -> Iterator[bytes]:
     """Yield a ZIP of these conversations as `form` ('jsonl' or 'csv'), piece by piece; each is written down before.
 
     `criteria` are for the manifest. Without `reasoning` there is no field for it.
     """
-    audit.record(who, Act.EXPORTED, case=case, criteria=dict(criteria), conversations_asked=len(ids), form=form)
+    audit.record(
+        actor, AuditAction.EXPORTED, case=case, criteria=dict(criteria), conversations_asked=len(ids), form=form
+    )
     sink, digest = Sink(), hashlib.sha256()
     size = conversations = messages = 0
     name = f"conversations.{form}"
     with zipfile.ZipFile(sink, "w", zipfile.ZIP_DEFLATED) as archive:
         with archive.open(name, "w", force_zip64=True) as file:
             head = csv_line([*COLUMNS, *(["reasoning"] if reasoning else [])]) if form == "csv" else ""
-            for text, told in _texts(head, who, case, ids, form, reasoning):
+            for text, told in _texts(head, actor, case, ids, form, reasoning):
                 data = text.encode()
                 file.write(data)
                 digest.update(data)
@@ -76,7 +79,7 @@ def archive(
                 yield sink.take()
         manifest = {
             "made_at": timezone.now().isoformat(),
-            "by": who.person.username,
+            "by": actor.user.username,
             "case": {"number": case.pk, "reason": case.reason},
             "criteria": dict(criteria),
             "reasoning": reasoning,
@@ -89,16 +92,16 @@ def archive(
 
 
 def _texts(
-    head: str, who: audit.Who, case: Case, ids: list[Any], form: str, reasoning: bool
+    head: str, actor: audit.Actor, case: Case, ids: list[Any], form: str, reasoning: bool
 ) -> Iterator[tuple[str, int]]:
     """Yield (text of a conversation, number of its messages), after the head of the file."""
     if head:
         yield head, 0
-    acts = [Act.EXPORTED, Act.REASONING] if reasoning else [Act.EXPORTED]
+    acts = [AuditAction.EXPORTED, AuditAction.REASONING] if reasoning else [AuditAction.EXPORTED]
     for start in range(0, len(ids), BATCH):
         found = Conversation.objects.select_related("owner").in_bulk(ids[start : start + BATCH])
         batch = [found[pk] for pk in ids[start : start + BATCH] if pk in found]  # what was deleted meanwhile is gone
-        audit.record(who, *acts, case=case, conversations=batch, form=form)
+        audit.record(actor, *acts, case=case, conversations=batch, form=form)
         by_conversation: dict[Any, list[Message]] = {conversation.pk: [] for conversation in batch}
         said = Message.objects.filter(conversation__in=batch).order_by("pk")
         for message in said.select_related("feedback").prefetch_related("generations"):

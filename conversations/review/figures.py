@@ -1,8 +1,8 @@
 """Figures of use, counted in the database and drawn as SVG: what happened, never what was said.
 
-Each figure is a table: its head, its rows, and for a chart which column is drawn. The same rows make the CSV. Days that
-are over are counted once and kept (`DayOfUse`), so that a year costs what its days' counts cost, not what its answers
-do; they go on telling what was, when retention has deleted the conversations themselves.
+Each figure is a table: column names, rows, and for a chart the column it draws. The same rows are offered as CSV. A
+day is counted once, when it is over, and stored (`DailyCounts`): a year costs as much as its days, not its answers, and
+figures outlast the conversations that retention deletes.
 """
 
 from collections import Counter, defaultdict
@@ -33,8 +33,9 @@ from django.db.models import (
 from django.db.models.functions import Cast, Coalesce, TruncDate
 from django.utils import timezone
 
-from conversations.models import DayOfUse, Generation, Item, Status, User, Verdict
+from conversations.models import Generation, Status, User
 from conversations.models.generation import LIVE
+from conversations.review.models import DailyCounts, QueueItem, Verdict
 
 DAYS = 30
 # Of the drawing, in its own units: a bar's line, and the widest bar.
@@ -46,7 +47,7 @@ TIMES = {
     "From the question to the answer": ("created_at", "first_answer_at"),
     "From the start to the end": ("started_at", "finished_at"),
 }
-Counts = dict[str, Any]  # of a day, as `DayOfUse` keeps them
+Counts = dict[str, Any]  # of a day, as `DailyCounts` keeps them
 
 
 class Tenths(Func):
@@ -101,7 +102,7 @@ class Figure:
 
 def all_of(reviewer: User, since: date, until: date) -> list[Figure]:
     """Return all figures of the conversations in a reviewer's field, from one day to another, both included."""
-    generations, items = Generation.objects.all(), _between(Item.objects.reviewable_by(reviewer), since, until)
+    generations, items = Generation.objects.all(), _between(QueueItem.objects.reviewable_by(reviewer), since, until)
     if reviewer.review_limited:
         generations = generations.filter(Exists(reviewer.review_groups.filter(user=OuterRef("owner"))))
         counts = _count(_between(generations, since, until))
@@ -128,14 +129,14 @@ def last_days(days: int = DAYS) -> tuple[date, date]:
 def _kept(since: date, until: date) -> dict[date, Counts]:
     """Return the counts of each day on which something was asked; what is counted of days that are over is kept."""
     zone, today = timezone.get_current_timezone_name(), timezone.localdate()
-    known = dict(DayOfUse.objects.filter(zone=zone, day__range=(since, until)).values_list("day", "counts"))
+    known = dict(DailyCounts.objects.filter(zone=zone, day__range=(since, until)).values_list("day", "counts"))
     days = [since + timedelta(days=number) for number in range((min(until, today) - since).days + 1)]
     if missing := [day for day in days if day not in known]:
         fresh = _count(_between(Generation.objects.all(), missing[0], missing[-1]))
         known |= {day: fresh.get(day, {}) for day in missing}
         over = [day for day in missing if day < today and not known[day].get("live")]
-        rows = [DayOfUse(zone=zone, day=day, counts=known[day]) for day in over]
-        DayOfUse.objects.bulk_create(rows, ignore_conflicts=True)
+        rows = [DailyCounts(zone=zone, day=day, counts=known[day]) for day in over]
+        DailyCounts.objects.bulk_create(rows, ignore_conflicts=True)
     return {day: counts for day, counts in sorted(known.items()) if counts}
 
 
@@ -241,7 +242,7 @@ def _ratings(generations: QuerySet[Generation]) -> Figure:
     return Figure("ratings", "Thinking and rating", ("Rating", "Answers", "Tokens of thinking, mean"), found, drawn=2)
 
 
-def _throughput(items: QuerySet[Item]) -> Figure:
+def _throughput(items: QuerySet[QueueItem]) -> Figure:
     by_day: dict[date, list[int]] = defaultdict(lambda: [0, 0])
     for at, place in (("created_at", 0), ("resolved_at", 1)):
         days = items.exclude(**{at: None}).annotate(day=TruncDate(at)).values("day").annotate(items=Count("pk"))

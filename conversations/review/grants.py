@@ -10,26 +10,27 @@ from django.db import models
 from django.db.models.signals import m2m_changed
 from django.dispatch import receiver
 
-from conversations.models import Act, User
+from conversations.models import User
 from conversations.models.permissions import REVIEW
 from conversations.review import audit
+from conversations.review.models import AuditAction
 
 RELATIONS = [
     relation.through for relation in (User.user_permissions, User.groups, User.review_groups, Group.permissions)
 ]
 CHANGES = {"post_add": "given", "post_remove": "taken", "post_clear": "all taken"}
 
-_who: ContextVar[audit.Who | None] = ContextVar("who", default=None)
+_actor: ContextVar[audit.Actor | None] = ContextVar("actor", default=None)
 
 
 @contextmanager
-def on_behalf_of(who: audit.Who) -> Iterator[None]:
-    """Say who gives and takes within; without it that is nobody, outside the site."""
-    token = _who.set(who)
+def on_behalf_of(actor: audit.Actor) -> Iterator[None]:
+    """Record grants within as made by `actor`; without this they are recorded as made outside the site."""
+    token = _actor.set(actor)
     try:
         yield
     finally:
-        _who.reset(token)
+        _actor.reset(token)
 
 
 def limit_changed(*, person: User) -> None:
@@ -64,4 +65,4 @@ def _record(to: list[Any], change: str, given: list[Any]) -> None:
         return [f"{row._meta.model_name} {row.pk}" for row in rows]
 
     things = [thing.codename if isinstance(thing, Permission) else f"group {thing.pk}" for thing in given]
-    audit.record(_who.get() or audit.Who(), Act.GRANTED, to=names(to), change=change, things=things)
+    audit.record(_actor.get() or audit.Actor(), AuditAction.GRANTED, to=names(to), change=change, things=things)

@@ -8,8 +8,9 @@ from django.db import transaction
 from django.db.models import QuerySet
 from django.utils import timezone
 
-from conversations.models import Act, AuditEntry, Conversation, LegalHold, Message, User
+from conversations.models import Conversation, LegalHold, Message, User
 from conversations.review import audit
+from conversations.review.models import AuditAction, AuditEntry
 
 BATCH = 50
 
@@ -54,7 +55,7 @@ def prune() -> Iterator[str]:
         with transaction.atomic():
             if user.conversations.exists() or not expired_accounts().filter(pk=user.pk).exists():
                 continue  # a hold came in between
-            audit.record(audit.Who(), Act.PRUNED, user=user.pk)
+            audit.record(audit.Actor(), AuditAction.PRUNED, user=user.pk)
             LegalHold.objects.filter(user=user).delete()  # those that were lifted
             user.delete()
         accounts += 1
@@ -89,7 +90,7 @@ def _forget_reasoning() -> int:
             conversations = list(_settled(settings.RETAIN_REASONING_DAYS).filter(pk__in=ids))
             if not conversations:
                 break
-            audit.record(audit.Who(), Act.PRUNED, conversations=conversations, reasoning_only=1)
+            audit.record(audit.Actor(), AuditAction.PRUNED, conversations=conversations, reasoning_only=1)
             expired = Message.objects.filter(conversation__in=conversations).exclude(reasoning="")
             forgotten += expired.update(reasoning="", reasoning_words=0)
     return forgotten
@@ -102,7 +103,7 @@ def _delete_conversations(expired: QuerySet[Conversation]) -> int:
             batch = list(expired.filter(pk__in=ids))
             if not batch:
                 break
-            audit.record(audit.Who(), Act.PRUNED, conversations=batch)
+            audit.record(audit.Actor(), AuditAction.PRUNED, conversations=batch)
             LegalHold.objects.filter(conversation__in=batch).delete()  # those that were lifted
             Conversation.objects.filter(pk__in=[conversation.pk for conversation in batch]).delete()
         deleted += len(batch)

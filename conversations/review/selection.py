@@ -7,7 +7,8 @@ from typing import Any
 from django.db.models import Exists, F, OuterRef, Q, QuerySet
 from django.db.models.functions import Coalesce
 
-from conversations.models import Conversation, Feedback, Generation, Item, User
+from conversations.models import Conversation, Feedback, Generation, User
+from conversations.review.models import QueueItem
 
 # What each criterion asks of one and the same answer of the conversation.
 OF_AN_ANSWER = {
@@ -41,7 +42,7 @@ def select(reviewer: User, criteria: Mapping[str, Any]) -> QuerySet[Conversation
         )
         found = found.filter(Exists(answers.filter(*asked)))
     if verdict := given.get("verdict"):
-        found = found.filter(pk__in=Item.objects.filter(verdict=verdict).values("conversation"))
+        found = found.filter(pk__in=QueueItem.objects.filter(verdict=verdict).values("conversation"))
     if feedback := given.get("feedback"):
         found = found.filter(pk__in=Feedback.objects.filter(rating=feedback).values("conversation"))
     return found

@@ -6,9 +6,9 @@ from django.http import HttpRequest, HttpResponse, HttpResponseBadRequest
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_http_methods, require_POST
 
+from conversations import actions
 from conversations.forms import FeedbackForm, RatingForm
 from conversations.models import Feedback, Message, Role
-from conversations.review import queue
 
 
 @login_required
@@ -19,7 +19,7 @@ def rate(request: HttpRequest, pk: int) -> HttpResponse:
     form = RatingForm(request.POST)
     if not form.is_valid():
         return HttpResponseBadRequest()
-    given = queue.rate(message=message, rating=form.cleaned_data["rating"])
+    given = actions.rate(message=message, rating=form.cleaned_data["rating"])
     if request.htmx:
         return _rating(request, message, given, form=FeedbackForm(instance=given) if given else None)
     return redirect("feedback", pk) if given else redirect(message.conversation)
@@ -32,7 +32,7 @@ def edit(request: HttpRequest, pk: int) -> HttpResponse:
     given = Feedback.objects.filter(message=message).first()
     form = FeedbackForm(request.POST or None, instance=given)
     if request.method == "POST" and form.is_valid():
-        feedback = queue.give_feedback(message=message, **form.cleaned_data)
+        feedback = actions.give_feedback(message=message, **form.cleaned_data)
         kept = "Thank you. Reviewers can read this conversation now." if feedback.shared else "Thank you. It is kept."
         if request.htmx:
             return _rating(request, message, feedback, said=kept)

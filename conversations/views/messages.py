@@ -21,17 +21,17 @@ from conversations.rendering import fragments
 from conversations.views.pages import DRAFT, page, thread_page
 
 
-def within_budget(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
+def within_daily_limit(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
     """Say so, and keep what was typed, when a person has used up what they may ask in a day."""
 
     @wraps(view)
     def asked(request: HttpRequest, *args, **kwargs) -> HttpResponse:
         try:
             return view(request, *args, **kwargs)
-        except actions.OverBudget as over:
+        except actions.DailyLimitReached as reached:
             if request.htmx:
-                return HttpResponse(fragments.composer_error(str(over)), status=422)
-            messages.error(request, str(over))
+                return HttpResponse(fragments.composer_error(str(reached)), status=422)
+            messages.error(request, str(reached))
             request.session[DRAFT] = request.POST.get("content", "")
             conversation = kwargs.get("pk")
             return redirect("conversation", conversation) if isinstance(conversation, uuid.UUID) else redirect("new")
@@ -39,7 +39,7 @@ def within_budget(view: Callable[..., HttpResponse]) -> Callable[..., HttpRespon
     return asked
 
 
-@within_budget
+@within_daily_limit
 def begin(request: HttpRequest) -> HttpResponse:
     """Begin a conversation with its first prompt; redirect to it."""
     form = PromptForm(request.POST)
@@ -52,7 +52,7 @@ def begin(request: HttpRequest) -> HttpResponse:
 
 @login_required
 @require_POST
-@within_budget
+@within_daily_limit
 def send(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
     conversation = get_object_or_404(Conversation.objects.visible_to(request.user), pk=pk)
     form = PromptForm(request.POST)
@@ -64,7 +64,7 @@ def send(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
 
 @login_required
 @require_POST
-@within_budget
+@within_daily_limit
 def regenerate(request: HttpRequest, pk: int) -> HttpResponse:
     """Ask again for an answer, whether it failed (retry) or a person wants another."""
     message = get_object_or_404(Message.objects.visible_to(request.user), pk=pk, role=Role.ASSISTANT)
@@ -75,7 +75,7 @@ def regenerate(request: HttpRequest, pk: int) -> HttpResponse:
 @login_required
 @require_http_methods(["GET", "HEAD", "POST"])
 @vary_on_headers("HX-Request")
-@within_budget
+@within_daily_limit
 def edit(request: HttpRequest, pk: int) -> HttpResponse:
     """Show the form that edits a prompt; by POST, ask what it says in the prompt's place."""
     prompt = get_object_or_404(Message.objects.visible_to(request.user), pk=pk, role=Role.USER)
@@ -90,10 +90,10 @@ def edit(request: HttpRequest, pk: int) -> HttpResponse:
 
 @login_required
 @require_POST
-@within_budget
-def go_on(request: HttpRequest, pk: int) -> HttpResponse:
+@within_daily_limit
+def continue_answer(request: HttpRequest, pk: int) -> HttpResponse:
     message = get_object_or_404(Message.objects.visible_to(request.user), pk=pk, role=Role.ASSISTANT)
-    actions.go_on(user=request.user, message=message, key=_key(request))
+    actions.continue_answer(user=request.user, message=message, key=_key(request))
     return _done(request, message.conversation)
 
 
@@ -115,7 +115,7 @@ def stop(request: HttpRequest, pk: int) -> HttpResponse:
 
 @login_required
 @require_POST
-@within_budget
+@within_daily_limit
 def answer_now(request: HttpRequest, pk: int) -> HttpResponse:
     generation = get_object_or_404(Generation.objects.visible_to(request.user), pk=pk)
     actions.answer_now(user=request.user, generation=generation, key=_key(request))
@@ -124,10 +124,10 @@ def answer_now(request: HttpRequest, pk: int) -> HttpResponse:
 
 @login_required
 @require_POST
-def take_back(request: HttpRequest, pk: int) -> HttpResponse:
+def cancel(request: HttpRequest, pk: int) -> HttpResponse:
     """Take back a prompt that waits; its text goes back to where it was written."""
     generation = get_object_or_404(Generation.objects.visible_to(request.user), pk=pk)
-    content = actions.take_back(generation=generation)
+    content = actions.cancel(generation=generation)
     if content is None:
         return _say(request, generation.conversation, "It was too late to take this back: the model has it already.")
     conversation = Conversation.objects.filter(pk=generation.conversation_id).first()

@@ -8,8 +8,8 @@ from django.db.migrations.executor import MigrationExecutor
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.views.decorators.http import require_safe
 
+from chatsite import metrics
 from chatsite.identity import DATABASE, identity
-from conversations import metrics
 from conversations.generation import worker
 from conversations.models import Generation, Status
 

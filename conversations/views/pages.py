@@ -10,9 +10,10 @@ from django.utils.http import urlencode
 from django.utils.safestring import mark_safe
 
 from conversations.inference import endpoint
-from conversations.models import AuditEntry, Conversation, Message, User
+from conversations.models import Conversation, Message, User
 from conversations.models.conversation import Tree
 from conversations.rendering import fragments
+from conversations.review.models import AuditEntry
 
 PAGE = 30
 REVIEWS = 2
@@ -50,7 +51,7 @@ def page(request: HttpRequest, conversation: Conversation | None = None, **conte
 
 def reviews_of(conversation: Conversation) -> Iterable[AuditEntry]:
     """Return the newest times the conversation was read by others, as far as its owner is told."""
-    return AuditEntry.objects.told_to(conversation.owner_id).filter(conversation_id=conversation.pk)[:REVIEWS]
+    return AuditEntry.objects.visible_to_owner(conversation.owner_id).filter(conversation_id=conversation.pk)[:REVIEWS]
 
 
 def thread_page(conversation: Conversation, *, before: int | None = None, last: int | None = None) -> dict[str, Any]:

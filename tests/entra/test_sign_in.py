@@ -16,9 +16,9 @@ from django.contrib.auth.models import AnonymousUser
 from django.test import Client, RequestFactory
 from django.urls import reverse
 
-from conversations.entra import roles
-from conversations.entra.adapter import SocialAccountAdapter
-from conversations.entra.provider import ID, EntraProvider
+from conversations.accounts.entra import roles
+from conversations.accounts.entra.adapter import SocialAccountAdapter
+from conversations.accounts.entra.provider import ID, EntraProvider
 from conversations.models import User
 from tests.cloud import Cloud
 from tests.entra.visitor import Visitor, write

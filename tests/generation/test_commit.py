@@ -225,7 +225,7 @@ def going_on(user: User) -> tuple[Worker, Claim]:
     """Return a worker and its claim of a generation that goes on with "Hm." and "Part"."""
     worker, first = claimed(user)
     finish(worker.pk, first, end(Status.STOPPED, "Hm.", "Part"), {})
-    more = actions.go_on(user=user, message=Message.objects.get(pk=first.message_id))
+    more = actions.continue_answer(user=user, message=Message.objects.get(pk=first.message_id))
     return worker, claim(worker.pk, more.pk)
 
 

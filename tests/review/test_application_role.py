@@ -13,10 +13,10 @@ from tests.site import Person, Site, manage
 
 pytestmark = pytest.mark.postgresql
 WRITE_ROWS = """
-from conversations.models import Act
+from conversations.review.models import AuditAction
 from conversations.review import audit
 for _ in range(3):
-    audit.record(audit.Who(), Act.GRANTED, change="given")
+    audit.record(audit.Actor(), AuditAction.GRANTED, change="given")
 """
 MOVED = "update conversations_auditentry set number = {} where number = {};"
 

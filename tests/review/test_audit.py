@@ -10,8 +10,9 @@ from django.db import DatabaseError, connection, transaction
 from django.test import override_settings
 from django.utils import timezone
 
-from conversations.models import Act, AuditEntry, LegalHold, User
+from conversations.models import LegalHold, User
 from conversations.review import audit, cases
+from conversations.review.models import AuditAction, AuditEntry
 from tests.factories import person, queued
 
 pytestmark = pytest.mark.django_db
@@ -23,11 +24,11 @@ ROWS = 5
 def log(django_capture_on_commit_callbacks: Callable, caplog: pytest.LogCaptureFixture, tmp_path: Path) -> Path:
     """Write a trail of five rows; return the log that the site kept of it."""
     reviewer, conversation = person("reviewer"), queued(person("owner"), "Why?").conversation
-    who = audit.Who(reviewer, "192.0.2.7")
+    actor = audit.Actor(reviewer, "192.0.2.7")
     with caplog.at_level("INFO"), django_capture_on_commit_callbacks(execute=True):
-        case = cases.begin(who=who, reason="Safety", note="Ticket 7")
+        case = cases.begin(actor=actor, reason="Safety", note="Ticket 7")
         for _ in range(ROWS - 1):
-            cases.open_conversation(who=who, case=case, conversation=conversation)
+            cases.open_conversation(actor=actor, case=case, conversation=conversation)
     log = tmp_path / "site.log"
     log.write_text("\n".join(f"2026-11-25 INFO conversations: {message}" for message in caplog.messages))
     return log
@@ -57,7 +58,7 @@ def test_a_row_says_who_what_whose_when_why_and_from_where(log: Path):
     row = AuditEntry.objects.get(number=2)
     assert (row.actor_name, row.act, row.reason, row.note, row.address) == (
         "reviewer",
-        Act.OPENED,
+        AuditAction.OPENED,
         "Safety",
         "Ticket 7",
         "192.0.2.7",
@@ -174,7 +175,7 @@ def test_rows_recomputed_with_the_key_are_named_against_the_log(log: Path):
 def test_an_earlier_key_still_verifies(log: Path):
     keys = audit.settings.AUDIT_KEYS
     with override_settings(AUDIT_KEYS=[OTHER_KEY, *keys]):
-        audit.record(audit.Who(), Act.GRANTED)
+        audit.record(audit.Actor(), AuditAction.GRANTED)
         assert complaints() == []
     with override_settings(AUDIT_KEYS=[OTHER_KEY]):
         assert len(complaints()) == ROWS
@@ -193,7 +194,7 @@ def test_trimmed_rows_are_accounted_for_by_a_row_that_stays(log: Path):
     assert audit.expired(before) == 3
     assert audit.trim(before) == 3
     numbers = list(AuditEntry.objects.order_by("number").values_list("number", "act"))
-    assert numbers == [(4, Act.OPENED), (5, Act.OPENED), (6, Act.TRIMMED)]
+    assert numbers == [(4, AuditAction.OPENED), (5, AuditAction.OPENED), (6, AuditAction.TRIMMED)]
     assert complaints(log.read_text().splitlines()) == []
     # More than that row says, or that row itself, may not be missing.
     with as_the_owner() as execute:
@@ -213,5 +214,5 @@ def test_what_is_under_a_legal_hold_is_not_trimmed_and_nothing_behind_it(log: Pa
     owner = User.objects.get(username="owner")
     LegalHold.objects.create(user=owner, reason="A lawsuit")
     assert audit.trim(timezone.now()) == 1  # the reason, which is about nobody
-    assert AuditEntry.objects.filter(act=Act.OPENED).count() == ROWS - 1
+    assert AuditEntry.objects.filter(act=AuditAction.OPENED).count() == ROWS - 1
     assert complaints() == []

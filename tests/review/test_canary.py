@@ -15,7 +15,8 @@ from django.http import HttpResponse
 from django.test import Client
 from django.urls import URLPattern, URLResolver, get_resolver
 
-from conversations.models import AuditEntry, Conversation, Message
+from conversations.models import Conversation, Message
+from conversations.review.models import AuditEntry
 from tests.factories import person
 from tests.review.people import ROLES, planted, somebody
 

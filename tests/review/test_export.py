@@ -11,9 +11,10 @@ import pytest
 from django.contrib.auth.models import Permission
 from django.test import Client
 
-from conversations.models import Act, AuditEntry, Case, Conversation, Generation, User
+from conversations.models import Conversation, Generation, User
 from conversations.models.permissions import REASONING
 from conversations.review import audit, cases, export
+from conversations.review.models import AuditAction, AuditEntry, Case
 from conversations.review.selection import select
 from tests.factories import person
 from tests.review.people import planted, somebody
@@ -47,7 +48,7 @@ def fetch() -> Callable[..., tuple[int, bytes]]:
 
 
 def begin(user: User) -> Case:
-    return cases.begin(who=audit.Who(user), reason="Legal request", note="")
+    return cases.begin(actor=audit.Actor(user), reason="Legal request", note="")
 
 
 def unpack(body: bytes) -> tuple[str, dict[str, object]]:
@@ -84,17 +85,17 @@ def test_reasoning_is_its_own_field_for_who_may_read_it(fetch: Callable, convers
         assert (WORDS["reasoning"] in text) == there
         assert manifest["reasoning"] == there
     assert json.loads(text)["messages"][1]["reasoning"] == WORDS["reasoning"]
-    assert AuditEntry.objects.filter(act=Act.REASONING, conversation_id=conversation.pk).count() == 1
+    assert AuditEntry.objects.filter(act=AuditAction.REASONING, conversation_id=conversation.pk).count() == 1
 
 
 def test_each_conversation_is_written_down_and_told(fetch: Callable, conversation: Conversation, exporter: User):
     begin(exporter)
     fetch(exporter, "outcome=complete", form="csv")
-    whole, single = AuditEntry.objects.filter(act=Act.EXPORTED).order_by("number")
+    whole, single = AuditEntry.objects.filter(act=AuditAction.EXPORTED).order_by("number")
     assert (whole.details["criteria"], whole.details["conversations_asked"]) == ({"outcome": "complete"}, 1)
     assert (single.owner_id, single.conversation_id) == (conversation.owner_id, conversation.pk)
     assert single.reason == "Legal request"
-    assert single in AuditEntry.objects.told_to(conversation.owner_id)
+    assert single in AuditEntry.objects.visible_to_owner(conversation.owner_id)
 
 
 @pytest.mark.parametrize("cell", ['=cmd|"/c calc"!A1', "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", "＝1"])
@@ -114,8 +115,8 @@ def test_it_is_sent_while_it_is_read(exporter: User, monkeypatch: pytest.MonkeyP
     owner = person("owner")
     ids = [planted(owner, **WORDS).pk for _ in range(5)]
     case = begin(exporter)
-    pieces = export.archive(who=audit.Who(exporter), case=case, ids=ids, criteria={}, form="jsonl", reasoning=False)
-    counts = [AuditEntry.objects.filter(act=Act.EXPORTED).exclude(conversation_id=None).count() for _ in pieces]
+    pieces = export.archive(actor=audit.Actor(exporter), case=case, ids=ids, criteria={}, form="jsonl", reasoning=False)
+    counts = [AuditEntry.objects.filter(act=AuditAction.EXPORTED).exclude(conversation_id=None).count() for _ in pieces]
     assert counts[:5] == [2, 2, 4, 4, 5]
 
 
@@ -126,7 +127,7 @@ def test_an_export_needs_its_permission_and_that_to_read(fetch: Callable, conver
     user = somebody(role)
     begin(user)
     assert fetch(user, "", form="jsonl")[0] in (302, 403)
-    assert not AuditEntry.objects.filter(act=Act.EXPORTED).exists()
+    assert not AuditEntry.objects.filter(act=AuditAction.EXPORTED).exists()
 
 
 def test_an_export_needs_a_reason_and_a_form_it_knows(fetch: Callable, conversation: Conversation, exporter: User):
@@ -134,7 +135,7 @@ def test_an_export_needs_a_reason_and_a_form_it_knows(fetch: Callable, conversat
     begin(exporter)
     assert fetch(exporter, "owner=owner", form="exe")[0] == 400
     assert fetch(exporter, "since=yesterday", form="csv")[0] == 400
-    assert not AuditEntry.objects.filter(act=Act.EXPORTED).exists()
+    assert not AuditEntry.objects.filter(act=AuditAction.EXPORTED).exists()
 
 
 def test_a_limited_reviewer_exports_their_field_alone(fetch: Callable, conversation: Conversation):

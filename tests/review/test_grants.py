@@ -5,8 +5,9 @@ from asgiref.sync import async_to_sync
 from django.contrib.auth.models import Group, Permission
 from django.test import Client
 
-from conversations.models import Act, AuditEntry, User
+from conversations.models import User
 from conversations.models.permissions import LIST, READ, REVIEW, full
+from conversations.review.models import AuditAction, AuditEntry
 from tests.factories import person
 
 pytestmark = pytest.mark.django_db
@@ -22,7 +23,9 @@ def again(user: User) -> User:
 
 
 def grants() -> list[tuple[str, dict[str, object]]]:
-    return list(AuditEntry.objects.filter(act=Act.GRANTED).order_by("number").values_list("actor_name", "details"))
+    return list(
+        AuditEntry.objects.filter(act=AuditAction.GRANTED).order_by("number").values_list("actor_name", "details")
+    )
 
 
 def test_the_reviewers_group_has_the_four_permissions():

@@ -8,9 +8,9 @@ from django.db import DatabaseError
 from django.test import Client
 from django.utils import timezone
 
-from conversations.models import Act, AuditEntry, Case, Conversation, Message
-from conversations.models.review import CASE_LIFE
+from conversations.models import Conversation, Message
 from conversations.review import audit
+from conversations.review.models import CASE_DURATION, AuditAction, AuditEntry, Case
 from tests.factories import person
 from tests.review.people import planted, somebody
 
@@ -40,7 +40,9 @@ def begin(client: Client, **fields: str) -> None:
 
 
 def acts() -> list[tuple[str, str, str]]:
-    return list(AuditEntry.objects.exclude(act=Act.GRANTED).order_by("number").values_list("act", "reason", "note"))
+    return list(
+        AuditEntry.objects.exclude(act=AuditAction.GRANTED).order_by("number").values_list("act", "reason", "note")
+    )
 
 
 def test_a_reason_is_asked_for_before_any_content_and_then_not_again(reviewer: Client, transcript: str):
@@ -65,7 +67,7 @@ def test_a_reason_holds_for_a_day_or_until_it_is_ended(reviewer: Client, transcr
     assert reviewer.get(transcript).status_code == 302
     begin(reviewer)
     assert reviewer.get(transcript).status_code == 200
-    Case.objects.update(begun_at=timezone.now() - CASE_LIFE)
+    Case.objects.update(begun_at=timezone.now() - CASE_DURATION)
     assert reviewer.get(transcript).status_code == 302
 
 
@@ -95,7 +97,7 @@ def test_what_the_model_thought_is_shown_on_asking_and_written_down(
     assert WORDS["reasoning"] not in folded
     assert f"{transcript}?reasoning={conversation.leaf_id}#message-{conversation.leaf_id}" in folded
     assert WORDS["reasoning"] in reviewer.get(f"{transcript}?reasoning={conversation.leaf_id}").content.decode()
-    row = AuditEntry.objects.get(act=Act.REASONING)
+    row = AuditEntry.objects.get(act=AuditAction.REASONING)
     assert (row.conversation_id, row.message_id) == (conversation.pk, conversation.leaf_id)
 
 
@@ -108,7 +110,7 @@ def test_what_the_model_thought_needs_a_permission_of_its_own(
     assert WORDS["answer"] in page
     assert WORDS["reasoning"] not in page
     assert "?reasoning=" not in page
-    assert not AuditEntry.objects.filter(act=Act.REASONING).exists()
+    assert not AuditEntry.objects.filter(act=AuditAction.REASONING).exists()
 
 
 def test_a_link_to_a_message_shows_the_version_it_is_in(reviewer: Client, transcript: str):

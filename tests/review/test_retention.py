@@ -8,8 +8,9 @@ from django.core.management import call_command
 from django.test import Client
 from django.utils import timezone
 
-from conversations.models import Act, AuditEntry, Chunk, Conversation, Generation, LegalHold, Message, Status, User
+from conversations.models import Chunk, Conversation, Generation, LegalHold, Message, Status, User
 from conversations.review import audit
+from conversations.review.models import AuditAction, AuditEntry
 from tests.factories import person, queued
 from tests.review.people import planted
 from tests.review.test_pages import WORDS
@@ -120,11 +121,14 @@ def test_rows_of_the_trail_have_a_period_of_their_own(settings, monkeypatch: pyt
     now = timezone.now()
     for days in (400, 300):
         monkeypatch.setattr(timezone, "now", lambda days=days: now - timedelta(days=days))
-        audit.record(audit.Who(), Act.HELD)
+        audit.record(audit.Actor(), AuditAction.HELD)
     monkeypatch.undo()
     assert "audit" not in prune()
     settings.RETAIN_AUDIT_DAYS = 365
     assert "1 rows of the audit trail would be deleted" in prune("--dry-run")
     assert AuditEntry.objects.count() == 2
     assert "1 rows of the audit trail are deleted" in prune()
-    assert list(AuditEntry.objects.order_by("number").values_list("act", flat=True)) == [Act.HELD, Act.TRIMMED]
+    assert list(AuditEntry.objects.order_by("number").values_list("act", flat=True)) == [
+        AuditAction.HELD,
+        AuditAction.TRIMMED,
+    ]

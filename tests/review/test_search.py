@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 from django.test import Client
 
-from conversations.models import AuditEntry, Conversation
+from conversations.models import Conversation
 from conversations.rendering.passages import passage
+from conversations.review.models import AuditEntry
 from tests.factories import person
 from tests.review.people import planted, somebody
 from tests.review.test_pages import WORDS
@@ -120,7 +121,7 @@ def test_a_search_and_whose_passages_it_showed_are_written_down(client: Client, 
     searched, found = AuditEntry.objects.filter(act__in=["searched", "found"]).order_by("number")
     assert (searched.act, searched.details["words"], searched.reason) == ("searched", WORDS["answer"], "Safety")
     assert (found.act, found.conversation_id, found.owner_id) == ("found", conversation.pk, conversation.owner_id)
-    assert list(AuditEntry.objects.told_to(conversation.owner_id).values_list("act", flat=True)) == ["found"]
+    assert list(AuditEntry.objects.visible_to_owner(conversation.owner_id).values_list("act", flat=True)) == ["found"]
 
 
 def test_reasoning_is_searched_by_those_who_may_read_it_alone(client: Client, conversation: Conversation):

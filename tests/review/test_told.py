@@ -7,8 +7,9 @@ from django.db import IntegrityError, transaction
 from django.test import Client
 from django.utils import timezone
 
-from conversations.models import Act, AuditEntry, Case, Conversation, User
+from conversations.models import Conversation, User
 from conversations.review import audit, cases
+from conversations.review.models import AuditAction, AuditEntry, Case
 from tests.factories import person
 from tests.review.people import planted, somebody
 from tests.review.test_pages import WORDS
@@ -33,11 +34,11 @@ def second() -> User:
 
 
 def begin(reviewer: User) -> Case:
-    return cases.begin(who=audit.Who(reviewer), reason="Complaint", note="A note for the trail alone")
+    return cases.begin(actor=audit.Actor(reviewer), reason="Complaint", note="A note for the trail alone")
 
 
 def read(case: Case, conversation: Conversation) -> None:
-    cases.open_conversation(who=audit.Who(case.reviewer), case=case, conversation=conversation)
+    cases.open_conversation(actor=audit.Actor(case.reviewer), case=case, conversation=conversation)
 
 
 def told(client: Client, conversation: Conversation) -> tuple[bool, bool]:
@@ -83,7 +84,7 @@ def test_older_reviews_are_leafed_through(client: Client, conversation: Conversa
     client.force_login(conversation.owner)
     first = client.get("/reviews/").content.decode()
     assert first.count("<time") == 50
-    oldest = AuditEntry.objects.filter(act=Act.OPENED).order_by("number")[1].number
+    oldest = AuditEntry.objects.filter(act=AuditAction.OPENED).order_by("number")[1].number
     assert f"?before={oldest}" in first
     assert client.get(f"/reviews/?before={oldest}").content.decode().count("<time") == 1
 
@@ -107,8 +108,8 @@ def test_a_second_reviewer_holds_the_notice_back_for_a_time(
     case.refresh_from_db()
     assert timedelta(days=6) < case.hold_until - timezone.now() <= timedelta(days=7)
     assert [*AuditEntry.objects.filter(act__startswith="hold").order_by("number").values_list("act", "actor_name")] == [
-        (Act.HOLD_ASKED, reviewer.username),
-        (Act.HOLD_GIVEN, second.username),
+        (AuditAction.HOLD_ASKED, reviewer.username),
+        (AuditAction.HOLD_GIVEN, second.username),
     ]
     Case.objects.filter(pk=case.pk).update(hold_until=timezone.now())
     assert told(client, conversation) == (True, True)
@@ -116,9 +117,9 @@ def test_a_second_reviewer_holds_the_notice_back_for_a_time(
 
 def test_a_hold_covers_its_own_case_alone(client: Client, conversation: Conversation, reviewer: User, second: User):
     held = begin(reviewer)
-    cases.ask_to_hold(who=audit.Who(reviewer), case=held, days=7, why="Evidence")
+    cases.ask_to_hold(actor=audit.Actor(reviewer), case=held, days=7, why="Evidence")
     held.refresh_from_db()
-    assert cases.agree_to_hold(who=audit.Who(second), case=held)
+    assert cases.agree_to_hold(actor=audit.Actor(second), case=held)
     read(held, conversation)
     assert told(client, conversation) == (False, False)
     read(begin(reviewer), conversation)

@@ -11,7 +11,7 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from chatsite.identity import identity
-from conversations.control import doorbell
+from conversations.events import Topic, bus
 from conversations.generation.worker import GenerationWorker
 from conversations.inference import endpoint, local
 from conversations.rendering import pool
@@ -51,7 +51,7 @@ class Command(BaseCommand):
         gc.freeze()
         gc.set_threshold(20_000, 20, 20)
         asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(settings.STREAM_THREADS))
-        doorbell.open()
+        bus.start()
         try:
             self.endpoint = await endpoint.open_endpoint()
         except local.LocalModelError as error:
@@ -68,9 +68,9 @@ class Command(BaseCommand):
     async def stop(self) -> None:
         if self.worker:
             await self.worker.drain(settings.DRAIN_SECONDS)
-        doorbell.ring("draining", "")
+        bus.publish(Topic.DRAINING)
         await asyncio.sleep(SOCKET_CLOSE_SECONDS)
-        await doorbell.close()
+        await bus.close()
         if self.endpoint:
             await self.endpoint.close()
         identity.close()

@@ -1,0 +1,90 @@
+"""allauth's adapter for accounts that are somebody else's: here, those of the tenant alone."""
+
+from typing import Any
+
+from allauth.account.adapter import get_adapter
+from allauth.core.exceptions import ImmediateHttpResponse
+from allauth.socialaccount.adapter import DefaultSocialAccountAdapter
+from allauth.socialaccount.models import SocialApp, SocialLogin
+from django.conf import settings
+from django.db import IntegrityError, transaction
+from django.http import HttpRequest
+
+from conversations.accounts.entra import failures, roles
+from conversations.accounts.entra.failures import SignInFailed, Stale
+from conversations.accounts.entra.provider import ID, EntraProvider
+from conversations.models import User
+
+
+class SocialAccountAdapter(DefaultSocialAccountAdapter):
+    def list_apps(
+        self, request: HttpRequest, provider: str | None = None, client_id: str | None = None
+    ) -> list[SocialApp]:
+        """Return the registration that the settings name; none that somebody wrote into the database."""
+        if not settings.ENTRA_TENANT_ID:
+            return []
+        app = SocialApp(
+            provider=ID,
+            provider_id=ID,
+            name=EntraProvider.name,
+            client_id=settings.ENTRA_CLIENT_ID,
+            secret=settings.ENTRA_CLIENT_SECRET,
+        )
+        return [app] if provider in (None, ID) and client_id in (None, app.client_id) else []
+
+    def is_open_for_signup(self, request: HttpRequest, sociallogin: SocialLogin) -> bool:
+        return True
+
+    def populate_user(self, request: HttpRequest, sociallogin: SocialLogin, data: dict[str, Any]) -> User:
+        """Name the account as the tenant does; allauth finds another user name if that one is taken."""
+        user = sociallogin.user
+        user.username = data["username"]
+        _rename(user, sociallogin)
+        return user
+
+    def pre_social_login(self, request: HttpRequest, sociallogin: SocialLogin) -> None:
+        user = sociallogin.user
+        if user.pk is None:
+            return  # somebody new; `save_user` comes
+        with transaction.atomic():
+            _rename(user, sociallogin)
+            user.save(update_fields=["first_name", "last_name"])
+            _apply_roles(request, sociallogin)
+
+    def save_user(self, request: HttpRequest, sociallogin: SocialLogin, form: Any = None) -> User:
+        """Make the account with its roles, or not at all."""
+        get_adapter(request).unstash_verified_email(request)  # an invitation is for an account with an address
+        try:
+            with transaction.atomic():
+                user = super().save_user(request, sociallogin, form)
+                _apply_roles(request, sociallogin)
+                return user
+        except IntegrityError as error:
+            # A double click: the same person's other sign-in made it a moment ago.
+            raise ImmediateHttpResponse(failures.page(request, Stale("made twice at once"))) from error
+
+    def on_authentication_error(
+        self,
+        request: HttpRequest,
+        provider: Any,
+        error: str | None = None,
+        exception: Exception | None = None,
+        extra_context: dict[str, Any] | None = None,
+    ) -> None:
+        """Answer with our page, whatever went wrong on the way."""
+        if isinstance(exception, SignInFailed):
+            failure = exception
+        elif "state" in (extra_context or {}) and "error" in request.GET:
+            failure = failures.told_by(request.GET)
+        else:
+            failure = Stale("no such sign-in is under way")
+        raise ImmediateHttpResponse(failures.page(request, failure))
+
+
+def _rename(user: User, sociallogin: SocialLogin) -> None:
+    user.first_name, _, user.last_name = sociallogin.account.extra_data["name"].partition(" ")
+
+
+def _apply_roles(request: HttpRequest, sociallogin: SocialLogin) -> None:
+    address = get_adapter(request).get_client_ip(request)
+    roles.apply(sociallogin.user, sociallogin.account.extra_data["roles"], address=address)

@@ -1,0 +1,26 @@
+from django.db import models
+from django.utils import timezone
+
+
+class Rating(models.TextChoices):
+    GOOD = "good", "Good"
+    BAD = "bad", "Bad"
+    REPORT = "report", "Something is wrong: report it"
+
+
+class Feedback(models.Model):
+    """The owner's rating of an answer, and whether reviewers may see it. `created_at` is when it was last given."""
+
+    message = models.OneToOneField("Message", models.CASCADE, related_name="feedback")
+    # Denormalised, so that conversations can be filtered by rating without a join through messages.
+    conversation = models.ForeignKey("Conversation", models.CASCADE, related_name="+")
+    rating = models.CharField(max_length=6, choices=Rating)
+    comment = models.TextField("what is good or wrong about it", max_length=2000, blank=True)
+    shared = models.BooleanField("let reviewers read this conversation", default=False)
+    created_at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        default_permissions = ()
+
+    def __str__(self) -> str:
+        return f"Feedback {self.pk}"

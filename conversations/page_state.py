@@ -1,0 +1,177 @@
+"""What an open page shows of a conversation, and what has to be sent so that it shows what the database holds."""
+
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from conversations.generation.live import LiveText, live_text
+from conversations.models import Conversation, Message, Status
+from conversations.models.conversation import Tree, visible
+from conversations.models.generation import LIVE
+from conversations.rendering import fragments, outcomes
+from conversations.sidebar import Sidebar
+
+
+class NotVisible(Exception):
+    """The conversation is gone, or belongs to somebody else."""
+
+
+@dataclass(slots=True)
+class ShownMessage:
+    """What a page shows of a message: its newest generation and, while that runs, its live text."""
+
+    generation_id: int | None
+    live: LiveText | None = None
+    delivered: bool = False  # the live text has ended, and all of it was sent
+
+
+class View(NamedTuple):
+    """What there is to show of a conversation."""
+
+    tree: Tree
+    path: list[int]  # message ids, from the first prompt on
+    newest: dict[int, int]  # newest generation by message; of messages that the page may show
+    live: set[int]  # messages that are being generated
+
+
+class Difference(NamedTuple):
+    """What a page lacks of a view."""
+
+    view: View
+    first: int  # index in the path of the first message to show
+    reset: bool  # the page starts again with the newest messages
+    removed: list[int]  # messages that it shows and should not
+    changed: list[Message]  # messages that it does not show yet, or not in this state
+    articles: str  # HTML of `changed`, without live text
+    endings: dict[int, list[str]]  # by message: fragments that show how it ended
+    sidebar: list[str]  # fragments that update the list of conversations
+
+
+class PageState:
+    """The state of one open page. `query` is what the page said about itself when it opened its socket.
+
+    Its keys: `first` and `seen`, ids of the first and last message that the page shows in final form, and `listed`, the
+    cursor of the conversation at the top of its list.
+    """
+
+    def __init__(self, user_id: int, conversation_id: uuid.UUID, query: Mapping[str, str]) -> None:
+        self.shown: dict[int, ShownMessage] = {}
+        self._sidebar = Sidebar(query.get("listed", ""))
+        self._user_id = user_id
+        self._conversation_id = conversation_id
+        self._query: Mapping[str, str] | None = query  # None once it has been compared with the database
+        self._path: list[int] = []  # what the page shows and, before `_first`, could load
+        self._first = 0
+        self._stale = False  # the page shows a branch that was left in another window
+        self._running: int | None = -1  # the generation that its Stop button names; at first unknown
+
+    def list_changed(self, conversation_id: str) -> None:
+        """Note that a conversation in this user's list changed."""
+        if conversation_id != str(self._conversation_id):  # which `read` looks at in any case
+            self._sidebar.note_change(conversation_id)
+
+    def read(self) -> Difference:
+        """Compare the page with the database. Blocking: call it in a thread, and `apply` its result before the next.
+
+        Raises `NotVisible`.
+        """
+        # Looked up before the database is read, so that a text which ends meanwhile counts as live once more.
+        ended = [pk for pk, shown in self.shown.items() if shown.live and shown.live.ended]
+        conversation, view = self._view()
+        same = common_length(self._path, view.path)
+        reset = same < self._first or not self._path or len(view.path) - same > fragments.PAGE
+        first = max(0, len(view.path) - fragments.PAGE) if reset else self._first
+        removed = list(self.shown) if reset else self._path[same:]
+        kept = {pk: shown for pk, shown in self.shown.items() if pk not in removed}
+        changed, endings = [], {}
+        for pk in view.path[first:]:
+            shown = kept.get(pk)
+            if shown is None or shown.generation_id != view.newest.get(pk):
+                changed.append(pk)
+            elif pk in view.live and (shown.live is None or pk in ended):
+                changed.append(pk)  # requeued, and being generated again
+            elif pk not in view.live and shown.live and shown.delivered:
+                endings[pk] = _ending(conversation, view.tree, pk, shown.live)
+        messages = conversation.read(view.tree, changed) if changed else []
+        articles = "".join(fragments.article(m, fragments.state_of(m, with_text=False)) for m in messages)
+        sidebar = []
+        if self._sidebar.top:
+            sidebar = self._sidebar.update(self._user_id, conversation, running=bool(view.live))
+        return Difference(view, first, reset, removed, messages, articles, endings, sidebar)
+
+    def apply(self, difference: Difference) -> list[str]:
+        """Take the page to the view of `difference`; return the frames to send for it."""
+        view, parts = difference.view, []
+        for pk in difference.removed:
+            self.shown.pop(pk, None)
+        if difference.reset:
+            first = difference.first
+            earlier = fragments.earlier(self._conversation_id, view.path[first]) if first else ""
+            if self._path or self._stale or earlier:
+                parts.append(fragments.replace("messages", earlier))
+            self._stale = False
+        else:
+            parts += [fragments.remove(f"message-{pk}") for pk in difference.removed]
+        self._path, self._first = view.path, difference.first
+        for pk, ending in difference.endings.items():
+            parts += ending
+            self.shown[pk] = ShownMessage(view.newest.get(pk))
+        for message in difference.changed:
+            self.shown[message.pk] = _show(message, view)
+        if difference.articles:
+            parts.append(fragments.append("messages", difference.articles))
+        running = next((view.newest[pk] for pk in view.path if pk in view.live), None)
+        if self._running != running:
+            self._running = running
+            parts.append(fragments.composer_actions(running))
+        for pk, shown in self.shown.items():
+            if shown.live and pk not in view.live and shown.live.status == Status.QUEUED:
+                shown.live.end()  # stopped while it was queued: no runner will end its text
+        return fragments.frames([*parts, *difference.sidebar])
+
+    def _view(self) -> tuple[Conversation, View]:
+        if not (found := visible(self._user_id, self._conversation_id)):
+            raise NotVisible
+        [conversation] = found
+        tree = conversation.tree()
+        path = tree.path_to(conversation.leaf_id)
+        query, self._query = self._query, None
+        if query is not None:
+            index = {str(pk): number for number, pk in enumerate(path)}
+            first, seen = (index.get(query.get(name, "")) for name in ("first", "seen"))
+            if first is not None and seen is not None:
+                self._first, self._path = first, path[: seen + 1]
+            else:
+                self._stale = "seen" in query
+        last_page = max(0, len(path) - fragments.PAGE)
+        window = path[min(self._first, last_page) if self._path else last_page :]
+        newest, live = {}, set()
+        for message, generation, status in conversation.statuses(window):  # the newest of a message comes last
+            newest[message] = generation
+            (live.add if status in LIVE else live.discard)(message)
+        if query is not None:
+            self.shown = {pk: ShownMessage(newest.get(pk)) for pk in self._path[self._first :]}
+        return conversation, View(tree, path, newest, live)
+
+
+def _ending(conversation: Conversation, tree: Tree, pk: int, sent: LiveText) -> list[str]:
+    messages = conversation.read(tree, [pk], reasoning=True)
+    return [part for message in messages for part in fragments.ending(message, sent.thought, sent.html)]
+
+
+def _show(message: Message, view: View) -> ShownMessage:
+    if message.pk not in view.live:
+        return ShownMessage(view.newest.get(message.pk))
+    generation_id = view.newest[message.pk]
+    live = live_text(generation_id, message.pk)
+    if message.generation is not None and message.generation.pk == generation_id:  # else a newer one was queued since
+        live.tell(doing=outcomes.doing(message.generation))
+        if message.generation.goes_on:
+            live.go_on_from(message)
+    return ShownMessage(generation_id, live)
+
+
+def common_length(one: Sequence[int], other: Sequence[int]) -> int:
+    """Return the length of the longest common prefix."""
+    return next((n for n, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), min(len(one), len(other)))

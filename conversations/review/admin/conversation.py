@@ -1,0 +1,82 @@
+from django.contrib import admin
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.urls import URLPattern, path, reverse
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+
+from conversations.models import Conversation
+from conversations.models.permissions import LIST, READ, full
+from conversations.review.admin import figures, find, notice_holds, queue, reason, search, transcript
+from conversations.review.admin.access import AllowListed
+
+
+@admin.register(Conversation)
+class ConversationAdmin(AllowListed, admin.ModelAdmin):
+    """Conversations by what is known about them without reading: titles are content and do not stand here."""
+
+    list_display = ("link", "owner", "created_at", "updated_at")
+    list_display_links = None
+    list_select_related = ("owner",)
+    list_filter = ("updated_at",)
+    allowed_lookups = ("updated_at__gte", "updated_at__lt")
+    search_fields = ("owner__username", "owner__email")
+    search_help_text = "A person's name or e-mail address."
+    ordering = ("-updated_at", "-id")
+    sortable_by = ()
+    show_full_result_count = False
+    actions = None
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet:
+        # The columns that hold content are not even read.
+        return super().get_queryset(request).reviewable_by(request.user).defer("title")
+
+    def get_list_display(self, request: HttpRequest) -> tuple[str, ...]:
+        linked = request.user.has_perm(full(READ))
+        return self.list_display if linked else ("id", *self.list_display[1:])
+
+    def has_view_permission(self, request: HttpRequest, obj: Conversation | None = None) -> bool:
+        return request.user.has_perm(full(LIST))
+
+    def has_module_permission(self, request: HttpRequest) -> bool:
+        return self.has_view_permission(request)
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Conversation | None = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Conversation | None = None) -> bool:
+        return False
+
+    @admin.display(description="conversation")
+    def link(self, conversation: Conversation) -> SafeString:
+        return format_html(
+            '<a href="{}">{}</a>', reverse("admin:review_transcript", args=[conversation.pk]), conversation.pk
+        )
+
+    def get_urls(self) -> list[URLPattern]:
+        view = self.admin_site.admin_view
+        return [
+            path("reason/", view(reason.ask), name="review_reason"),
+            path("find/", view(find.find), name="review_find"),
+            path("find/export/", view(find.export), name="review_export"),
+            path("figures/", view(figures.show), name="review_figures"),
+            path("figures/<slug:name>.csv", view(figures.table), name="review_figure"),
+            path("search/", view(search.search), name="review_search"),
+            path("queue/", view(queue.index), name="review_queue"),
+            path("queue/<int:pk>/take/", view(queue.claim), name="review_take"),
+            path("queue/<int:pk>/resolve/", view(queue.resolve), name="review_resolve"),
+            path("queue/<int:pk>/<str:way>/", view(queue.step), name="review_step"),
+            path("holds/", view(notice_holds.index), name="review_holds"),
+            path("holds/<int:pk>/", view(notice_holds.agree), name="review_hold"),
+            path("reason/end/", view(reason.end), name="review_end"),
+            path("<uuid:pk>/transcript/", view(transcript.show), name="review_transcript"),
+            *super().get_urls(),
+        ]
+
+    def change_view(self, request: HttpRequest, object_id: str, *args, **kwargs) -> HttpResponse:
+        # Django would show every column here.
+        return redirect("admin:conversations_conversation_changelist")

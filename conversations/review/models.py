@@ -1,0 +1,245 @@
+"""Tables of review alone. Their labels and tables belong to the app `conversations`, where migrations made them."""
+
+from datetime import timedelta
+from typing import Any
+
+from django.conf import settings
+from django.core.validators import MaxValueValidator, MinValueValidator
+from django.db import models
+from django.db.models import F, Q
+from django.utils import timezone
+
+from conversations.models import Conversation, Status
+
+HOLD_DAYS = 90  # the longest that a notice to an owner may be delayed
+CASE_DURATION = timedelta(hours=8)  # a working day; then the reviewer states a reason again
+CLAIM_DURATION = timedelta(minutes=30)  # then another reviewer may claim the item
+
+
+class CaseQuerySet(models.QuerySet):
+    def open_of(self, reviewer: Any) -> "CaseQuerySet":
+        """Keep the case this reviewer works on, if it has not expired."""
+        return self.filter(reviewer=reviewer, ended_at=None, begun_at__gt=timezone.now() - CASE_DURATION)
+
+    def held_back(self) -> "CaseQuerySet":
+        """Keep cases whose notices to owners are delayed at the moment."""
+        return self.filter(hold_until__gt=timezone.now())
+
+    def awaiting_approval(self) -> "CaseQuerySet":
+        """Keep cases whose reviewer asked to delay notices and got no answer yet."""
+        return self.filter(hold_days__isnull=False, hold_until=None)
+
+
+class Case(models.Model):
+    """A reviewer's reason for reading content. Valid until it is ended, for `CASE_DURATION` at most."""
+
+    reviewer = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, related_name="cases")
+    reason = models.CharField(max_length=80)
+    note = models.TextField(blank=True)
+    begun_at = models.DateTimeField(default=timezone.now)
+    ended_at = models.DateTimeField(null=True)
+
+    # Owners are notified at once, unless another reviewer approves a delay of this many days.
+    hold_days = models.PositiveSmallIntegerField(null=True)
+    hold_why = models.TextField(blank=True)
+    hold_approved_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.SET_NULL, null=True, related_name="+")
+    hold_until = models.DateTimeField(null=True)
+
+    objects = CaseQuerySet.as_manager()
+
+    class Meta:
+        app_label = "conversations"
+        default_permissions = ()
+        constraints = [
+            models.UniqueConstraint(
+                fields=["reviewer"], condition=Q(ended_at=None), name="one_open_case_for_a_reviewer"
+            ),
+            models.CheckConstraint(
+                condition=Q(hold_approved_by=None) | ~Q(hold_approved_by=F("reviewer")),
+                name="a_hold_is_approved_by_another",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"Case {self.pk}"
+
+
+class AuditAction(models.TextChoices):
+    """What the audit trail records."""
+
+    OPENED = "opened", "Read the conversation"
+    REASONING = "reasoning", "Read what the model thought"
+    FOUND = "found", "Saw passages of it in search results"
+    EXPORTED = "exported", "Exported the conversation"
+    CASE = "case", "Stated a reason"
+    SEARCHED = "searched", "Searched what was said"
+    HOLD_ASKED = "hold_asked", "Asked to hold the notice back"
+    HOLD_GIVEN = "hold_given", "Agreed to hold the notice back"
+    HELD = "held", "Forbade a deletion"
+    LIFTED = "lifted", "Allowed a deletion again"
+    PRUNED = "pruned", "Deleted what had outlived its period"
+    TRIMMED = "trimmed", "Deleted the oldest rows of this trail"
+    GRANTED = "granted", "Changed what somebody may review"
+
+
+# The owner of a conversation sees these entries about it.
+OWNER_VISIBLE = (AuditAction.OPENED, AuditAction.REASONING, AuditAction.FOUND, AuditAction.EXPORTED)
+
+
+class AuditQuerySet(models.QuerySet):
+    def visible_to_owner(self, owner_id: int) -> "AuditQuerySet":
+        """Keep entries about this owner's conversations that they may see now, newest first."""
+        delayed = Case.objects.held_back().values("pk")
+        return self.filter(owner_id=owner_id, act__in=OWNER_VISIBLE).exclude(case_id__in=delayed).order_by("-number")
+
+
+class AuditEntry(models.Model):
+    """Who did what to whose conversation, when, why and from where. Written once, by `review.audit.record` alone.
+
+    Plain ids instead of foreign keys, so that no deletion cascades here; triggers refuse every change. `mac` is a keyed
+    hash of the row with its number and the `mac` of the row before: docs/review.md says what that proves. `managed` is
+    False because `manage.py flush` and Django's table rebuild on SQLite would lose rows or triggers.
+    """
+
+    number = models.PositiveBigIntegerField(primary_key=True)
+    at = models.DateTimeField()
+    act = models.CharField(max_length=12, choices=AuditAction)
+    actor_id = models.BigIntegerField(null=True)
+    actor_name = models.CharField(max_length=150, blank=True)
+    role = models.CharField(max_length=150, blank=True)
+    address = models.CharField(max_length=45, blank=True)
+    case_id = models.BigIntegerField(null=True)
+    reason = models.CharField(max_length=80, blank=True)
+    note = models.TextField(blank=True)
+    owner_id = models.BigIntegerField(null=True)
+    conversation_id = models.UUIDField(null=True)
+    message_id = models.BigIntegerField(null=True)
+    details = models.JSONField(default=dict)  # strings, integers and lists of them: the same from every database
+    previous = models.CharField(max_length=64)
+    mac = models.CharField(max_length=64)
+
+    objects = AuditQuerySet.as_manager()
+
+    class Meta:
+        app_label = "conversations"
+        managed = False
+        default_permissions = ("view",)
+        verbose_name = "audit entry"
+        verbose_name_plural = "audit entries"
+        indexes = [
+            models.Index(fields=["owner_id", "-number"], name="audit_told"),
+            models.Index(fields=["conversation_id", "-number"], name="audit_conversation"),
+        ]
+
+    def __str__(self) -> str:
+        return f"Audit entry {self.number}"
+
+
+class Rule(models.Model):
+    """Selects answers for the review queue: by words, by outcome, and which share of those."""
+
+    OUTCOMES = ((Status.FILTERED, "Filtered"), (Status.FAILED, "Failed"))
+
+    name = models.CharField(max_length=80, unique=True)
+    words = models.TextField(blank=True, help_text="One word or phrase a line, in questions and answers; none: any.")
+    outcome = models.CharField("how the answer ended", max_length=11, choices=OUTCOMES, blank=True)
+    percent = models.DecimalField(
+        "percent of these",
+        max_digits=5,
+        decimal_places=2,
+        default=100,
+        validators=[MinValueValidator(0), MaxValueValidator(100)],
+        help_text="Without words and outcome this is a random sample of all answers, which /privacy/ tells people of.",
+    )
+    active = models.BooleanField(default=True)
+    # Answers that ended before this have been checked.
+    checked_until = models.DateTimeField(default=timezone.now, editable=False)
+
+    class Meta:
+        app_label = "conversations"
+        default_permissions = ("add", "change", "delete", "view")
+
+    def __str__(self) -> str:
+        return self.name
+
+    @property
+    def phrases(self) -> list[str]:
+        return [line.strip() for line in self.words.splitlines() if line.strip()]
+
+
+class Verdict(models.TextChoices):
+    FINE = "fine", "Nothing is wrong"
+    POOR = "poor", "The answer is poor"
+    UNSAFE = "unsafe", "The answer is unsafe"
+    MISUSE = "misuse", "The use breaks the rules"
+
+
+class QueueItemQuerySet(models.QuerySet):
+    def reviewable_by(self, user: Any) -> "QueueItemQuerySet":
+        return self.filter(conversation__in=Conversation.objects.reviewable_by(user))
+
+    def unresolved(self) -> "QueueItemQuerySet":
+        return self.filter(resolved_at=None)
+
+    def resolved(self) -> "QueueItemQuerySet":
+        return self.filter(resolved_at__isnull=False)
+
+    def unassigned(self) -> "QueueItemQuerySet":
+        """Keep what nobody works on: never claimed, or claimed longer than `CLAIM_DURATION` ago."""
+        return self.unresolved().filter(Q(taken_at=None) | Q(taken_at__lte=timezone.now() - CLAIM_DURATION))
+
+    def claimed_by(self, user: Any) -> "QueueItemQuerySet":
+        return self.unresolved().filter(taken_by=user, taken_at__gt=timezone.now() - CLAIM_DURATION)
+
+
+class QueueItem(models.Model):
+    """An answer for review: unassigned, then claimed by one reviewer for `CLAIM_DURATION`, then resolved."""
+
+    conversation = models.ForeignKey("Conversation", models.CASCADE, related_name="queue_items")
+    message = models.ForeignKey("Message", models.CASCADE, related_name="queue_items")
+    rule = models.ForeignKey(Rule, models.SET_NULL, null=True, related_name="queue_items")
+    why = models.CharField(max_length=80)
+    created_at = models.DateTimeField(default=timezone.now)
+    taken_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.SET_NULL, null=True, related_name="+")
+    taken_at = models.DateTimeField(null=True)
+    resolved_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.SET_NULL, null=True, related_name="+")
+    resolved_at = models.DateTimeField(null=True)
+    verdict = models.CharField(max_length=6, choices=Verdict, blank=True)
+    note = models.TextField(max_length=2000, blank=True)
+
+    objects = QueueItemQuerySet.as_manager()
+
+    class Meta:
+        app_label = "conversations"
+        db_table = "conversations_item"
+        default_permissions = ()
+        constraints = [
+            models.UniqueConstraint(fields=["message", "rule"], name="one_item_for_a_message_and_rule"),
+            models.UniqueConstraint(
+                fields=["message"], condition=Q(rule=None, resolved_at=None), name="one_open_report_of_a_message"
+            ),
+        ]
+        indexes = [models.Index(fields=["id"], condition=Q(resolved_at=None), name="item_unresolved")]
+
+    def __str__(self) -> str:
+        return f"Item {self.pk}"
+
+
+class DailyCounts(models.Model):
+    """Counts of one day that is over, for the figures: numbers only, about nobody in particular.
+
+    `zone` is the time zone of the day; `counts` is what `review.figures` counted, {} for a day without questions.
+    """
+
+    zone = models.CharField(max_length=64)
+    day = models.DateField()
+    counts = models.JSONField(default=dict)
+
+    class Meta:
+        app_label = "conversations"
+        db_table = "conversations_dayofuse"
+        default_permissions = ()
+        constraints = [models.UniqueConstraint(fields=["zone", "day"], name="one_count_of_a_day")]
+
+    def __str__(self) -> str:
+        return f"Counts of {self.day}"
