@@ -1,0 +1,259 @@
+"""Events reach subscribers after the commit, in this process and in other replicas, and subscriptions always end."""
+
+import asyncio
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from django.db import DatabaseError, transaction
+from websockets.exceptions import ConnectionClosed
+from websockets.sync.client import ClientConnection
+
+from conversations import consumers
+from conversations.events import EventBus, Topic, bus
+from tests.endpoint import Endpoint, Exchange
+from tests.screen import parse
+from tests.services import Redis
+from tests.site import WAIT, Person, Site, people
+
+SIGNED_OUT, GOING_AWAY = 4401, 4503
+MAKE_SUPERUSER = (
+    "from conversations.models import User; User.objects.filter(pk={}).update(is_staff=True, is_superuser=True)"
+)
+
+
+async def answer_when_opened(exchange: Exchange) -> None:
+    await exchange.answer("First words.")
+    await exchange.gate("answer")
+    await exchange.answer(" Last words.")
+    await exchange.finish()
+
+
+def receive(bus: EventBus, topic: Topic, subject: object = None) -> tuple[list[Any], asyncio.Event]:
+    payloads: list[Any] = []
+    received = asyncio.Event()
+
+    def note(payload: Any) -> None:
+        payloads.append(payload)
+        received.set()
+
+    bus.subscribe(topic, note, subject)
+    return payloads, received
+
+
+async def test_an_event_reaches_the_subscribers_of_its_topic_and_subject():
+    bus = EventBus()
+    bus.start()
+    payloads, received = receive(bus, Topic.CONVERSATION_CHANGED, 7)
+    others, _ = receive(bus, Topic.CONVERSATION_CHANGED, 8)
+    await asyncio.to_thread(bus.publish, Topic.CONVERSATION_CHANGED, 7)
+    await received.wait()
+    bus.publish(Topic.LIST_CHANGED, 7, "elsewhere")
+    received.clear()
+    bus.publish(Topic.CONVERSATION_CHANGED, 7, {"some": "data"})
+    await received.wait()
+    assert payloads == ["7", {"some": "data"}]
+    assert others == []
+    await bus.close()
+
+
+async def test_a_closed_subscription_hears_nothing_and_leaves_nothing_behind():
+    bus = EventBus()
+    bus.start()
+    heard: list[str] = []
+    with bus.subscribe(Topic.ACCOUNT_CHANGED, heard.append) as subscription:
+        pass
+    subscription.close()
+    payloads, received = receive(bus, Topic.DRAINING)
+    bus.publish(Topic.ACCOUNT_CHANGED, 1)
+    bus.publish(Topic.DRAINING)
+    await received.wait()
+    assert (heard, payloads) == ([], [""])
+    assert bus.subscriptions == 1
+    await bus.close()
+
+
+@pytest.mark.django_db(transaction=True)
+async def test_an_event_waits_for_the_commit_and_a_rollback_publishes_nothing():
+    bus = EventBus()
+    bus.start()
+    payloads, received = receive(bus, Topic.ACCOUNT_CHANGED)
+    published, commit = threading.Event(), threading.Event()
+
+    def write() -> None:
+        with transaction.atomic():
+            bus.publish(Topic.ACCOUNT_CHANGED, "committed")
+            published.set()
+            commit.wait(WAIT)
+
+    def roll_back() -> None:
+        with transaction.atomic():
+            bus.publish(Topic.ACCOUNT_CHANGED, "rolled back")
+            transaction.set_rollback(True)
+
+    await asyncio.to_thread(roll_back)
+    writing = asyncio.create_task(asyncio.to_thread(write))
+    await asyncio.to_thread(published.wait, WAIT)
+    assert payloads == []
+    commit.set()
+    await received.wait()
+    await writing
+    assert payloads == ["committed"]
+    await bus.close()
+
+
+class Layer:
+    """A channel layer that hands on what a test puts into it, and keeps what is sent."""
+
+    def __init__(self) -> None:
+        self.incoming: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
+        self.sent: list[dict[str, Any]] = []
+
+    async def new_channel(self) -> str:
+        return "own"
+
+    async def group_add(self, group: str, channel: str) -> None:
+        pass
+
+    async def receive(self, channel: str) -> dict[str, Any]:
+        return await self.incoming.get()
+
+    async def group_send(self, group: str, message: dict[str, Any]) -> None:
+        self.sent.append(message)
+
+
+@pytest.fixture
+def layer(monkeypatch: pytest.MonkeyPatch, settings) -> Layer:
+    layer = Layer()
+    settings.REDIS_URL = "redis://unused"
+    monkeypatch.setattr("conversations.events.get_channel_layer", lambda: layer)
+    return layer
+
+
+async def test_an_event_of_this_process_alone_is_neither_sent_nor_received(layer: Layer):
+    bus = EventBus()
+    bus.start()
+    draining, drained = receive(bus, Topic.DRAINING)
+    stops, stopped = receive(bus, Topic.STOP_REQUESTED)
+    for topic, payload in (("draining", ""), ("unknown", ""), ("stop", "5")):
+        layer.incoming.put_nowait({"type": "ring", "topic": topic, "subject": payload, "from": "other"})
+    await stopped.wait()
+    assert (draining, stops) == ([], ["5"])
+    bus.publish(Topic.DRAINING)
+    await drained.wait()
+    bus.publish(Topic.STOP_REQUESTED, 6)
+    stopped.clear()
+    await stopped.wait()
+    await asyncio.sleep(0)
+    assert [message["topic"] for message in layer.sent] == ["stop"]
+    await bus.close()
+
+
+async def test_a_subscriber_that_fails_does_not_keep_later_events_away(layer: Layer):
+    bus = EventBus()
+    bus.start()
+    errors: list[Any] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _loop, context: errors.append(context["exception"]))
+    bus.subscribe(Topic.STOP_REQUESTED, int)
+    queued, received = receive(bus, Topic.GENERATION_QUEUED)
+    for topic, payload in (("stop", "no number"), ("queued", "5")):
+        layer.incoming.put_nowait({"type": "ring", "topic": topic, "subject": payload, "from": "other"})
+    await received.wait()
+    assert queued == ["5"]
+    assert [type(error) for error in errors] == [ValueError]
+    await bus.close()
+
+
+def consumer() -> consumers.ConversationConsumer:
+    consumer = consumers.ConversationConsumer()
+    consumer.scope = {"url_route": {"kwargs": {"conversation_id": "x"}}, "query_string": b"", "cookies": {}}
+    return consumer
+
+
+def close_code(socket: ClientConnection, within: float) -> int:
+    """Read until the other side closes the socket; return the code it closes with."""
+    while True:
+        try:
+            socket.recv(timeout=within)
+        except ConnectionClosed as closed:
+            return closed.rcvd.code
+
+
+async def test_a_socket_that_cannot_read_the_database_leaves_no_subscription(monkeypatch: pytest.MonkeyPatch):
+    async def fail(*_: object) -> None:
+        raise DatabaseError
+
+    before = bus.subscriptions
+    monkeypatch.setattr(consumers, "in_thread", fail)
+    for _ in range(5):
+        with pytest.raises(DatabaseError):
+            await consumer().connect()
+    assert bus.subscriptions == before
+
+
+async def test_a_socket_that_is_abandoned_while_it_connects_leaves_no_subscription(monkeypatch: pytest.MonkeyPatch):
+    reading, go_on = asyncio.Event(), asyncio.Event()
+
+    async def wait(*_: object) -> None:
+        reading.set()
+        await go_on.wait()
+
+    before = bus.subscriptions
+    monkeypatch.setattr(consumers, "in_thread", wait)
+    connecting = asyncio.create_task(consumer().connect())
+    await reading.wait()
+    assert bus.subscriptions > before
+    connecting.cancel()
+    await asyncio.gather(connecting, return_exceptions=True)
+    assert bus.subscriptions == before
+
+
+def test_deactivation_in_the_administration_closes_sockets_at_once(
+    shared_site: Site, shared_endpoint: Endpoint, person: Person
+):
+    [admin] = people(shared_site, 1)
+    [(admin_id,)] = shared_site.rows(
+        "select max(id) from conversations_user where username not like 'person%' and is_superuser = ?", False
+    )
+    assert shared_site.manage("shell", "--no-imports", "--command", MAKE_SUPERUSER.format(admin_id)).returncode == 0
+    [(user_id,)] = shared_site.rows("select id from conversations_user where username = ?", person.name)
+    conversation = person.ask("Why?")
+    person.await_end(conversation)
+    page = f"/admin/conversations/user/{user_id}/change/"
+    with person.socket(conversation) as socket:
+        form = parse(admin.http.get(page).text)
+        inputs = [e.attributes for e in form.elements() if e.tag == "input" and e.attributes.get("name")]
+        fields = {
+            field["name"]: field.get("value") or ""
+            for field in inputs
+            if field["name"] not in ("is_active", "csrfmiddlewaretoken") and field.get("type") != "checkbox"
+        }
+        assert admin.post(page, **fields).status_code == 302
+        assert shared_site.rows("select is_active from conversations_user where id = ?", user_id) == [(False,)]
+        assert close_code(socket, within=3) == SIGNED_OUT
+    admin.close()
+
+
+@pytest.mark.postgresql
+@pytest.mark.redis
+def test_a_draining_replica_closes_only_its_own_sockets(
+    make_site: Callable[..., Site], postgresql_database: str, redis_server: Redis, endpoint: Endpoint
+):
+    settings = {"database_url": postgresql_database, "REDIS_URL": redis_server.url}
+    leaving, staying = make_site(**settings), make_site(**settings)
+    endpoint.respond = answer_when_opened
+    person = Person(staying, "ada")
+    there = person.at(leaving)
+    conversation = person.ask("Why?")
+    with person.socket(conversation) as socket, there.socket(conversation) as other:
+        frames = ""
+        while "First words." not in frames:
+            frames += socket.recv(timeout=WAIT)
+        assert leaving.stop() == 0
+        assert close_code(other, within=WAIT) == GOING_AWAY
+        endpoint.open("answer")
+        while 'data-status="complete"' not in frames:
+            frames += socket.recv(timeout=WAIT)
+    person.close()
+    there.close()
