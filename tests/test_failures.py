@@ -64,18 +64,18 @@ class Case:
 
 CASES = [
     Case("401", refusing(401), "failed", "refused this site&#x27;s credentials", "NotAuthorised"),
-    Case("429", refusing(429, retry_after="300"), "failed", "no quota left for now", "OutOfQuota"),
-    Case("quota", refusing(429, "insufficient_quota"), "failed", "no quota left for now", "OutOfQuota"),
+    Case("429", refusing(429, retry_after="300"), "failed", "has reached its usage limit", "RateLimited"),
+    Case("quota", refusing(429, "insufficient_quota"), "failed", "has reached its usage limit", "RateLimited"),
     Case("500", refusing(500, retry_after="0"), "failed", "reported an error", "EndpointFailed"),
-    Case("too long", refusing(400, "context_length_exceeded"), "failed", "longer than the model can read", "TooLong"),
-    Case("filtered before", refusing(400, "content_filter"), "filtered", "content filter refused this", "Filtered"),
-    Case("filtered after", filtered, "filtered", "content filter refused this"),
-    Case("cut", cut, "failed", "The connection to the model broke off", "Cut"),
-    Case("garbage", garbage, "failed", "something this site could not read", "Malformed"),
-    Case("no stream", page, "failed", "something this site could not read", "Malformed"),
+    Case("too long", refusing(400, "context_length_exceeded"), "failed", "too long for the model", "ContextTooLong"),
+    Case("filtered before", refusing(400, "content_filter"), "filtered", "content filter blocked this", "Filtered"),
+    Case("filtered after", filtered, "filtered", "content filter blocked this"),
+    Case("cut", cut, "failed", "The connection to the model was lost", "StreamCut"),
+    Case("garbage", garbage, "failed", "that this site cannot read", "Malformed"),
+    Case("no stream", page, "failed", "that this site cannot read", "Malformed"),
     Case("out of room", too_short, "length", "ran out of room while thinking"),
     Case("only thought", silent, "complete", "finished thinking without giving an answer"),
-    Case("overloaded", overloaded, "failed", "ran out of resources in mid-answer"),
+    Case("overloaded", overloaded, "failed", "ran out of resources mid-answer"),
 ]
 
 
@@ -124,7 +124,7 @@ def test_the_sentence_comes_in_the_live_frames_too(everybody: Person, shared_end
             frames += socket.recv(timeout=30)
         while 'data-action="send"' not in frames.rpartition('data-status="failed"')[2]:
             frames += socket.recv(timeout=30)
-    assert "The connection to the model broke off" in frames
+    assert "The connection to the model was lost" in frames
     assert 'data-action="retry"' in frames
 
 
@@ -152,7 +152,7 @@ def test_a_stream_that_stalls_is_given_up(make_site, join, endpoint: Endpoint):
     conversation = person.ask("Why?")
     [(status, error, reasoning, _)] = person.await_end(conversation)
     assert (status, reasoning) == ("failed", "Part of a thought")
-    assert "stopped sending" in error
+    assert "stopped responding" in error
     assert endpoint.exchanges[0].closed_by_client.wait(30)
 
 

@@ -45,7 +45,7 @@ def test_metrics_tell_what_runs_and_how_it_ended(
     after = metrics(site)
     assert after["chat_generations_running"] == 0
     assert after['chat_generations_ended_total{cause="",outcome="complete"}'] == 1
-    assert after['chat_generations_ended_total{cause="Cut",outcome="failed"}'] == 1
+    assert after['chat_generations_ended_total{cause="StreamCut",outcome="failed"}'] == 1
     assert after["chat_first_delta_seconds_count"] == 2
     assert after['chat_request_seconds_count{method="POST",status="302"}'] >= 3
 
@@ -72,9 +72,9 @@ def test_log_lines_name_what_they_are_about_by_ids_and_hold_no_word_of_it(
     person = join(site)
     conversation = person.ask("a secret question")
     person.await_end(conversation)
-    site.await_line("failed: Cut")
+    site.await_line("failed: StreamCut")
     lines = [json.loads(line) for line in site.lines if line.startswith("{")]  # beside them stands e-mail, printed
-    [line] = [line for line in lines if "failed: Cut" in line["message"]]
+    [line] = [line for line in lines if "failed: StreamCut" in line["message"]]
     assert line["conversation"] == conversation.strip("/").split("/")[1]
     assert line["level"] == "warning"
     assert re.fullmatch(r"\d+", line["generation"])

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from django.utils.html import escape
 
-from conversations.inference.tags import Delta
+from conversations.inference.deltas import Delta
 from conversations.models import Kind, Message, Status
 from conversations.models.generation import thought_seconds
 from conversations.models.message import PARAGRAPH
@@ -326,15 +326,3 @@ def tick_seconds(tail_characters: int) -> float:
     slots = round(min(0.25, 0.04 + tail_characters / 100_000 + len(_live) / 1_000) / SLOT_SECONDS)
     now = time.monotonic()
     return (now // SLOT_SECONDS + slots) * SLOT_SECONDS - now
-
-
-def merge_pieces(deltas: Sequence[Delta]) -> list[tuple[Kind, str]]:
-    """Return one (kind, text) for each run of deltas of a kind, for the chunks of a commit."""
-    runs: list[tuple[Kind, list[str]]] = []
-    for delta in deltas:
-        if not delta.text:
-            continue
-        if not runs or runs[-1][0] != delta.kind:
-            runs.append((delta.kind, []))
-        runs[-1][1].append(delta.text)
-    return [(kind, "".join(texts)) for kind, texts in runs]

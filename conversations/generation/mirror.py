@@ -19,7 +19,7 @@ from django.db.models import Q
 
 from conversations.events import Subscription, Topic, bus, subscribe
 from conversations.generation.live import LiveText, Source
-from conversations.inference.tags import Delta
+from conversations.inference.deltas import Delta, DeltaTotals
 from conversations.models import Chunk, Generation, Kind, Status
 from conversations.models.generation import RUNNING
 from conversations.threads import in_thread
@@ -144,31 +144,28 @@ class Mirror:
         deltas = []
         for sequence, kind, text in chunks:
             if sequence <= self._sequence:
-                # The first answer that was read before: by now it may have turned out to be reasoning.
+                # The first chunk of answer, which was read before. It may have been relabelled as reasoning since.
                 if kind == Kind.REASONING and live.answer.pieces:
-                    live.feed([Delta(Kind.REASONING, "", relabels=True)])
-                    self._read_characters = {Kind.REASONING: sum(self._read_characters.values()), Kind.ANSWER: 0}
-                    self._first_answer = None
+                    relabelling = [Delta(Kind.REASONING, "", relabels=True)]
+                    live.feed(relabelling)
+                    self._stored_totals.add(relabelling, sequence)
                 continue
-            if kind == Kind.ANSWER and self._first_answer is None:
-                self._first_answer = sequence
             there = len(live.reasoning) if kind == Kind.REASONING else len(live.answer)
             there += sum(len(delta.text) for delta in deltas if delta.kind == kind)
-            known = max(0, there - self._read_characters[Kind(kind)])
+            known = max(0, there - self._stored_totals.characters[Kind(kind)])
             deltas.append(Delta(Kind(kind), text[known:]))
-            self._read_characters[Kind(kind)] += len(text)
+            self._stored_totals.add([Delta(Kind(kind), text)], sequence)
             self._sequence = sequence
         live.feed(deltas)
 
     def _forget_stored(self) -> None:
         self._sequence = -1
-        self._first_answer: int | None = None
-        self._read_characters = {Kind.REASONING: 0, Kind.ANSWER: 0}
+        self._stored_totals = DeltaTotals[int]()  # `first_at` holds sequences
 
     def _stored(self) -> tuple[Generation | None, list[tuple[int, str, str]]]:
         # The generation first: if it is seen running, then what is read afterwards is its chunks, not its folded text.
         generation = Generation.objects.filter(pk=self._id).first()
-        new = Q(sequence__gt=self._sequence) | Q(sequence=self._first_answer)
+        new = Q(sequence__gt=self._sequence) | Q(sequence=self._stored_totals.first_at.get(Kind.ANSWER))
         chunks = Chunk.objects.filter(new, generation=generation).order_by("sequence")
         return generation, list(chunks.values_list("sequence", "kind", "text"))
 

@@ -14,14 +14,14 @@ from django.utils import timezone
 
 from chatsite import metrics
 from conversations.generation.commit import Claim, End, Progress, finish, interrupted, release
-from conversations.generation.live import Source, live_text, merge_pieces, tick_seconds
+from conversations.generation.live import Source, live_text, tick_seconds
+from conversations.inference.continuation import OverlapTrimmer
+from conversations.inference.deltas import Delta, DeltaTotals, merge
 from conversations.inference.endpoint import Endpoint
 from conversations.inference.errors import Filtered, InferenceError
-from conversations.inference.go_on import Joint
 from conversations.inference.prompt import Prompt, build_prompt
-from conversations.inference.sent import to_keep
+from conversations.inference.request_log import stored_request
 from conversations.inference.stream import Outcome, stream
-from conversations.inference.tags import Delta
 from conversations.models import Conversation, Generation, Kind, Message, Status
 from conversations.models.prepared import prepared
 from conversations.rendering import outcomes
@@ -46,7 +46,7 @@ class Run:
         self._sequence = 0
         self._relabelled = False
         self._fields: dict[str, object] = {"model": endpoint.model}
-        self._first: dict[Kind, datetime] = {}
+        self._totals = DeltaTotals[datetime]()
         self._streaming: asyncio.Task[Outcome] | None = None
         self._ending: str | None = None
         self._reason = ""
@@ -84,7 +84,7 @@ class Run:
             # A fault of ours. The person hears that it was, the log gets the traceback, the row does not stay open.
             logger.exception("generation %s failed", self.claim.generation_id)
             self._cause = "OurFault"
-            end = self._end(Status.FAILED, "Something went wrong on this site. Your prompt is kept: try again.")
+            end = self._end(Status.FAILED, "Something went wrong on this site. Your prompt has been saved. Try again.")
         await self._finish(end)
 
     def stop(self) -> None:
@@ -108,7 +108,11 @@ class Run:
 
     def take_progress(self) -> Progress:
         """Return what is not committed yet, for `note_stored` or, should the commit fail, for `keep_progress`."""
-        pieces = [*self._kept, *merge_pieces(self._uncommitted)]
+        uncommitted = merge(self._uncommitted)
+        if uncommitted and uncommitted[0].relabels:
+            self._relabelled = True
+            self._kept = [(Kind.REASONING, text) for _, text in self._kept]
+        pieces = [*self._kept, *((delta.kind, delta.text) for delta in uncommitted if delta.text)]
         progress = Progress(
             self.claim.generation_id,
             self.claim.attempt,
@@ -138,27 +142,26 @@ class Run:
 
     async def _stream(self) -> Outcome:
         generation, prompt, last = await in_thread(self._prompt)
-        self._fields["context_start"] = prompt.begins_at
+        self._fields["context_start"] = prompt.context_start
         self.live.tell(doing=outcomes.doing(generation))
-        joint = None
+        trimmer = None
         if generation.goes_on:
             self.live.go_on_from(last)
-            joint = None if self._endpoint.completes_prefixes else Joint(last.content, self._feed)
+            trimmer = None if self._endpoint.completes_prefixes else OverlapTrimmer(last.content, self._feed)
         thinking = False if generation.without_thinking else None
-        request = self._endpoint.request(prompt.messages, thinking=thinking, going_on=generation.goes_on)
-        self._fields["request"] = to_keep(request, prompt)
-        sink = joint or self._feed
+        request = self._endpoint.request(prompt.messages, thinking=thinking, continuing=generation.goes_on)
+        self._fields["request"] = stored_request(request, prompt)
         try:
             return await stream(
                 self._endpoint.create,
                 request,
-                sink,
+                trimmer or self._feed,
                 stall_seconds=settings.STALL_SECONDS,
                 gather_seconds=lambda: tick_seconds(self.live.tail_characters),
             )
         finally:
-            if joint:
-                joint.close()
+            if trimmer:
+                trimmer.close()
 
     def _prompt(self) -> tuple[Generation, Prompt, Message]:
         """Return the generation, its prompt, and the last message of that: a question, or an answer to go on with."""
@@ -184,19 +187,13 @@ class Run:
         return generation, prompt, history[-1]
 
     def _feed(self, deltas: list[Delta]) -> None:
-        for delta in deltas:
-            if delta.relabels:
-                self._relabelled = True
-                self._kept = [(Kind.REASONING, text) for _, text in self._kept]
-                self._uncommitted = [Delta(Kind.REASONING, earlier.text) for earlier in self._uncommitted]
-                if Kind.ANSWER in self._first:
-                    self._first[Kind.REASONING] = self._first.pop(Kind.ANSWER)
-                    self._fields |= {"first_thought_at": self._first[Kind.REASONING], "first_answer_at": None}
-            if not self._first and delta.text:
+        first_at = dict(self._totals.first_at)
+        self._totals.add(deltas, timezone.now())
+        if self._totals.first_at != first_at:
+            self._fields["first_thought_at"] = self._totals.first_at.get(Kind.REASONING)
+            self._fields["first_answer_at"] = self._totals.first_at.get(Kind.ANSWER)
+            if not first_at:
                 metrics.FIRST_DELTA.observe(time.monotonic() - self._begun)
-            if delta.text and delta.kind not in self._first:
-                self._first[delta.kind] = now = timezone.now()
-                self._fields["first_thought_at" if delta.kind == Kind.REASONING else "first_answer_at"] = now
         self._uncommitted += deltas
         self.waiting_characters += sum(len(delta.text) for delta in deltas)
         before = self.live.status
@@ -208,7 +205,7 @@ class Run:
         if outcome.finish_reason == "content_filter":
             return self._end(Status.FILTERED, Filtered.sentence, outcome)
         if outcome.finish_reason == "insufficient_system_resource":
-            sentence = "The model's endpoint ran out of resources in mid-answer. What had arrived is kept: try again."
+            sentence = "The model ran out of resources mid-answer. What arrived has been saved. Try again."
             return self._end(Status.FAILED, sentence, outcome)
         return self._end(Status.LENGTH if outcome.finish_reason == "length" else Status.COMPLETE, "", outcome)
 

@@ -1,7 +1,7 @@
-"""Which model endpoint the settings name, and the one client of this process."""
+"""The model endpoint that the settings name, and this process's client of it."""
 
-import logging
 from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -10,46 +10,44 @@ import httpx2
 from django.conf import settings
 
 from chatsite.identity import identity
-from conversations.inference import go_on, local
+from conversations.inference import local
+from conversations.inference.continuation import continuation_message
 
 if TYPE_CHECKING:
     import openai
 
-logger = logging.getLogger(__name__)
-
-# The response body's time is `stream`'s to judge: it counts payloads, which no transport can.
-TIMEOUT = httpx2.Timeout(connect=10, read=None, write=30, pool=10)
-CONTEXT_TOKENS = 131_072  # what DeepSeek's V3 generation reads; the variable of this name says better
+CONTEXT_TOKENS = 131_072  # of DeepSeek's V3 generation, unless the variable of this name is set
 
 
 @dataclass(slots=True)
 class Endpoint:
-    """An open endpoint: everything a request needs. `close` when the process ends."""
+    """An open endpoint: everything that a request needs. `description` and `authentication` are for people."""
 
     description: str
     authentication: str
     model: str
     context_tokens: int
     client: "openai.AsyncOpenAI"
-    close_also: list[Callable[[], Awaitable[object]]] = field(default_factory=list)
+    on_close: list[Callable[[], Awaitable[object]]] = field(default_factory=list)
     is_local: bool = False
 
     @property
     def completes_prefixes(self) -> bool:
-        """Whether it goes on with an assistant's message that a request ends with, rather than begin another."""
-        return settings.PREFIX_COMPLETION or self.is_local
+        """Whether it continues an assistant message at the end of a request, rather than begin a new one."""
+        return self.is_local or bool(settings.PREFIX_COMPLETION)
 
     @property
     def _host(self) -> str:
         return urlsplit(str(self.client.base_url)).hostname or ""
 
-    def create(self, **request: Any) -> Any:
-        """Send a request: the SDK's `chat.completions.with_streaming_response.create`."""
+    def create(self, **request: Any) -> AbstractAsyncContextManager["openai.AsyncAPIResponse[Any]"]:
+        """Send a request with the SDK, and return its streaming response. Entering the context sends it."""
         client = self.client
         if _is_at(self._host, "deepseek.com") and request["messages"][-1].get("prefix"):
-            client = client.with_options(base_url=client.base_url.copy_with(path="/beta/"))  # it takes them there alone
-        # As a part of the body that the SDK sends as it is: it would match each message against all the types that one
-        # may have, which costs more than all the rest of a request, and with a long history holds up the event loop.
+            # DeepSeek completes prefixes only there.
+            client = client.with_options(base_url=client.base_url.copy_with(path="/beta/"))
+        # The SDK sends `extra_body` as it is. It would compare each of `messages` with every type that a message may
+        # have, which costs more than the rest of a request, and blocks the event loop if the history is long.
         body = {**request.get("extra_body", {}), "messages": request["messages"]}
         request |= {"messages": [], "extra_body": body}
         return client.chat.completions.with_streaming_response.create(**request)
@@ -59,26 +57,27 @@ class Endpoint:
         messages: list[dict[str, str]],
         *,
         thinking: bool | None = None,
-        going_on: bool = False,
-        by_prefix: bool | None = None,
+        continuing: bool = False,
+        as_prefix: bool | None = None,
     ) -> dict[str, Any]:
-        """Return the SDK's arguments for these messages, thinking, effort and limits as this endpoint takes them.
+        """Return the arguments of `create` for `messages`, with thinking, effort and limits in this endpoint's form.
 
-        `going_on`: the last message is an answer that was cut. The settings tell whether it thinks, and whether such an
-        answer is completed as a prefix, unless `thinking` and `by_prefix` do.
+        `continuing`: the last message is an answer that was cut, and is to be continued. `thinking` and `as_prefix`
+        (complete such an answer as a prefix) override the settings.
         """
-        host, extra = self._host, {}
-        if going_on and (self.completes_prefixes if by_prefix is None else by_prefix):
-            thinking = False  # what comes next belongs to the answer
+        host = self._host
+        extra: dict[str, Any] = {}
+        if continuing and (self.completes_prefixes if as_prefix is None else as_prefix):
+            thinking = False  # the next token belongs to the answer
             messages, extra = _prefix(host, messages)
-        elif going_on:
-            messages = [*messages, go_on.question(messages[-1]["content"])]
+        elif continuing:
+            messages = [*messages, continuation_message(messages[-1]["content"])]
         if thinking is None and settings.THINKING:
             thinking = settings.THINKING == "on"
         if thinking is not None:
             extra |= _thinking(host, thinking)
         if self.is_local:
-            extra |= local.request_fields(thinking=thinking is not False, going_on=going_on)
+            extra |= local.request_fields(thinking=thinking is not False, continuing=continuing)
         request: dict[str, Any] = {
             "model": self.model,
             "messages": messages,
@@ -86,7 +85,7 @@ class Endpoint:
             "stream_options": {"include_usage": True},
         }
         if settings.MAX_OUTPUT_TOKENS:
-            # OpenAI's own reasoning models refuse the older name, which everything else understands.
+            # OpenAI's own reasoning models refuse the older name; other endpoints may not know the newer one.
             limit = "max_completion_tokens" if _is_at(host, "openai.com") else "max_tokens"
             request[limit] = settings.MAX_OUTPUT_TOKENS
         if settings.REASONING_EFFORT and thinking is not False:
@@ -97,28 +96,28 @@ class Endpoint:
 
     async def close(self) -> None:
         await self.client.close()
-        for close in self.close_also:
+        for close in self.on_close:
             await close()
 
 
 def name() -> str:
-    """Return the model's name as people see it; '' when no endpoint is configured."""
+    """Return the model's name as people see it; empty if no endpoint is configured."""
     if settings.AZURE_INFERENCE_ENDPOINT:
-        return settings.AZURE_DEEPSEEK_DEPLOYMENT
+        return str(settings.AZURE_DEEPSEEK_DEPLOYMENT)
     if settings.OPENAI_MODEL:
-        return settings.OPENAI_MODEL
+        return str(settings.OPENAI_MODEL)
     return local.MODEL if local.installed() else ""
 
 
 def is_local() -> bool:
-    """Tell whether the embedded model answers."""
+    """Return whether the embedded model is the endpoint."""
     return not settings.AZURE_INFERENCE_ENDPOINT and not settings.OPENAI_MODEL and local.installed()
 
 
 async def open_endpoint() -> Endpoint | None:
-    """Open the configured endpoint, starting the embedded model if it is the one; None when there is none.
+    """Open the configured endpoint; None if there is none. Starts the embedded model if that is the endpoint.
 
-    Raises `local.LocalModelError` when the embedded model does not start.
+    Raises `local.LocalModelError` if the embedded model does not start.
     """
     if settings.AZURE_INFERENCE_ENDPOINT:
         return _azure()
@@ -146,7 +145,7 @@ async def open_endpoint() -> Endpoint | None:
 
 
 def azure_root(address: str) -> str:
-    """Return the resource's address without what people copy along from documents and samples."""
+    """Return the address of the Azure resource without the paths that people copy from documents and samples."""
     root = address.rstrip("/")
     for path in ("/openai/v1", "/models", "/openai"):
         root = root.removesuffix(path)
@@ -154,7 +153,7 @@ def azure_root(address: str) -> str:
 
 
 def _azure() -> Endpoint:
-    """Open an Azure endpoint without any key: managed identity in production, the developer CLI's sign-in elsewhere."""
+    """Open an Azure endpoint without a key: with the managed identity, or the Azure developer CLI's sign-in."""
 
     async def token() -> str:
         return (await identity.atoken(settings.AZURE_TOKEN_SCOPE)).text
@@ -179,15 +178,18 @@ def _azure() -> Endpoint:
 
 
 def _client(**arguments: Any) -> "openai.AsyncOpenAI":
-    """Return the SDK's client; the one for Azure's classic routes where there is an `azure_endpoint`."""
-    # Imported here, for it takes longer than all the rest of a command that asks no model.
+    """Return the SDK's client; the one for Azure's classic routes if there is an `azure_endpoint`.
+
+    Its timeouts are those of the transport and of `stream`, its retries those of `stream`.
+    """
+    # Imported late, for commands that ask no model start in a third of the time without them.
     import openai
 
-    # GENERATION_CONCURRENCY is the only limit. 0 is how aiohttp says that there is none; None would leave its 100.
-    limits = httpx2.Limits(max_connections=0, keepalive_expiry=5)
-    transport = openai.DefaultAioHttpClient(timeout=TIMEOUT, limits=limits)
+    from conversations.inference.transport import AiohttpTransport
+
     kind = openai.AsyncAzureOpenAI if "azure_endpoint" in arguments else openai.AsyncOpenAI
-    return kind(max_retries=0, timeout=TIMEOUT, http_client=transport, **arguments)
+    http_client = httpx2.AsyncClient(transport=AiohttpTransport(), timeout=None, follow_redirects=True)
+    return kind(http_client=http_client, timeout=None, max_retries=0, **arguments)
 
 
 def _is_at(host: str, *domains: str) -> bool:
@@ -195,10 +197,10 @@ def _is_at(host: str, *domains: str) -> bool:
 
 
 def _prefix(host: str, messages: list[dict[str, str]]) -> tuple[list[dict[str, Any]], dict[str, Any]]:
-    """Return the messages and the request fields that have the last message completed, which no standard names.
+    """Return the messages and request fields that ask for a completion of the last message. There is no standard.
 
-    DeepSeek and Mistral mark the message; OpenRouter completes any assistant's message that comes last, and for Azure
-    nothing else is documented. vLLM, SGLang and llama.cpp are told not to end it and not to begin another.
+    DeepSeek and Mistral want a mark on the message. OpenRouter completes any assistant message at the end, and for
+    Azure nothing else is documented. vLLM, SGLang and llama.cpp take fields for their chat template.
     """
     if _is_at(host, "deepseek.com", "mistral.ai"):
         return [*messages[:-1], messages[-1] | {"prefix": True}], {}
@@ -208,11 +210,11 @@ def _prefix(host: str, messages: list[dict[str, str]]) -> tuple[list[dict[str, A
 
 
 def _thinking(host: str, on: bool) -> dict[str, Any]:
-    """Return the request fields that switch thinking, which no standard names.
+    """Return the request fields that switch thinking on or off. There is no standard.
 
     api.deepseek.com and Azure's DeepSeek deployments document `thinking`, OpenRouter `reasoning`; vLLM, SGLang and
     llama.cpp pass `chat_template_kwargs` to the model's template, where Qwen reads `enable_thinking` and DeepSeek
-    `thinking`. OpenAI's own models know efforts: `low` is the least that all of them take, and refuse other fields.
+    `thinking`. OpenAI's own models refuse other fields than efforts; `low` is the least that all of them take.
     """
     if _is_at(host, "deepseek.com", "azure.com"):
         return {"thinking": {"type": "enabled" if on else "disabled"}}

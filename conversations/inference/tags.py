@@ -1,45 +1,25 @@
-"""Reasoning inside the content: `<think>…</think>` at its start, for servers that do not parse it out."""
+"""Reasoning inside the content: `<think>…</think>` at its start, from servers that do not parse it out."""
 
-from collections.abc import Iterable
-from typing import NamedTuple
+from collections.abc import Callable
 
+from conversations.inference.deltas import Delta, merge
 from conversations.models import Kind
 
 OPEN, CLOSE = "<think>", "</think>"
 
 
-class Delta(NamedTuple):
-    """A piece of a model's text. With `relabels`, all answer text so far turns out to have been reasoning."""
-
-    kind: Kind
-    text: str
-    relabels: bool = False
-
-
-def merge(deltas: Iterable[Delta]) -> list[Delta]:
-    """Join neighbours of the same kind."""
-    merged: list[Delta] = []
-    for delta in deltas:
-        if merged and merged[-1].kind == delta.kind and not delta.relabels:
-            merged[-1] = Delta(delta.kind, merged[-1].text + delta.text, merged[-1].relabels)
-        else:
-            merged.append(delta)
-    return merged
-
-
 class TagReader:
-    """Tell reasoning from answer in a stream of content, tags cut anywhere.
+    """Separate reasoning from answer in a stream of content, wherever the tags are split.
 
-    R1 behind a server without a parser may leave out the opening tag. Then nothing tells reasoning from answer until
-    the closing tag comes, on a line of its own (a model that writes about tags puts them inside a line): that delta
-    `relabels`.
+    R1 behind a server without a parser may leave out the opening tag. Then reasoning looks like answer until the
+    closing tag comes on a line of its own (models that write about tags put them inside a line): that delta `relabels`.
     """
 
     def __init__(self) -> None:
-        self.found = False
+        self.found = False  # whether there was a tag
         self._held = ""
-        self._state = self._start
-        self._line_begins = True
+        self._state: Callable[[], list[Delta]] = self._start  # reads `_held`, and may set the next state
+        self._at_line_start = True
 
     def feed(self, text: str) -> list[Delta]:
         self._held += text
@@ -52,11 +32,11 @@ class TagReader:
         return merge(deltas)
 
     def close(self) -> list[Delta]:
-        """Return what is held back, now that nothing follows."""
+        """Return the text that is held back, at the end of the stream."""
         text, self._held = self._held, ""
         if not text or (self._state in (self._reasoning_start, self._answer_start) and not text.strip()):
             return []
-        if self._state == self._untagged and text.rstrip("\n") == CLOSE and self._line_begins:
+        if self._state == self._untagged and text.rstrip("\n") == CLOSE and self._at_line_start:
             self.found = True
             self._state = self._answer_start
             return [Delta(Kind.REASONING, "", relabels=True)]
@@ -64,7 +44,7 @@ class TagReader:
         return [Delta(Kind.REASONING if reasoning else Kind.ANSWER, text)]
 
     def _start(self) -> list[Delta]:
-        """Hold white space and the beginning of a tag until it is one or not."""
+        """Hold back white space, and what may be the beginning of the opening tag."""
         text = self._held.lstrip()
         if text.startswith(OPEN):
             self.found = True
@@ -101,29 +81,25 @@ class TagReader:
         return [Delta(Kind.ANSWER, text)]
 
     def _untagged(self) -> list[Delta]:
-        """Pass the text on as answer, line by line aware: a line that is only the closing tag relabels it."""
-        passed = []
+        """Pass the text on as answer, until a line that is only the closing tag relabels it."""
+        passed: list[str] = []
         text, self._held = self._held, ""
         while text:
-            if self._line_begins and CLOSE.startswith(text[: len(CLOSE)]):
+            if self._at_line_start and CLOSE.startswith(text[: len(CLOSE)]):
                 if len(text) <= len(CLOSE):
-                    self._held = text  # perhaps a tag, perhaps not its end of line yet
+                    self._held = text  # maybe the tag, or the end of its line is still to come
                     break
                 if text[len(CLOSE)] == "\n":
                     self.found = True
                     self._held = text[len(CLOSE) :]
                     self._state = self._answer_start
-                    before = "".join(passed)
-                    return [
-                        *([Delta(Kind.ANSWER, before)] if before else []),
-                        Delta(Kind.REASONING, "", relabels=True),
-                    ]
+                    return [Delta(Kind.ANSWER, "".join(passed)), Delta(Kind.REASONING, "", relabels=True)]
             line, newline, text = text.partition("\n")
             passed.append(line + newline)
-            self._line_begins = bool(newline)
+            self._at_line_start = bool(newline)
         return [Delta(Kind.ANSWER, "".join(passed))] if passed else []
 
 
 def _overlap(text: str, tag: str) -> int:
-    """Return the length of the longest end of `text` that begins `tag`."""
+    """Return the length of the longest end of `text` that is a beginning of `tag`."""
     return next((n for n in range(min(len(text), len(tag) - 1), 0, -1) if tag.startswith(text[-n:])), 0)

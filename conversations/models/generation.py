@@ -118,7 +118,7 @@ class Generation(models.Model):
     model = models.CharField(max_length=200, blank=True)
     # The first message of the history that was sent, when older turns had to be left out.
     context_start = models.ForeignKey("Message", models.SET_NULL, null=True, related_name="+")
-    # What was sent beside the conversation's messages; see `inference.sent`.
+    # What was sent besides the conversation's messages; see `inference.request_log`.
     request = models.JSONField(null=True)
     prompt_tokens = models.PositiveIntegerField(null=True)
     cached_tokens = models.PositiveIntegerField(null=True)  # of these, those the endpoint had read before

@@ -9,7 +9,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, render
 from django.views.decorators.http import require_safe
 
-from conversations.inference import sent
+from conversations.inference.request_log import rebuild_request
 from conversations.models import Generation, Message, Role
 from conversations.rendering import outcomes, plain
 
@@ -46,7 +46,7 @@ def _answer(request: HttpRequest, pk: int) -> Message:
 
 def _told(part: Generation, message: Message) -> dict[str, Any]:
     part.message = message
-    body, thought = sent.as_sent(part) or (None, 0)
+    body, thought = rebuild_request(part) or (None, 0)
     text = json.dumps(body, ensure_ascii=False, indent=2) if body else ""
     return {
         "generation": part,

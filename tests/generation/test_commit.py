@@ -12,7 +12,7 @@ from conversations.generation.commit import (
     settle_orphans,
     unowned,
 )
-from conversations.inference.stream import Usage
+from conversations.inference.chunks import Usage
 from conversations.models import Chunk, Generation, Kind, Message, Status, User, Worker
 from conversations.models.generation import RUNNING
 from tests.factories import claimed, person, queued

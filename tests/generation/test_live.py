@@ -12,10 +12,9 @@ from conversations.generation.live import (
     Growing,
     LiveText,
     live_text,
-    merge_pieces,
     tick_seconds,
 )
-from conversations.inference.tags import Delta
+from conversations.inference.deltas import Delta
 from conversations.models import Generation, Kind, Message, Status
 from conversations.rendering import outcomes
 
@@ -109,11 +108,6 @@ async def test_runner_and_viewers_share_one_text_until_it_ends():
     assert live_text(1, 7) is live
     live.end()
     assert live_text(1, 7) is not live
-
-
-def test_pieces_join_neighbours_of_a_kind():
-    pieces = merge_pieces([thought("a"), thought("b"), answer(""), answer("c"), thought("d")])
-    assert pieces == [(Kind.REASONING, "ab"), (Kind.ANSWER, "c"), (Kind.REASONING, "d")]
 
 
 async def test_a_late_viewer_is_brought_to_now_in_frames_of_bounded_size():

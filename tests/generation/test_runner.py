@@ -6,7 +6,7 @@ import pytest
 
 from conversations.generation import commit, runner
 from conversations.generation.runner import Run
-from conversations.inference.tags import Delta
+from conversations.inference.deltas import Delta
 from conversations.models import Chunk, Kind, Message, Status
 from tests.factories import claimed, person
 
@@ -77,3 +77,26 @@ def test_what_waits_to_be_committed_turns_into_reasoning_with_the_rest(run: Run)
     run._feed([Delta(Kind.REASONING, "", relabels=True), Delta(Kind.ANSWER, "Yes.")])
     assert commit.commit(run._worker_id(), [run.take_progress()])
     assert stored(run) == ("Thinking aloud. ", "Yes.")
+
+
+def test_answer_text_relabelled_in_the_same_read_is_stored_as_reasoning(run: Run):
+    run._feed([Delta(Kind.ANSWER, "Thinking aloud."), Delta(Kind.REASONING, "", relabels=True)])
+    assert commit.commit(run._worker_id(), [run.take_progress()])
+    assert stored(run) == ("Thinking aloud.", "")
+
+
+def test_a_failed_commit_is_repeated_as_reasoning_when_it_is_relabelled_meanwhile(run: Run):
+    run._feed([Delta(Kind.ANSWER, "Thinking aloud.")])
+    progress = run.take_progress()
+    run._feed([Delta(Kind.REASONING, "", relabels=True)])
+    run.keep_progress(progress)
+    assert commit.commit(run._worker_id(), [run.take_progress()])
+    assert stored(run) == ("Thinking aloud.", "")
+
+
+def test_relabelling_moves_the_time_of_the_first_answer_to_the_first_thought(run: Run):
+    run._feed([Delta(Kind.ANSWER, "Thinking aloud.")])
+    first_answer_at = run.take_progress().fields["first_answer_at"]
+    run._feed([Delta(Kind.REASONING, "", relabels=True)])
+    fields = run.take_progress().fields
+    assert (fields["first_thought_at"], fields["first_answer_at"]) == (first_answer_at, None)

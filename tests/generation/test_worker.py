@@ -10,7 +10,7 @@ from conversations.generation.commit import DATABASE_AWAY, Claim
 from conversations.generation.live import Source
 from conversations.generation.runner import Run
 from conversations.generation.worker import GenerationWorker
-from conversations.inference.tags import Delta
+from conversations.inference.deltas import Delta
 from conversations.models import Kind
 
 

@@ -4,7 +4,7 @@ import json
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from conversations.inference.stream import Usage
+from conversations.inference.chunks import Usage
 
 STREAMS = Path(__file__).parent / "streams"
 

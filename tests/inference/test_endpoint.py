@@ -10,7 +10,7 @@ import pytest
 
 from chatsite.identity import identity
 from conversations.inference.endpoint import azure_root, open_endpoint
-from conversations.inference.errors import CannotReach, NotAuthorised
+from conversations.inference.errors import NotAuthorised, Unreachable
 from conversations.inference.stream import stream
 from tests.cloud import Cloud
 from tests.endpoint import Endpoint as Server
@@ -30,7 +30,7 @@ async def ask(times: int = 1, **wanted: bool) -> None:
     connected = await open_endpoint()
     try:
         for _ in range(times):
-            messages = CUT_ANSWER if wanted.get("going_on") else [{"role": "user", "content": "Why?"}]
+            messages = CUT_ANSWER if wanted.get("continuing") else [{"role": "user", "content": "Why?"}]
             request = connected.request(messages, **wanted)
             await stream(connected.create, request, lambda deltas: None, stall_seconds=20)
     finally:
@@ -48,7 +48,7 @@ async def test_a_managed_identity_brings_its_token_and_no_key(azure, endpoint: S
     assert [asked["client_id"] for asked in cloud.asked] == [cloud.client_id]
 
 
-@pytest.mark.parametrize(("is_there", "error"), [(True, NotAuthorised), (False, CannotReach)])
+@pytest.mark.parametrize(("is_there", "error"), [(True, NotAuthorised), (False, Unreachable)])
 async def test_a_token_that_is_not_to_be_had_is_an_error_of_ours(azure, cloud: Cloud, monkeypatch, is_there, error):
     cloud.status = 400
     if not is_there:
@@ -160,7 +160,7 @@ async def test_an_answer_is_wanted_without_thinking_whatever_the_settings_say(co
 
 
 async def test_a_cut_answer_is_gone_on_with_in_words(connected, endpoint: Server):
-    await ask(going_on=True)
+    await ask(continuing=True)
     body = endpoint.exchanges[0].body
     assert body["messages"][:2] == CUT_ANSWER
     assert body["messages"][2]["role"] == "user"
@@ -171,7 +171,7 @@ async def test_a_cut_answer_is_gone_on_with_in_words(connected, endpoint: Server
 
 async def test_a_cut_answer_is_completed_where_the_endpoint_does_that(connected, endpoint: Server):
     connected.PREFIX_COMPLETION = True
-    await ask(going_on=True)
+    await ask(continuing=True)
     body = endpoint.exchanges[0].body
     assert body["messages"] == CUT_ANSWER
     assert (body["continue_final_message"], body["add_generation_prompt"]) == (True, False)
@@ -184,7 +184,7 @@ async def test_deepseek_completes_a_marked_message_at_its_beta_address_alone(set
     settings.OPENAI_BASE_URL, settings.OPENAI_MODEL = "http://api.deepseek.com", "m"
     settings.PREFIX_COMPLETION = True
     await ask()
-    await ask(going_on=True)
+    await ask(continuing=True)
     ordinary, completing = endpoint.exchanges
     assert ordinary.path == "/chat/completions"
     assert completing.path == "/beta/chat/completions"
@@ -205,7 +205,7 @@ async def test_deepseek_completes_a_marked_message_at_its_beta_address_alone(set
 async def test_a_prefix_goes_in_the_form_the_endpoint_takes(settings, base_url: str, last: dict, fields: set):
     settings.OPENAI_BASE_URL, settings.OPENAI_MODEL, settings.PREFIX_COMPLETION = base_url, "m", True
     connected = await open_endpoint()
-    request = connected.request(CUT_ANSWER, going_on=True)
+    request = connected.request(CUT_ANSWER, continuing=True)
     await connected.close()
     assert request["messages"] == [CUT_ANSWER[0], last]
     assert set(request["extra_body"]) & {"continue_final_message", "add_generation_prompt"} == fields

@@ -94,11 +94,11 @@ async def test_a_question_is_thought_about_and_then_answered(client):
     assert usage.completion_tokens > 0
 
 
-async def said(client, messages: list[dict[str, str]], *, going_on: bool = False) -> dict[str, str]:
+async def said(client, messages: list[dict[str, str]], *, continuing: bool = False) -> dict[str, str]:
     """Return what is said without thinking, as the site asks for it."""
     endpoint = Endpoint("", "", local.MODEL, local.CONTEXT_TOKENS, client, is_local=True)
     text = {"reasoning_content": "", "content": ""}
-    request = endpoint.request(messages, thinking=False, going_on=going_on)
+    request = endpoint.request(messages, thinking=False, continuing=continuing)
     async for chunk in await client.chat.completions.create(**request):
         for choice in chunk.choices:
             for kind in text:
@@ -116,7 +116,7 @@ async def test_it_answers_without_a_thought_when_none_is_wanted(client):
 @asking
 async def test_it_goes_on_with_an_answer_that_was_cut(client):
     question = {"role": "user", "content": "What is the capital of France?"}
-    text = await said(client, [question, {"role": "assistant", "content": "The capital of France is"}], going_on=True)
+    text = await said(client, [question, {"role": "assistant", "content": "The capital of France is"}], continuing=True)
     assert text["content"].startswith(" ")
     assert text["reasoning_content"] == ""
 
@@ -175,7 +175,7 @@ async def test_a_child_that_ends_while_starting_says_why(tmp_path, monkeypatch):
 async def test_a_child_that_does_not_answer_in_time_is_ended(monkeypatch):
     monkeypatch.setattr(local, "START_SECONDS", 0)
     model = LocalModel()
-    with pytest.raises(LocalModelError, match="did not answer within 0 seconds"):
+    with pytest.raises(LocalModelError, match="did not respond within 0 seconds"):
         await model.start()
     assert not exists(model._process.pid)
 

@@ -21,7 +21,7 @@ def test_the_history_is_sent_without_reasoning_behind_the_system_instructions():
         {"role": "assistant", "content": "A1"},
         {"role": "user", "content": "Q2"},
     ]
-    assert prompt.begins_at is None
+    assert prompt.context_start is None
 
 
 def test_prompts_around_an_empty_answer_become_one():
@@ -33,7 +33,7 @@ def test_whole_oldest_turns_are_left_out_when_the_context_is_full():
     thread = history("old " * 400, "old " * 400, "Q2", "A2", "Q3")
     prompt = build_prompt(thread, system="", context_tokens=1000)
     assert [message["content"] for message in prompt.messages] == ["Q2", "A2", "Q3"]
-    assert prompt.begins_at == thread[2]
+    assert prompt.context_start == thread[2]
 
 
 def test_a_turn_in_the_middle_is_never_left_out_alone():
@@ -47,13 +47,13 @@ def test_the_last_prompt_is_sent_however_long(output_tokens: int):
     thread = history("Q1", "A1", "x" * 100_000)
     prompt = build_prompt(thread, system="", context_tokens=1000, output_tokens=output_tokens)
     assert [message["content"] for message in prompt.messages] == ["x" * 100_000]
-    assert prompt.begins_at == thread[2]
+    assert prompt.context_start == thread[2]
 
 
 def test_room_is_left_for_the_answer():
     thread = history("q" * 900, "a" * 900, "Q2")
-    assert build_prompt(thread, system="", context_tokens=1200, output_tokens=0).begins_at is None
-    assert build_prompt(thread, system="", context_tokens=1200, output_tokens=600).begins_at == thread[2]
+    assert build_prompt(thread, system="", context_tokens=1200, output_tokens=0).context_start is None
+    assert build_prompt(thread, system="", context_tokens=1200, output_tokens=600).context_start == thread[2]
 
 
 def test_a_history_that_ends_with_an_answer_ends_the_request_with_it_however_long():
@@ -61,4 +61,4 @@ def test_a_history_that_ends_with_an_answer_ends_the_request_with_it_however_lon
     prompt = build_prompt(thread, system="", context_tokens=1000)
     assert [message["role"] for message in prompt.messages] == ["user", "assistant"]
     assert prompt.messages[-1] == {"role": "assistant", "content": "x" * 100_000}
-    assert prompt.begins_at == thread[2]
+    assert prompt.context_start == thread[2]

@@ -1,102 +1,347 @@
-"""Every dialect becomes the same deltas, however its bytes were cut into reads."""
+"""One request over real HTTP: how it is retried, how it fails, and what it leaves open."""
 
-from itertools import pairwise
+import asyncio
+import gzip
+import json
+import threading
+from collections.abc import AsyncIterator
 
+import openai
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+import uvloop
+from aiohttp.client_proto import ResponseHandler
 
 from conversations.inference import errors
-from conversations.inference.stream import LONGEST_EVENT, ChunkReader, EventReader
-from conversations.models import Kind
-from tests.inference.dialects import DIALECTS, STREAMS, Dialect, chunk, sse
+from conversations.inference.deltas import Delta
+from conversations.inference.endpoint import Endpoint, open_endpoint
+from conversations.inference.stream import Outcome, stream
+from tests.endpoint import Endpoint as Server
+from tests.endpoint import Exchange
 
 
-def read(*reads: bytes) -> tuple[str, str, str, object]:
-    """Return (reasoning, answer, finish reason, usage) of a stream that arrives in these reads."""
-    events, chunks = EventReader(), ChunkReader()
-    reasoning = answer = ""
-    for data in [*reads, None]:
-        found = events.close() if data is None else events.feed(data)
-        deltas = [delta for event in found for delta in chunks.read(*event)]
-        for delta in deltas + (chunks.close() if data is None else []):
-            if delta.relabels:
-                reasoning, answer = reasoning + answer, ""
-            if delta.kind == Kind.REASONING:
-                reasoning += delta.text
-            else:
-                answer += delta.text
-    return reasoning, answer, chunks.finish_reason or "stop", chunks.usage
+@pytest.fixture
+async def connected(endpoint: Server, settings) -> AsyncIterator[Endpoint]:
+    settings.OPENAI_BASE_URL, settings.OPENAI_MODEL, settings.OPENAI_API_KEY = endpoint.base_url, "m", "canary-key"
+    opened = await open_endpoint()
+    yield opened
+    await opened.close()
 
 
-def expected(dialect: Dialect) -> tuple[str, str, str, object]:
-    return dialect.reasoning, dialect.answer, dialect.finish_reason, dialect.usage
+async def ask(connected: Endpoint, seen: list[Delta] | None = None, stall_seconds: float = 20) -> Outcome:
+    request = connected.request([{"role": "user", "content": "canary-prompt"}])
+    sink = [] if seen is None else seen
+    return await stream(connected.create, request, sink.extend, stall_seconds=stall_seconds)
 
 
-@pytest.mark.parametrize("dialect", DIALECTS, ids=lambda dialect: dialect.name)
-def test_a_dialect_is_read_whole_byte_by_byte_and_cut_anywhere(dialect: Dialect):
-    data = dialect.data
-    assert read(data) == expected(dialect)
-    assert read(*(data[n : n + 1] for n in range(len(data)))) == expected(dialect)
-    for cut in range(len(data)):
-        assert read(data[:cut], data[cut:]) == expected(dialect), f"cut at {cut}"
+def text(seen: list[Delta]) -> str:
+    return "".join(delta.text for delta in seen)
 
 
-@settings(max_examples=300, deadline=None)
-@given(st.data())
-def test_a_dialect_is_read_in_any_number_of_pieces(data):
-    dialect = data.draw(st.sampled_from(DIALECTS))
-    cuts = sorted(data.draw(st.sets(st.integers(0, len(dialect.data)))))
-    bounds = [0, *cuts, len(dialect.data)]
-    assert read(*(dialect.data[a:b] for a, b in pairwise(bounds))) == expected(dialect)
+async def test_deltas_come_as_they_are_sent_and_the_outcome_at_the_end(connected: Endpoint):
+    seen: list[Delta] = []
+    outcome = await ask(connected, seen)
+    assert text(seen) == "Let me think. Both are decimals.**9.8** is greater than 9.11."
+    assert (outcome.finish_reason, outcome.reasoning_field) == ("stop", "reasoning_content")
+    assert (outcome.usage.reasoning_tokens, outcome.usage.answer_tokens) == (20, 10)
 
 
-@pytest.mark.parametrize("path", sorted(STREAMS.glob("*.sse")), ids=lambda path: path.stem)
-@settings(max_examples=50, deadline=None)
-@given(data=st.data())
-def test_a_recorded_stream_is_read_the_same_in_any_pieces(path, data):
-    recorded = path.read_bytes()
-    whole = read(recorded)
-    assert whole[0]
-    assert whole[1]
-    cuts = sorted(data.draw(st.sets(st.integers(0, len(recorded)), max_size=20)))
-    bounds = [0, *cuts, len(recorded)]
-    assert read(*(recorded[a:b] for a, b in pairwise(bounds))) == whole
-
-
-text = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\x00"), max_size=40)
-
-
-@settings(max_examples=200, deadline=None)
-@given(reasoning=text, answer=text, size=st.integers(1, 50))
-def test_tagged_text_of_any_kind_is_told_apart(reasoning: str, answer: str, size: int):
-    content = f"<think>{reasoning}</think>{answer}"
-    pieces = [chunk(content=content[n : n + size]) for n in range(0, len(content), size)]
-    got = read(sse(*pieces, chunk("stop")))
-    thought = content.removeprefix("<think>").partition("</think>")
-    assert got[:2] == (thought[0].lstrip(), thought[2].lstrip())
+async def test_the_key_is_sent_as_a_bearer_token(connected: Endpoint, endpoint: Server):
+    await ask(connected)
+    assert endpoint.exchanges[0].headers["Authorization"] == "Bearer canary-key"
 
 
 @pytest.mark.parametrize(
-    ("data", "error"),
+    ("status", "code", "message", "error", "tries"),
     [
-        (b"data: {nonsense\n\n", errors.Malformed),
-        (b"data: [1]\n\n", errors.Malformed),
-        (b'data: {"choices": [1]}\n\n', errors.Malformed),
-        (b'data: {"choices": {"a": 1}}\n\n', errors.Malformed),
-        (b'data: {"choices": [{"delta": {"content": [1]}}]}\n\n', errors.Malformed),
-        (b'data: {"error": {"code": "content_filter", "message": "no"}}\n\n', errors.Filtered),
-        (b'event: error\ndata: {"message": "overloaded"}\n\n', errors.EndpointFailed),
-        (b'data: {"error": "maximum context length exceeded"}\n\n', errors.TooLong),
+        (400, "content_filter", "", errors.Filtered, 1),
+        (400, "context_length_exceeded", "", errors.ContextTooLong, 1),
+        (400, "", "This model's maximum context length is 4096 tokens", errors.ContextTooLong, 1),
+        (400, "invalid_request", "no", errors.EndpointFailed, 1),
+        (401, "", "", errors.NotAuthorised, 1),
+        (403, "", "", errors.NotAuthorised, 1),
+        (404, "", "", errors.EndpointFailed, 1),
+        (408, "", "", errors.EndpointFailed, 1),
+        (429, "rate_limit", "", errors.RateLimited, 3),
+        (429, "insufficient_quota", "", errors.RateLimited, 1),
+        (500, "", "", errors.EndpointFailed, 3),
+        (502, "", "", errors.EndpointFailed, 1),
+        (503, "", "", errors.EndpointFailed, 3),
     ],
 )
-def test_what_cannot_be_read_is_an_error_of_ours(data: bytes, error: type[errors.InferenceError]):
-    with pytest.raises(error):
-        read(data)
+async def test_a_refusal_is_translated_and_tried_again_only_where_that_helps(
+    connected: Endpoint, endpoint: Server, status: int, code: str, message: str, error: type, tries: int
+):
+    async def refuse(exchange: Exchange) -> None:
+        await exchange.fail(status, code, message, headers={"Retry-After": "0"})
+
+    endpoint.respond = refuse
+    with pytest.raises(error) as raised:
+        await ask(connected)
+    assert type(raised.value) is error
+    assert len(endpoint.exchanges) == tries
+    assert "canary" not in str(raised.value) + raised.value.sentence
 
 
-def test_an_event_without_end_is_refused_before_it_fills_the_memory():
-    reader = EventReader()
-    reader.feed(b"x" * LONGEST_EVENT)
+async def test_a_refusal_that_passes_is_not_noticed(connected: Endpoint, endpoint: Server):
+    async def refuse_once(exchange: Exchange) -> None:
+        if len(endpoint.exchanges) == 1:
+            await exchange.fail(503, headers={"Retry-After": "0"})
+        else:
+            await exchange.answer("Yes.")
+            await exchange.finish()
+
+    endpoint.respond = refuse_once
+    seen: list[Delta] = []
+    await ask(connected, seen)
+    assert text(seen) == "Yes."
+
+
+async def test_a_long_retry_after_is_told_instead_of_waited_for(connected: Endpoint, endpoint: Server):
+    async def refuse(exchange: Exchange) -> None:
+        await exchange.fail(429, headers={"Retry-After": "300"})
+
+    endpoint.respond = refuse
+    with pytest.raises(errors.RateLimited) as raised:
+        await ask(connected)
+    assert len(endpoint.exchanges) == 1
+    assert "in 5 minutes" in raised.value.sentence
+
+
+async def test_an_endpoint_that_is_not_there_cannot_be_reached(connected: Endpoint, endpoint: Server):
+    endpoint.close()
+    with pytest.raises(errors.Unreachable):
+        await ask(connected)
+
+
+async def test_a_cut_before_the_first_delta_is_tried_again(connected: Endpoint, endpoint: Server):
+    async def cut_once(exchange: Exchange) -> None:
+        if len(endpoint.exchanges) == 1:
+            await exchange.raw(b": hello\n\n")
+            exchange.cut()
+        else:
+            await exchange.answer("Yes.")
+            await exchange.finish()
+
+    endpoint.respond = cut_once
+    seen: list[Delta] = []
+    await ask(connected, seen)
+    assert text(seen) == "Yes."
+    assert len(endpoint.exchanges) == 2
+
+
+@pytest.mark.parametrize("how", ["abort", "end", "end in mid-event"])
+async def test_a_cut_after_the_first_delta_keeps_it_and_is_not_tried_again(
+    connected: Endpoint, endpoint: Server, how: str
+):
+    async def cut(exchange: Exchange) -> None:
+        await exchange.answer("Part")
+        if how == "abort":
+            await exchange.gate("seen")
+            exchange.cut()
+        elif how == "end in mid-event":
+            await exchange.raw(b'data: {"choi')
+
+    endpoint.respond = cut
+    seen: list[Delta] = []
+
+    def sink(deltas: list[Delta]) -> None:
+        seen.extend(deltas)
+        endpoint.open("seen")
+
+    request = connected.request([{"role": "user", "content": "Why?"}])
+    with pytest.raises(errors.StreamCut):
+        await stream(connected.create, request, sink, stall_seconds=20)
+    assert text(seen) == "Part"
+    assert len(endpoint.exchanges) == 1
+
+
+async def test_silence_is_a_stall_even_when_comments_keep_coming(connected: Endpoint, endpoint: Server):
+    async def keep_alive(exchange: Exchange) -> None:
+        await exchange.answer("Part")
+        while True:
+            await exchange.raw(b": keep-alive\n\n")
+            await asyncio.sleep(0.02)
+
+    endpoint.respond = keep_alive
+    seen: list[Delta] = []
+    with pytest.raises(errors.Stalled):
+        await ask(connected, seen, stall_seconds=0.5)
+    assert text(seen) == "Part"
+    assert await asyncio.to_thread(endpoint.exchanges[0].closed_by_client.wait, 10)
+
+
+@pytest.mark.parametrize(
+    ("body", "content_type"),
+    [(b"<html>Hello</html>", "text/html"), (b"", "text/event-stream"), (b'{"ok": 1}', "application/json")],
+)
+async def test_a_page_that_is_no_stream_is_malformed(
+    connected: Endpoint, endpoint: Server, body: bytes, content_type: str
+):
+    async def page(exchange: Exchange) -> None:
+        await exchange.start(content_type=content_type)
+        await exchange.raw(body)
+
+    endpoint.respond = page
     with pytest.raises(errors.Malformed):
-        reader.feed(b"x")
+        await ask(connected)
+
+
+async def test_an_answer_that_is_not_http_is_malformed(connected: Endpoint, endpoint: Server):
+    async def garble(exchange: Exchange) -> None:
+        await exchange.garbage()
+        exchange.cut()
+
+    endpoint.respond = garble
+    with pytest.raises(errors.Malformed):
+        await ask(connected)
+
+
+async def test_what_came_before_a_cut_is_kept_also_while_text_gathers(connected: Endpoint, endpoint: Server):
+    async def cut(exchange: Exchange) -> None:
+        await exchange.answer("Part")
+        await exchange.gate("gathering")
+        await exchange.answer(" and more")
+        exchange.cut()
+
+    def gather_seconds() -> float:
+        endpoint.open("gathering")
+        return 0.5  # by then the connection is gone
+
+    endpoint.respond = cut
+    seen: list[Delta] = []
+    request = connected.request([{"role": "user", "content": "Why?"}])
+    with pytest.raises(errors.StreamCut):
+        await stream(connected.create, request, seen.extend, stall_seconds=20, gather_seconds=gather_seconds)
+    assert text(seen) == "Part and more"
+
+
+async def test_garbage_in_mid_stream_keeps_what_came_before(connected: Endpoint, endpoint: Server):
+    async def garbage(exchange: Exchange) -> None:
+        # In one write: what stands before the garbage in the same read counts too.
+        await exchange.raw(b'data: {"choices": [{"delta": {"content": "Part"}}]}\n\ndata: {oh no\n\n')
+
+    endpoint.respond = garbage
+    seen: list[Delta] = []
+    with pytest.raises(errors.Malformed):
+        await ask(connected, seen)
+    assert text(seen) == "Part"
+
+
+async def test_a_server_that_does_not_close_after_its_finish_reason_is_left(connected: Endpoint, endpoint: Server):
+    async def linger(exchange: Exchange) -> None:
+        await exchange.answer("Yes.")
+        await exchange.event({"choices": [{"delta": {}, "finish_reason": "stop"}]})
+        await exchange.gate("never")
+
+    endpoint.respond = linger
+    outcome = await ask(connected)
+    assert outcome.finish_reason == "stop"
+    assert await asyncio.to_thread(endpoint.exchanges[0].closed_by_client.wait, 10)
+
+
+def event(word: str) -> bytes:
+    return b"data: " + json.dumps({"choices": [{"index": 0, "delta": {"content": word}}]}).encode() + b"\n\n"
+
+
+def test_what_comes_faster_than_it_is_read_is_read_whole(endpoint: Server, settings, monkeypatch: pytest.MonkeyPatch):
+    words = [f"{number} " for number in range(80_000)]
+    much_is_sent = threading.Event()
+    paused: list[ResponseHandler] = []
+    pause_reading = ResponseHandler.pause_reading
+    monkeypatch.setattr(ResponseHandler, "pause_reading", lambda self: [paused.append(self), pause_reading(self)])
+
+    async def flood(exchange: Exchange) -> None:
+        for at in range(0, len(words), 8_000):
+            await exchange.raw(b"".join(map(event, words[at : at + 8_000])))
+            if at >= 16_000:
+                much_is_sent.set()
+        await exchange.finish()
+
+    async def read() -> str:
+        connected = await open_endpoint()
+        seen: list[Delta] = []
+
+        def be_slow(deltas: list[Delta]) -> None:
+            seen.extend(deltas)
+            much_is_sent.wait(2)  # or the kernel holds no more of it: nothing reads meanwhile
+
+        request = connected.request([{"role": "user", "content": "Count"}])
+        await stream(connected.create, request, be_slow, stall_seconds=5)
+        await connected.close()
+        return text(seen)
+
+    endpoint.respond = flood
+    settings.OPENAI_BASE_URL, settings.OPENAI_MODEL = endpoint.base_url, "m"
+    # The site's own loop takes more at a time than aiohttp holds before it pauses, which asyncio's does not.
+    assert uvloop.run(read()) == "".join(words)
+    assert paused
+
+
+async def test_a_compressed_answer_is_read_as_any_other(connected: Endpoint, endpoint: Server):
+    async def compress(exchange: Exchange) -> None:
+        await exchange.start(headers={"Content-Encoding": "gzip"})
+        await exchange.raw(gzip.compress(event("Yes.") + b"data: [DONE]\n\n"))
+
+    endpoint.respond = compress
+    seen: list[Delta] = []
+    await ask(connected, seen)
+    assert text(seen) == "Yes."
+
+
+async def test_leaving_closes_the_connection_upstream(connected: Endpoint, endpoint: Server):
+    begun = asyncio.Event()
+
+    async def endless(exchange: Exchange) -> None:
+        await exchange.answer("Part")
+        await exchange.gate("never")
+
+    endpoint.respond = endless
+    request = connected.request([{"role": "user", "content": "Why?"}])
+    asking = asyncio.create_task(stream(connected.create, request, lambda deltas: begun.set(), stall_seconds=20))
+    await asyncio.wait_for(begun.wait(), 10)
+    asking.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await asking
+    assert await asyncio.to_thread(endpoint.exchanges[0].closed_by_client.wait, 10)
+
+
+async def test_a_connection_is_used_again(connected: Endpoint, endpoint: Server):
+    ports = []
+
+    async def remember(exchange: Exchange) -> None:
+        ports.append(exchange.peer)
+        await exchange.answer("Yes.")
+        await exchange.finish()
+
+    endpoint.respond = remember
+    await ask(connected)
+    await ask(connected)
+    assert ports[0] == ports[1]
+
+
+async def test_hundreds_of_streams_run_at_once(connected: Endpoint, endpoint: Server):
+    async def together(exchange: Exchange) -> None:
+        await exchange.answer("Yes.")
+        if len(endpoint.exchanges) == 250:
+            endpoint.open("all are here")
+        await exchange.gate("all are here")
+        await exchange.finish()
+
+    endpoint.respond = together
+    outcomes = await asyncio.gather(*(ask(connected) for _ in range(250)))
+    assert {outcome.finish_reason for outcome in outcomes} == {"stop"}
+
+
+async def test_a_fault_of_our_own_does_not_pass_for_the_endpoints(connected: Endpoint):
+    def broken(deltas: list[Delta]) -> None:
+        raise ZeroDivisionError
+
+    request = connected.request([{"role": "user", "content": "Why?"}])
+    with pytest.raises(ZeroDivisionError):
+        await stream(connected.create, request, broken, stall_seconds=20)
+
+
+def test_an_unknown_error_is_not_hidden():
+    with pytest.raises(KeyError):
+        errors.translate(KeyError())
+    assert isinstance(errors.translate(openai.OpenAIError()), errors.EndpointFailed)

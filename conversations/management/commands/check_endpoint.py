@@ -11,9 +11,9 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from chatsite.identity import identity
 from conversations.inference import errors, local
+from conversations.inference.deltas import Delta, DeltaTotals
 from conversations.inference.endpoint import Endpoint, open_endpoint
 from conversations.inference.stream import Outcome, stream
-from conversations.inference.tags import Delta
 from conversations.models import Kind
 
 QUESTION = "Which is greater, 9.11 or 9.8? Answer in one sentence."
@@ -57,17 +57,11 @@ class Command(BaseCommand):
         self.say("Authentication", endpoint.authentication)
         self.say("Model", endpoint.model)
         began = time.monotonic()
-        first: dict[Kind, float] = {}
-        length = {Kind.REASONING: 0, Kind.ANSWER: 0}
+        totals = DeltaTotals[float]()
+        first, length = totals.first_at, totals.characters
 
         def sink(deltas: list[Delta]) -> None:
-            for delta in deltas:
-                if delta.relabels and Kind.ANSWER in first:
-                    first[Kind.REASONING] = first.pop(Kind.ANSWER)
-                    length[Kind.REASONING], length[Kind.ANSWER] = length[Kind.ANSWER], 0
-                if delta.text:
-                    first.setdefault(delta.kind, time.monotonic() - began)
-                    length[delta.kind] += len(delta.text)
+            totals.add(deltas, time.monotonic() - began)
 
         request = endpoint.request([{"role": "user", "content": QUESTION}])
         try:
@@ -94,7 +88,7 @@ class Command(BaseCommand):
     async def completes_prefixes(self, endpoint: Endpoint) -> bool:
         """Try whether the endpoint goes on with an answer that a request ends with, in the form for its host."""
         said: list[str] = []
-        request = endpoint.request(CUT_ANSWER, going_on=True, by_prefix=True)
+        request = endpoint.request(CUT_ANSWER, continuing=True, as_prefix=True)
         try:
             await stream(
                 endpoint.create,
@@ -134,7 +128,7 @@ class Command(BaseCommand):
             hint = f"check the identity's role, or set AZURE_TOKEN_SCOPE={other}"
         elif isinstance(error, errors.NotAuthorised):
             hint = "check OPENAI_API_KEY"
-        elif isinstance(error, errors.CannotReach):
+        elif isinstance(error, errors.Unreachable):
             hint = "check the address and that the endpoint is up"
         elif isinstance(error, errors.Malformed):
             hint = "check that the address ends where its API begins, often in /v1"

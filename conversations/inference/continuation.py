@@ -1,37 +1,37 @@
-"""Going on with an answer where the endpoint completes no prefixes: ask for the rest in words, and join the parts."""
+"""Continue an answer that was cut, where the endpoint cannot complete a prefix: ask for the rest and join the parts."""
 
 from collections.abc import Callable
 from itertools import takewhile
 
-from conversations.inference.tags import Delta
+from conversations.inference.deltas import Delta
 from conversations.models import Kind, Role
 
-# Without words to repeat nothing tells whether the rest begins with a blank, a new line or in the middle of a word.
-QUESTION = (
+# Without repeated words nothing tells whether the rest begins with a space, on a new line or in the middle of a word.
+INSTRUCTION = (
     "Your answer was cut off. Write the rest of it and nothing else: no greeting, no remark, no new beginning. "
     "Start by repeating its last words exactly as they stand here, so that the two parts can be joined:\n\n{words}"
 )
-MOST_WORDS = 6
-MOST_CHARACTERS = 60
+OVERLAP_WORDS = 6  # at most
+OVERLAP_CHARACTERS = 60  # at most
 
 
-def question(answer: str) -> dict[str, str]:
+def continuation_message(answer: str) -> dict[str, str]:
     """Return the message that asks for the rest of `answer`."""
-    return {"role": str(Role.USER), "content": QUESTION.format(words=last_words(answer).rstrip())}
+    return {"role": str(Role.USER), "content": INSTRUCTION.format(words=last_words(answer).rstrip())}
 
 
 def last_words(answer: str) -> str:
-    """Return the end of `answer`: a few words of its last line with text, and the white space behind them."""
+    """Return the end of `answer`: a few words of its last line that is not blank, and the white space after them."""
     text = answer.rstrip()
-    line = text[-MOST_CHARACTERS:].rpartition("\n")[2]
-    words = " ".join(line.split(" ")[-MOST_WORDS:]).lstrip()
+    line = text[-OVERLAP_CHARACTERS:].rpartition("\n")[2]
+    words = " ".join(line.split(" ")[-OVERLAP_WORDS:]).lstrip()
     return answer[len(text) - len(words) :]
 
 
-class Joint:
-    """Pass deltas on to `sink`, leaving out the last words of `answer` where the rest of it begins by repeating them.
+class OverlapTrimmer:
+    """Pass deltas to `sink` without the last words of `answer`, if the rest of it begins by repeating them.
 
-    Answer text is held back only as long as it may be those words. A rest that begins otherwise passes as it is.
+    Answer text is held back only while it may be those words. A rest that begins differently passes unchanged.
     """
 
     def __init__(self, answer: str, sink: Callable[[list[Delta]], None]) -> None:
@@ -56,7 +56,7 @@ class Joint:
             self._sink(passed)
 
     def close(self) -> None:
-        """Pass on what is held back, now that nothing follows."""
+        """Pass on the text that is held back, at the end of the stream."""
         if self._held:
             self._sink([self._release()])
 

@@ -1,0 +1,56 @@
+"""What is stored of a generation's request, and how the request as it was sent is rebuilt from it.
+
+The messages of a conversation are stored anyway, so a generation stores everything else: the parameters, the system
+prompt, and what was added to continue an answer. Messages before a generation change in one way only: an answer that
+was cut may be continued later. The generations of that answer tell how long it was at the time.
+"""
+
+from typing import Any
+
+from conversations.inference.prompt import Prompt, to_messages
+from conversations.models import Generation, Message
+
+
+def stored_request(request: dict[str, Any], prompt: Prompt) -> dict[str, Any]:
+    """Return what to store of `request`: its `body` without messages, and what it adds to those of the conversation.
+
+    `system` is the system prompt, `marks` are further fields of the conversation's last message, `after` are the
+    messages after it.
+    """
+    body = {name: value for name, value in request.items() if name not in ("messages", "extra_body")}
+    messages, number = request["messages"], len(prompt.messages)
+    marks = {name: value for name, value in messages[number - 1].items() if name not in ("role", "content")}
+    return {
+        "body": body | request.get("extra_body", {}),
+        "system": next((message["content"] for message in messages if message["role"] == "system"), ""),
+        "marks": marks,
+        "after": messages[number:],
+    }
+
+
+def rebuild_request(generation: Generation) -> tuple[dict[str, Any], int] | None:
+    """Return the request's body, and the number of words of reasoning behind the answers in it, which are not sent.
+
+    None if the request was never sent, or by a version of the site that did not store it. Makes three queries.
+    """
+    stored = generation.request
+    if not stored:
+        return None
+    history = _history(generation)
+    messages: list[dict[str, Any]] = [*to_messages(history, stored["system"])]
+    messages[-1] |= stored["marks"]
+    reasoning_words = sum(message.thought_words for message in history if message.attempts)
+    return stored["body"] | {"messages": messages + stored["after"]}, reasoning_words
+
+
+def _history(generation: Generation) -> list[Message]:
+    """Return the messages that were sent, as they were then."""
+    conversation, tree = generation.conversation, generation.conversation.tree()
+    path = tree.path_to(generation.message_id if generation.goes_on else generation.message.parent_id)
+    start = path.index(generation.context_start_id) if generation.context_start_id in path else 0
+    history = conversation.read(tree, path[start:])
+    for message in history:
+        # A conversation runs one answer at a time, in the order of their ids.
+        later = [attempt.joined_at or 0 for attempt in message.attempts if attempt.pk >= generation.pk]
+        message.content = message.content[: min(later, default=None)]
+    return history

@@ -1,0 +1,127 @@
+"""The HTTP transport of the OpenAI SDK's client, over aiohttp's public interface.
+
+A delta read through httpx2's own transport costs twice as much CPU. The SDK's aiohttp transport is as fast, but hides
+the connection, which `BodyReader.pause` needs.
+"""
+
+import asyncio
+from urllib.request import getproxies, proxy_bypass
+
+import aiohttp
+import httpx2
+
+CONNECT_SECONDS = 10  # to resolve the name, connect and agree on TLS
+KEEPALIVE_SECONDS = 5  # how long an idle connection stays in the pool
+
+
+class AiohttpTransport(httpx2.AsyncBaseTransport):
+    """Send requests with aiohttp. Create it on a running event loop.
+
+    The `extensions["reader"]` of each response is its `BodyReader`. Responses are not decompressed, and there is no
+    read timeout: `stream` waits for the next event, not for the next byte. Raises httpx2's errors, among them
+    `RemoteProtocolError` for a response that is not HTTP.
+    """
+
+    def __init__(self) -> None:
+        self._session = aiohttp.ClientSession(
+            # No limit on connections (aiohttp's default is 100): GENERATION_CONCURRENCY limits the requests.
+            connector=aiohttp.TCPConnector(
+                limit=0, keepalive_timeout=KEEPALIVE_SECONDS, ssl=httpx2.create_ssl_context()
+            ),
+            timeout=aiohttp.ClientTimeout(total=None, connect=CONNECT_SECONDS),
+            cookie_jar=aiohttp.DummyCookieJar(),  # httpx2's client keeps the cookies
+            auto_decompress=False,
+        )
+
+    async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
+        content = await request.aread()
+        try:
+            response = await self._session.request(
+                request.method,
+                str(request.url),
+                headers=request.headers,
+                data=content or None,
+                allow_redirects=False,  # httpx2's client follows them
+                proxy=_proxy(request.url),
+            )
+        except aiohttp.ClientError as error:
+            raise _to_httpx2(error) from error
+        reader = BodyReader(response)
+        return httpx2.Response(
+            response.status, headers=response.raw_headers, stream=reader, extensions={"reader": reader}
+        )
+
+    async def aclose(self) -> None:
+        await self._session.close()
+
+
+class BodyReader(httpx2.AsyncByteStream):
+    """Read a response's body: an asynchronous iterator whose every step returns all bytes that have arrived."""
+
+    def __init__(self, response: aiohttp.ClientResponse) -> None:
+        self._response = response
+        self._resume_timer: asyncio.TimerHandle | None = None
+
+    def __aiter__(self) -> "BodyReader":
+        return self
+
+    async def __anext__(self) -> bytes:
+        try:
+            data = await self._response.content.readany()
+        except aiohttp.ClientError as error:
+            raise _to_httpx2(error) from error
+        if not data:
+            raise StopAsyncIteration
+        return data
+
+    def pause(self, seconds: float) -> None:
+        """Leave what arrives in the next `seconds` to the kernel, so that one read returns all of it.
+
+        Waking up is most of what a packet costs. Read on at once: aiohttp hands over what came before a broken
+        connection only to a read that waits for it.
+        """
+        connection = self._response.connection
+        if self._response.closed or connection is None or connection.transport is None:
+            return  # the body has ended: its connection may be back in the pool, where it must not be paused
+        transport = connection.transport
+        transport.pause_reading()
+        self._resume_timer = asyncio.get_running_loop().call_later(seconds, _resume, transport)
+
+    async def aclose(self) -> None:
+        """Close the connection at once. If the body was read to its end, the connection is in the pool and stays."""
+        if self._resume_timer:
+            self._resume_timer.cancel()
+        self._response.close()
+
+
+def _resume(transport: asyncio.Transport) -> None:
+    if not transport.is_closing():
+        transport.resume_reading()
+
+
+def _proxy(url: httpx2.URL) -> str | None:
+    """Return the proxy that HTTP_PROXY, HTTPS_PROXY, ALL_PROXY and NO_PROXY name for `url`.
+
+    aiohttp's `trust_env` ignores ALL_PROXY, and refuses every request to a host that ~/.netrc has a password for.
+    """
+    proxies = getproxies()
+    proxy = proxies.get(url.scheme) or proxies.get("all")
+    if not proxy or proxy_bypass(url.host):
+        return None
+    return proxy if "://" in proxy else f"http://{proxy}"
+
+
+def _to_httpx2(error: aiohttp.ClientError) -> httpx2.TransportError:
+    match error:
+        case aiohttp.ServerTimeoutError():
+            return httpx2.ConnectTimeout(str(error))
+        case aiohttp.ClientConnectorError():
+            return httpx2.ConnectError(str(error))
+        case aiohttp.ClientConnectionError() | aiohttp.ClientPayloadError():
+            return httpx2.ReadError(str(error))
+        case aiohttp.ClientHttpProxyError():
+            return httpx2.ProxyError(str(error))
+        case aiohttp.InvalidURL() | aiohttp.NonHttpUrlClientError():
+            return httpx2.UnsupportedProtocol(str(error))
+        case _:
+            return httpx2.RemoteProtocolError(str(error))
