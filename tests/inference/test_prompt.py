@@ -5,7 +5,7 @@ from conversations.models import Message, Role
 
 
 def history(*texts: str) -> list[Message]:
-    """Return prompts and answers in turn, with reasoning that must never be sent."""
+    """Return questions and answers in turn, with reasoning that must never be sent."""
     roles = (Role.USER, Role.ASSISTANT)
     return [
         Message(pk=n, role=roles[n % 2], content=text, reasoning="secret thought" if n % 2 else "")
@@ -13,7 +13,7 @@ def history(*texts: str) -> list[Message]:
     ]
 
 
-def test_the_history_is_sent_without_reasoning_behind_the_system_instructions():
+def test_the_history_is_sent_without_reasoning_after_the_system_prompt():
     prompt = build_prompt(history("Q1", "A1", "Q2"), system="Be brief.", context_tokens=4096)
     assert prompt.messages == [
         {"role": "system", "content": "Be brief."},
@@ -24,7 +24,7 @@ def test_the_history_is_sent_without_reasoning_behind_the_system_instructions():
     assert prompt.context_start is None
 
 
-def test_prompts_around_an_empty_answer_become_one():
+def test_questions_around_an_empty_answer_become_one_message():
     prompt = build_prompt(history("Q1", "", "Q2"), system="", context_tokens=4096)
     assert prompt.messages == [{"role": "user", "content": "Q1\n\nQ2"}]
 
@@ -36,27 +36,27 @@ def test_whole_oldest_turns_are_left_out_when_the_context_is_full():
     assert prompt.context_start == thread[2]
 
 
-def test_a_turn_in_the_middle_is_never_left_out_alone():
+def test_a_turn_in_the_middle_is_never_left_out_by_itself():
     thread = history("Q1", "A1", "big " * 800, "big " * 800, "Q3")
     prompt = build_prompt(thread, system="", context_tokens=1000)
     assert [message["content"] for message in prompt.messages] == ["Q3"]
 
 
 @pytest.mark.parametrize("output_tokens", [0, 100, 10_000])
-def test_the_last_prompt_is_sent_however_long(output_tokens: int):
+def test_the_last_question_is_always_sent(output_tokens: int):
     thread = history("Q1", "A1", "x" * 100_000)
     prompt = build_prompt(thread, system="", context_tokens=1000, output_tokens=output_tokens)
     assert [message["content"] for message in prompt.messages] == ["x" * 100_000]
     assert prompt.context_start == thread[2]
 
 
-def test_room_is_left_for_the_answer():
+def test_part_of_the_context_is_reserved_for_the_answer():
     thread = history("q" * 900, "a" * 900, "Q2")
     assert build_prompt(thread, system="", context_tokens=1200, output_tokens=0).context_start is None
     assert build_prompt(thread, system="", context_tokens=1200, output_tokens=600).context_start == thread[2]
 
 
-def test_a_history_that_ends_with_an_answer_ends_the_request_with_it_however_long():
+def test_an_answer_at_the_end_of_the_history_is_always_sent():
     thread = history("Q1", "A1", "Q2", "x" * 100_000)
     prompt = build_prompt(thread, system="", context_tokens=1000)
     assert [message["role"] for message in prompt.messages] == ["user", "assistant"]

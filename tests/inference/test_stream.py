@@ -1,4 +1,4 @@
-"""One request over real HTTP: how it is retried, how it fails, and what it leaves open."""
+"""Requests over real HTTP: deltas, retries, failures, and what happens to the connection."""
 
 import asyncio
 import gzip
@@ -37,7 +37,7 @@ def text(seen: list[Delta]) -> str:
     return "".join(delta.text for delta in seen)
 
 
-async def test_deltas_come_as_they_are_sent_and_the_outcome_at_the_end(connected: Endpoint):
+async def test_deltas_arrive_in_order_and_the_outcome_at_the_end(connected: Endpoint):
     seen: list[Delta] = []
     outcome = await ask(connected, seen)
     assert text(seen) == "Let me think. Both are decimals.**9.8** is greater than 9.11."
@@ -68,7 +68,7 @@ async def test_the_key_is_sent_as_a_bearer_token(connected: Endpoint, endpoint: 
         (503, "", "", errors.EndpointFailed, 3),
     ],
 )
-async def test_a_refusal_is_translated_and_tried_again_only_where_that_helps(
+async def test_a_status_becomes_an_error_and_is_retried_only_where_that_helps(
     connected: Endpoint, endpoint: Server, status: int, code: str, message: str, error: type, tries: int
 ):
     async def refuse(exchange: Exchange) -> None:
@@ -82,7 +82,7 @@ async def test_a_refusal_is_translated_and_tried_again_only_where_that_helps(
     assert "canary" not in str(raised.value) + raised.value.sentence
 
 
-async def test_a_refusal_that_passes_is_not_noticed(connected: Endpoint, endpoint: Server):
+async def test_a_retry_that_succeeds_hides_the_first_failure(connected: Endpoint, endpoint: Server):
     async def refuse_once(exchange: Exchange) -> None:
         if len(endpoint.exchanges) == 1:
             await exchange.fail(503, headers={"Retry-After": "0"})
@@ -96,7 +96,7 @@ async def test_a_refusal_that_passes_is_not_noticed(connected: Endpoint, endpoin
     assert text(seen) == "Yes."
 
 
-async def test_a_long_retry_after_is_told_instead_of_waited_for(connected: Endpoint, endpoint: Server):
+async def test_a_long_retry_after_is_shown_instead_of_waited_for(connected: Endpoint, endpoint: Server):
     async def refuse(exchange: Exchange) -> None:
         await exchange.fail(429, headers={"Retry-After": "300"})
 
@@ -107,13 +107,13 @@ async def test_a_long_retry_after_is_told_instead_of_waited_for(connected: Endpo
     assert "in 5 minutes" in raised.value.sentence
 
 
-async def test_an_endpoint_that_is_not_there_cannot_be_reached(connected: Endpoint, endpoint: Server):
+async def test_a_refused_connection_is_unreachable(connected: Endpoint, endpoint: Server):
     endpoint.close()
-    with pytest.raises(errors.Unreachable):
+    with pytest.raises(errors.Unreachable, match="ConnectError"):  # rather than a timeout
         await ask(connected)
 
 
-async def test_a_cut_before_the_first_delta_is_tried_again(connected: Endpoint, endpoint: Server):
+async def test_a_cut_before_the_first_delta_is_retried(connected: Endpoint, endpoint: Server):
     async def cut_once(exchange: Exchange) -> None:
         if len(endpoint.exchanges) == 1:
             await exchange.raw(b": hello\n\n")
@@ -130,9 +130,7 @@ async def test_a_cut_before_the_first_delta_is_tried_again(connected: Endpoint, 
 
 
 @pytest.mark.parametrize("how", ["abort", "end", "end in mid-event"])
-async def test_a_cut_after_the_first_delta_keeps_it_and_is_not_tried_again(
-    connected: Endpoint, endpoint: Server, how: str
-):
+async def test_a_cut_after_the_first_delta_keeps_it_and_is_not_retried(connected: Endpoint, endpoint: Server, how: str):
     async def cut(exchange: Exchange) -> None:
         await exchange.answer("Part")
         if how == "abort":
@@ -155,7 +153,7 @@ async def test_a_cut_after_the_first_delta_keeps_it_and_is_not_tried_again(
     assert len(endpoint.exchanges) == 1
 
 
-async def test_silence_is_a_stall_even_when_comments_keep_coming(connected: Endpoint, endpoint: Server):
+async def test_a_stream_without_events_stalls_although_comments_keep_arriving(connected: Endpoint, endpoint: Server):
     async def keep_alive(exchange: Exchange) -> None:
         await exchange.answer("Part")
         while True:
@@ -174,7 +172,7 @@ async def test_silence_is_a_stall_even_when_comments_keep_coming(connected: Endp
     ("body", "content_type"),
     [(b"<html>Hello</html>", "text/html"), (b"", "text/event-stream"), (b'{"ok": 1}', "application/json")],
 )
-async def test_a_page_that_is_no_stream_is_malformed(
+async def test_a_response_that_is_not_a_stream_is_malformed(
     connected: Endpoint, endpoint: Server, body: bytes, content_type: str
 ):
     async def page(exchange: Exchange) -> None:
@@ -186,7 +184,7 @@ async def test_a_page_that_is_no_stream_is_malformed(
         await ask(connected)
 
 
-async def test_an_answer_that_is_not_http_is_malformed(connected: Endpoint, endpoint: Server):
+async def test_a_response_that_is_not_http_is_malformed(connected: Endpoint, endpoint: Server):
     async def garble(exchange: Exchange) -> None:
         await exchange.garbage()
         exchange.cut()
@@ -196,7 +194,7 @@ async def test_an_answer_that_is_not_http_is_malformed(connected: Endpoint, endp
         await ask(connected)
 
 
-async def test_what_came_before_a_cut_is_kept_also_while_text_gathers(connected: Endpoint, endpoint: Server):
+async def test_what_arrived_before_a_cut_is_kept_although_text_was_gathering(connected: Endpoint, endpoint: Server):
     async def cut(exchange: Exchange) -> None:
         await exchange.answer("Part")
         await exchange.gate("gathering")
@@ -215,9 +213,9 @@ async def test_what_came_before_a_cut_is_kept_also_while_text_gathers(connected:
     assert text(seen) == "Part and more"
 
 
-async def test_garbage_in_mid_stream_keeps_what_came_before(connected: Endpoint, endpoint: Server):
+async def test_an_unreadable_event_keeps_what_arrived_before_it(connected: Endpoint, endpoint: Server):
     async def garbage(exchange: Exchange) -> None:
-        # In one write: what stands before the garbage in the same read counts too.
+        # In one write: what comes before the garbage in the same read counts too.
         await exchange.raw(b'data: {"choices": [{"delta": {"content": "Part"}}]}\n\ndata: {oh no\n\n')
 
     endpoint.respond = garbage
@@ -227,7 +225,9 @@ async def test_garbage_in_mid_stream_keeps_what_came_before(connected: Endpoint,
     assert text(seen) == "Part"
 
 
-async def test_a_server_that_does_not_close_after_its_finish_reason_is_left(connected: Endpoint, endpoint: Server):
+async def test_a_server_that_sends_no_end_after_its_finish_reason_is_not_waited_for(
+    connected: Endpoint, endpoint: Server
+):
     async def linger(exchange: Exchange) -> None:
         await exchange.answer("Yes.")
         await exchange.event({"choices": [{"delta": {}, "finish_reason": "stop"}]})
@@ -243,7 +243,9 @@ def event(word: str) -> bytes:
     return b"data: " + json.dumps({"choices": [{"index": 0, "delta": {"content": word}}]}).encode() + b"\n\n"
 
 
-def test_what_comes_faster_than_it_is_read_is_read_whole(endpoint: Server, settings, monkeypatch: pytest.MonkeyPatch):
+def test_a_stream_that_arrives_faster_than_it_is_read_is_read_completely(
+    endpoint: Server, settings, monkeypatch: pytest.MonkeyPatch
+):
     words = [f"{number} " for number in range(80_000)]
     much_is_sent = threading.Event()
     paused: list[ResponseHandler] = []
@@ -263,21 +265,31 @@ def test_what_comes_faster_than_it_is_read_is_read_whole(endpoint: Server, setti
 
         def be_slow(deltas: list[Delta]) -> None:
             seen.extend(deltas)
-            much_is_sent.wait(2)  # or the kernel holds no more of it: nothing reads meanwhile
+            much_is_sent.wait(2)  # unless the kernel's buffers are full before
 
         request = connected.request([{"role": "user", "content": "Count"}])
-        await stream(connected.create, request, be_slow, stall_seconds=5)
+        await stream(connected.create, request, be_slow, stall_seconds=5, gather_seconds=lambda: 0.001)
         await connected.close()
         return text(seen)
 
     endpoint.respond = flood
     settings.OPENAI_BASE_URL, settings.OPENAI_MODEL = endpoint.base_url, "m"
-    # The site's own loop takes more at a time than aiohttp holds before it pauses, which asyncio's does not.
+    # uvloop, which the site runs on, reads more at a time than aiohttp buffers before it pauses; asyncio does not.
     assert uvloop.run(read()) == "".join(words)
     assert paused
 
 
-async def test_a_compressed_answer_is_read_as_any_other(connected: Endpoint, endpoint: Server):
+async def test_a_response_that_claims_to_be_compressed_is_malformed(connected: Endpoint, endpoint: Server):
+    async def lie(exchange: Exchange) -> None:
+        await exchange.start(headers={"Content-Encoding": "gzip"})
+        await exchange.raw(event("Yes."))
+
+    endpoint.respond = lie
+    with pytest.raises(errors.Malformed):
+        await ask(connected)
+
+
+async def test_a_compressed_response_is_read(connected: Endpoint, endpoint: Server):
     async def compress(exchange: Exchange) -> None:
         await exchange.start(headers={"Content-Encoding": "gzip"})
         await exchange.raw(gzip.compress(event("Yes.") + b"data: [DONE]\n\n"))
@@ -288,7 +300,7 @@ async def test_a_compressed_answer_is_read_as_any_other(connected: Endpoint, end
     assert text(seen) == "Yes."
 
 
-async def test_leaving_closes_the_connection_upstream(connected: Endpoint, endpoint: Server):
+async def test_cancelling_closes_the_connection_to_the_endpoint(connected: Endpoint, endpoint: Server):
     begun = asyncio.Event()
 
     async def endless(exchange: Exchange) -> None:
@@ -305,26 +317,19 @@ async def test_leaving_closes_the_connection_upstream(connected: Endpoint, endpo
     assert await asyncio.to_thread(endpoint.exchanges[0].closed_by_client.wait, 10)
 
 
-async def test_a_connection_is_used_again(connected: Endpoint, endpoint: Server):
-    ports = []
-
-    async def remember(exchange: Exchange) -> None:
-        ports.append(exchange.peer)
-        await exchange.answer("Yes.")
-        await exchange.finish()
-
-    endpoint.respond = remember
+async def test_a_connection_is_reused_after_done(connected: Endpoint, endpoint: Server):
     await ask(connected)
     await ask(connected)
-    assert ports[0] == ports[1]
+    first, second = (exchange.peer for exchange in endpoint.exchanges)
+    assert first == second
 
 
 async def test_hundreds_of_streams_run_at_once(connected: Endpoint, endpoint: Server):
     async def together(exchange: Exchange) -> None:
         await exchange.answer("Yes.")
         if len(endpoint.exchanges) == 250:
-            endpoint.open("all are here")
-        await exchange.gate("all are here")
+            endpoint.open("all have arrived")
+        await exchange.gate("all have arrived")
         await exchange.finish()
 
     endpoint.respond = together
@@ -332,7 +337,7 @@ async def test_hundreds_of_streams_run_at_once(connected: Endpoint, endpoint: Se
     assert {outcome.finish_reason for outcome in outcomes} == {"stop"}
 
 
-async def test_a_fault_of_our_own_does_not_pass_for_the_endpoints(connected: Endpoint):
+async def test_an_error_in_the_sink_is_not_taken_for_one_of_the_endpoint(connected: Endpoint):
     def broken(deltas: list[Delta]) -> None:
         raise ZeroDivisionError
 
@@ -341,7 +346,7 @@ async def test_a_fault_of_our_own_does_not_pass_for_the_endpoints(connected: End
         await stream(connected.create, request, broken, stall_seconds=20)
 
 
-def test_an_unknown_error_is_not_hidden():
+def test_an_unknown_error_is_not_translated():
     with pytest.raises(KeyError):
         errors.translate(KeyError())
     assert isinstance(errors.translate(openai.OpenAIError()), errors.EndpointFailed)
