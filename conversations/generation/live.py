@@ -17,7 +17,7 @@ from conversations.models.generation import thought_seconds
 from conversations.models.message import PARAGRAPH
 from conversations.rendering import fragments, outcomes
 from conversations.rendering.fragments import FRAME_CHARACTERS
-from conversations.rendering.settle import Settler, assemble
+from conversations.rendering.incremental import IncrementalRenderer, assemble
 
 SLOT_SECONDS = 0.021  # apart are the moments at which frames are made, of whichever texts
 
@@ -44,7 +44,7 @@ class Cursor(NamedTuple):
 
     epoch: int = 0
     reasoning: int = 0  # pieces
-    settled: int = 0  # pieces
+    finalised: int = 0  # fragments
     tail: int = 0  # version
     shown: Shown = Shown()
 
@@ -111,7 +111,7 @@ class LiveText:
         self._place: int | None = None
         self._notice = ""
         self._doing = outcomes.THINKING
-        self._settler = Settler(fragments.prefix(message_id))
+        self._renderer = IncrementalRenderer(fragments.prefix(message_id))
         self._thinking_from: float | None = None
         self._changed: asyncio.Event | None = None  # there while somebody waits
         self._frames: dict[Cursor, tuple[int, list[str], Cursor]] = {}
@@ -124,7 +124,7 @@ class LiveText:
 
     @property
     def tail_characters(self) -> int:
-        return self._settler.tail_characters
+        return self._renderer.tail_characters
 
     @property
     def characters(self) -> int:
@@ -139,7 +139,7 @@ class LiveText:
     @property
     def html(self) -> str:
         """What the answer's container holds at a viewer who has been sent all of an ended text."""
-        return assemble(self._settler.settled)
+        return assemble(self._renderer.finalised)
 
     @property
     def shown(self) -> Shown:
@@ -177,7 +177,7 @@ class LiveText:
                     self.thought_seconds = self.thinking_seconds
                     self._set_status(Status.ANSWERING)
                 self.answer.append(delta.text)
-                self._settler.feed(delta.text)
+                self._renderer.feed(delta.text)
         self._touch()
 
     def tell(
@@ -195,7 +195,7 @@ class LiveText:
     def end(self) -> None:
         """Say that this text grows no further here: the generation ended or was lost. The database tells."""
         self.ended = True
-        self._settler.close()
+        self._renderer.close()
         if _live.get(self.generation_id) is self:
             del _live[self.generation_id]
         self._touch()
@@ -209,8 +209,8 @@ class LiveText:
     def is_behind(self, cursor: Cursor) -> bool:
         """Tell whether a viewer at `cursor` has yet to be sent text that is there."""
         thought = len(self._thought_before) + len(self.reasoning.pieces)
-        at_end = (self.epoch, thought, len(self._settler.settled))
-        return (cursor.epoch, cursor.reasoning, cursor.settled) != at_end
+        at_end = (self.epoch, thought, len(self._renderer.finalised))
+        return (cursor.epoch, cursor.reasoning, cursor.finalised) != at_end
 
     def since(self, cursor: Cursor) -> tuple[list[str], Cursor]:
         """Return frames that bring a viewer at `cursor` to now or some way towards it, and the cursor it is at then.
@@ -234,18 +234,18 @@ class LiveText:
         pieces = _up_to(thought, FRAME_CHARACTERS)
         if pieces:
             parts.append(fragments.append(f"reasoning-{pk}", escape("".join(pieces))))
-        self._settler.advance()
-        settled, at = self._settler.settled, cursor.settled
+        self._renderer.finalise()
+        finalised, at = self._renderer.finalised, cursor.finalised
         room = FRAME_CHARACTERS - sum(map(len, pieces))
-        while room > 0 and at < len(settled):
-            parts.append(fragments.append(settled[at].target or f"settled-{pk}", settled[at].html))
-            room -= len(settled[at].html)
+        while room > 0 and at < len(finalised):
+            parts.append(fragments.append(finalised[at].target or f"settled-{pk}", finalised[at].html))
+            room -= len(finalised[at].html)
             at += 1
         reached = Cursor(self.epoch, cursor.reasoning + len(pieces), at, cursor.tail, cursor.shown)
         if not self.is_behind(reached):
             tail, shown = bool(self._before[1]) + len(self.answer.pieces) + self.ended, self.shown
             if tail != cursor.tail:
-                parts.append(fragments.replace(f"tail-{pk}", self._settler.tail_html()))
+                parts.append(fragments.replace(f"tail-{pk}", self._renderer.tail_html()))
             if shown != cursor.shown:
                 parts.append(fragments.progress(pk, self.generation_id, *shown, self._shown_seconds, self.thought))
             reached = Cursor(self.epoch, reached.reasoning, at, tail, shown)
@@ -269,8 +269,8 @@ class LiveText:
         self._thought_before = before.pieces
         if self._thought_before and self.reasoning.pieces:
             self._thought_before.append(PARAGRAPH)
-        self._settler = Settler(fragments.prefix(self.message_id))
-        self._settler.feed(answer, self._joins)
+        self._renderer = IncrementalRenderer(fragments.prefix(self.message_id))
+        self._renderer.feed(answer, self._joins)
         self.epoch += 1
 
     def _relabel(self) -> None:

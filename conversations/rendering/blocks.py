@@ -1,5 +1,6 @@
 """The outline of Markdown source: its top-level blocks, their direct children, and where each begins and ends."""
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Final
@@ -7,7 +8,7 @@ from typing import Any, Final
 from pyromark import Markdown, Options
 from pyromark.event import Event
 
-from conversations.rendering.mathematics import Protected, protect
+from conversations.rendering.mathematics import ProtectedSource, protect
 
 PARSER: Final = Markdown(
     options=Options.ENABLE_TABLES
@@ -23,7 +24,7 @@ PARSER: Final = Markdown(
 class Node:
     """A block, or a direct child of one.
 
-    `start` and `end` are bytes in the protected source; `value` is what its tag carries.
+    `start` and `end` are byte offsets in the protected source; `value` is the value of its start tag.
     """
 
     name: str
@@ -35,10 +36,10 @@ class Node:
 
 
 class Outline:
-    """The blocks of `text`, which is normalised. With `streaming`, more text will follow."""
+    """The blocks of `text`, which must be normalised. With `streaming`, more text will follow."""
 
     def __init__(self, text: str, *, streaming: bool) -> None:
-        self.source: Protected = protect(text, streaming=streaming)
+        self.source: ProtectedSource = protect(text, streaming=streaming)
         self.blocks: list[Node] = []
         open_nodes: list[Node] = []
         depth = 0
@@ -59,30 +60,30 @@ class Outline:
                 open_nodes.pop()
 
     def line_start(self, byte: int) -> int:
-        """Return the offset, as `offset` does, of the line that `byte` is on."""
+        """Return the character offset, as `offset` does, of the line that contains `byte`."""
         return self.offset(self._bytes.rfind(b"\n", 0, byte) + 1)
 
     def offset(self, byte: int) -> int:
-        """Return the offset in the original text, in characters, of `byte` of the protected source."""
-        return self._length(0, byte)
+        """Return the character offset in the original text of `byte` in the protected source."""
+        return self._original_length(0, byte)
 
     def is_blank_after(self, byte: int) -> bool:
-        """Tell whether the line that begins at `byte` is there, complete and blank."""
+        """Return whether a complete, blank line begins at `byte`."""
         end = self._bytes.find(b"\n", byte)
         return end >= 0 and not self._bytes[byte:end].strip()
 
     def text_spans(self, block: Node) -> list[tuple[int, int]]:
-        """Return where text stands directly in `block`, in characters of the original text."""
+        """Return the character offsets in the original text of the text directly in `block`."""
         spans: list[tuple[int, int]] = []
         byte = offset = 0
         for child in block.children:
             if child.name == "Text":
-                start = offset + self._length(byte, child.start)
-                byte, offset = child.end, start + self._length(child.start, child.end)
+                start = offset + self._original_length(byte, child.start)
+                byte, offset = child.end, start + self._original_length(child.start, child.end)
                 spans.append((start, offset))
         return spans
 
-    def _length(self, start: int, end: int) -> int:
+    def _original_length(self, start: int, end: int) -> int:
         return len(self.source.restore(self._bytes[start:end].decode()))
 
     @cached_property
@@ -90,11 +91,18 @@ class Outline:
         return self.source.text.encode()
 
 
+def unpack(item: str | Mapping[str, object]) -> tuple[str, Any]:
+    """Return the name and value of an event or a tag, which pyromark writes as "Name" or {"Name": value}."""
+    return (item, None) if isinstance(item, str) else next(iter(item.items()))
+
+
+def events_of(nodes: Iterable[Node]) -> list[Event]:
+    """Return the events of all `nodes`, in order."""
+    return [event for node in nodes for event in node.events]
+
+
 def _node(event: Event, start: int, end: int) -> Node:
-    if isinstance(event, str):
-        return Node(event, None, start, end)
-    ((kind, value),) = event.items()
-    if kind != "Start":
-        return Node(kind, value, start, end)
-    name, carried = (value, None) if isinstance(value, str) else next(iter(value.items()))
-    return Node(name, carried, start, end)
+    name, value = unpack(event)
+    if name == "Start":
+        name, value = unpack(value)
+    return Node(name, value, start, end)

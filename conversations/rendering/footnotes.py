@@ -1,10 +1,10 @@
-"""Footnotes of one document: numbers, references and the section at its end."""
+"""Footnotes of one document: their numbers, references, and the section at the end."""
 
 from html import escape
 
 
 class Footnotes:
-    """Numbers for footnotes, in the order they are first referred to. `prefix` begins their ids."""
+    """Number footnotes in the order of their first reference. `prefix` begins every id."""
 
     def __init__(self, prefix: str) -> None:
         self._prefix = prefix
@@ -13,7 +13,7 @@ class Footnotes:
         self._notes: dict[str, str] = {}
 
     def refer(self, label: str) -> str:
-        """Return a link to the footnote `label`."""
+        """Return a reference: a link to the footnote `label`."""
         number = self._numbers.setdefault(label, len(self._numbers) + 1)
         references = self._references.setdefault(label, [])
         repeat = f"-{len(references) + 1}" if references else ""
@@ -22,18 +22,18 @@ class Footnotes:
         return f'<sup><a class="footnote" href="{href}" id="{references[-1]}">{number}</a></sup>'
 
     def define(self, label: str, html: str) -> None:
-        """Keep `html` as the text of `label`; as with links, the first definition counts."""
+        """Store `html` as the text of `label`. The first definition counts, as it does for links."""
         self._notes.setdefault(label, html)
 
     def section(self) -> str:
-        """Return the footnotes that are referred to, or nothing."""
+        """Return the footnotes that have a reference, or "" if none has."""
         if not self._numbers:
             return ""
         items = "".join(self._item(label, number) for label, number in self._numbers.items())
         return f'<div class="footnotes" role="group" aria-label="Footnotes">\n<ol>\n{items}</ol>\n</div>\n'
 
     def _item(self, label: str, number: int) -> str:
-        # Only the first eight of a footnote's references get a way back: a thousand arrows help nobody.
+        # At most eight links back: nobody needs a thousand arrows.
         back = " ".join(
             f'<a href="#{escape(reference)}" aria-label="Back to the text">\u21a9</a>'
             for reference in self._references[label][:8]

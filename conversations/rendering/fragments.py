@@ -16,8 +16,7 @@ from django.utils.safestring import mark_safe
 from conversations.models import Conversation, Generation, Message, Role, Status
 from conversations.models.generation import thought_seconds
 from conversations.models.words import count_words
-from conversations.rendering import joins, outcomes, pool
-from conversations.rendering.repairs import Repair, repairs
+from conversations.rendering import continuation_marks, outcomes, patches, pool
 
 # Characters of text in one frame, about. A viewer who joins late or lags is brought to now in frames of this size.
 FRAME_CHARACTERS = 32_000
@@ -88,7 +87,7 @@ def state_of(message: Message, *, with_text: bool = True, readonly: bool = False
         reasoning_url=reverse("reasoning", args=[message.pk]) if words else "",
         reasoning_words=words or count_words(reasoning),
         thinking_seconds=None if seconds is None else round(seconds),
-        answer_html=mark_safe(pool.render_sync(joins.mark(content, went_on_at), prefix(message.pk))),  # noqa: S308  (sanitised last)
+        answer_html=mark_safe(pool.render(continuation_marks.insert(content, went_on_at), prefix(message.pk))),  # noqa: S308  (sanitised last)
         notice=notice,
         said=outcomes.said(generation.status, doing, notice, content),
         tone=outcomes.tone(generation, message),
@@ -229,8 +228,8 @@ def composer_error(sentence: str) -> str:
     return render_to_string("conversations/_composer_error.html", {"composer_error": sentence, "oob": True})
 
 
-def _repair(target: str, repair: Repair) -> str:
-    swap = f'hx-swap-oob="{repair.swap}:#{target}{escape(repair.within)}"'
+def _repair(target: str, repair: patches.Patch) -> str:
+    swap = f'hx-swap-oob="{repair.swap}:#{target}{escape(repair.selector)}"'
     if repair.swap == "outerHTML":
         return re.sub(r"^<[a-z0-9]+", rf"\g<0> {swap}", repair.html)
     return f"<div {swap}>{repair.html}</div>"
@@ -246,7 +245,7 @@ def ending(message: Message, reasoning_sent: str, html_sent: str) -> list[str]:
     pk = message.pk
     parts = [lines(message, state)]
     if state.answer_html != html_sent:
-        parts += [_repair(f"settled-{pk}", part) for part in repairs(html_sent, state.answer_html)]
+        parts += [_repair(f"settled-{pk}", part) for part in patches.diff(html_sent, state.answer_html)]
     if reasoning != reasoning_sent:
         parts.append(replace(f"reasoning-{pk}", ""))
         for at in range(0, len(reasoning), FRAME_CHARACTERS):

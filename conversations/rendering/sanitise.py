@@ -1,11 +1,11 @@
-"""The last word on every piece of HTML that leaves this package: an allow-list, enforced by nh3."""
+"""The allow-list for all HTML that leaves this package, enforced by nh3."""
 
 import re
 from typing import Final
 
 import nh3
 
-from conversations.rendering import joins
+from conversations.rendering import continuation_marks
 
 LINK_RELATION: Final = "noopener noreferrer nofollow"
 
@@ -53,7 +53,7 @@ _HTML: Final = {
 _FIXED_VALUES: Final = {
     "a": {"target": {"_blank"}},
     "div": {"role": {"group"}, "tabindex": {"0"}},
-    "pre": {"tabindex": {"0"}},  # code that is wider than the page is scrolled by keyboard too
+    "pre": {"tabindex": {"0"}},  # so that wide code can be scrolled with the keyboard
     "input": {"type": {"checkbox"}},
     "th": {"scope": {"col"}},
 }
@@ -63,7 +63,7 @@ _cleaner = nh3.Cleaner(
     tags=_MATHML | set(_HTML),
     attributes=_HTML | dict.fromkeys(_MATHML, _MATHML_ATTRIBUTES),
     tag_attribute_values=_FIXED_VALUES,
-    # Never reached by what we emit; if a script element ever were, its text would go with it.
+    # The writer never writes these. If it ever did, their text would be removed as well.
     clean_content_tags={"script", "style"},
     generic_attribute_prefixes=None,
     link_rel=LINK_RELATION,
@@ -73,5 +73,5 @@ _cleaner = nh3.Cleaner(
 
 
 def sanitise(html: str) -> str:
-    """Return `html`, a fragment that may stand in a `div`, without what is not allowed, and its joins as marks."""
-    return joins.show(_cleaner.clean(html))
+    """Return `html`, flow content, without what is not allowed, and with elements for its continuation marks."""
+    return continuation_marks.to_html(_cleaner.clean(html))

@@ -1,7 +1,6 @@
-"""A rendering process: reads jobs from its standard input, a socket, and answers on it until the other side
-closes.
+"""A rendering process: read jobs from standard input, which is a socket, and answer on it until it closes.
 
-Started by `pool`, which says why. It must import neither Django nor anything that holds a secret.
+`pool` starts it and says why. It must import neither Django nor anything that has a secret.
 """
 
 import json
@@ -10,26 +9,26 @@ import signal
 import socket
 import struct
 import sys
-from typing import Final
+from typing import Any, Final
 
 from conversations.rendering import markdown
 
-# An orphan stuck in a regular expression ends itself: the default action of SIGALRM needs no cooperation from
-# the code that hangs.
-SECONDS_PER_JOB: Final = 10
+# If the server has died, nothing else ends a worker that hangs in a regular expression. The default action of SIGALRM
+# does not need the code's cooperation.
+MAX_SECONDS_PER_JOB: Final = 10
 MAX_MEMORY_BYTES: Final = 2**30
 
 _LENGTH = struct.Struct("!I")
 
 
 def send(connection: socket.socket, message: object) -> None:
-    """Write `message` as length-prefixed JSON. Raises OSError if the other side is gone or does not read."""
+    """Write `message` as length-prefixed JSON. Raises OSError if the other end has closed or does not read."""
     payload = json.dumps(message).encode()
     connection.sendall(_LENGTH.pack(len(payload)) + payload)
 
 
-def receive(connection: socket.socket) -> object:
-    """Return the next message. Raises EOFError when the other side has closed, OSError as a socket does."""
+def receive(connection: socket.socket) -> Any:
+    """Return the next message. Raises EOFError if the other end has closed, and OSError as a socket does."""
     (length,) = _LENGTH.unpack(_read(connection, _LENGTH.size))
     return json.loads(_read(connection, length))
 
@@ -46,13 +45,13 @@ def _read(connection: socket.socket, length: int) -> bytearray:
 
 
 def serve(connection: socket.socket) -> None:
-    """Render what arrives on `connection` until it closes."""
+    """Render the texts that arrive on `connection` until it closes."""
     while True:
         try:
             text, prefix = receive(connection)
         except EOFError:
             return
-        signal.alarm(SECONDS_PER_JOB)
+        signal.alarm(MAX_SECONDS_PER_JOB)
         html = markdown.render(text, prefix=prefix)
         signal.alarm(0)
         send(connection, html)

@@ -11,7 +11,8 @@ from django.views.decorators.http import require_safe
 
 from conversations.inference.request_log import rebuild_request
 from conversations.models import Generation, Message, Role
-from conversations.rendering import outcomes, plain
+from conversations.rendering import outcomes
+from conversations.rendering.plain_text import to_plain_text
 
 # Characters that reorder text (Unicode 23.2): JSON may name them instead, and then they do nothing to the page.
 REORDERING = re.compile("[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
@@ -34,7 +35,7 @@ def copy(request: HttpRequest, pk: int, form: str) -> HttpResponse:
     message = _answer(request, pk)
     texts = list(message.text_so_far()) if request.GET.get("reasoning") else [message.text_so_far()[1]]
     if form == "text":
-        texts = [plain.to_text(text) for text in texts]
+        texts = [to_plain_text(text) for text in texts]
     copied = SEPARATOR.join(filter(None, texts))
     return HttpResponse(copied, content_type="text/plain; charset=utf-8")
 

@@ -18,7 +18,7 @@ def show(request: HttpRequest, pk: int) -> HttpResponse:
     answers = answers.select_related("conversation", "parent")
     message = get_object_or_404(answers, pk=pk)
     reasoning, _ = message.text_so_far()
-    html = mark_safe(pool.render_sync(reasoning, f"r{message.pk}"))  # noqa: S308  (sanitised last)
+    html = mark_safe(pool.render(reasoning, f"r{message.pk}"))  # noqa: S308  (sanitised last)
     if request.htmx:
         return render(request, "conversations/_reasoning.html", {"html": html})
     return render(request, "conversations/reasoning.html", {"message": message, "html": html})

@@ -8,7 +8,7 @@ from django.views.decorators.http import require_safe
 
 from conversations.forms import SearchForm
 from conversations.models import Message
-from conversations.rendering.passages import passage
+from conversations.rendering.snippets import snippet
 
 PAGE = 20
 
@@ -28,7 +28,7 @@ def search(request: HttpRequest) -> HttpResponse:
         rows = list(
             Message.objects.filter(pk__in=ids).select_related("conversation").defer("reasoning").order_by("-pk")
         )
-        found = [(row, passage(row.content, query)) for row in rows[:PAGE]]
+        found = [(row, snippet(row.content, query)) for row in rows[:PAGE]]
         if len(rows) > PAGE:
             older = urlencode({"q": query, "before": rows[PAGE - 1].pk})
     return render(request, "conversations/search.html", {"form": form, "found": found, "older": older})

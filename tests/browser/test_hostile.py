@@ -30,7 +30,7 @@ FORBIDDEN = """
     + "source, picture, template, dialog, input:not([type=checkbox]), select, textarea, button, marquee, "
     + "annotation-xml, maction";
   const found = [];
-  const texts = document.querySelectorAll(".prose, .reasoning-text, .asked, .passage, .conversation-list");
+  const texts = document.querySelectorAll(".prose, .reasoning-text, .asked, .snippet, .conversation-list");
   if (!texts.length) found.push("nothing is shown");
   for (const text of texts) {
     for (const element of text.querySelectorAll("*")) {
@@ -117,7 +117,7 @@ def test_hostile_text_does_nothing_anywhere(watched: Callable[[], Page], shared_
     assert page.evaluate(FORBIDDEN) == []
     conversation = page.url.rstrip("/").rpartition("/")[2].partition("?")[0]
     page.goto(f"{url}/search/?q=onerror")
-    expect(page.locator(".passage")).not_to_have_count(0)
+    expect(page.locator(".snippet")).not_to_have_count(0)
     assert page.evaluate(FORBIDDEN) == []
 
     made = shared_site.manage("shell", "--no-imports", "--command", MAKE_REVIEWER)
@@ -136,7 +136,7 @@ def test_hostile_text_does_nothing_anywhere(watched: Callable[[], Page], shared_
     expect(page.locator(".reasoning-text").first).to_contain_text(HOSTILE[0])
     assert page.evaluate(FORBIDDEN) == []
     page.goto(f"{url}/admin/conversations/conversation/search/?q=onerror")
-    expect(page.locator(".passage")).not_to_have_count(0)
+    expect(page.locator(".snippet")).not_to_have_count(0)
     assert page.evaluate(FORBIDDEN) == []
 
     page.goto(f"{url}/admin/conversations/conversation/find/")

@@ -1,11 +1,11 @@
-"""The hostile corpus: markup, addresses, structures, formulas and characters made to do harm."""
+"""Hostile input: markup, addresses, structures, formulas and characters that try to do harm."""
 
 import json
 from pathlib import Path
 
 HOSTILE: list[str] = json.loads((Path(__file__).parent / "hostile.json").read_text())
 
-# Enormous or endless: name and text.
+# Enormous input, by name.
 ENORMOUS: dict[str, str] = {
     "brackets": "[" * 1_000_000,
     "one line": "x" * 5_000_000,

@@ -1,11 +1,11 @@
-"""Read rendered HTML as a browser would, and refuse what must never be in it."""
+"""Parse rendered HTML and fail on anything that must never be in it."""
 
 from html.parser import HTMLParser
 
-from conversations.rendering.emit import MAX_DEPTH
+from conversations.rendering.html_writer import MAX_DEPTH
 
 VOID = {"br", "hr", "input"}
-# Written out here on purpose: the renderer's own allow-list is what these tests watch.
+# Not imported on purpose: these lists check the renderer's own allow-list.
 FORBIDDEN = {
     "script", "style", "link", "meta", "base", "iframe", "frame", "object", "embed", "applet", "form", "button",
     "select", "textarea", "img", "svg", "video", "audio", "source", "template", "noscript", "annotation-xml",
@@ -21,7 +21,7 @@ ATTRIBUTES = {
 
 
 class Reader(HTMLParser):
-    """Collect elements and text of `html`; fail on a forbidden node, or on elements that are not well nested."""
+    """Collect the elements and text of `html`. Fail on a forbidden node or wrong nesting."""
 
     def __init__(self, html: str) -> None:
         super().__init__()
@@ -66,7 +66,7 @@ class Reader(HTMLParser):
 
 
 def _check_link(attributes: dict[str, str]) -> None:
-    href = attributes.get("href", "#m1-note-")  # none at all leads nowhere: the sanitiser takes what is no address
+    href = attributes.get("href", "#m1-note-")  # the sanitiser may have removed it
     assert href.startswith(("#m1-note-", "#m1-ref-")) or href.lower().startswith(("http://", "https://", "mailto:")), (
         href
     )
@@ -75,9 +75,9 @@ def _check_link(attributes: dict[str, str]) -> None:
 
 
 def read(html: str) -> Reader:
-    """Return what `html`, rendered for the prefix m1, holds."""
+    """Return the elements and text of `html`, which must have been rendered with the prefix m1."""
     reader = Reader(html)
-    # Formulas nest on their own account, within limits of their own.
+    # Formulas have their own limits.
     if not reader.named("math"):
         assert reader.depth <= MAX_DEPTH + 5
     for _, attributes in reader.elements:

@@ -1,17 +1,16 @@
-"""What HTML says apart from how it is dressed: elements, the attributes that carry meaning, and text."""
+"""Reduce HTML to elements, attributes with a meaning, and text, to compare two renderers."""
 
 import re
 from html.parser import HTMLParser
 
 MEANING = {"href", "title", "start", "checked", "align"}
-# The page has h1 and h2 of its own.
+# The page has its own h1 and h2.
 HEADINGS = {"h3": "h1", "h4": "h2", "h5": "h3", "h6": "h4"}
-IN_LINE = {"a", "br", "code", "del", "em", "input", "strong"}
 ALIGNMENT = re.compile(r"align-(left|center|right)")
 
 
 class _Skeleton(HTMLParser):
-    """Read HTML as this site and as GitHub's reference implementation write it; both come out alike."""
+    """Parse HTML of this site (`ours`) or of GitHub's reference implementation into the same form."""
 
     def __init__(self, html: str, *, ours: bool) -> None:
         super().__init__()
@@ -53,7 +52,7 @@ class _Skeleton(HTMLParser):
 
 
 def skeleton(html: str, *, ours: bool) -> list[str]:
-    """Return tags and text of `html` in order, without line ends before a tag; `ours` tells who wrote it."""
+    """Return the tags and texts of `html` in order, without line ends before a tag."""
     found = _Skeleton(html, ours=ours).found
     joined: list[str] = []
     for part in found:

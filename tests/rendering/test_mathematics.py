@@ -1,4 +1,4 @@
-"""Formulas are found where they are meant, become MathML, and cannot bring the process down."""
+"""Formulas rendered as MathML, within limits that keep the process alive."""
 
 import re
 import subprocess
@@ -29,7 +29,7 @@ def render(text: str) -> str:
         r"# \(x^2\)",
     ],
 )
-def test_a_formula_in_a_line_becomes_mathml(text: str):
+def test_an_inline_formula_is_rendered_as_mathml(text: str):
     assert f"<math>{SQUARE}</math>" in render(text)
 
 
@@ -46,19 +46,19 @@ def test_a_formula_in_a_line_becomes_mathml(text: str):
         "1. > $$\n   > x^2\n   > $$",
     ],
 )
-def test_a_displayed_formula_becomes_a_block_of_mathml(text: str):
+def test_a_displayed_formula_is_rendered_as_a_block_of_mathml(text: str):
     assert f'<math display="block">{SQUARE}</math>' in render(text)
 
 
 @pytest.mark.parametrize(("opening", "closing"), [("$$", "$$"), ("\\[", "\\]")])
-def test_lines_of_a_displayed_formula_are_no_markdown(opening: str, closing: str):
+def test_lines_of_a_displayed_formula_are_not_parsed_as_markdown(opening: str, closing: str):
     reader = read(render(f"{opening}\na_1 * b_2\n= c\n- d\n# e\n{closing}"))
     tags = {tag for tag, _ in reader.elements}
     assert "math" in tags or "code" in tags
     assert not tags & {"li", "h3", "h4", "em"}
 
 
-def test_a_formula_in_a_table_may_hold_a_bar():
+def test_a_formula_in_a_table_may_contain_a_bar():
     assert len(read(render("| a | b |\n|---|---|\n| \\(|x|\\) | 2 |")).named("td")) == 2
 
 
@@ -81,11 +81,11 @@ def test_a_formula_in_a_table_may_hold_a_bar():
         "a \\[ b",
     ],
 )
-def test_what_is_no_formula_stays_text(text: str):
+def test_text_that_only_looks_like_a_formula_is_kept(text: str):
     assert "math" not in {tag for tag, _ in read(render(text)).elements}
 
 
-def test_code_shows_the_source_of_a_formula_as_it_stands():
+def test_code_shows_the_unchanged_source_of_a_formula():
     assert read(render("``a \\(x\\) b`` and `$x$`")).text.strip() == "a \\(x\\) b and $x$"
     assert read(render("- x\n\n  ```tex\n  \\[\n    x\n  \\]\n  ```")).text.strip().endswith("\\[\n  x\n\\]")
 
@@ -122,11 +122,11 @@ def test_source_that_cannot_be_converted_is_shown_escaped():
         r"\mathbb{E}[X] \coloneqq \int_0^\infty x\,\mathrm{d}x",
     ],
 )
-def test_what_models_write_is_converted(latex: str):
+def test_commands_that_models_use_are_converted(latex: str):
     assert to_mathml(latex, display=True).startswith('<math display="block">')
 
 
-def test_alignment_and_lines_come_as_classes():
+def test_alignment_and_lines_are_classes():
     html = render(r"$$\begin{array}{r|l}a&b\\\hline c&d\end{array}$$")
     assert 'class="math-right math-line-right"' in html
     assert "math-line-top" in html
@@ -134,18 +134,18 @@ def test_alignment_and_lines_come_as_classes():
 
 
 @pytest.mark.parametrize("latex", [r"\raisebox{99em}{x}", r"\hspace{10em}x", r"\genfrac(){125pt}{0}{a}{b}"])
-def test_a_formula_cannot_push_itself_out_of_its_place(latex: str):
+def test_a_formula_cannot_move_over_other_content(latex: str):
     html = to_mathml(latex, display=False)
     assert html.startswith("<math>")
     assert not set(re.findall(r' (\w+)="', html)) & {"width", "voffset", "linethickness"}
     assert ' width="2em"' in to_mathml(r"a\hspace{2em}b", display=False)
 
 
-def test_a_reference_within_a_formula_is_no_link():
+def test_a_reference_inside_a_formula_is_not_a_link():
     assert read(render(r"$$\begin{align}x\label{composer}\\y\eqref{composer}\end{align}$$")).named("a") == []
 
 
-def test_a_long_formula_within_a_line_scrolls_by_itself():
+def test_a_long_inline_formula_scrolls():
     assert '<span class="formula"><math>' in render("$" + "x+" * 21 + "x$")
     assert '<span class="formula"><math>' in render("\\(" + "x+" * 21 + "x\\)")
     assert '<p dir="auto"><math>' in render("$" + "x+" * 19 + "x$")
@@ -158,23 +158,23 @@ def test_a_formula_that_is_too_long_is_shown_as_source():
 
 
 @pytest.mark.parametrize("latex", ["{" * 101 + "}" * 101, "\\sqrt" * 101 + " x", "\\left(" * 101 + "\\right)" * 101])
-def test_a_formula_that_is_too_deep_is_shown_as_source(latex: str):
+def test_a_formula_that_is_nested_too_deeply_is_shown_as_source(latex: str):
     assert to_mathml(latex, display=False).startswith("<code")
 
 
-def test_braces_that_are_written_do_not_count_as_depth():
+def test_escaped_braces_do_not_count_as_depth():
     assert to_mathml(r"\{" * 150, display=False).startswith("<math")
 
 
 @pytest.mark.parametrize("opening", ["(", "[", r"\{", r"\bigl(", r"\lvert ", r"\mathopen(", "\u27e8"])
-def test_brackets_that_nothing_closes_cost_no_more_than_others(opening: str):
-    # math-core alone would take hours: nothing but bounded work ends here.
+def test_unclosed_brackets_take_no_more_time_than_others(opening: str):
+    # Without the rewritten brackets, math-core would take hours.
     html = to_mathml(f"{opening}-x" * 60, display=False)
     assert html.startswith("<math")
     assert html.count("\u2212") == 60
 
 
-def test_a_sign_after_one_of_many_brackets_is_no_operator_between_two_terms():
+def test_a_sign_after_one_of_many_brackets_is_not_a_binary_operator():
     sign = '<mo lspace="0" rspace="0">\u2212</mo>'
     assert to_mathml("(-x)" * 2, display=False).count(sign) == 2
     assert to_mathml("(-x)" * 20, display=False).count(sign) == 20
@@ -187,7 +187,7 @@ def test_a_formula_that_defines_commands_is_shown_as_source(latex: str):
     assert to_mathml(latex, display=False).startswith("<code")
 
 
-# The deepest formulas that pass, each in the way that takes most stack.
+# The deepest formulas that are converted, one for each construct that takes much stack.
 DEEPEST = [
     "{" * 100 + "x" + "}" * 100,
     r"\sqrt{" * 100 + "x" + "}" * 100,
@@ -202,8 +202,8 @@ DEEPEST = [
 
 
 @pytest.mark.parametrize("latex", DEEPEST, ids=lambda latex: latex[:8])
-def test_the_deepest_formulas_that_pass_fit_half_the_usual_stack(latex: str):
-    # In a process of its own: a stack overflow ends it.
+def test_the_deepest_formulas_need_less_than_half_the_usual_stack(latex: str):
+    # In another process, because a stack overflow would end it.
     program = (
         "import sys, threading\n"
         "from conversations.rendering.mathematics import to_mathml\n"
@@ -214,18 +214,18 @@ def test_the_deepest_formulas_that_pass_fit_half_the_usual_stack(latex: str):
     assert subprocess.run([sys.executable, "-c", program, latex], check=False).returncode == 0
 
 
-def test_marks_in_the_source_are_not_taken_for_ours():
+def test_placeholders_in_the_source_are_replaced():
     assert read(render("\ufdd00\ufdd1 and \\(x\\)")).text.startswith("\ufffd0\ufffd and x")
 
 
-def test_what_was_protected_can_be_restored():
+def test_protected_source_can_be_restored():
     text = "a \\(x\\) b\n\n$$\ny\n$$\n\\[z^2\\]"
     protected = protect(text)
     assert len(protected.formulas) == 3
     assert protected.restore(protected.text) == text
 
 
-def test_threads_may_convert_at_once():
+def test_several_threads_can_convert_at_once():
     failures: list[str] = []
 
     def convert(number: int) -> None:

@@ -1,21 +1,22 @@
-"""Heavy rendering happens in other processes, and no text can take the server along."""
+"""Rendering in other processes, which no text can turn against the server."""
 
-import asyncio
+import logging
 import os
 import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from select import select
 
 import pytest
-import uvloop
 
 from conversations.rendering import markdown
 from conversations.rendering.pool import Pool, is_light
 
 CODE = "```python\nx = 1\n```\n"
-# One regular expression of this lexer needs minutes for it, so nothing but the end of the process stops it.
+# One regular expression of this lexer would need minutes for it: only ending the process stops it.
 ENDLESS = "```ocaml\n" + "0" * 49_000 + "\n```\n"
 
 
@@ -26,124 +27,106 @@ def pool() -> Iterator[Pool]:
     pool.close()
 
 
+@pytest.fixture
+def impatient_pool() -> Iterator[Pool]:
+    pool = Pool(processes=1, seconds=1)
+    yield pool
+    pool.close()
+
+
 def rendering_processes() -> list[int]:
-    """Return the ids of the rendering processes that this one has started."""
+    """Return the ids of the rendering processes that this process has started."""
     found = []
     for process in Path("/proc").glob("[0-9]*"):
         try:
             command, status = (process / "cmdline").read_bytes(), (process / "status").read_text()
-        except OSError:  # ended meanwhile
+        except OSError:  # it has just ended
             continue
         if b"rendering.worker" in command and f"\nPPid:\t{os.getpid()}\n" in status:
             found.append(int(process.name))
     return found
 
 
-def test_short_prose_is_rendered_right_here(pool: Pool):
-    assert pool.render_sync("Just *prose*.", "m1") == markdown.render("Just *prose*.", prefix="m1")
+def test_short_prose_is_rendered_without_another_process(pool: Pool):
+    assert pool.render("Just *prose*.", "m1") == markdown.render("Just *prose*.", prefix="m1")
     assert rendering_processes() == []
 
 
 @pytest.mark.parametrize("text", [CODE, "~~~\nx\n~~~", "    x", "\tx", "$x$", r"\(x\)", r"\[x\]", "word " * 2_000])
-def test_code_formulas_and_long_texts_are_not_rendered_here(text: str):
+def test_code_formulas_and_long_text_need_another_process(text: str):
     assert not is_light(text)
 
 
-def test_the_pool_renders_as_the_renderer_does(pool: Pool):
-    assert pool.render_sync(CODE, "m1") == markdown.render(CODE, prefix="m1")
+def test_the_pool_returns_the_same_html_as_the_renderer(pool: Pool):
+    assert pool.render(CODE, "m1") == markdown.render(CODE, prefix="m1")
     assert len(rendering_processes()) == 1
 
 
-async def test_many_texts_at_once_each_get_their_own_rendering(pool: Pool):
+def test_texts_that_are_rendered_at_once_are_not_mixed_up(pool: Pool):
     texts = [f"```python\nx = {number}\n```" for number in range(20)]
-    rendered = await asyncio.gather(*(pool.render(text, "m1") for text in texts))
+    with ThreadPoolExecutor(len(texts)) as threads:
+        rendered = list(threads.map(lambda text: pool.render(text, "m1"), texts))
     assert rendered == [markdown.render(text, prefix="m1") for text in texts]
 
 
-def test_the_pool_works_on_uvloop(pool: Pool):
-    assert uvloop.run(pool.render(CODE, "m1")) == markdown.render(CODE, prefix="m1")
-
-
 def test_a_killed_process_is_replaced(pool: Pool):
-    pool.render_sync(CODE, "m1")
+    pool.render(CODE, "m1")
     (process,) = rendering_processes()
     os.kill(process, signal.SIGKILL)
     os.waitid(os.P_PID, process, os.WEXITED | os.WNOWAIT)
-    assert pool.render_sync(CODE, "m1") == markdown.render(CODE, prefix="m1")
+    assert pool.render(CODE, "m1") == markdown.render(CODE, prefix="m1")
     assert rendering_processes() != [process]
 
 
-async def test_a_text_that_takes_too_long_is_shown_plain_and_its_process_ended():
-    pool = Pool(processes=1, seconds=1)
-    try:
-        await pool.render(CODE, "m1")  # the process has started
-        assert (await pool.render(ENDLESS, "m1")).startswith("<pre")
+def test_a_text_that_takes_too_long_is_shown_unparsed_and_not_tried_again(
+    impatient_pool: Pool, caplog: pytest.LogCaptureFixture
+):
+    for _ in range(2):
+        assert impatient_pool.render(ENDLESS, "m1") == markdown.preformatted(ENDLESS)
         assert rendering_processes() == []
-    finally:
-        pool.close()
+    assert [record.levelno for record in caplog.records] == [logging.WARNING]
+    assert "TimeoutError" in caplog.text
 
 
-async def test_a_text_that_took_too_long_is_not_tried_again(caplog: pytest.LogCaptureFixture):
-    pool = Pool(processes=1, seconds=1)
-    try:
-        for _ in range(2):
-            assert (await pool.render(ENDLESS, "m1")).startswith("<pre")
-    finally:
-        pool.close()
-    assert ["TimeoutError" in record.message for record in caplog.records] == [True]
+def test_a_text_is_shown_unparsed_if_no_process_is_free_in_time(caplog: pytest.LogCaptureFixture):
+    pool = Pool(processes=0, seconds=0.01)
+    assert pool.render(CODE, "m1") == markdown.preformatted(CODE)
+    assert "No rendering process was free" in caplog.text
 
 
-async def test_waiting_for_a_rendering_does_not_hold_the_event_loop(pool: Pool):
-    rendering = asyncio.create_task(pool.render(CODE * 500, "m1"))
-    turns = 0
-    while not rendering.done():
-        await asyncio.sleep(0)
-        turns += 1
-    assert turns > 100
-
-
-def test_closing_ends_the_processes_and_a_later_text_starts_new_ones(pool: Pool):
-    pool.render_sync(CODE, "m1")
+def test_closing_ends_the_processes_and_a_later_text_starts_a_new_one(pool: Pool):
+    pool.render(CODE, "m1")
     pool.close()
     assert rendering_processes() == []
-    assert pool.render_sync(CODE, "m1") == markdown.render(CODE, prefix="m1")
+    assert pool.render(CODE, "m1") == markdown.render(CODE, prefix="m1")
 
 
-def test_a_rendering_process_knows_neither_django_nor_the_environment(pool: Pool, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setenv("SECRET_KEY", "do-not-tell")
-    pool.render_sync(CODE, "m1")
+def test_a_rendering_process_has_neither_django_nor_the_environment(pool: Pool, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("SECRET_KEY", "secret-of-the-server")
+    pool.render(CODE, "m1")
     (process,) = rendering_processes()
-    assert b"do-not-tell" not in Path(f"/proc/{process}/environ").read_bytes()
+    assert b"secret-of-the-server" not in Path(f"/proc/{process}/environ").read_bytes()
     program = "import sys, conversations.rendering.worker; print('django' in sys.modules)"
-    told = subprocess.run([sys.executable, "-c", program], capture_output=True, check=True, text=True)
-    assert told.stdout == "False\n"
+    output = subprocess.run([sys.executable, "-c", program], capture_output=True, check=True, text=True).stdout
+    assert output == "False\n"
 
 
 def test_a_rendering_process_ends_with_the_server():
     program = (
+        "import os, signal\n"
         "from conversations.rendering.pool import Pool\n"
-        "pool = Pool(processes=1, seconds=20)\n"
-        f"pool.render_sync({CODE!r}, 'm1')\n"
-        "print(*(process._process.pid for process in pool._running), flush=True)\n"
-        "import os, signal; os.kill(os.getpid(), signal.SIGKILL)\n"
+        "from tests.rendering.test_pool import CODE, rendering_processes\n"
+        "Pool(processes=1, seconds=20).render(CODE, 'm1')\n"
+        "print(*rendering_processes(), flush=True)\n"
+        "os.kill(os.getpid(), signal.SIGKILL)\n"
     )
-    told = subprocess.run([sys.executable, "-c", program], capture_output=True, check=False, text=True)
-    worker = int(told.stdout)
-    descriptor = None
+    server = subprocess.run([sys.executable, "-c", program], capture_output=True, check=False, text=True)
+    worker = int(server.stdout)
     try:
         descriptor = os.pidfd_open(worker)
     except ProcessLookupError:
         return
-    readable = asyncio.run(_readable(descriptor))
-    assert readable
-
-
-async def _readable(descriptor: int) -> bool:
-    """Wait until the process behind `descriptor` has ended."""
-    loop, ended = asyncio.get_running_loop(), asyncio.Event()
-    loop.add_reader(descriptor, ended.set)
-    async with asyncio.timeout(10):
-        await ended.wait()
-    loop.remove_reader(descriptor)
-    os.close(descriptor)
-    return True
+    try:
+        assert select([descriptor], [], [], 10)[0]  # readable once the process has ended
+    finally:
+        os.close(descriptor)

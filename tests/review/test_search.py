@@ -10,7 +10,6 @@ import pytest
 from django.test import Client
 
 from conversations.models import Conversation
-from conversations.rendering.passages import passage
 from conversations.review.models import AuditEntry
 from tests.factories import person
 from tests.review.people import planted, somebody
@@ -84,17 +83,6 @@ def test_every_word_is_found_wherever_it_stands_as_long_as_it_stands_there(found
     assert found["after a change"] == [[], ["latin"]]
     assert found["after a deletion"] == []
     assert found["in reasoning"] == ["japanese"]
-
-
-def test_a_passage_shows_the_first_hit_and_marks_all():
-    text = "word " * 100 + "the needle and the NEEDLE's eye" + " word" * 100
-    pieces = passage(text, "needle eye")
-    assert [piece for piece, hit in pieces if hit] == ["needle", "NEEDLE", "eye"]
-    shown = "".join(piece for piece, _ in pieces)
-    assert shown.startswith("… word")
-    assert shown.endswith("word …")
-    assert len(shown) < 300
-    assert passage("北京是首都", "首都") == [("北京是", False), ("首都", True)]
 
 
 @pytest.fixture

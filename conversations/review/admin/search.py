@@ -6,7 +6,7 @@ from django.views.decorators.http import require_safe
 
 from conversations.models import Message
 from conversations.models.permissions import READ, REASONING, full
-from conversations.rendering.passages import passage
+from conversations.rendering.snippets import snippet
 from conversations.review import cases
 from conversations.review.admin import access
 
@@ -39,7 +39,7 @@ def search(request: HttpRequest) -> HttpResponse:
         cases.search(
             actor=access.actor(request), case=request.case, words=query, reasoning=reasoning, messages=rows[:PAGE]
         )
-        found = [(row, passage(row.reasoning if reasoning else row.content, query)) for row in rows[:PAGE]]
+        found = [(row, snippet(row.reasoning if reasoning else row.content, query)) for row in rows[:PAGE]]
         if len(rows) > PAGE:
             asked = {"q": query, "before": rows[PAGE - 1].pk, **({"reasoning": "on"} if reasoning else {})}
             older = urlencode(asked)

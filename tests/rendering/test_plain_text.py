@@ -1,8 +1,8 @@
-"""Markdown without its marks."""
+"""Markdown as plain text."""
 
 import pytest
 
-from conversations.rendering.plain import to_text
+from conversations.rendering.plain_text import to_plain_text
 
 
 @pytest.mark.parametrize(
@@ -22,5 +22,5 @@ from conversations.rendering.plain import to_text
         ("a <b>c</b> &amp; d", "a <b>c</b> & d"),
     ],
 )
-def test_marks_go_and_text_stays(markdown: str, text: str):
-    assert to_text(markdown).rstrip("\n") == text
+def test_markup_is_removed_and_text_is_kept(markdown: str, text: str):
+    assert to_plain_text(markdown).rstrip("\n") == text

@@ -1,7 +1,7 @@
-"""Markdown events to HTML.
+"""Write Markdown events as HTML.
 
-pyromark's own writer passes raw HTML through and writes inline styles, so the events are written out here.
-Whatever comes from the text is escaped on its way, and the caller sanitises the result once more.
+pyromark's own writer passes raw HTML through and writes inline styles, so this module does it instead. All text is
+escaped, and the caller sanitises the result as well.
 """
 
 import re
@@ -11,16 +11,17 @@ from typing import Any, Final
 
 from pyromark.event import Event
 
+from conversations.rendering.blocks import unpack
 from conversations.rendering.footnotes import Footnotes
 from conversations.rendering.highlight import code_block, show_reordering
 from conversations.rendering.links import bare_links, safe_url
-from conversations.rendering.mathematics import Protected, to_html
+from conversations.rendering.mathematics import ProtectedSource, to_html
 
-# Deeper elements are left out and their text stays. Browsers stop nesting at 512 elements.
+# Elements that are nested deeper are left out; their text stays. Browsers stop nesting at 512 elements.
 MAX_DEPTH: Final = 60
 MAX_TABLE_NAME_CHARACTERS: Final = 80
 
-_MARKS: Final = {"SoftBreak": "\n", "HardBreak": "<br>\n", "Rule": "<hr>\n"}
+_BREAKS: Final = {"SoftBreak": "\n", "HardBreak": "<br>\n", "Rule": "<hr>\n"}
 _STARTS: Final = {
     "Emphasis": "<em>",
     "Strong": "<strong>",
@@ -35,7 +36,7 @@ _ENDS: Final = {
     "HtmlBlock": "</p>\n",
     "Paragraph": "</p>\n",
 }
-# The page has h1 and h2 of its own.
+# The page has its own h1 and h2.
 _HEADINGS: Final = {"H1": "h3", "H2": "h4", "H3": "h5", "H4": "h6", "H5": "h6", "H6": "h6"}
 _ALIGNMENTS: Final = {
     "Left": ' class="align-left"',
@@ -46,50 +47,50 @@ _BREAK_TAG = re.compile(r"<br\s*/?>", re.IGNORECASE)
 _ANY_TAG = re.compile(r"<[^>]*>")
 
 
-class Emitter:
+class HtmlWriter:
     """Write the events of one document, or of a part of it, as HTML.
 
-    `prefix` begins every id. `containers` says how many list items and quotations the events already stand
-    in; `alignments` holds the alignment of each column if they are rows of a table. `highlighted` is False
-    while code is still being written.
+    `prefix` begins every id. `alignments` are those of the columns if the events are rows of a table. `highlighted` is
+    False while code is still being written.
 
-    `dir="auto"` reads only text outside descendants that have a `dir` of their own. So the outermost block
-    carries it, and what stands in it (a paragraph of a list item or quotation, a cell) does not: the style
-    sheet gives those `unicode-bidi: plaintext`.
+    `dir="auto"` ignores text in descendants that have their own `dir`. So the outermost block has it, and a block
+    inside (a paragraph of a list item or quotation, a cell) does not: the style sheet gives those
+    `unicode-bidi: plaintext`.
     """
 
     def __init__(
         self,
         prefix: str,
-        source: Protected,
+        source: ProtectedSource,
         *,
-        containers: int = 0,
         alignments: tuple[str, ...] = (),
         highlighted: bool = True,
     ) -> None:
         self._source = source
-        self._containers = containers
+        self._containers = 0  # list items, quotations and footnotes around what is being written
         self._alignments = alignments
         self._highlighted = highlighted
         self._out: list[str] = []
-        self._set_aside: list[tuple[str, list[str]]] = []  # footnotes being written: label, and the text around
+        self._open_footnotes: list[tuple[str, list[str]]] = []  # label, and the output around it
         self._depth = 0
         self._footnotes = Footnotes(prefix)
         self._link_ends: list[str] = []
-        self._image: list[str] = []  # the alternative text of the image we are in
-        self._image_depth = 0  # how many elements we are in, the image among them; 0 outside
+        self._image: list[str] = []  # the alternative text of the open image
+        self._image_depth = 0  # open elements from the image inwards; 0 outside an image
         self._image_url = ""
         self._code: list[str] | None = None
         self._language = ""
         self._column = 0
         self._cell = "td"
-        self._head_at = 0
+        self._table_head = 0  # index in the output
 
     def write(self, events: Iterable[Event]) -> None:
-        """Write `events`, in which every start has its end."""
+        """Write `events`, in which every start tag has its end tag."""
+        kind: str
+        value: Any
         for event in events:
             if isinstance(event, str):
-                (self._image if self._image_depth else self._out).append(_MARKS[event])
+                (self._image if self._image_depth else self._out).append(_BREAKS[event])
                 continue
             ((kind, value),) = event.items()
             if self._image_depth:
@@ -99,16 +100,16 @@ class Emitter:
             elif kind == "Start":
                 self._depth += 1
                 if self._depth <= MAX_DEPTH:
-                    self._start(*_named(value))
+                    self._start(*unpack(value))
             elif kind == "End":
                 self._depth -= 1
                 if self._depth < MAX_DEPTH:
-                    self._end(*_named(value))
+                    self._end(*unpack(value))
             else:
                 self._leaf(kind, value)
 
     def html(self) -> str:
-        """Return what has been written, with its footnotes at the end."""
+        """Return the HTML of all events, with the footnotes at the end."""
         return "".join(self._out) + self._footnotes.section()
 
     def _start(self, name: str, value: Any) -> None:
@@ -136,12 +137,12 @@ class Emitter:
             case "Table":
                 self._alignments = value
             case "TableHead":
-                self._cell, self._head_at = "th", len(self._out)
+                self._cell, self._table_head = "th", len(self._out)
             case "TableCell":
                 self._start_cell()
             case "FootnoteDefinition":
                 self._containers += 1
-                self._set_aside.append((value, self._out))
+                self._open_footnotes.append((value, self._out))
                 self._out = []
             case _:
                 self._out.append(_STARTS[name])
@@ -178,7 +179,7 @@ class Emitter:
             case "FootnoteDefinition":
                 self._containers -= 1
                 note = "".join(self._out)
-                label, self._out = self._set_aside.pop()
+                label, self._out = self._open_footnotes.pop()
                 self._footnotes.define(label, note)
             case _:
                 self._out.append(_ENDS[name])
@@ -191,7 +192,7 @@ class Emitter:
         elif kind == "TaskListMarker":
             self._out.append(f'<input type="checkbox" disabled{" checked" if value else ""} aria-label="Task"> ')
         elif kind == "InlineHtml" and self._alignments and _BREAK_TAG.fullmatch(value):
-            # A Markdown table knows no other way to break a line, and models use this one.
+            # Markdown has no other line break for a table cell, and models use this one.
             self._out.append("<br>")
         else:
             text = escape(self._source.restore(value), quote=False)
@@ -217,7 +218,7 @@ class Emitter:
         self._link_ends.append("</a>" if href is not None else "")
 
     def _write_in_image(self, kind: str, value: Any) -> None:
-        """Gather the text of an image, which may hold anything that a line may."""
+        """Collect the text of an image, which can contain any inline element."""
         if kind == "Start":
             self._image_depth += 1
         elif kind == "End":
@@ -231,7 +232,7 @@ class Emitter:
     def _end_image(self, text: str) -> None:
         href = safe_url(self._source.restore(self._image_url))
         label = escape(text.strip() or href or "", quote=False)
-        if href is not None and not self._link_ends:  # a link cannot stand in a link
+        if href is not None and not self._link_ends:  # links cannot be nested
             label = f'<a class="image" href="{escape(href)}" target="_blank">{label}</a>'
         self._out.append(label)
 
@@ -241,21 +242,16 @@ class Emitter:
         self._out.append(f"<{self._cell}{scope}{_ALIGNMENTS.get(alignment, '')}>")
 
     def _end_table_head(self) -> None:
-        cells = "".join(self._out[self._head_at :])
+        cells = "".join(self._out[self._table_head :])
         name = " ".join(_ANY_TAG.sub(" ", cells).split())[:MAX_TABLE_NAME_CHARACTERS]
-        # The name is of escaped text, which may have been cut within an entity.
+        # The text is escaped already, and may have been cut inside an entity.
         name = escape(unescape(name))
-        self._out[self._head_at :] = (
+        self._out[self._table_head :] = (
             f'<div class="table" tabindex="0" role="group" aria-label="Table: {name}"><table dir="auto">\n<thead><tr>',
             cells,
             "</tr></thead>\n<tbody>\n",
         )
         self._cell, self._column = "td", 0
-
-
-def _named(tag: Any) -> tuple[str, Any]:
-    """Return the name of a start or end tag, and what it carries."""
-    return (tag, None) if isinstance(tag, str) else next(iter(tag.items()))
 
 
 def _quotation(alert: str | None) -> str:
@@ -265,7 +261,7 @@ def _quotation(alert: str | None) -> str:
 
 
 def language_of(kind: Any) -> str:
-    """Return the language that a code block's start names, or ""."""
+    """Return the language of a code block from the value of its start tag, or ""."""
     words = kind["Fenced"].split(None, 1) if isinstance(kind, dict) else []
     return words[0] if words else ""
 

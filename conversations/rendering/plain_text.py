@@ -1,8 +1,10 @@
-"""Markdown to plain text, for pasting where nothing is rendered."""
+"""Convert Markdown to plain text, for pasting where Markdown is not rendered."""
 
 from typing import Any
 
-from conversations.rendering.blocks import PARSER
+from pyromark.event import Event
+
+from conversations.rendering.blocks import PARSER, unpack
 from conversations.rendering.markdown import MAX_CHARACTERS, normalise
 from conversations.rendering.mathematics import protect
 
@@ -10,10 +12,10 @@ _INDENT = "   "
 _BLOCKS = ("Paragraph", "Heading", "BlockQuote", "CodeBlock", "Table", "FootnoteDefinition", "HtmlBlock", "List")
 
 
-def to_text(markdown: str) -> str:
-    """Return `markdown` without its marks: lists, cells, code and formulas stay as text; a link's address follows it.
+def to_plain_text(markdown: str) -> str:
+    """Return `markdown` without its markup. Lists, cells, code and formulas stay as text; addresses follow links.
 
-    A text over `MAX_CHARACTERS` comes back as it is.
+    Text longer than `MAX_CHARACTERS` is returned unchanged.
     """
     if len(markdown) > MAX_CHARACTERS:
         return markdown
@@ -27,13 +29,13 @@ def to_text(markdown: str) -> str:
 class _Writer:
     def __init__(self) -> None:
         self.out: list[str] = []
-        self._breaks = 0  # line breaks that are due before the next text
-        self._labelled = False  # a bullet, number or label was written: what it is of stands beside it
-        self._lists: list[int | None] = []  # the next item's number in each list we are in
+        self._line_breaks = 0  # due before the next text
+        self._after_label = False  # a bullet, number or label was written: the next text stays on its line
+        self._lists: list[int | None] = []  # the next item's number in each open list
         self._links: list[tuple[str, int]] = []  # address, and where in `out` its text begins
         self._in_code = False
 
-    def write(self, event: Any) -> None:
+    def write(self, event: Event) -> None:
         match event:
             case "SoftBreak" | "HardBreak":
                 self._break(1)
@@ -42,9 +44,9 @@ class _Writer:
                 self._add("* * *")
                 self._break(2)
             case {"Start": tag}:
-                self._start(*_named(tag))
+                self._start(*unpack(tag))
             case {"End": tag}:
-                self._end(*_named(tag))
+                self._end(*unpack(tag))
             case {"InlineMath": formula}:
                 self._add(f"${formula}$")
             case {"DisplayMath": formula}:
@@ -67,12 +69,12 @@ class _Writer:
                 self._break(1)
                 self._add("- " if number is None else f"{number}. ", indent=-1)
                 self._lists[-1] = None if number is None else number + 1
-                self._labelled = True
+                self._after_label = True
             case "CodeBlock":
                 self._in_code = True
             case "FootnoteDefinition":
                 self._add(f"[{value}] ")
-                self._labelled = True
+                self._after_label = True
             case "Link" | "Image":
                 self._links.append((value["dest_url"], len(self.out)))
 
@@ -81,8 +83,8 @@ class _Writer:
             case "List":
                 self._lists.pop()
             case "Link" | "Image":
-                url, begun = self._links.pop()
-                if url not in "".join(self.out[begun:]):
+                url, start = self._links.pop()
+                if url not in "".join(self.out[start:]):
                     self._add(f" ({url})")
             case "TableCell":
                 self._add("\t")
@@ -98,15 +100,11 @@ class _Writer:
             self._break(1 if self._lists else 2)
 
     def _break(self, number: int) -> None:
-        self._breaks = 0 if self._labelled else max(self._breaks, number)
+        self._line_breaks = 0 if self._after_label else max(self._line_breaks, number)
 
     def _add(self, text: str, indent: int = 0) -> None:
         margin = _INDENT * (len(self._lists) + indent)
-        if self.out and self._breaks:
-            self.out.append("\n" * self._breaks + margin)
-        self._breaks, self._labelled = 0, False
+        if self.out and self._line_breaks:
+            self.out.append("\n" * self._line_breaks + margin)
+        self._line_breaks, self._after_label = 0, False
         self.out.append(text.replace("\n", "\n" + margin) if self._in_code else text)
-
-
-def _named(tag: Any) -> tuple[str, Any]:
-    return (tag, None) if isinstance(tag, str) else next(iter(tag.items()))
