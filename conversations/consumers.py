@@ -157,7 +157,7 @@ class ConversationConsumer(AsyncWebsocketConsumer):
             now_from = CATCHING_UP if behind or late else live.source
             if now_from != source:
                 source = now_from
-                await self._send(fragments.feed(live.message_id, source))
+                await self._send(fragments.source_mark(live.message_id, source))
             if behind:
                 await asyncio.sleep(0)
                 continue

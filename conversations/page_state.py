@@ -157,7 +157,7 @@ class PageState:
 
 def _ending(conversation: Conversation, tree: Tree, pk: int, sent: LiveText) -> list[str]:
     messages = conversation.read(tree, [pk], reasoning=True)
-    return [part for message in messages for part in fragments.ending(message, sent.thought, sent.html)]
+    return [part for message in messages for part in fragments.final_parts(message, sent.thought, sent.html)]
 
 
 def _show(message: Message, view: View) -> ShownMessage:
@@ -166,7 +166,7 @@ def _show(message: Message, view: View) -> ShownMessage:
     generation_id = view.newest[message.pk]
     live = live_text(generation_id, message.pk)
     if message.generation is not None and message.generation.pk == generation_id:  # else a newer one was queued since
-        live.tell(doing=outcomes.doing(message.generation))
+        live.update(activity=outcomes.activity(message.generation))
         if message.generation.goes_on:
             live.go_on_from(message)
     return ShownMessage(generation_id, live)

@@ -73,7 +73,7 @@ CASES = [
     Case("cut", cut, "failed", "The connection to the model was lost", "StreamCut"),
     Case("garbage", garbage, "failed", "that this site cannot read", "Malformed"),
     Case("no stream", page, "failed", "that this site cannot read", "Malformed"),
-    Case("out of room", too_short, "length", "ran out of room while thinking"),
+    Case("out of room", too_short, "length", "reached its length limit while thinking"),
     Case("only thought", silent, "complete", "finished thinking without giving an answer"),
     Case("overloaded", overloaded, "failed", "ran out of resources mid-answer"),
 ]

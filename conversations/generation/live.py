@@ -31,12 +31,12 @@ class Source(StrEnum):
 
 
 class Shown(NamedTuple):
-    """What phase line and status line say."""
+    """The phase and status that a page shows."""
 
     status: str = Status.QUEUED
-    place: int | None = None
+    queue_position: int | None = None
     notice: str = ""
-    doing: str = outcomes.THINKING
+    activity: str = outcomes.THINKING
 
 
 class Cursor(NamedTuple):
@@ -108,10 +108,10 @@ class LiveText:
         self._thought_before: list[str] = []
         self.source = Source.STORAGE
         self.thought_seconds: float | None = None
-        self._place: int | None = None
+        self._queue_position: int | None = None
         self._notice = ""
-        self._doing = outcomes.THINKING
-        self._renderer = IncrementalRenderer(fragments.prefix(message_id))
+        self._activity = outcomes.THINKING
+        self._renderer = IncrementalRenderer(fragments.id_prefix(message_id))
         self._thinking_from: float | None = None
         self._changed: asyncio.Event | None = None  # there while somebody waits
         self._frames: dict[Cursor, tuple[int, list[str], Cursor]] = {}
@@ -143,7 +143,7 @@ class LiveText:
 
     @property
     def shown(self) -> Shown:
-        return Shown(self.status, self._place, self._notice, self._doing)
+        return Shown(self.status, self._queue_position, self._notice, self._activity)
 
     def go_on_from(self, message: Message) -> None:
         """Show what the message said before this generation, in front of what it says; the first to tell counts."""
@@ -161,7 +161,7 @@ class LiveText:
             self._show_anew()
         self.thought_seconds = None
         self._thinking_from = time.monotonic() - seconds_ago
-        self._place = None
+        self._queue_position = None
         self._set_status(Status.THINKING)
 
     def feed(self, deltas: Iterable[Delta]) -> None:
@@ -180,15 +180,20 @@ class LiveText:
                 self._renderer.feed(delta.text)
         self._touch()
 
-    def tell(
-        self, *, source: Source | None = None, place: int | None = None, notice: str | None = None, doing: str = ""
+    def update(
+        self,
+        *,
+        source: Source | None = None,
+        queue_position: int | None = None,
+        notice: str | None = None,
+        activity: str = "",
     ) -> None:
-        """Change what is told beside the text: its source, a queued generation's place in line, a notice."""
+        """Change what is shown besides the text: its source, position in the queue, notice and activity."""
         before = (self.source, self.shown)
         self.source = source or self.source
-        self._place = place or self._place
+        self._queue_position = queue_position or self._queue_position
         self._notice = self._notice if notice is None else notice
-        self._doing = doing or self._doing
+        self._activity = activity or self._activity
         if before != (self.source, self.shown):
             self._touch()
 
@@ -269,7 +274,7 @@ class LiveText:
         self._thought_before = before.pieces
         if self._thought_before and self.reasoning.pieces:
             self._thought_before.append(PARAGRAPH)
-        self._renderer = IncrementalRenderer(fragments.prefix(self.message_id))
+        self._renderer = IncrementalRenderer(fragments.id_prefix(self.message_id))
         self._renderer.feed(answer, self._joins)
         self.epoch += 1
 

@@ -68,7 +68,7 @@ class Mirror:
                     read_at = time.monotonic()
                     await self._read(live)
                 if silent:
-                    live.tell(source=Source.STORAGE)
+                    live.update(source=Source.STORAGE)
                 del live  # else this frame would keep it alive through the sleep
                 try:
                     async with asyncio.timeout(ASK_SECONDS):
@@ -114,7 +114,7 @@ class Mirror:
         live.feed(deltas)
         if said["thought_seconds"] is not None:
             live.thought_seconds = said["thought_seconds"]
-        live.tell(source=Source(said["source"]), notice=said["notice"])
+        live.update(source=Source(said["source"]), notice=said["notice"])
         if said["ended"]:
             live.end()
 

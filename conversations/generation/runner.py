@@ -57,7 +57,7 @@ class Run:
         """Stream to the end and write it down. Whatever happens, it gets exactly one outcome or goes back."""
         self.live.is_fed = self.live.has_runner = True
         self.live.begin(self.claim.attempt)
-        self.live.tell(source=Source.LIVE)
+        self.live.update(source=Source.LIVE)
         self._streaming = asyncio.get_running_loop().create_task(self._stream())
         if self._ending is not None:
             self._streaming.cancel()
@@ -97,7 +97,7 @@ class Run:
             self._cancel(Status.QUEUED)
         elif self._ending is None:
             self._reason = interrupted(cause, self.live.characters)
-            self.live.tell(notice=self._reason)
+            self.live.update(notice=self._reason)
             self._cancel(Status.INTERRUPTED)
 
     def drop(self) -> None:
@@ -143,7 +143,7 @@ class Run:
     async def _stream(self) -> Outcome:
         generation, prompt, last = await in_thread(self._prompt)
         self._fields["context_start"] = prompt.context_start
-        self.live.tell(doing=outcomes.doing(generation))
+        self.live.update(activity=outcomes.activity(generation))
         trimmer = None
         if generation.goes_on:
             self.live.go_on_from(last)

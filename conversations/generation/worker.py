@@ -204,7 +204,7 @@ class GenerationWorker:
             self._away += BEAT_SECONDS
             source = Source.UNSTORED if self._away > UNSTORED_SECONDS else Source.LIVE
             for run in self.runs.values():
-                run.live.tell(source=source)
+                run.live.update(source=source)
             waiting = sum(run.waiting_characters for run in self.runs.values())
             if self._away > AWAY_SECONDS or waiting > MOST_WAITING_CHARACTERS:
                 for run in self.runs.values():
@@ -236,7 +236,7 @@ class GenerationWorker:
         if waiting := live.waiting():
             places = await in_thread(Generation.objects.places)
             for text in waiting:
-                text.tell(place=places.get(text.generation_id))
+                text.update(queue_position=places.get(text.generation_id))
 
     async def _fill(self) -> None:
         """Claim what waits, in turn, as far as there is room."""

@@ -69,6 +69,7 @@ class Conversation(models.Model):
     leaf = models.ForeignKey("Message", models.SET_NULL, null=True, related_name="+")
     created_at = models.DateTimeField(auto_now_add=True)
     updated_at = models.DateTimeField(default=timezone.now)
+    running: bool  # set by `ConversationQuerySet.listed`
 
     objects = ConversationQuerySet.as_manager()
 

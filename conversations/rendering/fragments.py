@@ -1,11 +1,11 @@
-"""From state to HTML: what `_message.html` needs to know, and the frames a socket sends.
+"""From state to HTML: the context of `_message.html`, and the frames that a socket sends.
 
 A frame is one websocket message: HTML elements that htmx swaps out of band by their ids.
 """
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 
 from django.template.loader import render_to_string
@@ -18,14 +18,14 @@ from conversations.models.generation import thought_seconds
 from conversations.models.words import count_words
 from conversations.rendering import continuation_marks, outcomes, patches, pool
 
-# Characters of text in one frame, about. A viewer who joins late or lags is brought to now in frames of this size.
+# Approximate size of a frame, in characters of text. Viewers who join late or lag catch up in frames of this size.
 FRAME_CHARACTERS = 32_000
-PAGE = 30  # messages that a page shows at first, and more with each step back
+PAGE = 30  # messages shown at first, and added with each step back
 
 
 @dataclass(frozen=True, slots=True)
 class Version:
-    """Which of a turn's versions is shown, from 1, and the messages before and after it (None at the ends)."""
+    """Which version of a message is shown, from 1, and the ids of the versions before and after it, if any."""
 
     number: int
     total: int
@@ -35,39 +35,37 @@ class Version:
 
 @dataclass(slots=True)
 class State:
-    """What a message shows beside its text; the context of `_message.html` as `state`."""
+    """What `_message.html` shows of a message, as `state`."""
 
     status: str
-    doing: str = outcomes.THINKING
-    place: int | None = None  # in line, from 1, while queued
+    activity: str = outcomes.THINKING
+    queue_position: int | None = None  # from 1
     reasoning: str = ""
-    reasoning_url: str = ""  # where it is read instead, once it has ended
+    reasoning_url: str = ""  # of the page that has the reasoning, once it is complete
     reasoning_words: int = 0
     thinking_seconds: int | None = None
     answer_html: str = ""
     tail_html: str = ""
     notice: str = ""
-    said: str = ""  # to who listens instead of looking, when it comes to this state
+    announcement: str = ""  # for screen readers, when the message reaches this state
     tone: str = ""
-    actions: Sequence[outcomes.Action] = field(default_factory=list)
-    figures: str = ""
+    actions: Sequence[outcomes.Action] = ()
+    statistics: str = ""
     ended_at: datetime | None = None
     rating: str = ""
-    version: "Version | None" = None
+    version: Version | None = None
     is_live: bool = False
     readonly: bool = False
+    context_starts_here: bool = False  # the model no longer gets the messages above
 
 
-def prefix(message_id: int) -> str:
-    """Return what makes the ids inside one message's rendering unique on a page."""
+def id_prefix(message_id: int) -> str:
+    """Return the prefix that makes the ids inside a message's HTML unique on a page."""
     return f"m{message_id}"
 
 
 def state_of(message: Message, *, with_text: bool = True, readonly: bool = False) -> State:
-    """Return the state of a message.
-
-    `with_text=False` leaves a live message's text out, for a viewer whose cursor will bring it.
-    """
+    """Return the state of a message. `with_text=False` leaves out a live message's text, which its cursor will send."""
     if message.role == Role.USER:
         return State(status="sent", version=_version(message), readonly=readonly)
     generation = message.generation or Generation(status=Status.COMPLETE)
@@ -75,24 +73,25 @@ def state_of(message: Message, *, with_text: bool = True, readonly: bool = False
     reasoning, content = "", message.content
     if generation.is_live:
         reasoning, content = message.text_so_far() if with_text else ("", "")
-    went_on_at = [join for join in message.joins if join < len(content)]
+    continued_at = [offset for offset in message.joins if offset < len(content)]
     seconds = generation.thinking_seconds if generation.status == Status.THINKING else thought_seconds(message.parts)
     notice = "" if generation.is_live else outcomes.notice(generation, message)
-    doing = outcomes.doing(generation)
+    activity = outcomes.activity(generation)
+    html = pool.render(continuation_marks.insert(content, continued_at), id_prefix(message.pk))
     return State(
         status=generation.status,
-        doing=doing,
-        place=_place(generation) if with_text else None,
+        activity=activity,
+        queue_position=_queue_position(generation) if with_text else None,
         reasoning=reasoning,
         reasoning_url=reverse("reasoning", args=[message.pk]) if words else "",
         reasoning_words=words or count_words(reasoning),
         thinking_seconds=None if seconds is None else round(seconds),
-        answer_html=mark_safe(pool.render(continuation_marks.insert(content, went_on_at), prefix(message.pk))),  # noqa: S308  (sanitised last)
+        answer_html=mark_safe(html),  # noqa: S308  (sanitised)
         notice=notice,
-        said=outcomes.said(generation.status, doing, notice, content),
+        announcement=outcomes.announcement(generation.status, activity, notice, content),
         tone=outcomes.tone(generation, message),
         actions=outcomes.actions(generation, message),
-        figures=outcomes.figures(message.parts),
+        statistics=outcomes.statistics(message.parts),
         ended_at=generation.finished_at or (None if generation.is_live else message.created_at),
         rating=getattr(message, "rating", None) or "",
         version=_version(message),
@@ -101,7 +100,7 @@ def state_of(message: Message, *, with_text: bool = True, readonly: bool = False
     )
 
 
-def _place(generation: Generation) -> int | None:
+def _queue_position(generation: Generation) -> int | None:
     return Generation.objects.places().get(generation.pk) if generation.status == Status.QUEUED else None
 
 
@@ -109,20 +108,26 @@ def _version(message: Message) -> Version | None:
     versions = getattr(message, "versions", [])
     if len(versions) < 2:
         return None
-    at = versions.index(message.pk)
-    return Version(at + 1, len(versions), versions[at - 1] if at else None, (versions[at + 1 :] or [None])[0])
+    index = versions.index(message.pk)
+    return Version(
+        number=index + 1,
+        total=len(versions),
+        previous=versions[index - 1] if index else None,
+        next=versions[index + 1] if index + 1 < len(versions) else None,
+    )
 
 
 def entries(thread: Sequence[Message], *, readonly: bool = False) -> list[tuple[Message, State]]:
-    """Return what the page lists: each message with its state, the place marked where the model's memory begins."""
-    starts = next((m.generation.context_start_id for m in reversed(thread) if m.generation), None)
-    for message in thread:
-        message.context_starts_here = message.pk == starts
-    return [(message, state_of(message, readonly=readonly)) for message in thread]
+    """Return the messages of a page, each with its state."""
+    context_start = next((m.generation.context_start_id for m in reversed(thread) if m.generation), None)
+    found = [(message, state_of(message, readonly=readonly)) for message in thread]
+    for message, state in found:
+        state.context_starts_here = message.pk == context_start
+    return found
 
 
 def earlier(conversation_id: object, before: int) -> str:
-    """Return the link to what stands before the message `before`, in whose place it is loaded."""
+    """Return the link to the messages before the message `before`, which replace the link."""
     return render_to_string("conversations/_earlier.html", {"pk": conversation_id, "before": before})
 
 
@@ -135,20 +140,21 @@ def replace(target: str, html: str) -> str:
 
 
 def append(target: str, html: str) -> str:
-    """Return the element that appends to `target`; rows parse only inside a table's body."""
+    """Return the element that appends `html` to `target`."""
+    # Rows are parsed only inside a table's body.
     tag = "tbody" if html.startswith("<tr") else "div"
     return f'<{tag} id="{target}" hx-swap-oob="beforeend">{html}</{tag}>'
 
 
 def title(text: str) -> str:
-    """Return the heading of a page whose conversation was renamed."""
+    """Return the heading of a page, after its conversation was renamed."""
     return replace("title", escape(text))
 
 
 def listed(conversation: Conversation, own: Conversation, *, at_top: bool) -> str:
-    """Return the parts that show how `conversation` stands in the list beside `own`, in its place or moved to the top.
+    """Return the parts that update `conversation` in the list on the page of `own`, or that put it at the top.
 
-    `running` tells whether an answer waits or runs in it.
+    `conversation.running` is whether an answer is queued or running in it.
     """
     pk = conversation.pk
     if at_top:
@@ -163,18 +169,18 @@ def remove(target: str) -> str:
 
 
 def frames(parts: Sequence[str]) -> list[str]:
-    """Join parts into few frames of bounded size, as far as parts allow it.
+    """Join parts into few frames of limited size. A part is not split.
 
-    A table's body cannot be parsed beside other elements, so it goes alone.
+    A table's body cannot be parsed next to other elements, so it is a frame by itself.
     """
     joined: list[str] = []
-    full = True
+    is_full = True
     for part in parts:
-        if part.startswith("<tbody") or full or len(joined[-1]) + len(part) > 2 * FRAME_CHARACTERS:
+        if part.startswith("<tbody") or is_full or len(joined[-1]) + len(part) > 2 * FRAME_CHARACTERS:
             joined.append(part)
         else:
             joined[-1] += part
-        full = part.startswith("<tbody")
+        is_full = part.startswith("<tbody")
     return joined
 
 
@@ -182,41 +188,40 @@ def progress(
     message_id: int,
     generation_id: int,
     status: str,
-    place: int | None,
+    queue_position: int | None,
     notice: str,
-    doing: str,
+    activity: str,
     seconds: float | None,
     reasoning: str,
 ) -> str:
-    """Return phase and status lines of a message that is being generated."""
+    """Return the phase and status of a message that is being generated."""
     state = State(
         status=status,
-        doing=doing,
-        actions=outcomes.live_actions(generation_id, status, doing),
-        place=place,
+        activity=activity,
+        actions=outcomes.live_actions(generation_id, status, activity),
+        queue_position=queue_position,
         notice=notice,
-        said=outcomes.said(status, doing, notice),
+        announcement=outcomes.announcement(status, activity, notice),
         tone="warn" if notice else "",
         reasoning_words=count_words(reasoning) if status != Status.THINKING else 0,
         thinking_seconds=None if seconds is None else round(seconds),
         is_live=True,
     )
-    return lines(Message(pk=message_id), state)
+    return _phase_and_status(Message(pk=message_id), state)
 
 
-def lines(message: Message, state: State) -> str:
-    """Return the phase line and the status line, to be swapped by their ids."""
+def _phase_and_status(message: Message, state: State) -> str:
     context = {"message": message, "state": state, "oob": True}
     return "".join(render_to_string(f"conversations/{name}.html", context) for name in ("_phase", "_status"))
 
 
-def feed(message_id: int, source: str) -> str:
-    """Return the small mark that tells where a live message's text comes from."""
-    return render_to_string("conversations/_feed.html", {"pk": message_id, "source": source, "oob": True})
+def source_mark(message_id: int, source: str) -> str:
+    """Return the mark that shows where a live message's text comes from."""
+    return render_to_string("conversations/_source_mark.html", {"pk": message_id, "source": source, "oob": True})
 
 
 def composer_actions(live_generation: int | None) -> str:
-    """Return the composer's buttons: Stop beside Send while an answer runs."""
+    """Return the composer's buttons: Send and, while an answer is queued or running, Stop."""
     return render_to_string("conversations/_composer_actions.html", {"live_generation": live_generation, "oob": True})
 
 
@@ -228,27 +233,26 @@ def composer_error(sentence: str) -> str:
     return render_to_string("conversations/_composer_error.html", {"composer_error": sentence, "oob": True})
 
 
-def _repair(target: str, repair: patches.Patch) -> str:
-    swap = f'hx-swap-oob="{repair.swap}:#{target}{escape(repair.selector)}"'
-    if repair.swap == "outerHTML":
-        return re.sub(r"^<[a-z0-9]+", rf"\g<0> {swap}", repair.html)
-    return f"<div {swap}>{repair.html}</div>"
+def final_parts(message: Message, reasoning_sent: str, html_sent: str) -> list[str]:
+    """Return the parts that show how a message ended, and where its final text differs from what was sent.
 
-
-def ending(message: Message, reasoning_sent: str, html_sent: str) -> list[str]:
-    """Return the parts that show how a message ended, and of its final text what differs from what was sent.
-
-    A viewer's pane keeps the reasoning it was sent, which a page that is loaded now leaves to be read on demand.
+    A viewer keeps the reasoning that was sent, while a page that is loaded now loads it on demand.
     """
     state = state_of(message)
     reasoning = message.reasoning if state.reasoning_words else ""
     pk = message.pk
-    parts = [lines(message, state)]
+    parts = [_phase_and_status(message, state)]
     if state.answer_html != html_sent:
-        parts += [_repair(f"settled-{pk}", part) for part in patches.diff(html_sent, state.answer_html)]
+        parts += [_patch(f"settled-{pk}", patch) for patch in patches.diff(html_sent, state.answer_html)]
     if reasoning != reasoning_sent:
         parts.append(replace(f"reasoning-{pk}", ""))
-        for at in range(0, len(reasoning), FRAME_CHARACTERS):
-            more = reasoning[at : at + FRAME_CHARACTERS]
-            parts.append(append(f"reasoning-{pk}", escape(more)))
+        for start in range(0, len(reasoning), FRAME_CHARACTERS):
+            parts.append(append(f"reasoning-{pk}", escape(reasoning[start : start + FRAME_CHARACTERS])))
     return parts
+
+
+def _patch(target: str, patch: patches.Patch) -> str:
+    swap = f'hx-swap-oob="{patch.swap}:#{target}{escape(patch.selector)}"'
+    if patch.swap == "outerHTML":
+        return re.sub(r"^<[a-z0-9]+", rf"\g<0> {swap}", patch.html)
+    return f"<div {swap}>{patch.html}</div>"

@@ -1,4 +1,4 @@
-"""The words for what a generation does and how it ended, and what a person can do next."""
+"""The text that says what a generation does and how it ended, and the actions that are offered next."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,54 +8,49 @@ from django.urls import reverse
 from conversations.models import Generation, Message, Status
 from conversations.models.words import count_words
 
-THINKING, ANSWERING, GOING_ON = "Thinking", "Answering", "Going on"
+THINKING, ANSWERING, CONTINUING = "Thinking", "Answering", "Continuing"
 CUT_SHORT = (Status.STOPPED, Status.LENGTH, Status.INTERRUPTED)
 
 
 @dataclass(frozen=True, slots=True)
 class Action:
-    """A button under a message: a POST to `url`, or a link to it whose answer is put into the element `into`."""
+    """A button under a message that posts to `url`; with `target`, a link whose response goes into that element."""
 
     name: str
     label: str
     url: str
-    into: str = ""
+    target: str = ""
 
 
-def doing(generation: Generation) -> str:
-    """Return what a generation that was claimed is said to do until its first word comes."""
+def activity(generation: Generation) -> str:
+    """Return what a claimed generation is doing until its first word arrives."""
     if generation.goes_on:
-        return GOING_ON
+        return CONTINUING
     return ANSWERING if generation.without_thinking else THINKING
 
 
 def notice(generation: Generation, message: Message) -> str:
-    """Return the sentence under a message that did not simply complete; '' if it did."""
-    answered = bool(message.content)
+    """Return the sentence under a message that says how it ended, or "" if it simply completed."""
     match generation.status:
         case Status.COMPLETE:
-            return "" if answered else "The model finished thinking without giving an answer."
+            return "" if message.content else "The model finished thinking without giving an answer."
+        case Status.STOPPED if message.content:
+            return "Stopped while answering."
         case Status.STOPPED:
-            return (
-                "Stopped while answering."
-                if answered
-                else "Stopped while thinking."
-                if message.thought_words
-                else "Stopped."
-            )
+            return "Stopped while thinking." if message.thought_words else "Stopped."
+        case Status.LENGTH if message.content:
+            return "The answer reached its length limit."
         case Status.LENGTH:
-            if answered:
-                return "The answer reached its length limit and ends here."
-            return "The model ran out of room while thinking, before it could answer."
+            return "The model reached its length limit while thinking, before it could answer."
         case _:
             return generation.error
 
 
-def said(status: str, doing: str, notice: str, answer: str = "") -> str:
-    """Return the words by which a screen reader hears that a message has come to this status."""
+def announcement(status: str, activity: str, notice: str, answer: str = "") -> str:
+    """Return what a screen reader announces when a message reaches this status."""
     match status:
         case Status.THINKING:
-            return doing
+            return activity
         case Status.ANSWERING:
             return ANSWERING
         case Status.COMPLETE if answer:
@@ -66,16 +61,17 @@ def said(status: str, doing: str, notice: str, answer: str = "") -> str:
 
 
 def tone(generation: Generation, message: Message) -> str:
-    """Return '' for a good end, 'warn' for one cut short, 'bad' for one that failed."""
+    """Return "bad" for a failure, "warn" for an answer that was cut short, else ""."""
     if generation.status in (Status.FAILED, Status.FILTERED):
         return "bad"
-    return "warn" if _is_cut_short(generation, message) else ""
+    is_cut_short = generation.status in CUT_SHORT or (generation.status == Status.COMPLETE and not message.content)
+    return "warn" if is_cut_short else ""
 
 
 def actions(generation: Generation, message: Message) -> list[Action]:
-    """Return what can be done next, the likeliest first."""
+    """Return the available actions, the most likely one first."""
     if generation.is_live:
-        return live_actions(generation.pk, generation.status, doing(generation))
+        return live_actions(generation.pk, generation.status, activity(generation))
     retry = Action("retry", "Try again", reverse("retry", args=[message.pk]))
     edit = Action("edit", "Edit the question", reverse("edit", args=[message.parent_id]), f"edit-{message.parent_id}")
     if generation.status == Status.FILTERED:
@@ -86,36 +82,31 @@ def actions(generation: Generation, message: Message) -> list[Action]:
         return [retry, edit]
     if message.thought_words and not message.content:
         answer = Action("answer-now", "Answer without thinking", reverse("answer-now", args=[generation.pk]))
-        # What came to its end while it thought will do so again.
+        # A model that used up its tokens while thinking is likely to do so again.
         return [answer, retry] if generation.status in (Status.LENGTH, Status.COMPLETE) else [retry, answer]
     if tone(generation, message):
         return [retry]
     return [Action("regenerate", "Regenerate", reverse("regenerate", args=[message.pk]))]
 
 
-def live_actions(generation_id: int, status: str, doing: str) -> list[Action]:
-    """Return what can be done, beside stopping it, while a generation waits or runs."""
+def live_actions(generation_id: int, status: str, activity: str) -> list[Action]:
+    """Return the actions, besides Stop, for a generation that is queued or running."""
     if status == Status.QUEUED:
-        return [Action("take-back", "Take back", reverse("take-back", args=[generation_id]))]
-    if status == Status.THINKING and doing == THINKING:
+        return [Action("cancel", "Cancel", reverse("take-back", args=[generation_id]))]
+    if status == Status.THINKING and activity == THINKING:
         return [Action("answer-now", "Answer now", reverse("answer-now", args=[generation_id]))]
     return []
 
 
-def figures(parts: Sequence[Generation]) -> str:
-    """Return time to the first thought (or word) and tokens of all that made a message, as far as they are known."""
+def statistics(parts: Sequence[Generation]) -> str:
+    """Return the time to the first thought (or word) and the tokens of a message's generations, as far as known."""
     if not parts or parts[-1].is_live:
         return ""
-    said = []
-    if begun := parts[0].started_at:
-        for first, what in ((parts[0].first_thought_at, "first thought"), (parts[0].first_answer_at, "first word")):
-            if first:
-                said.append(f"{max(0.1, (first - begun).total_seconds()):.1f} s to {what}")
-                break
+    first, found = parts[0], []
+    for moment, label in ((first.first_thought_at, "first thought"), (first.first_answer_at, "first word")):
+        if first.started_at and moment:
+            found.append(f"{max(0.1, (moment - first.started_at).total_seconds()):.1f} s to {label}")
+            break
     if any(part.answer_tokens is not None for part in parts):
-        said.append(f"{sum((part.answer_tokens or 0) + (part.reasoning_tokens or 0) for part in parts):,} tokens")
-    return " · ".join(said)
-
-
-def _is_cut_short(generation: Generation, message: Message) -> bool:
-    return generation.status in CUT_SHORT or (generation.status == Status.COMPLETE and not message.content)
+        found.append(f"{sum((part.answer_tokens or 0) + (part.reasoning_tokens or 0) for part in parts):,} tokens")
+    return " · ".join(found)

@@ -36,7 +36,7 @@ def is_light(text: str) -> bool:
 class Pool:
     """A few rendering processes, started when first needed and replaced when they fail.
 
-    A job waits up to `seconds` for a process and may then run for as long. If it fails, the text is shown unparsed.
+    A job waits up to `seconds` for a process and may then run for as long. If it fails, the text is shown unformatted.
     """
 
     def __init__(self, *, processes: int, seconds: float) -> None:
@@ -58,7 +58,7 @@ class Pool:
             process = self._idle.get(timeout=self._seconds)
         except queue.Empty:
             logger.warning(
-                "No rendering process was free for %s s; %s characters are shown unparsed", self._seconds, len(text)
+                "No rendering process was free for %s s; %s characters are shown unformatted", self._seconds, len(text)
             )
             return markdown.preformatted(text)
         try:
@@ -70,7 +70,7 @@ class Pool:
                 self._running.add(process)
             return process.render(text, prefix)
         except (OSError, EOFError) as error:
-            logger.warning("A rendering process failed (%r); %s characters are shown unparsed", error, len(text))
+            logger.warning("A rendering process failed (%r); %s characters are shown unformatted", error, len(text))
             if isinstance(error, TimeoutError):
                 self._timed_out.append(hash(text))
             if process is not None:

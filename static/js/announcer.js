@@ -5,8 +5,8 @@ const announcer = document.getElementById("announcer");
 const heading = document.getElementById("title");
 const show = (mark) => { document.title = `${mark}${heading.textContent} · ${document.title.split(" · ").pop()}`; };
 
-document.addEventListener("message:status", ({ detail: { to, said } }) => {
-  announcer.textContent = said;
+document.addEventListener("message:status", ({ detail: { to, announcement } }) => {
+  announcer.textContent = announcement;
   if (document.hidden && to !== "queued") show({ thinking: "… ", answering: "… ", complete: "Answer ready · " }[to] ?? "Answer ended · ");
 });
 

@@ -1,5 +1,5 @@
 // Keeps the articles in #messages true to what the server sends: one article per message, its data-status, its reasoning's fold.
-// Tells the others: `message:status` on the article, detail {from, to, said}, after every change of status.
+// Dispatches `message:status` on the article, with the detail {from, to, announcement}, after every change of status.
 
 const messages = document.getElementById("messages");
 const composer = document.getElementById("composer-content");
@@ -78,5 +78,5 @@ function beingRead(reasoning) {
 function announceStatus(article, from, footer = article.querySelector("footer[data-status]")) {
   const to = article.dataset.status;
   if (from === to) return;
-  article.dispatchEvent(new CustomEvent("message:status", { bubbles: true, detail: { from, to, said: footer?.dataset.said ?? "" } }));
+  article.dispatchEvent(new CustomEvent("message:status", { bubbles: true, detail: { from, to, announcement: footer?.dataset.announcement ?? "" } }));
 }

@@ -137,7 +137,7 @@ def test_times_are_told_anew_while_the_page_is_open(signed_in: Page):
     ask(page, "Why?")
     page.wait_for_url(re.compile("/conversations/"))  # loaded, scripts too
     expect(page.locator("article[data-status=complete]")).to_be_visible()
-    time = page.locator(".status-figures time")
+    time = page.locator(".status-statistics time")
     for minutes, words in (
         (0, "just now"),
         (5, "5 minutes ago"),

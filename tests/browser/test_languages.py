@@ -78,7 +78,7 @@ def test_no_line_of_japanese_begins_with_what_belongs_to_the_one_before(signed_i
         assert len(starts) > 5
         assert not set(starts) & set("ー、」。ょゃっ"), width
     # Each character counts as a word, and the marks between them as none.
-    expect(page.locator("footer.status")).to_have_attribute("data-said", "Answer complete, 300 words")
+    expect(page.locator("footer.status")).to_have_attribute("data-announcement", "Answer complete, 300 words")
 
 
 def test_enter_that_accepts_a_candidate_does_not_send_an_edited_question(signed_in: Page, shared_endpoint: Endpoint):

@@ -141,7 +141,7 @@ async def test_what_an_attempt_said_is_gone_when_the_next_begins():
 
 async def test_a_place_in_line_is_told_and_forgotten_when_the_answer_begins():
     live = live_text(1, 7)
-    live.tell(place=12)
+    live.update(queue_position=12)
     frames, cursor = live.since(Cursor())
     assert "12th in line" in frames[0]
     live.begin(1)
@@ -212,9 +212,9 @@ async def test_only_what_was_said_anew_turns_out_to_be_reasoning():
 
 async def test_a_generation_that_thinks_can_be_asked_for_its_answer_and_one_that_waits_taken_back():
     live = live_text(1, 7)
-    live.tell(place=2)
+    live.update(queue_position=2)
     assert 'action="/generations/1/take-back/"' in sent(live)
     live.begin(1)
     assert 'action="/generations/1/answer-now/"' in sent(live)
-    live.tell(doing=outcomes.ANSWERING)
+    live.update(activity=outcomes.ANSWERING)
     assert "answer-now" not in sent(live)

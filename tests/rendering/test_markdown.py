@@ -206,7 +206,7 @@ def test_text_that_is_nested_too_deeply_is_kept_without_its_elements():
     assert reader.text.strip() == "deep"
 
 
-def test_text_that_is_too_long_is_shown_unparsed():
+def test_text_that_is_too_long_is_shown_unformatted():
     text = "# <b>\n" * 100_000
     html = render(text)
     assert html.startswith('<pre class="plain" dir="auto">\n# &lt;b&gt;')

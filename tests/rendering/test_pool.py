@@ -78,7 +78,7 @@ def test_a_killed_process_is_replaced(pool: Pool):
     assert rendering_processes() != [process]
 
 
-def test_a_text_that_takes_too_long_is_shown_unparsed_and_not_tried_again(
+def test_a_text_that_takes_too_long_is_shown_unformatted_and_not_tried_again(
     impatient_pool: Pool, caplog: pytest.LogCaptureFixture
 ):
     for _ in range(2):
@@ -88,7 +88,7 @@ def test_a_text_that_takes_too_long_is_shown_unparsed_and_not_tried_again(
     assert "TimeoutError" in caplog.text
 
 
-def test_a_text_is_shown_unparsed_if_no_process_is_free_in_time(caplog: pytest.LogCaptureFixture):
+def test_a_text_is_shown_unformatted_if_no_process_is_free_in_time(caplog: pytest.LogCaptureFixture):
     pool = Pool(processes=0, seconds=0.01)
     assert pool.render(CODE, "m1") == markdown.preformatted(CODE)
     assert "No rendering process was free" in caplog.text
