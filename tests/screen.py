@@ -133,10 +133,10 @@ class Screen:
         return self.text(self.newest.attributes["id"].replace("message", "answer")).strip()
 
     @property
-    def feed(self) -> str:
+    def source(self) -> str:
         """Return where the newest answer's text comes from, as its mark says."""
-        mark = self.page.find(self.newest.attributes["id"].replace("message", "feed"))
-        return "" if mark is None else mark.attributes["data-feed"]
+        mark = self.page.find(self.newest.attributes["id"].replace("message", "source"))
+        return "" if mark is None else mark.attributes["data-source"]
 
     def apply(self, frame: str) -> None:
         for part in [child for child in parse(frame).children if isinstance(child, Element)]:
@@ -201,7 +201,7 @@ _OPEN_BLOCK = re.compile(r"m\d+-open-\d+")
 
 
 def _visible(element: Element, *, verbatim: bool = False) -> str:
-    if element.attributes.get("name") == "csrfmiddlewaretoken" or element.attributes.get("class") == "feed":
+    if element.attributes.get("name") == "csrfmiddlewaretoken" or element.attributes.get("class") == "source-mark":
         return ""
     verbatim = verbatim or element.tag == "pre" or element.attributes.get("class") == "reasoning-text"
     parts, text = [], ""

@@ -1,4 +1,4 @@
-"""How long ago something was, in words."""
+"""The time since a moment, in words."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -25,6 +25,6 @@ NOW = datetime(2026, 11, 25, 14, 30, tzinfo=UTC)
         (timedelta(days=8), "17 November 2026"),
     ],
 )
-def test_a_moment_is_told_as_people_tell_it(monkeypatch: pytest.MonkeyPatch, before: timedelta, words: str):
+def test_the_time_since_a_moment_is_in_words(monkeypatch: pytest.MonkeyPatch, before: timedelta, words: str):
     monkeypatch.setattr(durations.timezone, "now", lambda: NOW)
     assert durations.ago(NOW - before) == words

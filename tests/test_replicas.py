@@ -32,9 +32,9 @@ def test_a_viewer_on_another_replica_sees_thought_and_end(replicas: tuple[Site, 
     endpoint.await_reached("thought")
     with there.socket(conversation) as socket:
         frames = ""
-        while "First thought." not in frames or 'data-feed="live"' not in frames:
+        while "First thought." not in frames or 'data-source="live"' not in frames:
             frames += socket.recv(timeout=30)
-        assert 'data-feed="storage" hx-swap-oob' not in frames  # it never came from what was committed
+        assert 'data-source="storage" hx-swap-oob' not in frames  # it never came from what was committed
         endpoint.open("thought")
         while "The answer." not in frames or 'data-status="complete"' not in frames:
             frames += socket.recv(timeout=30)

@@ -93,7 +93,7 @@ def test_a_stream_does_not_notice_that_tokens_expire(azure: Azure):
     conversation = here.ask("Who is there?")
     with there.socket(conversation) as socket:
         frames = ""
-        while "First thought." not in frames or 'data-feed="live"' not in frames:
+        while "First thought." not in frames or 'data-source="live"' not in frames:
             frames += socket.recv(timeout=30)
         azure.redis.await_renewed(azure.cloud.tokens(REDIS))
         old = azure.cloud.let_expire()
@@ -102,7 +102,7 @@ def test_a_stream_does_not_notice_that_tokens_expire(azure: Azure):
         azure.endpoint.open("thought")
         while 'data-status="complete"' not in frames:
             frames += socket.recv(timeout=30)
-    assert 'data-feed="storage" hx-swap-oob' not in frames  # what one process said, the other heard at once
+    assert 'data-source="storage" hx-swap-oob' not in frames  # what one process said, the other heard at once
     assert here.answers(conversation) == [("complete", "", "First thought. Second thought.", "The answer.")]
     page = there.http.get(conversation).text
     assert 'data-status="complete"' in page

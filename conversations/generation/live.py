@@ -232,7 +232,7 @@ class LiveText:
     def _encode(self, cursor: Cursor) -> tuple[list[str], Cursor]:
         pk, parts = self.message_id, []
         if cursor.epoch != self.epoch:
-            parts += [fragments.replace(f"{part}-{pk}", "") for part in ("reasoning", "settled", "tail")]
+            parts += [fragments.replace(f"{part}-{pk}", "") for part in ("reasoning", "finalised", "tail")]
             cursor = Cursor(epoch=self.epoch, shown=cursor.shown)
         own = max(0, cursor.reasoning - len(self._thought_before))
         thought = [*self._thought_before[cursor.reasoning :], *self.reasoning.pieces[own:]]
@@ -243,7 +243,7 @@ class LiveText:
         finalised, at = self._renderer.finalised, cursor.finalised
         room = FRAME_CHARACTERS - sum(map(len, pieces))
         while room > 0 and at < len(finalised):
-            parts.append(fragments.append(finalised[at].target or f"settled-{pk}", finalised[at].html))
+            parts.append(fragments.append(finalised[at].target or f"finalised-{pk}", finalised[at].html))
             room -= len(finalised[at].html)
             at += 1
         reached = Cursor(self.epoch, cursor.reasoning + len(pieces), at, cursor.tail, cursor.shown)

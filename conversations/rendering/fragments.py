@@ -243,7 +243,7 @@ def final_parts(message: Message, reasoning_sent: str, html_sent: str) -> list[s
     pk = message.pk
     parts = [_phase_and_status(message, state)]
     if state.answer_html != html_sent:
-        parts += [_patch(f"settled-{pk}", patch) for patch in patches.diff(html_sent, state.answer_html)]
+        parts += [_patch(f"finalised-{pk}", patch) for patch in patches.diff(html_sent, state.answer_html)]
     if reasoning != reasoning_sent:
         parts.append(replace(f"reasoning-{pk}", ""))
         for start in range(0, len(reasoning), FRAME_CHARACTERS):

@@ -49,8 +49,8 @@ class IncrementalRenderer:
         self._incoming: list[str] = []
         self._carriage_return = ""  # at the end of the text so far: it may be half of a line ending
         self._source = ""  # normalised, not finalised
-        self._document: OpenBlock = _Document(IdSequence(prefix))
-        self._block = self._document
+        self._document = _Document(IdSequence(prefix))
+        self._block: OpenBlock = self._document
         self._tail: str | None = ""  # None: to be rendered
         self._last_tail = ("", "")  # its source and HTML
         self._last_line_is_literal = False  # in that source

@@ -36,27 +36,28 @@ class _Writer:
         self._in_code = False
 
     def write(self, event: Event) -> None:
-        match event:
+        name, value = unpack(event)
+        match name:
             case "SoftBreak" | "HardBreak":
                 self._break(1)
             case "Rule":
                 self._break(2)
                 self._add("* * *")
                 self._break(2)
-            case {"Start": tag}:
-                self._start(*unpack(tag))
-            case {"End": tag}:
-                self._end(*unpack(tag))
-            case {"InlineMath": formula}:
-                self._add(f"${formula}$")
-            case {"DisplayMath": formula}:
-                self._add(f"$${formula}$$")
-            case {"TaskListMarker": done}:
-                self._add("[x] " if done else "[ ] ")
-            case {"FootnoteReference": label}:
-                self._add(f"[{label}]")
-            case {"Text": text} | {"Code": text} | {"InlineHtml": text} | {"Html": text}:
-                self._add(text)
+            case "Start":
+                self._start(*unpack(value))
+            case "End":
+                self._end(*unpack(value))
+            case "InlineMath":
+                self._add(f"${value}$")
+            case "DisplayMath":
+                self._add(f"$${value}$$")
+            case "TaskListMarker":
+                self._add("[x] " if value else "[ ] ")
+            case "FootnoteReference":
+                self._add(f"[{value}]")
+            case _:  # "Text", "Code", "InlineHtml", "Html"
+                self._add(value)
 
     def _start(self, name: str, value: Any) -> None:
         if name in _BLOCKS:

@@ -8,23 +8,23 @@ register = template.Library()
 
 @register.filter
 def duration(seconds: int) -> str:
-    """Return whole seconds as people say them: "12 s", "5 min 12 s"; static/js/clock.js counts on in the same form."""
+    """Return whole seconds as "12 s" or "5 min 12 s", as static/js/clock.js does."""
     minutes, rest = divmod(seconds, 60)
     return f"{minutes} min {rest} s" if minutes else f"{rest} s"
 
 
 @register.filter
 def ago(moment: datetime) -> str:
-    """Return how long ago that was: "just now", "5 minutes ago", "yesterday"; after a week the day itself.
+    """Return the time since `moment`: "just now", "5 minutes ago", "yesterday"; after a week, the date.
 
-    static/js/clock.js goes on in the same words while it is of today.
+    static/js/clock.js updates it in the same words while `is_within_a_day`.
     """
     now = timezone.now()
     minutes = int((now - moment).total_seconds() // 60)
     if minutes < 1:
         return "just now"
-    for unit, length, most in (("minute", 1, 60), ("hour", 60, 24 * 60)):
-        if minutes < most:
+    for unit, length, limit in (("minute", 1, 60), ("hour", 60, 24 * 60)):
+        if minutes < limit:
             number = minutes // length
             return f"{number} {unit}{'' if number == 1 else 's'} ago"
     days = (timezone.localdate(now) - timezone.localdate(moment)).days
@@ -34,6 +34,6 @@ def ago(moment: datetime) -> str:
 
 
 @register.filter
-def is_of_today(moment: datetime) -> bool:
-    """Tell whether `ago` counts hours or less."""
+def is_within_a_day(moment: datetime) -> bool:
+    """Return whether `ago` is still in minutes or hours."""
     return timezone.now() - moment < timedelta(days=1)

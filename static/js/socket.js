@@ -47,7 +47,7 @@ function end(name) {
 function lose() {
   pending ??= setTimeout(show, QUIET_MS, "lost");
   // What is shown stays, and from now on it is only what was stored.
-  for (const mark of document.querySelectorAll("[data-feed]")) mark.dataset.feed = "storage";
+  for (const mark of document.querySelectorAll("[data-source]")) mark.dataset.source = "storage";
 }
 
 /** Connect anew if nothing was heard for `silence` ms: sleep and a changed network close no socket, they leave it mute. */

@@ -36,16 +36,16 @@ def test_a_connection_that_has_gone_mute_is_left_for_a_new_one(page: Page, proxy
     ask(page, "Are you there?")
     reasoning = page.locator(".reasoning-text")
     expect(reasoning).to_have_text("First part. ")
-    expect(page.locator(".feed")).to_have_attribute("data-feed", "live")
+    expect(page.locator(".source-mark")).to_have_attribute("data-source", "live")
     proxy.mute()
     shared_endpoint.open("first part")
     shared_endpoint.await_reached("second part")
     expect(reasoning).to_have_text("First part. ")  # nothing comes, and nothing tells the page so
     page.evaluate("dispatchEvent(new Event('online'))")  # as after sleep, or in another network
     expect(reasoning).to_have_text("First part. Second part.")
-    expect(page.locator(".feed")).to_have_attribute("data-feed", "live")
+    expect(page.locator(".source-mark")).to_have_attribute("data-source", "live")
     shared_endpoint.open("second part")
-    expect(page.locator(".settled")).to_have_text("Done.")
+    expect(page.locator(".finalised")).to_have_text("Done.")
     assert len(opened) == 2
 
 
@@ -57,7 +57,7 @@ def test_a_killed_site_is_found_again_with_what_it_had_stored(page: Page, site: 
     expect(page.locator(".reasoning-text")).to_have_text("First part. ")
     site.await_rows("select 1 from conversations_chunk")
     site.kill()
-    expect(page.locator(".feed")).to_have_attribute("data-feed", "storage")
+    expect(page.locator(".source-mark")).to_have_attribute("data-source", "storage")
     expect(page.locator("[data-connection=lost]")).to_be_visible()
     expect(page.locator(".reasoning-text")).to_have_text("First part. ")
     site.start(site.url.rsplit(":", 1)[1])

@@ -98,20 +98,20 @@ def test_hostile_text_does_nothing_anywhere(watched: Callable[[], Page], shared_
     shared_endpoint.respond = hostile
     page.locator("#composer textarea").evaluate(PASTE, PROMPT)
     page.keyboard.press("Enter")
-    expect(page.locator(".settled > blockquote").nth(len(HOSTILE) // 3)).to_be_attached()
+    expect(page.locator(".finalised > blockquote").nth(len(HOSTILE) // 3)).to_be_attached()
     assert page.evaluate(FORBIDDEN) == []
     shared_endpoint.open("half")
     expect(page.locator("article[data-status=complete]")).to_have_count(1)
-    expect(page.locator(".settled > blockquote")).to_have_count(len(HOSTILE))
+    expect(page.locator(".finalised > blockquote")).to_have_count(len(HOSTILE))
     assert page.evaluate(FORBIDDEN) == []
     ask(page, "Once more")
     page.wait_for_url("**/conversations/**")
     expect(page.locator("article[data-status=complete]")).to_have_count(2)
-    expect(page.locator(".settled").last).to_contain_text("a")
+    expect(page.locator(".finalised").last).to_contain_text("a")
     assert page.evaluate(FORBIDDEN) == []
 
     page.reload()
-    expect(page.locator(".settled > blockquote").nth(len(HOSTILE) - 1)).to_be_attached()
+    expect(page.locator(".finalised > blockquote").nth(len(HOSTILE) - 1)).to_be_attached()
     page.locator(".reasoning summary").first.click()
     expect(page.locator(".reasoning-text").first).to_contain_text(HOSTILE[0])
     assert page.evaluate(FORBIDDEN) == []
@@ -129,7 +129,7 @@ def test_hostile_text_does_nothing_anywhere(watched: Callable[[], Page], shared_
     page.get_by_role("button", name="Sign in").click()
     page.get_by_label("Safety").check()
     page.get_by_role("button", name="Begin the case").click()
-    expect(page.locator(".settled > blockquote").nth(len(HOSTILE) - 1)).to_be_attached()
+    expect(page.locator(".finalised > blockquote").nth(len(HOSTILE) - 1)).to_be_attached()
     assert page.evaluate(FORBIDDEN) == []
     page.locator("summary", has_text="Thought").first.click()
     page.get_by_role("link", name="Read what the model thought").click()

@@ -51,7 +51,7 @@ def test_every_block_runs_in_the_direction_of_its_own_text(signed_in: Page, shar
         ".edit-form textarea",
         ".reasoning-text p",
         "[id^=answer-] h3",
-        "[id^=answer-] .settled > p:nth-of-type(1)",
+        "[id^=answer-] .finalised > p:nth-of-type(1)",
         "[id^=answer-] li",
         "[id^=answer-] table",
         "[id^=answer-] blockquote",

@@ -85,8 +85,8 @@ def test_every_state_is_told_and_laid_out_well(signed_in: Page, shared_endpoint:
     expect(page.locator("article[data-status=queued]")).to_be_visible()
     check(page, "queued")
     shared_endpoint.open("Second: thinking")
-    expect(page.locator(".settled").last).to_be_attached()
-    expect(page.locator(".settled blockquote")).to_be_visible()
+    expect(page.locator(".finalised").last).to_be_attached()
+    expect(page.locator(".finalised blockquote")).to_be_visible()
     check(page, "answering")
     for gate in ("Second: answering", "Third: thinking", "Third: answering"):
         shared_endpoint.open(gate)

@@ -27,7 +27,7 @@ TOP_OF = """word => {
     ("begin", "pieces", "end", "sign_of_the_end"),
     [
         ("```python\n", CODE, "```\n", ".lines .nf"),
-        ("", PROSE, "[a reference]: https://example.org\n", ".settled a"),
+        ("", PROSE, "[a reference]: https://example.org\n", ".finalised a"),
     ],
     ids=["code", "prose"],
 )

@@ -78,7 +78,7 @@ def test_text_waits_for_postgresql_and_no_stream_is_orphaned(
         assert person.http.get("/readyz").status_code == 503  # it happened
         for outage in outages:
             for tab in outage.tabs:
-                tab.read_until(lambda tab: tab.feed == "unstored")  # and the page says so
+                tab.read_until(lambda tab: tab.source == "unstored")  # and the page says so
         while time.monotonic() < away_from + AWAY_SECONDS:
             for outage in outages:
                 outage.read_until_said(replicas_speech.next_word(outage.prompt))
@@ -86,7 +86,7 @@ def test_text_waits_for_postgresql_and_no_stream_is_orphaned(
             outage.come_back()
         for outage in outages:
             for tab in outage.tabs:
-                tab.read_until(lambda tab: tab.feed == "live")
+                tab.read_until(lambda tab: tab.source == "live")
             [(_, attempt, worker)] = outage.person.site.await_rows(UNFINISHED)
             assert [("answering", attempt, worker)] == outage.person.site.rows(UNFINISHED)
             assert (attempt, worker) == before[outage.prompt][0][1:]

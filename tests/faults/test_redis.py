@@ -23,12 +23,14 @@ def test_owners_do_not_notice_and_others_fall_back_to_what_is_committed(
     here, there = person.at(owner), person.at(other)
     with Tab(here, conversation) as tab, Tab(there, conversation) as viewer:
 
-        def both_are_fed(viewers_feed: str) -> None:
+        def both_are_fed(viewers_source: str) -> None:
             """Read on until both tabs show a word that is sent only from now on, and know where it came from."""
             word = replicas_speech.next_word("p")
             tab.read_until(lambda screen: word in screen.reasoning + screen.answer)
-            assert tab.feed == "live"
-            viewer.read_until(lambda screen: word in screen.reasoning + screen.answer and screen.feed == viewers_feed)
+            assert tab.source == "live"
+            viewer.read_until(
+                lambda screen: word in screen.reasoning + screen.answer and screen.source == viewers_source
+            )
 
         both_are_fed("live")  # over Redis
         faults: list[tuple[Callable[[], None], Callable[[], None]]] = [

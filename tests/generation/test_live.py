@@ -79,7 +79,7 @@ async def test_answer_text_that_turns_out_to_be_reasoning_moves_there():
     sent = "".join(frames)
     assert (str(live.reasoning), str(live.answer)) == ("Thinking aloud", "Yes.")
     assert '<div id="reasoning-7" hx-swap-oob="innerHTML"></div>' in sent
-    assert '<div id="settled-7" hx-swap-oob="innerHTML"></div>' in sent
+    assert '<div id="finalised-7" hx-swap-oob="innerHTML"></div>' in sent
     assert "Thinking aloud" in sent
     assert "Yes." in sent
 
@@ -134,7 +134,7 @@ async def test_what_an_attempt_said_is_gone_when_the_next_begins():
     live.feed([thought("Kept.")])
     assert (str(live.reasoning), str(live.answer), live.status) == ("Kept.", "", Status.THINKING)
     frames, _ = live.since(cursor)
-    for part in ("reasoning", "settled", "tail"):
+    for part in ("reasoning", "finalised", "tail"):
         assert f'<div id="{part}-7" hx-swap-oob="innerHTML"></div>' in frames[0]
     assert "Kept." in frames[0]
 
@@ -196,7 +196,7 @@ async def test_a_text_that_is_heard_of_late_begins_anew_with_what_was_there_befo
     _, cursor = live.since(Cursor())
     live.go_on_from(cut("", "Part"))
     frames, _ = live.since(cursor)
-    assert '<div id="settled-7" hx-swap-oob="innerHTML"></div>' in frames[0]
+    assert '<div id="finalised-7" hx-swap-oob="innerHTML"></div>' in frames[0]
     assert "Part" in frames[0]
 
 
