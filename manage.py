@@ -21,4 +21,4 @@ if __name__ == "__main__":
     try:
         execute_from_command_line(sys.argv)
     except (EnvError, ImproperlyConfigured) as error:
-        sys.exit(f"The site is not configured rightly. {error}")
+        sys.exit(f"The configuration is not valid. {error}")

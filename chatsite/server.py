@@ -27,9 +27,9 @@ ACCEPT_SECONDS = 20
 PING_SECONDS = 20  # under every proxy's idle limit (Azure Container Apps: 240 s)
 
 TOO_LARGE = (
-    "<!doctype html><html lang=en><meta charset=utf-8><title>Too large</title>"
-    "<h1>That is more than this site takes</h1><p>A request may have %d MB. Go back: what you typed is still there. "
-    "Shorten it and send again.</p>"
+    "<!doctype html><html lang=en><meta charset=utf-8><title>This request is too large</title>"
+    "<h1>This request is too large</h1><p>The limit is %d MB. Go back: what you typed is still there. "
+    "Shorten it and send it again.</p>"
 )
 
 

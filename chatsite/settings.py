@@ -32,7 +32,7 @@ class Environment(FileAwareEnv):
         try:
             return super()._get_value(env_key, default)
         except (ValueError, OSError) as error:
-            raise refuse(f"{env_key}_FILE", "it must name a text file that the site may read.") from error
+            raise refuse(f"{env_key}_FILE", "it must be the path of a text file that the site can read.") from error
 
 
 env = Environment(strip_whitespace=True)
@@ -44,7 +44,7 @@ env.read_env(BASE_DIR / ".env", recurse=False)
 DEBUG = env.bool("DEBUG", False)
 SECRET_KEY = env.str("SECRET_KEY", secrets.token_urlsafe(50) if DEBUG else "")
 if len(SECRET_KEY) < 32:
-    raise refuse("SECRET_KEY", "set it to at least 32 random characters (`make run` writes one into .env).")
+    raise refuse("SECRET_KEY", "set it to at least 32 random characters (`make run` writes one to .env).")
 SECRET_KEY_FALLBACKS = env.list("SECRET_KEY_FALLBACKS", [])
 # The loopback names always: a container's own health check asks by them.
 LOOPBACK = ["127.0.0.1", "localhost", "[::1]", "::1"]
@@ -54,13 +54,17 @@ for _origin in CSRF_TRUSTED_ORIGINS:
     if not _origin.startswith(("http://", "https://")):
         raise refuse("CSRF_TRUSTED_ORIGINS", f"{_origin!r} must start with http:// or https://.")
     if "*" in _origin:
-        raise refuse("CSRF_TRUSTED_ORIGINS", f"{_origin!r} would trust sites that are not this one: name each origin.")
+        raise refuse(
+            "CSRF_TRUSTED_ORIGINS", f"wildcards such as {_origin!r} would trust other sites. List each origin."
+        )
 if "*" in ALLOWED_HOSTS:
-    raise refuse("ALLOWED_HOSTS", "'*' lets whoever sends a request say where links in mails lead: name each host.")
+    raise refuse("ALLOWED_HOSTS", "'*' would let anyone choose where links in emails lead. List each host.")
 _names = [*ALLOWED_HOSTS, *(urlsplit(origin).hostname or "" for origin in CSRF_TRUSTED_ORIGINS)]
 IS_PUBLIC = any(name not in LOOPBACK and not name.endswith(".localhost") for name in _names)
 if DEBUG and IS_PUBLIC:
-    raise refuse("DEBUG", "it shows settings and source to whoever meets an error: not with public hosts or origins.")
+    raise refuse(
+        "DEBUG", "error pages would show settings and source code. Turn it off when hosts or origins are public."
+    )
 ALLAUTH_TRUSTED_PROXY_COUNT = env.int("TRUSTED_PROXY_COUNT", 0, validate=validate.Range(min=0))
 # A site with a public https origin is served through TLS; without one (a laptop, a test) secure cookies would
 # never come back and nobody could sign in.
@@ -92,16 +96,16 @@ SITE_NAME = env.str("SITE_NAME", "Ponder")
 SIGNUP = env.str("SIGNUP", "open" if DEBUG else "closed")
 SIGNUP_DOMAIN = SIGNUP.removeprefix("domain:").lower() if SIGNUP.startswith("domain:") else ""
 if SIGNUP not in ("open", "invite", "closed") and "." not in SIGNUP_DOMAIN:
-    raise refuse("SIGNUP", "use open, invite, closed, or domain:example.org for addresses of that domain.")
+    raise refuse("SIGNUP", "use open, invite, closed, or domain:example.org for email addresses at that domain.")
 
 # Review: why somebody may look into conversations, and the keys of the audit trail (the first signs, all verify)
 
 REVIEW_REASONS = env.list("REVIEW_REASONS", ["Safety", "Quality", "Complaint", "Legal request"])
 if not REVIEW_REASONS or any(not 0 < len(reason.strip()) <= 80 for reason in REVIEW_REASONS):
-    raise refuse("REVIEW_REASONS", "name reasons of 1 to 80 characters, with commas between them.")
+    raise refuse("REVIEW_REASONS", "list reasons of 1 to 80 characters, separated by commas.")
 AUDIT_KEYS = env.list("AUDIT_KEYS", [SECRET_KEY, *SECRET_KEY_FALLBACKS])
 if not AUDIT_KEYS or any(len(key) < 32 for key in AUDIT_KEYS):
-    raise refuse("AUDIT_KEYS", "each key needs at least 32 random characters; the newest comes first.")
+    raise refuse("AUDIT_KEYS", "each key needs at least 32 random characters. Put the newest first.")
 # How long things are kept, in days; 0: until somebody deletes them. `manage.py prune` deletes what is older.
 RETAIN_REASONING_DAYS = env.int("RETAIN_REASONING_DAYS", 0, validate=validate.Range(min=0))
 RETAIN_CONVERSATIONS_DAYS = env.int("RETAIN_CONVERSATIONS_DAYS", 0, validate=validate.Range(min=0))
@@ -153,31 +157,31 @@ AUTHENTICATIONS = validate.OneOf(["password", "entra"])
 DATABASE_AUTH = env.str("DATABASE_AUTH", "password", validate=AUTHENTICATIONS)
 if DATABASE_AUTH == "entra":
     if _database["ENGINE"] != "django.db.backends.postgresql":
-        raise refuse("DATABASE_AUTH", "entra is for PostgreSQL: set DATABASE_URL to postgresql://role@host:5432/name.")
+        raise refuse("DATABASE_AUTH", "entra needs PostgreSQL. Set DATABASE_URL to postgresql://role@host:5432/name.")
     _options = _database["OPTIONS"]
     if _database["PASSWORD"] or "password" in _options:
-        raise refuse("DATABASE_URL", "leave the password out: with DATABASE_AUTH=entra a token takes its place.")
+        raise refuse("DATABASE_URL", "remove the password. With DATABASE_AUTH=entra a token is used instead.")
     if not _database["USER"]:
-        raise refuse("DATABASE_URL", "name the identity's role: postgresql://role@host:5432/name.")
+        raise refuse("DATABASE_URL", "include the identity's role: postgresql://role@host:5432/name.")
     if _options.setdefault("sslmode", "verify-full").startswith("verify-"):
         _options.setdefault("sslrootcert", certifi.where())  # libpq itself knows no authorities
     elif _options["sslmode"] != "require" and _database["HOST"] not in LOOPBACK:
-        raise refuse("DATABASE_URL", "DATABASE_AUTH=entra needs TLS: leave sslmode out.")
+        raise refuse("DATABASE_URL", "DATABASE_AUTH=entra needs TLS. Remove sslmode.")
     from chatsite.keyless import DatabaseConnection
 
     _options["pool"]["connection_class"] = DatabaseConnection
 
 REDIS_URL = env.str("REDIS_URL", "")
 if REDIS_URL and not REDIS_URL.startswith(("redis://", "rediss://", "unix://")):
-    raise refuse("REDIS_URL", "must start with redis://, rediss:// or unix://.")
+    raise refuse("REDIS_URL", "it must start with redis://, rediss:// or unix://.")
 REDIS_AUTH = env.str("REDIS_AUTH", "password", validate=AUTHENTICATIONS)
 _host: str | dict[str, Any] = REDIS_URL
 if REDIS_AUTH == "entra":
     _redis = urlsplit(REDIS_URL)
     if _redis.scheme != "rediss" and not (_redis.scheme == "redis" and _redis.hostname in LOOPBACK):
-        raise refuse("REDIS_AUTH", "entra needs TLS: set REDIS_URL to rediss://host:10000.")
+        raise refuse("REDIS_AUTH", "entra needs TLS. Set REDIS_URL to rediss://host:10000.")
     if _redis.username or _redis.password or "password=" in _redis.query:
-        raise refuse("REDIS_URL", "leave user and password out: with REDIS_AUTH=entra a token takes their place.")
+        raise refuse("REDIS_URL", "remove the user and password. With REDIS_AUTH=entra a token is used instead.")
     from chatsite.keyless import redis_host
 
     _host = redis_host(REDIS_URL)
@@ -196,7 +200,7 @@ CACHES = {"default": {"BACKEND": "django.core.cache.backends.db.DatabaseCache", 
 
 _email = env.dj_email_url("EMAIL_URL", "console://")
 if "EMAIL_BACKEND" not in _email:
-    raise refuse("EMAIL_URL", "use smtp://user:password@host:port/?tls=True, or console:// to print messages.")
+    raise refuse("EMAIL_URL", "use smtp://user:password@host:port/?tls=True, or console:// to print emails.")
 EMAIL_BACKEND = _email["EMAIL_BACKEND"]
 EMAIL_HOST = _email["EMAIL_HOST"] or ""
 EMAIL_PORT = _email["EMAIL_PORT"] or 25
@@ -206,7 +210,7 @@ EMAIL_USE_TLS = _email["EMAIL_USE_TLS"]
 EMAIL_USE_SSL = _email["EMAIL_USE_SSL"]
 DEFAULT_FROM_EMAIL = _email.get("DEFAULT_FROM_EMAIL") or "no-reply@localhost"
 if "@" not in parseaddr(DEFAULT_FROM_EMAIL)[1]:
-    raise refuse("EMAIL_URL", "its _default_from_email must be an address.")
+    raise refuse("EMAIL_URL", "_default_from_email must be an email address.")
 
 # The model. Which endpoint follows from what is set: Azure, any OpenAI-compatible one, or the embedded model.
 
@@ -225,11 +229,13 @@ for _name, _url in (
     ("OPENAI_BASE_URL", OPENAI_BASE_URL),
 ):
     if _url and not _url.startswith(("http://", "https://")):
-        raise refuse(_name, "must start with https:// (or http:// for a server on your own network).")
+        raise refuse(_name, "it must start with https:// (or http:// for a server on your own network).")
 if AZURE_INFERENCE_ENDPOINT and (OPENAI_BASE_URL or OPENAI_API_KEY):
-    raise refuse("AZURE_INFERENCE_ENDPOINT", "OPENAI_BASE_URL or OPENAI_API_KEY is set too; keep one endpoint.")
+    raise refuse(
+        "AZURE_INFERENCE_ENDPOINT", "OPENAI_BASE_URL or OPENAI_API_KEY is also set. Configure only one endpoint."
+    )
 if AZURE_INFERENCE_ENDPOINT and not AZURE_DEEPSEEK_DEPLOYMENT:
-    raise refuse("AZURE_DEEPSEEK_DEPLOYMENT", "set it to the name of the model's deployment.")
+    raise refuse("AZURE_DEEPSEEK_DEPLOYMENT", "set it to the name of the model deployment.")
 if AZURE_DEEPSEEK_DEPLOYMENT and not AZURE_INFERENCE_ENDPOINT:
     raise refuse("AZURE_INFERENCE_ENDPOINT", "set it to the address of the Azure AI resource.")
 if (OPENAI_BASE_URL or OPENAI_API_KEY) and not OPENAI_MODEL:
@@ -255,7 +261,7 @@ PORT = env.int("PORT", 8000, validate=validate.Range(min=0, max=65535))
 
 METRICS_TOKEN = env.str("METRICS_TOKEN", "")
 if METRICS_TOKEN and len(METRICS_TOKEN) < 16:
-    raise refuse("METRICS_TOKEN", "set it to at least 16 random characters, or leave it out.")
+    raise refuse("METRICS_TOKEN", "set it to at least 16 random characters, or remove it.")
 LOG_FORMAT = env.str("LOG_FORMAT", "text", validate=validate.OneOf(["text", "json"]))
 
 # Sign-in with Entra ID: the people of one tenant, through its registration of this site (docs/entra.md)
@@ -266,20 +272,20 @@ ENTRA_CLIENT_SECRET = env.str("ENTRA_CLIENT_SECRET", "")
 ENTRA_AUTHORITY_HOST = env.str("ENTRA_AUTHORITY_HOST", "https://login.microsoftonline.com").rstrip("/")
 PERSONAL_ACCOUNTS = "9188040d-6c67-4c5b-b112-36a304b66dad"  # the tenant of everybody whom Microsoft knows
 for _name, _id, _what in (
-    ("ENTRA_TENANT_ID", ENTRA_TENANT_ID, "the tenant's id, a GUID; 'common' and its like would let in anybody"),
+    ("ENTRA_TENANT_ID", ENTRA_TENANT_ID, "the tenant's id, a GUID ('common' and similar values would let in anyone)"),
     ("ENTRA_CLIENT_ID", ENTRA_CLIENT_ID, "the application (client) id of the app registration, a GUID"),
 ):
     if not _id and (ENTRA_TENANT_ID or ENTRA_CLIENT_ID or ENTRA_CLIENT_SECRET):
-        raise refuse(_name, f"sign-in with Entra ID needs it: {_what}.")
+        raise refuse(_name, f"sign-in with Entra ID needs {_what}.")
     if _id and (not re.fullmatch(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", _id) or _id == PERSONAL_ACCOUNTS):
         raise refuse(_name, f"set it to {_what}.")
 if ENTRA_TENANT_ID and not ENTRA_CLIENT_SECRET and not (RUNNING_IN_PRODUCTION and AZURE_CLIENT_ID):
     raise refuse(
         "ENTRA_CLIENT_SECRET",
-        "set it; on Azure alone (RUNNING_IN_PRODUCTION and AZURE_CLIENT_ID) the managed identity stands for it.",
+        "set it. Only on Azure (RUNNING_IN_PRODUCTION and AZURE_CLIENT_ID) can the managed identity replace it.",
     )
 if not re.fullmatch(r"https://[\w.-]+(:\d+)?|http://(127\.0\.0\.1|localhost)(:\d+)?", ENTRA_AUTHORITY_HOST):
-    raise refuse("ENTRA_AUTHORITY_HOST", "must be https:// and a host, with nothing behind it.")
+    raise refuse("ENTRA_AUTHORITY_HOST", "it must be https:// and a host name, with no path.")
 
 # Django
 

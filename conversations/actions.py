@@ -247,12 +247,12 @@ def _once(user: User, key: uuid.UUID | None, write: Callable[[], Generation], co
 def _limit_reached(user: User, content: str) -> str:
     """Return why a person may not send this prompt today; "" if they may. The answer's length is not known yet."""
     used, a_day = tokens_today(user), settings.USER_DAILY_TOKENS
-    midnight = f"from midnight on ({timezone.get_current_timezone_name()})"
+    midnight = f"after midnight ({timezone.get_current_timezone_name()})"
     if used >= a_day:
-        return f"You have used {used:,} tokens today, and {a_day:,} are what a day has. You can ask again {midnight}."
+        return f"You've used {used:,} of today's {a_day:,} tokens. You can ask again {midnight}."
     if (needed := estimate_tokens(content)) > a_day - used:
-        left = f"Of the {a_day:,} tokens that a day has you have {a_day - used:,} left"
-        return f"{left}, and this alone needs about {needed:,}. Shorten it, or ask {midnight}."
+        left = f"you have {a_day - used:,} of today's {a_day:,} left"
+        return f"This question needs about {needed:,} tokens and {left}. Shorten it, or ask again {midnight}."
     return ""
 
 

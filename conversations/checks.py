@@ -13,12 +13,12 @@ def model_is_connected(app_configs: Any, **kwargs) -> list[Warning]:
     if endpoint.name():
         return []
     hint = "Set AZURE_INFERENCE_ENDPOINT and AZURE_DEEPSEEK_DEPLOYMENT, or OPENAI_BASE_URL and OPENAI_MODEL."
-    return [Warning("No model is connected: questions wait unanswered.", hint=hint, id="conversations.W001")]
+    return [Warning("No model is connected, so questions cannot be answered.", hint=hint, id="conversations.W001")]
 
 
 @register(Tags.security, deploy=True)
 def public_origin_is_named(app_configs: Any, **kwargs) -> list[Warning]:
     if settings.CSRF_TRUSTED_ORIGINS:
         return []
-    hint = "Set CSRF_TRUSTED_ORIGINS=https://chat.example.org; https makes cookies secure."
-    return [Warning("No public origin is named.", hint=hint, id="conversations.W002")]
+    hint = "Set it to the site's public origin, such as https://chat.example.org. An https origin makes cookies secure."
+    return [Warning("CSRF_TRUSTED_ORIGINS is not set.", hint=hint, id="conversations.W002")]

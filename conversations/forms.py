@@ -15,13 +15,13 @@ class PromptForm(forms.Form):
         strip=False,
         max_length=settings.PROMPT_CHARACTERS,
         error_messages={
-            "required": "Write something first.",
-            "max_length": "That is %(show_value)d characters; a prompt may have %(limit_value)d. Shorten it.",
-            "null_characters_not_allowed": "The text holds NUL characters, which cannot be kept. Remove them.",
+            "required": "Enter a question.",
+            "max_length": "Your question has %(show_value)d characters. Shorten it to %(limit_value)d or fewer.",
+            "null_characters_not_allowed": "Remove the NUL characters from your question: they cannot be stored.",
         },
     )
     key = forms.UUIDField(
-        required=False, error_messages={"invalid": "The form is damaged. Reload the page and send again."}
+        required=False, error_messages={"invalid": "There is a problem with this form. Reload the page and try again."}
     )
 
     def clean_content(self) -> str:
@@ -75,7 +75,7 @@ class SearchForm(forms.Form):
 
     q = forms.CharField(
         max_length=200,
-        error_messages={"required": "Write a word to look for.", "max_length": "At most 200 characters."},
+        error_messages={"required": "Enter a search term.", "max_length": "Use 200 characters or fewer."},
     )
     before = forms.IntegerField(required=False, min_value=1)
 

@@ -17,7 +17,7 @@ from conversations.review.admin.access import AllowListed, actor
 # One sign-in for the whole site: allauth's limits and second factors hold here too.
 admin.site.login = secure_admin_login(admin.site.login)
 admin.site.site_header = admin.site.site_title = "Administration"
-admin.site.index_title = "What is kept"
+admin.site.index_title = "Site administration"
 admin.site.unregister(Group)  # Django's, made when its module was imported above
 # allauth's: tenants are named by the settings alone, and to tie an account to somebody else's is to hand it over.
 admin.site.unregister([social.SocialApp, social.SocialAccount, social.SocialToken])

@@ -11,7 +11,7 @@ class SignupForm(AllauthSignupForm):
         email = super().clean_email()
         invitation = get_adapter().request.session.get("account_verified_email")
         if settings.SIGNUP == "invite" and email.lower() != invitation:
-            raise ValidationError(f"Your invitation is for {invitation}.")
+            raise ValidationError(f"Your invitation is for {invitation}. Use that address.")
         if settings.SIGNUP_DOMAIN and email.lower().rpartition("@")[2] != settings.SIGNUP_DOMAIN:
-            raise ValidationError(f"Accounts here are for addresses of {settings.SIGNUP_DOMAIN}.")
+            raise ValidationError(f"Use an email address at {settings.SIGNUP_DOMAIN}.")
         return email

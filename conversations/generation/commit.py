@@ -22,7 +22,7 @@ from conversations.models.prepared import prepared, prepared_update
 from conversations.models.words import count_words
 
 RESTARTED = "The server restarted"
-DATABASE_AWAY = "The site's database was away for too long"
+DATABASE_AWAY = "The database was unavailable for too long"
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,7 +207,7 @@ def _orphaned_by(dead: Any) -> QuerySet:
 def interrupted(cause: str, characters: int) -> str:
     """Return the sentence for an answer that the site itself cut short just now."""
     time = timezone.localtime().strftime("%H:%M %Z")
-    kept = f"{characters:,} characters are kept" if characters else "nothing had arrived yet"
+    kept = f"{characters:,} characters are saved" if characters else "no text had arrived yet"
     return f"{cause} at {time}; {kept}."
 
 

@@ -37,7 +37,7 @@ class InferenceError(Exception):
     """`retryable`: trying again may help. `retry_after`: seconds after which the endpoint said to try again."""
 
     sentence = (
-        "The model endpoint reported an error. Your prompt has been saved. Try again, or contact the site operator."
+        "The model endpoint reported an error. Your question has been saved. Try again, or contact the site operator."
     )
 
     def __init__(self, detail: str, *, retryable: bool = False, retry_after: float | None = None) -> None:
@@ -48,12 +48,12 @@ class InferenceError(Exception):
 
 
 class Unreachable(InferenceError):
-    sentence = "The model could not be reached. Your prompt has been saved. Try again in a moment."
+    sentence = "The model could not be reached. Your question has been saved. Try again in a moment."
 
 
 class NotAuthorised(InferenceError):
     sentence = (
-        "The model endpoint refused this site's credentials. Your prompt has been saved. Contact the site operator."
+        "The model endpoint refused this site's credentials. Your question has been saved. Contact the site operator."
     )
 
 
@@ -61,15 +61,15 @@ class RateLimited(InferenceError):
     def __init__(self, detail: str, *, retryable: bool = False, retry_after: float | None = None) -> None:
         super().__init__(detail, retryable=retryable, retry_after=retry_after)
         when = f"in {_duration(retry_after)}" if retry_after else "in a minute"
-        self.sentence = f"The model has reached its usage limit. Your prompt has been saved. Try again {when}."
+        self.sentence = f"The model has reached its usage limit. Your question has been saved. Try again {when}."
 
 
 class ContextTooLong(InferenceError):
-    sentence = "This conversation is too long for the model. Shorten your prompt, or start a new conversation."
+    sentence = "This conversation is too long for the model. Shorten your question, or start a new conversation."
 
 
 class Filtered(InferenceError):
-    sentence = "The model's content filter blocked this. Rephrase your prompt and try again."
+    sentence = "The model's content filter blocked this. Rephrase your question and try again."
 
 
 class StreamCut(InferenceError):

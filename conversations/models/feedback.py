@@ -4,8 +4,8 @@ from django.utils import timezone
 
 class Rating(models.TextChoices):
     GOOD = "good", "Good"
-    BAD = "bad", "Bad"
-    REPORT = "report", "Something is wrong: report it"
+    BAD = "bad", "Poor"
+    REPORT = "report", "Report a problem"
 
 
 class Feedback(models.Model):
@@ -15,8 +15,8 @@ class Feedback(models.Model):
     # Denormalised, so that conversations can be filtered by rating without a join through messages.
     conversation = models.ForeignKey("Conversation", models.CASCADE, related_name="+")
     rating = models.CharField(max_length=6, choices=Rating)
-    comment = models.TextField("what is good or wrong about it", max_length=2000, blank=True)
-    shared = models.BooleanField("let reviewers read this conversation", default=False)
+    comment = models.TextField("Comment (optional)", max_length=2000, blank=True)
+    shared = models.BooleanField("Let reviewers read this conversation", default=False)
     created_at = models.DateTimeField(default=timezone.now)
 
     class Meta:

@@ -17,10 +17,10 @@ class LegalHold(models.Model):
     )
     conversation = models.ForeignKey("Conversation", models.PROTECT, null=True, blank=True, related_name="legal_holds")
     reason = models.CharField(
-        max_length=200, help_text="The order or case that asks for it. Only the trail and this list show it."
+        max_length=200, help_text="The order or case that requires it. Only shown here and in the audit trail."
     )
-    made_at = models.DateTimeField(default=timezone.now, editable=False)
-    lifted_at = models.DateTimeField(null=True, blank=True, help_text="When it ended; empty while it is in force.")
+    made_at = models.DateTimeField("created at", default=timezone.now, editable=False)
+    lifted_at = models.DateTimeField(null=True, blank=True, help_text="When the hold ended. Empty while in force.")
 
     objects = LegalHoldQuerySet.as_manager()
 

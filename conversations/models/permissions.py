@@ -6,10 +6,10 @@ REASONING = "read_reasoning"
 EXPORT = "export_conversations"
 
 REVIEW = {
-    LIST: "Can list conversations: whose, when and how they ended, without any content",
-    READ: "Can read conversations: titles, prompts and answers",
-    REASONING: "Can read what models thought, beside what may be read",
-    EXPORT: "Can export what may be read",
+    LIST: "Can list conversations: owner, dates and outcome, without content",
+    READ: "Can read conversations: titles, questions and answers",
+    REASONING: "Can read reasoning, in conversations they can read",
+    EXPORT: "Can export conversations they can read",
 }
 
 

@@ -10,7 +10,7 @@ from conversations.models import permissions
 
 
 class Theme(models.TextChoices):
-    SYSTEM = "", "As the system"
+    SYSTEM = "", "Same as my device"
     LIGHT = "light", "Light"
     DARK = "dark", "Dark"
 
@@ -18,9 +18,9 @@ class Theme(models.TextChoices):
 class Fold(models.TextChoices):
     """When the pane with a model's reasoning stands open by itself."""
 
-    THINKING = "thinking", "Open while the model thinks"
-    ALWAYS = "always", "Always open"
-    NEVER = "never", "Closed until you open it"
+    THINKING = "thinking", "Show while the model is thinking"
+    ALWAYS = "always", "Always show"
+    NEVER = "never", "Hide until I open it"
 
 
 class User(AbstractUser):
@@ -28,20 +28,20 @@ class User(AbstractUser):
 
     _ungiven = frozenset(map(permissions.full, permissions.REVIEW))
 
-    theme = models.CharField("colours", max_length=5, choices=Theme, default=Theme.SYSTEM, blank=True)
-    reasoning = models.CharField("the model's reasoning", max_length=8, choices=Fold, default=Fold.THINKING)
-    single_keys = models.BooleanField("Single keys are shortcuts (press ? on a page for the list)", default=True)
+    theme = models.CharField("theme", max_length=5, choices=Theme, default=Theme.SYSTEM, blank=True)
+    reasoning = models.CharField("reasoning", max_length=8, choices=Fold, default=Fold.THINKING)
+    single_keys = models.BooleanField("Use single-key shortcuts (press ? in a conversation to list them)", default=True)
 
     review_limited = models.BooleanField(
-        "reviews only the groups below",
+        "can review only the groups below",
         default=False,
-        help_text="Without any group named below, a limited reviewer reviews nobody.",
+        help_text="If no groups are selected, this reviewer cannot review anyone.",
     )
     review_groups = models.ManyToManyField(
         Group,
         blank=True,
         related_name="reviewers",
-        verbose_name="groups this person reviews",
+        verbose_name="groups this person can review",
     )
 
     def has_perm(self, perm: str, obj: Any = None) -> bool:

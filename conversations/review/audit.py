@@ -178,7 +178,7 @@ def verify(rows: Iterable[AuditEntry], logged: dict[int, str]) -> Iterator[str]:
         if not genuine:
             wrong.append(row)
         elif logged.get(row.number, row.mac) != row.mac:
-            yield f"Row {row.number} was recomputed with the key: the log knows another one under its number."
+            yield f"Row {row.number} was rewritten with the key: the log has a different mac for it."
         if genuine and row.act == AuditAction.TRIMMED:
             trimmed.add((row.details["through"], row.details["mac"]))
         number, previous = row.number, row.mac
@@ -186,9 +186,9 @@ def verify(rows: Iterable[AuditEntry], logged: dict[int, str]) -> Iterator[str]:
         yield f"{_rows(range(1, begins[0] + 1))} removed."
     for row in wrong:
         moved = _moved_from(row, {other.number + shift for other in wrong[:MOVES] for shift in (0, 1)})
-        yield f"Row {row.number} was {f'moved here from place {moved}' if moved else 'edited or forged'}."
+        yield f"Row {row.number} was {f'moved here from row {moved}' if moved else 'edited or forged'}."
     if (last := max(logged, default=0)) > number:
-        yield f"{_rows(range(number + 1, last + 1))} cut off: the log knows row {last}."
+        yield f"{_rows(range(number + 1, last + 1))} removed from the end: the log has row {last}."
 
 
 def _is_signed(row: AuditEntry) -> bool:

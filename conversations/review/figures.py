@@ -43,9 +43,9 @@ LINE = 18
 WIDEST = 180
 THOUGHT = ((0, 100), (100, 500), (500, 2_000), (2_000, 10_000), (10_000, 2**31))  # tokens, from and up to
 TIMES = {
-    "From the question to the first thought": ("created_at", "first_thought_at"),
-    "From the question to the answer": ("created_at", "first_answer_at"),
-    "From the start to the end": ("started_at", "finished_at"),
+    "Question to first reasoning": ("created_at", "first_thought_at"),
+    "Question to start of answer": ("created_at", "first_answer_at"),
+    "Start to end of generation": ("started_at", "finished_at"),
 }
 Counts = dict[str, Any]  # of a day, as `DailyCounts` keeps them
 
@@ -195,15 +195,15 @@ def _counted(counts: dict[date, Counts]) -> list[Figure]:
     outcomes = [(Status(status).label, count) for status, count in _most(answers, "outcome")]
     causes = [(sentence, count) for sentence, count in _most(answers, "cause") if sentence]
     lengths = [
-        (f"{low:,} to {high:,}" if high < 2**31 else f"{low:,} and more", answers["thought", number])
+        (f"{low:,} to {high:,}" if high < 2**31 else f"{low:,} or more", answers["thought", number])
         for number, (low, high) in enumerate(THOUGHT)
     ]
     return [
-        Figure("days", "Answers a day", ("Day", "Answers", "People", "Failed"), days, drawn=1),
-        Figure("models", "Answers by model", ("Model", "Answers", "Tokens each"), models, drawn=1),
-        Figure("outcomes", "How answers ended", ("Outcome", "Answers"), outcomes, drawn=1),
-        Figure("failures", "Why answers failed", ("What people were told", "Answers"), causes[:20], drawn=1),
-        Figure("thinking", "How long models think", ("Tokens", "Answers"), lengths if days else [], drawn=1),
+        Figure("days", "Answers per day", ("Day", "Answers", "People", "Failed"), days, drawn=1),
+        Figure("models", "Answers by model", ("Model", "Answers", "Tokens per answer"), models, drawn=1),
+        Figure("outcomes", "Outcomes", ("Outcome", "Answers"), outcomes, drawn=1),
+        Figure("failures", "Why answers failed", ("Error message", "Answers"), causes[:20], drawn=1),
+        Figure("thinking", "Length of reasoning", ("Reasoning tokens", "Answers"), lengths if days else [], drawn=1),
     ]
 
 
@@ -219,7 +219,7 @@ def _times(counts: Iterable[Counts]) -> Figure:
         for took, pairs in zip(taken, of_day["times"], strict=True):
             took.update(dict(pairs))
     found = [(label, _percentile(took, 0.5), _percentile(took, 0.95)) for label, took in zip(TIMES, taken, strict=True)]
-    return Figure("times", "Seconds", ("What", "Median", "95 of 100 are quicker than"), found)
+    return Figure("times", "Response times", ("Seconds from", "Median", "95th percentile"), found)
 
 
 def _percentile(took: Counter[int], share: float) -> float | None:
@@ -239,7 +239,7 @@ def _ratings(generations: QuerySet[Generation]) -> Figure:
         (rating, answers, round(mean or 0))
         for rating, answers, mean in counted.values_list("rating", "answers", "tokens")
     ]
-    return Figure("ratings", "Thinking and rating", ("Rating", "Answers", "Tokens of thinking, mean"), found, drawn=2)
+    return Figure("ratings", "Reasoning and rating", ("Rating", "Answers", "Mean reasoning tokens"), found, drawn=2)
 
 
 def _throughput(items: QuerySet[QueueItem]) -> Figure:
@@ -251,5 +251,5 @@ def _throughput(items: QuerySet[QueueItem]) -> Figure:
     verdicts = dict(items.exclude(verdict="").values_list("verdict").annotate(Count("pk")))
     told = "; ".join(f"{label}: {verdicts[value]}" for value, label in Verdict.choices if value in verdicts)
     rows: list[Sequence[Any]] = [(day.isoformat(), *counts) for day, counts in sorted(by_day.items())]
-    title = f"Reviews a day ({told})" if told else "Reviews a day"
-    return Figure("reviews", title, ("Day", "Came", "Resolved"), list(map(tuple, rows)), drawn=2)
+    title = f"Reviews per day ({told})" if told else "Reviews per day"
+    return Figure("reviews", title, ("Day", "Added", "Resolved"), list(map(tuple, rows)), drawn=2)

@@ -68,18 +68,18 @@ class AuditAction(models.TextChoices):
     """What the audit trail records."""
 
     OPENED = "opened", "Read the conversation"
-    REASONING = "reasoning", "Read what the model thought"
-    FOUND = "found", "Saw passages of it in search results"
+    REASONING = "reasoning", "Read the model's reasoning"
+    FOUND = "found", "Saw excerpts in search results"
     EXPORTED = "exported", "Exported the conversation"
-    CASE = "case", "Stated a reason"
-    SEARCHED = "searched", "Searched what was said"
-    HOLD_ASKED = "hold_asked", "Asked to hold the notice back"
-    HOLD_GIVEN = "hold_given", "Agreed to hold the notice back"
-    HELD = "held", "Forbade a deletion"
-    LIFTED = "lifted", "Allowed a deletion again"
-    PRUNED = "pruned", "Deleted what had outlived its period"
-    TRIMMED = "trimmed", "Deleted the oldest rows of this trail"
-    GRANTED = "granted", "Changed what somebody may review"
+    CASE = "case", "Started a case"
+    SEARCHED = "searched", "Searched messages"
+    HOLD_ASKED = "hold_asked", "Requested a delayed notice"
+    HOLD_GIVEN = "hold_given", "Approved a delayed notice"
+    HELD = "held", "Placed a legal hold"
+    LIFTED = "lifted", "Lifted a legal hold"
+    PRUNED = "pruned", "Deleted after the retention period"
+    TRIMMED = "trimmed", "Deleted the oldest audit entries"
+    GRANTED = "granted", "Changed review permissions"
 
 
 # The owner of a conversation sees these entries about it.
@@ -141,15 +141,15 @@ class Rule(models.Model):
     OUTCOMES = ((Status.FILTERED, "Filtered"), (Status.FAILED, "Failed"))
 
     name = models.CharField(max_length=80, unique=True)
-    words = models.TextField(blank=True, help_text="One word or phrase a line, in questions and answers; none: any.")
-    outcome = models.CharField("how the answer ended", max_length=11, choices=OUTCOMES, blank=True)
+    words = models.TextField(blank=True, help_text="One word or phrase per line. Empty: any question or answer.")
+    outcome = models.CharField("outcome of the answer", max_length=11, choices=OUTCOMES, blank=True)
     percent = models.DecimalField(
-        "percent of these",
+        "percentage to queue",
         max_digits=5,
         decimal_places=2,
         default=100,
         validators=[MinValueValidator(0), MaxValueValidator(100)],
-        help_text="Without words and outcome this is a random sample of all answers, which /privacy/ tells people of.",
+        help_text="Without words and outcome, this is a random sample of all answers. /privacy/ shows the percentage.",
     )
     active = models.BooleanField(default=True)
     # Answers that ended before this have been checked.
@@ -168,10 +168,10 @@ class Rule(models.Model):
 
 
 class Verdict(models.TextChoices):
-    FINE = "fine", "Nothing is wrong"
-    POOR = "poor", "The answer is poor"
-    UNSAFE = "unsafe", "The answer is unsafe"
-    MISUSE = "misuse", "The use breaks the rules"
+    FINE = "fine", "No problem"
+    POOR = "poor", "Poor answer"
+    UNSAFE = "unsafe", "Unsafe answer"
+    MISUSE = "misuse", "Misuse of the site"
 
 
 class QueueItemQuerySet(models.QuerySet):

@@ -47,8 +47,8 @@ def expired_accounts() -> QuerySet[User]:
 
 def prune() -> Iterator[str]:
     """Delete all that has expired; yield a sentence for each kind. Holds are looked at again in each transaction."""
-    yield f"Reasoning of {_forget_reasoning()} messages is deleted."
-    yield f"{_delete_conversations(expired_conversations())} conversations are deleted."
+    yield f"Deleted the reasoning of {_forget_reasoning()} messages."
+    yield f"Deleted {_delete_conversations(expired_conversations())} conversations."
     accounts = 0
     for user in expired_accounts().iterator():
         _delete_conversations(user.conversations.deletable())
@@ -59,9 +59,9 @@ def prune() -> Iterator[str]:
             LegalHold.objects.filter(user=user).delete()  # those that were lifted
             user.delete()
         accounts += 1
-    yield f"{accounts} deactivated accounts are deleted."
+    yield f"Deleted {accounts} deactivated accounts."
     if settings.RETAIN_AUDIT_DAYS:
-        yield f"{audit.trim(_trail_begins())} rows of the audit trail are deleted."
+        yield f"Deleted {audit.trim(_trail_begins())} audit entries."
 
 
 def expired_rows() -> int:

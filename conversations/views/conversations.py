@@ -67,7 +67,7 @@ def rename(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
     if form.is_valid():
         actions.rename(conversation=conversation, title=form.cleaned_data["title"])
     else:
-        messages.error(request, "A title needs 1 to 80 characters. The old one is kept.")
+        messages.error(request, "The title was not changed. Enter 1 to 80 characters.")
     return redirect(conversation)
 
 
@@ -76,9 +76,7 @@ def rename(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
 def delete(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
     conversation = get_object_or_404(Conversation.objects.visible_to(request.user), pk=pk)
     if not actions.delete(conversation=conversation):
-        messages.error(
-            request, "This conversation must be kept for now, by law. It can be deleted when that has ended."
-        )
+        messages.error(request, "You cannot delete this conversation yet: it must be kept for legal reasons.")
         return redirect(conversation)
-    messages.success(request, "The conversation is deleted.")
+    messages.success(request, "Conversation deleted.")
     return redirect("new")

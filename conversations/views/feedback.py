@@ -33,7 +33,9 @@ def edit(request: HttpRequest, pk: int) -> HttpResponse:
     form = FeedbackForm(request.POST or None, instance=given)
     if request.method == "POST" and form.is_valid():
         feedback = actions.give_feedback(message=message, **form.cleaned_data)
-        kept = "Thank you. Reviewers can read this conversation now." if feedback.shared else "Thank you. It is kept."
+        kept = (
+            "Thank you. Reviewers can now read this conversation." if feedback.shared else "Thank you. Feedback saved."
+        )
         if request.htmx:
             return _rating(request, message, feedback, said=kept)
         messages.success(request, kept)

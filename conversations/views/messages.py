@@ -129,7 +129,7 @@ def cancel(request: HttpRequest, pk: int) -> HttpResponse:
     generation = get_object_or_404(Generation.objects.visible_to(request.user), pk=pk)
     content = actions.cancel(generation=generation)
     if content is None:
-        return _say(request, generation.conversation, "It was too late to take this back: the model has it already.")
+        return _say(request, generation.conversation, "It is too late to cancel: the model has already started.")
     conversation = Conversation.objects.filter(pk=generation.conversation_id).first()
     if request.htmx and conversation:
         return HttpResponse(format_html("<p>{}</p>", content))

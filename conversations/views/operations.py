@@ -30,9 +30,9 @@ def readyz(request: HttpRequest) -> JsonResponse:
         if not _is_migrated():
             reasons.append("migrations are not applied")
     except DatabaseError:
-        reasons.append("the database does not answer")
+        reasons.append("the database is not responding")
         if identity.fails(DATABASE):
-            reasons.append("there is no token for the database")
+            reasons.append("no token for the database")
     running = worker.current()
     if running is None:
         reasons.append("no model is connected")

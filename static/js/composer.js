@@ -99,15 +99,15 @@ function failure(detail, isPrompt, alert) {
   const { xhr } = detail;
   const kept = isPrompt ? " Your text is still here." : "";
   if (xhr.status === 422) return alert.textContent; // it came with the response
-  if (xhr.status === 0) return `The site could not be reached.${kept} Check the connection and try again.`;
+  if (xhr.status === 0) return `The site could not be reached.${kept} Check your connection and try again.`;
   if (xhr.status === 401 || strayed(detail)) {
     return `You are signed out.${kept} Sign in in another tab, then try again.`;
   }
-  if (xhr.status === 403) return `This page is too old to send from.${kept} Copy what you need, reload the page and try again.`;
-  if (xhr.status === 404) return `This conversation is gone.${kept} Copy what you need into a new one.`;
-  if (xhr.status === 413) return `This is more than the site accepts at once.${kept} Shorten it and try again.`;
-  if (xhr.status === 429) return `That was too quick.${kept} Wait a minute and try again.`;
-  if (xhr.status === 503) return `The site is not ready just now.${kept} Try again in a moment.`;
+  if (xhr.status === 403) return `This page has expired.${kept} Copy what you need, reload the page and try again.`;
+  if (xhr.status === 404) return `This conversation no longer exists.${kept} Copy what you need into a new one.`;
+  if (xhr.status === 413) return `This is too large to send.${kept} Shorten it and try again.`;
+  if (xhr.status === 429) return `Too many requests.${kept} Wait a minute and try again.`;
+  if (xhr.status === 503) return `The site is temporarily unavailable.${kept} Try again in a moment.`;
   return `Something went wrong on the site.${kept} Try again in a moment.`;
 }
 

@@ -47,7 +47,7 @@ messages.addEventListener("click", async ({ target }) => {
 
 function tell(label, copied) {
   const before = label.data;
-  label.data = copied ? "Copied" : "Not copied";
+  label.data = copied ? "Copied" : "Copy failed";
   announcer.textContent = label.data;
   setTimeout(() => { label.data = before; }, 1500);
 }

@@ -19,7 +19,7 @@ function grow(pane) {
 function cut(pane) {
   const note = pane.querySelector(".reasoning-cut") ?? document.createElement("p");
   note.className = "reasoning-cut";
-  note.textContent = "The beginning comes back when the answer has ended.";
+  note.textContent = "The beginning will be shown again when the answer is finished.";
   const text = [...pane.childNodes].map((node) => (node === note ? "" : node.textContent)).join("");
   const at = text.indexOf("\n", text.length - MOST) + 1 || text.length - MOST;
   const { scrollTop, scrollHeight } = pane; // before: in a shorter pane the place may be past the end

@@ -31,31 +31,31 @@ class SignInFailed(OAuth2Error):
 
 class Declined(SignInFailed):
     sentence = (
-        "Microsoft did not let you in here: you stopped on the way, or your organisation has not given you this site. "
-        "In that case ask its administrators."
+        "Microsoft did not sign you in. Either you cancelled, or your organisation has not given you access to this "
+        "site. To get access, ask your organisation's administrators."
     )
     level = logging.INFO
 
 
 class Stale(SignInFailed):
-    sentence = "This sign-in was begun more than ten minutes ago, in another browser, or is already over."
+    sentence = "This sign-in has expired, was started in another browser, or has already been completed."
     status = 400
     level = logging.INFO
 
 
 class Unreachable(SignInFailed):
-    sentence = "Microsoft cannot be reached at the moment. Try again in a minute."
+    sentence = "Microsoft cannot be reached. Try again in a minute."
     status = 503
 
 
 class Misconfigured(SignInFailed):
-    sentence = "Microsoft does not accept this site as it is set up. The people who run it can find out why in its log."
+    sentence = "Microsoft rejected this site's sign-in settings. Tell an administrator: the site's log has the reason."
     status = 503
     level = logging.ERROR
 
 
 class Untrusted(SignInFailed):
-    sentence = "What Microsoft said about you does not hold here. Sign in with an account of this site's organisation."
+    sentence = "Your Microsoft account could not be verified. Sign in with an account from this site's organisation."
 
 
 def code(answer: Mapping[str, object]) -> str:

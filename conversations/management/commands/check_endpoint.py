@@ -1,4 +1,4 @@
-"""Ask the configured model endpoint one small question and say what it does."""
+"""Ask the configured model endpoint one short question and report how it responds."""
 
 import asyncio
 import contextlib
@@ -30,7 +30,7 @@ class Command(BaseCommand):
     help = __doc__
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("--record", type=Path, metavar="FILE", help="keep the response's raw bytes in FILE")
+        parser.add_argument("--record", type=Path, metavar="FILE", help="write the raw bytes of the response to FILE")
 
     def handle(self, *args, record: Path | None, **options) -> None:
         with contextlib.ExitStack() as stack:
@@ -72,8 +72,8 @@ class Command(BaseCommand):
             "Reasoning",
             f"{length[Kind.REASONING]} characters in {outcome.reasoning_field}" if length[Kind.REASONING] else "none",
         )
-        self.say("First thought", f"{first[Kind.REASONING]:.2f} s" if Kind.REASONING in first else "-")
-        self.say("First word", f"{first[Kind.ANSWER]:.2f} s" if Kind.ANSWER in first else "-")
+        self.say("First reasoning", f"{first[Kind.REASONING]:.2f} s" if Kind.REASONING in first else "-")
+        self.say("First answer", f"{first[Kind.ANSWER]:.2f} s" if Kind.ANSWER in first else "-")
         self.say("Answer", f"{length[Kind.ANSWER]} characters, finish reason {outcome.finish_reason}")
         usage = outcome.usage
         self.say(
@@ -81,7 +81,7 @@ class Command(BaseCommand):
             f"prompt {usage.prompt_tokens}, reasoning {usage.reasoning_tokens}, answer {usage.answer_tokens}",
         )
         completes = await self.completes_prefixes(endpoint)
-        self.say("Cut answers", "are completed" if completes else "are gone on with in words")
+        self.say("Cut answers", "continued by prefix completion" if completes else "continued by asking")
         for line in self.advice(endpoint, outcome, length, completes):
             self.say("To set", line)
 
@@ -106,21 +106,21 @@ class Command(BaseCommand):
     def advice(self, endpoint: Endpoint, outcome: Outcome, length: dict[Kind, int], completes: bool) -> list[str]:
         lines = []
         if completes != endpoint.completes_prefixes:
-            lines.append(f"PREFIX_COMPLETION={'true' if completes else 'false'}, for answers that were cut.")
+            lines.append(f"PREFIX_COMPLETION={'true' if completes else 'false'}, to continue cut answers.")
         if not length[Kind.REASONING] and settings.THINKING != "off":
-            lines.append("THINKING=on, if this model can think: no reasoning came.")
+            lines.append("THINKING=on if this model can reason: no reasoning arrived.")
         if not length[Kind.ANSWER]:
-            lines.append("a larger MAX_OUTPUT_TOKENS: the model said nothing after thinking.")
+            lines.append("A larger MAX_OUTPUT_TOKENS: the model finished reasoning but gave no answer.")
         if not settings.CONTEXT_TOKENS and not endpoint.is_local:
-            lines.append(f"CONTEXT_TOKENS to what the model reads at once (now taken as {endpoint.context_tokens:,}).")
+            lines.append(f"CONTEXT_TOKENS to the model's context length (assumed: {endpoint.context_tokens:,}).")
         if outcome.usage.prompt_tokens is None:
-            lines.append("nothing can help here: the endpoint tells no usage, so token counts stay unknown.")
-        return lines or ["nothing: everything the site needs is there."]
+            lines.append("Nothing for token counts: the endpoint reports no usage, so they stay unknown.")
+        return lines or ["Nothing: the endpoint provides everything the site needs."]
 
     def failure(self, error: errors.InferenceError) -> str:
-        """Return one sentence: what failed, and the variable that most likely mends it."""
+        """Return one sentence: what failed, and the variable that is most likely to fix it."""
         if identity.fails(settings.AZURE_TOKEN_SCOPE) and settings.RUNNING_IN_PRODUCTION:
-            hint = "check AZURE_CLIENT_ID, and that this app has the identity"
+            hint = "check AZURE_CLIENT_ID, and that the identity is assigned to this app"
         elif identity.fails(settings.AZURE_TOKEN_SCOPE):
             hint = "sign in: azd auth login"
         elif isinstance(error, errors.NotAuthorised) and settings.AZURE_INFERENCE_ENDPOINT:
@@ -129,9 +129,9 @@ class Command(BaseCommand):
         elif isinstance(error, errors.NotAuthorised):
             hint = "check OPENAI_API_KEY"
         elif isinstance(error, errors.Unreachable):
-            hint = "check the address and that the endpoint is up"
+            hint = "check the address, and that the endpoint is running"
         elif isinstance(error, errors.Malformed):
-            hint = "check that the address ends where its API begins, often in /v1"
+            hint = "check that the address is the base URL of the API, which often ends in /v1"
         else:
-            hint = "the endpoint's own documentation tells more"
+            hint = "see the endpoint's documentation"
         return f"{type(error).__name__}: {error.detail}; {hint}."

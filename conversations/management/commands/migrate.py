@@ -23,7 +23,7 @@ class Command(migrate.Command):
             yield
             return
         if not ask(connection, "pg_try_advisory_lock"):
-            self.stdout.write("Another process migrates; waiting for it to end")
+            self.stdout.write("Waiting for another process to finish migrating")
             self.stdout.flush()  # whoever waits wants to know why
             ask(connection, "pg_advisory_lock")
         try:

@@ -1,4 +1,4 @@
-"""Fill an empty site with made-up people, conversations, feedback and reviews, to try the administration at scale."""
+"""Fill an empty site with made-up people, conversations and feedback, to try the administration pages at scale."""
 
 import random
 import uuid
@@ -35,12 +35,12 @@ class Command(BaseCommand):
     help = __doc__
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("--conversations", type=int, default=1_000, help="of five turns each (1,000)")
-        parser.add_argument("--seed", type=int, default=1, help="the same seed makes the same texts (1)")
+        parser.add_argument("--conversations", type=int, default=1_000, help="of five turns each (default: 1,000)")
+        parser.add_argument("--seed", type=int, default=1, help="the same seed gives the same texts (default: 1)")
 
     def handle(self, *args, conversations: int, seed: int, **options) -> None:
         if Conversation.objects.exists():
-            raise CommandError("There are conversations already: this is for an empty site.")
+            raise CommandError("The site already has conversations. Run this command on an empty site.")
         chance = random.Random(seed)  # noqa: S311  (nothing is secret here)
         words = ["".join(chance.choices(SYLLABLES, k=chance.randint(2, 4))) for _ in range(5_000)]
         names = [f"demo{number}" for number in range(max(3, conversations // 100))]

@@ -1,4 +1,4 @@
-"""Serve the site: pages, sockets and the generation worker in one process."""
+"""Run the site: pages, sockets and the generation worker in one process."""
 
 import asyncio
 import gc
@@ -34,7 +34,7 @@ class Command(BaseCommand):
         from chatsite.server import Server
 
         if taken(host, port):
-            raise CommandError(f"PORT: {port} is in use on {host}. Set PORT to another one.")
+            raise CommandError(f"Port {port} is already in use on {host}. Set PORT to another one.")
         self.endpoint: endpoint.Endpoint | None = None
         self.worker: GenerationWorker | None = None
         server = Server(application, host=host, port=port, start=self.start, stop=self.stop)
@@ -55,14 +55,14 @@ class Command(BaseCommand):
         try:
             self.endpoint = await endpoint.open_endpoint()
         except local.LocalModelError as error:
-            self.stderr.write(f"The embedded model did not start: {error}")
+            self.stderr.write(f"The embedded model did not start. {error}")
         if self.endpoint:
             self.worker = GenerationWorker(self.endpoint)
             await self.worker.start()
         host, port = server.listening_addresses[0]
-        model = self.endpoint.model if self.endpoint else "none is connected, see the README"
+        model = self.endpoint.model if self.endpoint else "none connected (see README.md)"
         self.stdout.write(f"Model: {model}")
-        self.stdout.write(f"{settings.SITE_NAME} serves on http://{host}:{port} (Ctrl-C ends it)")
+        self.stdout.write(f"{settings.SITE_NAME} is running at http://{host}:{port} (Ctrl-C to stop)")
         self.stdout.flush()  # a pipe, as containers have, would keep it
 
     async def stop(self) -> None:

@@ -14,7 +14,7 @@ class AuditEntryAdmin(AllowListed, admin.ModelAdmin):
     list_filter = ("act",)
     allowed_lookups = ("act__exact",)
     search_fields = ("=actor_name",)
-    search_help_text = "A reviewer's user name."
+    search_help_text = "Search by a reviewer's username."
     ordering = ("-number",)
     sortable_by = ()
     show_full_result_count = False

@@ -22,7 +22,7 @@ class ConversationAdmin(AllowListed, admin.ModelAdmin):
     list_filter = ("updated_at",)
     allowed_lookups = ("updated_at__gte", "updated_at__lt")
     search_fields = ("owner__username", "owner__email")
-    search_help_text = "A person's name or e-mail address."
+    search_help_text = "Search by the owner's username or email address."
     ordering = ("-updated_at", "-id")
     sortable_by = ()
     show_full_result_count = False

@@ -16,13 +16,13 @@ MOST_DAYS = 366
 
 
 class PeriodForm(forms.Form):
-    since = forms.DateField(widget=forms.DateInput(attrs={"type": "date"}))
-    until = forms.DateField(widget=forms.DateInput(attrs={"type": "date"}))
+    since = forms.DateField(label="From", widget=forms.DateInput(attrs={"type": "date"}))
+    until = forms.DateField(label="To", widget=forms.DateInput(attrs={"type": "date"}))
 
     def clean(self) -> None:
         since, until = self.cleaned_data.get("since"), self.cleaned_data.get("until")
         if since and until and not 0 <= (until - since).days <= MOST_DAYS:
-            raise forms.ValidationError(f"Choose a period of at most {MOST_DAYS} days.")
+            raise forms.ValidationError(f"Choose an end date 0 to {MOST_DAYS} days after the start date.")
 
 
 @access.may(LIST)

@@ -20,16 +20,16 @@ PAGE = 50
 class SelectionForm(forms.Form):
     """Which conversations: every field narrows the choice."""
 
-    owner = forms.CharField(required=False, label="User name")
+    owner = forms.CharField(required=False, label="Username")
     group = forms.ModelChoiceField(Group.objects.order_by("name"), required=False)
-    since = forms.DateField(required=False, widget=forms.DateInput(attrs={"type": "date"}))
-    until = forms.DateField(required=False, widget=forms.DateInput(attrs={"type": "date"}))
+    since = forms.DateField(required=False, label="From", widget=forms.DateInput(attrs={"type": "date"}))
+    until = forms.DateField(required=False, label="To", widget=forms.DateInput(attrs={"type": "date"}))
     model = forms.CharField(required=False)
     outcome = forms.ChoiceField(required=False, choices=[("", "Any"), *Status.choices])
     verdict = forms.ChoiceField(required=False, choices=[("", "Any"), *Verdict.choices])
     feedback = forms.ChoiceField(required=False, choices=[("", "Any"), *Rating.choices])
-    tokens = forms.IntegerField(required=False, min_value=0, label="Tokens, at least")
-    seconds = forms.IntegerField(required=False, min_value=0, max_value=10**6, label="Seconds, at least")
+    tokens = forms.IntegerField(required=False, min_value=0, label="Minimum tokens")
+    seconds = forms.IntegerField(required=False, min_value=0, max_value=10**6, label="Minimum seconds")
 
     @property
     def criteria(self) -> dict[str, str]:
@@ -68,7 +68,7 @@ def export(request: HttpRequest) -> HttpResponse:
     form = SelectionForm(request.GET)
     kind = request.POST.get("form")
     if not form.is_valid() or kind not in ("jsonl", "csv"):
-        return HttpResponseBadRequest("Which conversations, and in which form?")
+        return HttpResponseBadRequest("Choose which conversations to export, as jsonl or csv.")
     case = Case.objects.open_of(request.user).first()
     if case is None:
         here = f"{reverse('admin:review_find')}?{urlencode(form.criteria)}"

@@ -15,7 +15,7 @@ class HoldForm(forms.Form):
     """How long, and why, the people concerned by a case are to be told later."""
 
     days = forms.IntegerField(min_value=1, max_value=HOLD_DAYS, label="Days")
-    why = forms.CharField(widget=forms.Textarea(attrs={"rows": 2}), max_length=2000, label="Why they must not know yet")
+    why = forms.CharField(widget=forms.Textarea(attrs={"rows": 2}), max_length=2000, label="Reason for the delay")
 
 
 @access.may(READ)
@@ -28,7 +28,7 @@ def index(request: HttpRequest) -> HttpResponse:
         return redirect("admin:review_holds")
     context = access.context(
         request,
-        "Notices held back",
+        "Delayed notices",
         form=form if case and case.hold_days is None else None,
         waiting=Case.objects.awaiting_approval().select_related("reviewer").order_by("pk"),
         held=Case.objects.held_back().select_related("reviewer", "hold_approved_by").order_by("hold_until"),
@@ -42,5 +42,5 @@ def agree(request: HttpRequest, pk: int) -> HttpResponse:
     case = get_object_or_404(Case, pk=pk)
     if not cases.agree_to_hold(actor=access.actor(request), case=case):
         raise PermissionDenied
-    messages.success(request, "The notice is held back.")
+    messages.success(request, "Delay approved.")
     return redirect("admin:review_holds")

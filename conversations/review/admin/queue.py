@@ -50,7 +50,7 @@ def index(request: HttpRequest) -> HttpResponse:
 def claim(request: HttpRequest, pk: int) -> HttpResponse:
     item = get_object_or_404(QueueItem.objects.reviewable_by(request.user), pk=pk)
     if queue.claim(actor=access.actor(request), item=item) is None:
-        messages.warning(request, "Somebody else works on that one.")
+        messages.warning(request, "Another reviewer has claimed that item.")
         return redirect("admin:review_queue")
     return _open(item)
 
@@ -61,7 +61,7 @@ def step(request: HttpRequest, pk: int, way: str) -> HttpResponse:
     """Leave an item as it is and take the next one, or the one before."""
     item = queue.claim_next(actor=access.actor(request), after=pk, backwards=way == "previous")
     if item is None:
-        messages.info(request, "There is nothing more that way.")
+        messages.info(request, "There are no more items in that direction.")
         return redirect("admin:review_queue")
     return _open(item)
 
@@ -73,12 +73,12 @@ def resolve(request: HttpRequest, pk: int) -> HttpResponse:
     item = get_object_or_404(QueueItem.objects.reviewable_by(request.user), pk=pk)
     form = VerdictForm(request.POST)
     if not form.is_valid():
-        messages.error(request, "Choose a verdict; a note has at most 2,000 characters.")
+        messages.error(request, "Choose a verdict. A note can have up to 2,000 characters.")
         return _open(item)
     if not queue.resolve(actor=access.actor(request), item=item, **form.cleaned_data):
-        messages.error(request, "Your time with it ran out, and nothing was kept. Take it again if it is still open.")
+        messages.error(request, "Your claim on this item expired, so the verdict was not saved. Claim it again.")
         return redirect("admin:review_queue")
-    messages.success(request, f"Item {pk} is resolved.")
+    messages.success(request, f"Item {pk} resolved.")
     return step(request, pk, "next")
 
 

@@ -18,13 +18,13 @@ class ReasonForm(forms.Form):
     reason = forms.ChoiceField(
         choices=[(reason.strip(), reason.strip()) for reason in settings.REVIEW_REASONS],
         widget=forms.RadioSelect,
-        help_text="The person whose conversation it is will see this.",
+        help_text="The owners of the conversations you read will see this.",
     )
     note = forms.CharField(
         widget=forms.Textarea(attrs={"rows": 3}),
         max_length=2000,
         required=False,
-        help_text="A ticket, who asked, what you look for. Only the audit trail keeps it.",
+        help_text="For example a ticket number, who asked, or what you are looking for. Only shown in the audit trail.",
     )
 
 
@@ -38,7 +38,7 @@ def ask(request: HttpRequest) -> HttpResponse:
     if request.method == "POST" and form.is_valid():
         cases.begin(actor=access.actor(request), **form.cleaned_data)
         return redirect(wanted)
-    context = access.context(request, "Why do you look?", form=form, next=wanted)
+    context = access.context(request, "Reason for access", form=form, next=wanted)
     return render(request, "review/admin/reason.html", context)
 
 

@@ -14,8 +14,10 @@ PAGE = 20
 
 
 class SearchForm(forms.Form):
-    q = forms.CharField(max_length=200, label="Words", widget=forms.TextInput(attrs={"dir": "auto", "type": "search"}))
-    reasoning = forms.BooleanField(required=False, label="in what models thought, instead of what was said")
+    q = forms.CharField(
+        max_length=200, label="Search for", widget=forms.TextInput(attrs={"dir": "auto", "type": "search"})
+    )
+    reasoning = forms.BooleanField(required=False, label="Search reasoning instead of questions and answers")
     before = forms.IntegerField(required=False, min_value=1, widget=forms.HiddenInput)
 
 

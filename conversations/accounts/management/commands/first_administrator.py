@@ -1,4 +1,4 @@
-"""Create an administrator if the site has none, and print the generated password: this once, it is kept nowhere."""
+"""Create an administrator if the site has none. The password is generated, printed once and not stored."""
 
 import secrets
 
@@ -22,7 +22,7 @@ class Command(BaseCommand):
         if User.objects.filter(is_superuser=True).exists():
             return
         if settings.SIGNUP_DOMAIN and not email:
-            raise CommandError("Name --email: with SIGNUP=domain: nobody signs in without an address.")
+            raise CommandError("Give --email: with SIGNUP=domain:…, nobody can sign in without an email address.")
         password = secrets.token_urlsafe(12)
         user = User.objects.create_superuser(username, email, password)
         if email:

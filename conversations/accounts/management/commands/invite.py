@@ -1,4 +1,4 @@
-"""Print a link by which the holder of an e-mail address can make an account, once, within a week."""
+"""Print an invitation link. It lets the holder of the email address create one account within a week."""
 
 from urllib.parse import urlencode
 
@@ -19,10 +19,10 @@ class Command(BaseCommand):
 
     def handle(self, *args, email: str, **options) -> None:
         if settings.SIGNUP != "invite":
-            raise CommandError(f"SIGNUP is {settings.SIGNUP}: set it to invite, or nobody looks at invitations.")
+            raise CommandError(f"SIGNUP is {settings.SIGNUP}. Set it to invite to use invitations.")
         try:
             validate_email(email)
         except ValidationError as error:
-            raise CommandError(f"{email} is no e-mail address.") from error
+            raise CommandError(f"{email} is not a valid email address.") from error
         origin = next(iter(settings.CSRF_TRUSTED_ORIGINS), f"http://localhost:{settings.PORT}")
         self.stdout.write(f"{origin}{reverse('account_signup')}?{urlencode({INVITATION: invitation_token(email)})}")

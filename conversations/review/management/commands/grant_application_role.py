@@ -1,8 +1,8 @@
-"""Let a PostgreSQL role run the site, and only add to the audit trail. Run as the owner of the tables, after `migrate`.
+"""Grant a PostgreSQL role what it needs to run the site. The role can add to the audit trail but not change it.
 
-The role must exist (`create role site login password '…'`) and owns nothing: it cannot disable the triggers either.
-What later migrations of the same owner make is granted as well. On Azure `--entra` makes a role without a password,
-which tokens of the identity with that object id open.
+Run this as the owner of the tables, after `migrate`. The role must exist (`create role site login password '…'`) and
+own nothing, so that it cannot disable the triggers. Tables from later migrations by the same owner are granted too.
+On Azure, `--entra` creates a role without a password, for the managed identity with that object id.
 """
 
 from uuid import UUID
@@ -28,17 +28,19 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("role")
-        parser.add_argument("--entra", type=UUID, metavar="OBJECT_ID", help="make the role, for this managed identity")
+        parser.add_argument(
+            "--entra", type=UUID, metavar="OBJECT_ID", help="create the role, for this managed identity"
+        )
 
     def handle(self, *args, role: str, entra: UUID | None, **options) -> None:
         if connection.vendor != "postgresql":
-            raise CommandError("Roles are PostgreSQL's; on SQLite whoever can write the file can rewrite the trail.")
+            raise CommandError("This command needs PostgreSQL: SQLite has no roles.")
         with transaction.atomic(), connection.cursor() as cursor:
             if entra:
                 make_for(cursor, role, entra)
             for statement in GRANTS:
                 cursor.execute(sql.SQL(statement).format(role=sql.Identifier(role)))
-        self.stdout.write(f"{role} may run the site and only add to the audit trail.")
+        self.stdout.write(f"{role} can run the site. It can add to the audit trail but not change it.")
 
 
 def make_for(cursor: CursorWrapper, role: str, identity: UUID) -> None:

@@ -1,6 +1,6 @@
-"""Delete reasoning, conversations, deactivated accounts and rows of the audit trail older than RETAIN_… says.
+"""Delete reasoning, conversations, deactivated accounts and audit entries older than the RETAIN_…_DAYS settings.
 
-Run it once a day; for rows of the trail (RETAIN_AUDIT_DAYS) as the owner of the tables.
+Run it once a day. To delete audit entries (RETAIN_AUDIT_DAYS), run it as the owner of the tables.
 """
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
@@ -14,7 +14,7 @@ class Command(BaseCommand):
     help = __doc__
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("--dry-run", action="store_true", help="only say what would be deleted")
+        parser.add_argument("--dry-run", action="store_true", help="only count what would be deleted")
 
     def handle(self, *args, dry_run: bool, **options) -> None:
         if not dry_run:
@@ -25,11 +25,11 @@ class Command(BaseCommand):
                 if not isinstance(error.__cause__, InsufficientPrivilege):
                     raise
                 raise CommandError(
-                    "Only the owner of the tables may delete rows of the audit trail (RETAIN_AUDIT_DAYS): run this "
-                    "with the owner's DATABASE_URL. What is said above is done."
+                    "Only the owner of the tables can delete audit entries (RETAIN_AUDIT_DAYS). Run this command with "
+                    "the owner's DATABASE_URL. The deletions listed above are done."
                 ) from error
             return
-        self.stdout.write(f"Reasoning of {retention.expired_reasoning().count()} messages would be deleted.")
-        self.stdout.write(f"{retention.expired_conversations().count()} conversations would be deleted.")
-        self.stdout.write(f"{retention.expired_accounts().distinct().count()} deactivated accounts would be deleted.")
-        self.stdout.write(f"{retention.expired_rows()} rows of the audit trail would be deleted.")
+        self.stdout.write(f"Would delete the reasoning of {retention.expired_reasoning().count()} messages.")
+        self.stdout.write(f"Would delete {retention.expired_conversations().count()} conversations.")
+        self.stdout.write(f"Would delete {retention.expired_accounts().distinct().count()} deactivated accounts.")
+        self.stdout.write(f"Would delete {retention.expired_rows()} audit entries.")

@@ -1,7 +1,7 @@
-"""Check the audit trail: exit with 1 and name each row that was edited, removed, reordered, cut off or recomputed.
+"""Verify the audit trail. Print each row that was edited, removed, moved or forged, and exit with 1 if there is any.
 
-The trail alone shows what was changed by somebody without the key. To notice rows cut off at its end, or rewritten by
-somebody with the key, give the site's log (`--log`, `-` reads it from a pipe): it keeps number and mac of every row.
+The trail alone shows changes by anyone without the key. To detect rows removed from the end, or rewritten by someone
+who has the key, give the site's log (`--log FILE`; `-` reads standard input), which holds number and mac of every row.
 """
 
 import sys
@@ -17,7 +17,7 @@ class Command(BaseCommand):
     help = __doc__
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("--log", action="append", default=[], metavar="FILE", help="a log of the site; repeatable")
+        parser.add_argument("--log", action="append", default=[], metavar="FILE", help="a log of the site (repeatable)")
 
     def handle(self, *args, log: list[str], **options) -> None:
         logged: dict[int, str] = {}
@@ -31,5 +31,5 @@ class Command(BaseCommand):
             self.stderr.write(sentence)
         if found:
             sys.exit(1)
-        against = f", {len(logged)} of them against the log" if log else "; without --log a cut-off end does not show"
-        self.stdout.write(f"The audit trail is whole: {rows.count()} rows{against}.")
+        against = f", {len(logged)} of them checked against the log" if log else "; use --log to detect a removed end"
+        self.stdout.write(f"The audit trail is intact: {rows.count()} rows{against}.")
