@@ -53,7 +53,7 @@ class Server(daphne.server.Server):
     def listen_success(self, port: Any) -> None:
         super().listen_success(port)
         host, number = self.listening_addresses[0]
-        print(f"serves on http://{host}:{number}", flush=True)
+        print(f"running at http://{host}:{number}", flush=True)
 
 
 if __name__ == "__main__":

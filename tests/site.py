@@ -117,7 +117,7 @@ class Site:
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
         try:
-            self.url = re.search(r"http://\S+", self.await_line("serves on"))[0]
+            self.url = re.search(r"http://\S+", self.await_line("running at"))[0]
         except AssertionError:
             self.kill()
             raise

@@ -93,7 +93,7 @@ def test_only_addresses_of_the_domain_sign_up_and_in_by_their_own_mailbox(make_s
     with client_of(site) as client:
         assert "Create an account" in client.get("/accounts/login/").text
         for other in ("eve@example.com", "eve@example.org.example.com", "eve@sub.example.org"):
-            assert "Accounts here are for addresses of example.org" in sign_up(client, "eve", other).text
+            assert "Use an email address at example.org" in sign_up(client, "eve", other).text
         assert sign_up(client, "ada", "ada@example.org").headers["Location"] == "/accounts/confirm-email/"
         assert client.get("/").status_code == 302
         link = re.search(r"http://[^/]+(/accounts/confirm-email/\S+)", site.await_line("/confirm-email/"))[1]
@@ -110,14 +110,14 @@ def test_an_invitation_lets_one_address_in_once(make_site, client_of):
     path = link.removeprefix("http://localhost:8000")
     with client_of(site) as client:
         assert "Sign-up is closed" in client.get("/accounts/signup/").text
-        assert "has been used, or is more than a week old" in client.get(f"{path}x").text
+        assert "has already been used, or is more than a week old" in client.get(f"{path}x").text
         assert 'value="ada@example.org"' in client.get(path).text
         assert "Your invitation is for ada@example.org" in sign_up(client, "eve", "eve@example.org").text
         assert sign_up(client, "ada", "ada@example.org").status_code == 302
         assert client.get("/").status_code == 200
     assert site.rows("select email, verified from account_emailaddress") == [("ada@example.org", 1)]
     with client_of(site) as another:
-        assert "has been used" in another.get(path).text
+        assert "has already been used" in another.get(path).text
 
 
 def test_an_invitation_is_made_where_it_is_looked_at(shared_site: Site):

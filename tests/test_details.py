@@ -58,8 +58,8 @@ def test_the_page_shows_each_request_as_the_endpoint_received_it(make_site, join
     assert requests(ada, second) == [sent[1]]
     page = ada.http.get(f"/messages/{second}/details/").text
     assert "A secret thought." not in page
-    assert "The answers in it took 6 words of thinking. None of them was sent" in page
-    assert "1,200, of which the endpoint had 1,024 in its cache" in page
+    assert "The 6 words of reasoning behind the answers in this request were left out." in page
+    assert "1,200, 1,024 of them cached by the endpoint" in page
     assert "\u202e" not in page
 
 
@@ -89,9 +89,9 @@ def test_a_request_that_was_not_sent_or_not_kept_is_not_made_up(client: Client):
     generation = queued(person())
     client.force_login(generation.owner)
     path = f"/messages/{generation.message_id}/details/"
-    assert "It was not sent." in client.get(path).text
+    assert "The request was not sent." in client.get(path).text
     Generation.objects.update(started_at=generation.created_at)
-    assert "and did not keep it" in client.get(path).text
+    assert "which did not save it" in client.get(path).text
 
 
 @pytest.mark.django_db

@@ -191,7 +191,7 @@ def test_a_title_is_changed_and_an_empty_one_refused(person: Person, shared_endp
     assert "Reasons" in person.http.get(conversation).text
     person.post(f"{conversation}rename/", title=" ")
     page = person.http.get(conversation).text
-    assert "The old one is kept." in page
+    assert "The title was not changed." in page
     assert "Reasons" in page
 
 

@@ -44,10 +44,10 @@ def test_a_prompt_of_any_characters_is_kept_as_it_is_and_answered(
 @pytest.mark.parametrize(
     ("content", "sentence"),
     [
-        ("a" * 200_001, "a prompt may have 200000"),
+        ("a" * 200_001, "Shorten it to 200000 or fewer"),
         ("a\x00b", "NUL characters"),
-        ("   \n\t ", "Write something first."),
-        ("", "Write something first."),
+        ("   \n\t ", "Enter a question."),
+        ("", "Enter a question."),
     ],
     ids=["too long", "NUL", "spaces", "empty"],
 )
@@ -124,7 +124,7 @@ def test_a_body_of_300_mb_is_refused_and_not_kept_in_memory(everybody: Person, c
         connection.sendall(b"0\r\n\r\n" if chunked else b"")
         reply = connection.recv(4096)
     assert b" 413 " in reply.splitlines()[0]
-    assert b"more than this site takes" in reply
+    assert b"This request is too large" in reply
     assert counts(site) == before[0]
     assert memory(site) - before[1] < 20 * 2**20
 

@@ -65,7 +65,7 @@ def test_what_was_thought_is_not_read_with_the_page(reader: Client, user: User):
     conversation = conversation_of(user, 3)
     with CaptureQueriesContext(connection) as queries:
         html = reader.get(conversation.get_absolute_url()).text
-    assert html.count(">2 words<") == html.count("Read what the model thought") == 3
+    assert html.count(">2 words<") == html.count("Read the reasoning") == 3
     assert "Thought 2." not in html
     assert not any('"conversations_message"."reasoning"' in query["sql"] for query in queries)
     answer = conversation.thread()[-1]

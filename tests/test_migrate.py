@@ -25,7 +25,7 @@ def test_a_migration_waits_for_another_to_end(postgresql: PostgreSQL):
     with psycopg.connect(url) as other:
         other.execute("select pg_advisory_lock(%s)", [LOCK])
         with begin(url) as waiting:
-            assert waiting.stdout.readline() == "Another process migrates; waiting for it to end\n"
+            assert waiting.stdout.readline() == "Waiting for another process to finish migrating\n"
             assert read_rows(url, "select to_regclass('django_migrations')") == [(None,)]
             other.execute("select pg_advisory_unlock(%s)", [LOCK])
             waiting.communicate(timeout=WAIT)

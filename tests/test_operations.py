@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Callable
+from html import unescape
 
 import httpx2
 
@@ -95,16 +96,16 @@ def test_who_has_used_up_a_days_tokens_is_told_and_keeps_what_was_typed(
     person.await_end(conversation)
     refused = person.post(f"{conversation}messages/", htmx=True, content="And then?")
     assert refused.status_code == 422
-    assert "You have used 110 tokens today, and 100 are what a day has." in refused.text
+    assert "You've used 110 of today's 100 tokens." in unescape(refused.text)
     page = person.post(f"{conversation}messages/", content="And then?")
     assert page.status_code == 302
     shown = person.http.get(page.headers["Location"]).text
-    assert "from midnight on (UTC)" in shown
+    assert "after midnight (UTC)" in shown
     assert ">And then?</textarea>" in shown
     assert len(endpoint.exchanges) == 1
-    assert "110 of 100 are used." in person.http.get("/preferences/").text
+    assert "You've used 110 of today's 100 tokens." in unescape(person.http.get("/preferences/").text)
     refused = other.post("/conversations/", htmx=True, content="Why? " * 100)
     assert refused.status_code == 422
-    assert "Of the 100 tokens that a day has you have 100 left, and this alone needs about 17" in refused.text
+    assert "you have 100 of today's 100 left." in unescape(refused.text)
     assert len(endpoint.exchanges) == 1
     other.await_end(other.ask("Why?"))

@@ -61,7 +61,7 @@ def test_a_comment_follows_the_press_and_stays_when_the_rating_changes(reader: C
     fields = {"rating": "good", "comment": "To the point.", "shared": "on"}
     html = reader.post(f"/messages/{answer.pk}/feedback/", fields, headers={"HX-Request": "true"}).text
     assert pressed(html) == ["good"]
-    assert "Reviewers can read this conversation now." in html
+    assert "Reviewers can now read this conversation." in html
     assert "To the point." in press(reader, answer, "bad").text
     queue.fill()
     assert (Feedback.objects.get().comment, QueueItem.objects.get().why) == ("To the point.", queue.SHARED)

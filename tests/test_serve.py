@@ -82,7 +82,7 @@ def test_a_port_in_use_stops_the_start():
         port = other.getsockname()[1]
         done = manage("serve", "--port", str(port), OPENAI_BASE_URL="http://127.0.0.1:9/v1", OPENAI_MODEL="m")
     assert done.returncode == 1
-    assert f"PORT: {port} is in use" in done.stderr
+    assert f"Port {port} is already in use" in done.stderr
 
 
 def test_probes_tell_alive_and_ready(everybody: Person):
@@ -163,7 +163,7 @@ def test_a_terminated_server_writes_down_what_it_could_not_end(make_site, join, 
     assert site.stop() == 0
     [(status, error, reasoning, _)] = person.answers(conversation)
     assert (status, reasoning) == ("interrupted", "Hm.")
-    assert "3 characters are kept" in error
+    assert "3 characters are saved" in error
     assert site.rows("select count(*) from conversations_worker") == [(0,)]
 
 

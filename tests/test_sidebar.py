@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable
 
 import pytest
+from django.test import Client
 
 from conversations.models import Generation, Status
 from conversations.sidebar import Sidebar
@@ -12,7 +13,7 @@ from tests.factories import person, queued
 from tests.site import WAIT, Person
 
 ENTRY = '<li id="listed-{}">'
-STATE = "is being answered"
+STATE = "answer in progress"
 
 
 async def answer_when_told(exchange: Exchange) -> None:
@@ -129,3 +130,17 @@ def test_what_is_renamed_while_a_page_connects_is_not_taken_for_deleted():
     other.delete()
     sidebar.note_change(key)
     assert sidebar.update(user.pk, here, running=False) == [f'<div id="listed-{key}" hx-swap-oob="delete"></div>']
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("has_password", [True, False])
+@pytest.mark.parametrize("page", ["/", "/preferences/"])
+def test_password_and_email_links_need_a_local_password(client: Client, page: str, has_password: bool):
+    user = person()
+    if not has_password:  # as for accounts created by single sign-on
+        user.set_unusable_password()
+        user.save()
+    client.force_login(user)
+    html = client.get(page).content.decode()
+    links = ('href="/accounts/email/"', 'href="/accounts/password/change/"')
+    assert [link in html for link in links] == [has_password, has_password]

@@ -79,7 +79,7 @@ def test_what_was_typed_is_kept_when_an_edit_is_refused(person: Person, shared_e
     prompt, *_ = newest(person, conversation)
     refused = person.post(f"/messages/{prompt}/edit/", htmx=htmx, content=" \n", key="")
     assert refused.status_code == 422
-    assert "Write something first." in refused.text
+    assert "Enter a question." in refused.text
     if htmx:
         assert f'id="edit-error-{prompt}"' in refused.text
     too_long = "x" * 200_001
@@ -228,7 +228,7 @@ def test_a_prompt_whose_turn_has_come_stays_and_the_page_says_so(person: Person,
     refused = person.post(f"/generations/{generation}/take-back/", htmx=htmx)
     assert refused.status_code == (422 if htmx else 302)
     told = refused.text if htmx else person.http.get(conversation).text
-    assert "It was too late to take this back" in told
+    assert "It is too late to cancel" in told
     assert person.answers(conversation)[0][3] == "**9.8** is greater than 9.11."
 
 

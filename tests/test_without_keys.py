@@ -140,7 +140,7 @@ def test_without_tokens_the_database_is_away_and_comes_back_with_them(azure: Azu
     printed = len(azure.sites[0].lines)
     unready = person.http.get("/readyz")
     assert unready.status_code == 503
-    assert unready.json()["reasons"] == ["the database does not answer", "there is no token for the database"]
+    assert unready.json()["reasons"] == ["the database is not responding", "no token for the database"]
     azure.sites[0].await_line(f"no token for {DATABASE}/.default by managed identity", after=printed)
     azure.endpoint.open("later")
     azure.cloud.status = 200

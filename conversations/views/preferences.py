@@ -15,7 +15,7 @@ def edit(request: HttpRequest) -> HttpResponse:
     form = PreferencesForm(request.POST or None, instance=request.user)
     if request.method == "POST" and form.is_valid():
         form.save()
-        messages.success(request, "Your preferences are kept.")
+        messages.success(request, "Preferences saved.")
         return redirect("preferences")
     used = actions.tokens_today(request.user) if settings.USER_DAILY_TOKENS else None
     context = {"form": form, "used": used, "a_day": settings.USER_DAILY_TOKENS}

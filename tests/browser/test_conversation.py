@@ -244,7 +244,7 @@ def test_conversations_are_renamed_and_deleted(signed_in: Page, shared_endpoint:
     page.get_by_role("button", name="Conversation options").click()
     page.get_by_text("Delete conversation").click()
     page.get_by_role("button", name="Delete", exact=True).click()
-    expect(page.get_by_text("The conversation is deleted.")).to_be_visible()
+    expect(page.get_by_text("Conversation deleted.")).to_be_visible()
     expect(page.get_by_role("link", name="Reasons")).to_have_count(0)
 
 

@@ -41,7 +41,7 @@ def test_a_person_signs_in_through_their_organisations_own_server(visitor: Page,
     visitor.wait_for_url(f"{site.url}/admin/")
     expect(visitor.locator("#user-tools")).to_contain_text("Ada")
     visitor.go_back()
-    expect(visitor.locator("body")).not_to_contain_text("You are not signed in")
+    expect(visitor.locator("body")).not_to_contain_text("Sign-in failed")
 
 
 def test_a_person_who_is_not_let_in_is_told_and_tries_again(visitor: Page, joined: tuple[Site, Tenant]):
@@ -49,7 +49,7 @@ def test_a_person_who_is_not_let_in_is_told_and_tries_again(visitor: Page, joine
     tenant.refusal = {"error": "access_denied"}
     visitor.goto(f"{site.url}/accounts/signup/")
     visitor.get_by_role("button", name="Sign in with Microsoft").click()
-    expect(visitor.get_by_role("heading", name="You are not signed in")).to_be_visible()
+    expect(visitor.get_by_role("heading", name="Sign-in failed")).to_be_visible()
     check(visitor, "not let in")
     tenant.refusal = {}
     visitor.get_by_role("link", name="Try again").click()

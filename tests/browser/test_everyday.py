@@ -122,9 +122,9 @@ def test_an_answer_is_rated_by_one_press_and_a_comment_may_follow(signed_in: Pag
     expect(poor).to_have_attribute("aria-pressed", "true")
     expect(poor).to_be_focused()
     assert page.evaluate(FORM_IS_ABOVE_COMPOSER)  # a reader at the end stays there
-    page.get_by_label("What is good or wrong about it").fill("Too short")
-    page.locator(".rating-form").get_by_role("button", name="Send").click()
-    expect(page.locator(".rating-said")).to_have_text("Thank you. It is kept.")
+    page.get_by_label("What was good or bad about it?").fill("Too short")
+    page.locator(".rating-form").get_by_role("button", name="Send feedback").click()
+    expect(page.locator(".rating-said")).to_have_text("Thank you. Feedback saved.")
     page.reload()
     expect(poor).to_have_attribute("aria-pressed", "true")
     poor.click()
@@ -162,7 +162,7 @@ def test_the_list_of_conversations_follows_what_happens_in_other_tabs(
     other.goto(shared_site.url)
     shared_endpoint.respond = wait_and_answer
     ask(other, "The second question?")
-    expect(entries).to_have_text([re.compile("The second question.*is being answered"), "The first question?"])
+    expect(entries).to_have_text([re.compile("The second question.*answer in progress"), "The first question?"])
     shared_endpoint.open("thought")
     expect(entries).to_have_text(["The second question?", "The first question?"])
     ask(page, "And then?")

@@ -128,11 +128,11 @@ def test_hostile_text_does_nothing_anywhere(watched: Callable[[], Page], shared_
     page.fill("[name=password]", PASSWORD)
     page.get_by_role("button", name="Sign in").click()
     page.get_by_label("Safety").check()
-    page.get_by_role("button", name="Begin the case").click()
+    page.get_by_role("button", name="Start case").click()
     expect(page.locator(".finalised > blockquote").nth(len(HOSTILE) - 1)).to_be_attached()
     assert page.evaluate(FORBIDDEN) == []
     page.locator("summary", has_text="Thought").first.click()
-    page.get_by_role("link", name="Read what the model thought").click()
+    page.get_by_role("link", name="Read the reasoning").click()
     expect(page.locator(".reasoning-text").first).to_contain_text(HOSTILE[0])
     assert page.evaluate(FORBIDDEN) == []
     page.goto(f"{url}/admin/conversations/conversation/search/?q=onerror")

@@ -72,4 +72,4 @@ def test_a_conversation_by_keyboard_alone(page: Page, shared_site: Site, shared_
     press(page, "Delete conversation")
     press(page, "Delete")
     page.wait_for_url(f"{shared_site.url}/")
-    expect(page.get_by_text("Your conversations will be listed here.")).to_be_visible()
+    expect(page.get_by_text("Your conversations will appear here.")).to_be_visible()

@@ -55,5 +55,5 @@ def test_without_a_script_a_link_leads_back_and_another_to_the_newest(
     plain.get_by_role("link", name="Earlier messages").click()
     expect(plain.get_by_text("Question 34?", exact=True)).to_be_visible()
     expect(plain.get_by_text("Question 35?", exact=True)).to_have_count(0)
-    plain.get_by_role("link", name="Newest messages").click()
+    plain.get_by_role("link", name="Latest messages").click()
     expect(plain.get_by_text("Question 49?", exact=True)).to_be_visible()

@@ -18,14 +18,14 @@ async def think_and_wait(exchange: Exchange) -> None:
 def prefer(page: Page, site: Site, label: str) -> None:
     page.goto(f"{site.url}/preferences/")
     page.get_by_label(label).set_checked(not page.get_by_label(label).is_checked())
-    page.get_by_role("button", name="Keep").click()
-    expect(page.get_by_text("Your preferences are kept.")).to_be_visible()
+    page.get_by_role("button", name="Save").click()
+    expect(page.get_by_text("Preferences saved.")).to_be_visible()
     page.goto(site.url)
 
 
 @pytest.mark.parametrize(
     ("label", "while_thinking", "afterwards"),
-    [(None, True, False), ("Always open", True, True), ("Closed until you open it", False, False)],
+    [(None, True, False), ("Always show", True, True), ("Hide until I open it", False, False)],
 )
 def test_reasoning_folds_as_the_person_prefers(
     signed_in: Page,
@@ -91,7 +91,7 @@ def test_single_keys_go_through_the_messages_and_can_be_switched_off(
     page.keyboard.press("/")
     expect(field).to_be_focused()
     url = page.url
-    prefer(page, shared_site, "Single keys are shortcuts")
+    prefer(page, shared_site, "Use single-key shortcuts")
     page.goto(url)
     page.keyboard.press("Escape")
     page.keyboard.press("?")

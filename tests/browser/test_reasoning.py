@@ -75,7 +75,7 @@ def test_without_a_script_a_link_leads_to_the_thought(
     plain.context.add_cookies(signed_in.context.cookies())
     plain.goto(signed_in.url)
     plain.locator("summary").filter(has_text="Thought").click()
-    plain.get_by_role("link", name="Read what the model thought").click()
+    plain.get_by_role("link", name="Read the reasoning").click()
     expect(plain.locator("main strong")).to_have_text("The beginning.")
     expect(plain.locator("main")).to_contain_text("Why is that?")
     plain.get_by_role("link", name="Back to the conversation").click()

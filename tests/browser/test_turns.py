@@ -51,7 +51,7 @@ def test_a_question_is_edited_and_asked_anew(signed_in: Page, shared_endpoint: E
     other = page.context.new_page()
     other.goto(page.url)
     page.get_by_role("link", name="Edit this question").click()
-    field = page.get_by_label("Your question, to be asked anew")
+    field = page.get_by_label("Edit your question")
     expect(field).to_be_focused()
     expect(page.locator(".asked")).to_be_hidden()
     page.keyboard.type(" And how?")
@@ -263,7 +263,7 @@ def test_a_question_whose_turn_has_come_cannot_be_taken_back(signed_in: Page, sh
 
     page.route("**/take-back/", late)
     button.click()
-    expect(page.locator("#composer-error")).to_contain_text("It was too late to take this back")
+    expect(page.locator("#composer-error")).to_contain_text("It is too late to cancel")
     expect(page.locator(COMPLETE)).to_have_count(2)
 
 
@@ -326,7 +326,7 @@ def test_everything_is_done_without_script(
     page.get_by_role("link", name="Edit this question").click()
     page.fill(".edit-form textarea", " ")
     page.get_by_role("button", name="Ask again").click()
-    expect(page.locator(".edit-form")).to_contain_text("Write something first.")
+    expect(page.locator(".edit-form")).to_contain_text("Enter a question.")
     page.fill(".edit-form textarea", "Write code")
     page.get_by_role("button", name="Ask again").click()
     ended(3)

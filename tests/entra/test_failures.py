@@ -75,7 +75,7 @@ def test_a_token_that_is_not_for_this_browser_here_signs_nobody_in(
     tenant.forge = lambda claims: forge(tenant, claims)
     refused = visitor.sign_in()
     assert refused.status_code == 403
-    assert "does not hold here" in refused.text
+    assert "could not be verified" in refused.text
     assert not visitor.is_signed_in
     assert entra.rows("select count(*) from conversations_user") == people
     tenant.forge = tenant.sign
@@ -86,10 +86,10 @@ def test_a_token_that_is_not_for_this_browser_here_signs_nobody_in(
 @pytest.mark.parametrize(
     ("error", "status", "sentence"),
     [
-        ("access_denied", 403, "did not let you in"),
+        ("access_denied", 403, "did not sign you in"),
         ("temporarily_unavailable", 503, "cannot be reached"),
-        ("invalid_request", 503, "does not accept this site"),
-        ("<script>\n", 503, "does not accept this site"),
+        ("invalid_request", 503, "rejected this site"),
+        ("<script>\n", 503, "rejected this site"),
     ],
 )
 def test_a_refusal_of_microsofts_is_a_page(visitor: Visitor, tenant: Tenant, error: str, status: int, sentence: str):
@@ -112,11 +112,11 @@ def cut() -> web.Response:
             lambda: web.json_response(
                 {"error": "invalid_client", "error_description": "AADSTS7000222: old"}, status=401
             ),
-            "does not accept this site",
+            "rejected this site",
         ),
-        (lambda: web.json_response({"error": "invalid_grant"}, status=400), "is already over"),
+        (lambda: web.json_response({"error": "invalid_grant"}, status=400), "has already been completed"),
         (lambda: web.json_response({"error": "server_error"}, status=500), "cannot be reached"),
-        (lambda: web.json_response({"access_token": "canary"}), "does not accept this site"),
+        (lambda: web.json_response({"access_token": "canary"}), "rejected this site"),
         (lambda: web.json_response(["canary"]), "cannot be reached"),
         (lambda: web.Response(text="<h1>canary</h1>", status=502), "cannot be reached"),
         (lambda: sent_to("https://elsewhere.example/"), "cannot be reached"),
@@ -136,7 +136,7 @@ def test_whatever_goes_wrong_at_microsoft_is_a_page(
 
 
 def test_a_way_back_is_good_once_and_in_the_browser_that_left(visitor: Visitor, entra: Site, tenant: Tenant):
-    stale = "begun more than ten minutes ago, in another browser, or is already over"
+    stale = "has expired, was started in another browser, or has already been completed"
     back = httpx2.get(visitor.leave(), timeout=WAIT).headers["Location"]
     with Visitor(entra) as thief:
         stolen = thief.http.get(back)
@@ -154,7 +154,7 @@ def test_a_deactivated_account_stays_out(visitor: Visitor, entra: Site):
     visitor.sign_in()
     write(entra, "update conversations_user set is_active = 0 where id = ?", visitor.account.id)
     answer = visitor.sign_in()
-    assert "This account is closed" in visitor.http.get(answer.headers["Location"]).text
+    assert "Account deactivated" in visitor.http.get(answer.headers["Location"]).text
     assert not visitor.is_signed_in
 
 

@@ -125,7 +125,7 @@ def test_more_than_memory_may_hold_is_interrupted_with_a_clear_notice(
         replicas.postgresql.crash()
         try:
             replicas.endpoint.open("away")
-            tab.read_until(lambda tab: "The site's database was away for too long" in tab.text(status))
+            tab.read_until(lambda tab: "The database was unavailable for too long" in tab.text(status))
             assert replicas.endpoint.exchanges[0].closed_by_client.wait(30)
             assert tab.statuses == ["thinking"]  # the end is not written yet
         finally:
@@ -133,7 +133,7 @@ def test_more_than_memory_may_hold_is_interrupted_with_a_clear_notice(
         tab.read_until(lambda tab: tab.statuses == ["interrupted"])
         tab.check()
     [(_, error, reasoning, _)] = person.answers(conversation)
-    assert f"{len(reasoning):,} characters are kept" in error
+    assert f"{len(reasoning):,} characters are saved" in error
     assert len(reasoning) > MOST_WAITING_CHARACTERS
     here.close()
     replicas_baseline.check((person, conversation))

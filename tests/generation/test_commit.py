@@ -161,7 +161,7 @@ def test_an_orphan_with_text_ends_as_interrupted_and_keeps_it():
     assert settle_orphans([worker.pk]) == [(claim.owner_id, claim.conversation_id)]
     generation, message = Generation.objects.get(), Message.objects.get(pk=claim.message_id)
     assert (generation.status, message.reasoning, message.content) == (Status.INTERRUPTED, "Hm.", "Part")
-    assert "7 characters are kept" in generation.error
+    assert "7 characters are saved" in generation.error
     assert not Chunk.objects.exists()
     assert not Worker.objects.filter(pk=worker.pk).exists()
 
@@ -251,4 +251,4 @@ def test_an_orphan_that_had_gone_on_keeps_both_parts():
     settle_orphans([worker.pk])
     generation, message = Generation.objects.last(), Message.objects.get(pk=claim.message_id)
     assert (generation.status, message.reasoning, message.content) == (Status.INTERRUPTED, "Hm.", "Part two")
-    assert "11 characters are kept" in generation.error
+    assert "11 characters are saved" in generation.error

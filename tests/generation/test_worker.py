@@ -60,7 +60,7 @@ def test_text_waits_two_minutes_for_the_database_then_it_is_interrupted():
         assert DATABASE_AWAY not in run.live.shown.notice
         await asyncio.sleep(2 * worker.BEAT_SECONDS)
         assert DATABASE_AWAY in run.live.shown.notice
-        assert "4 characters are kept" in run.live.shown.notice
+        assert "4 characters are saved" in run.live.shown.notice
         watch.cancel()
 
     hurry(story())

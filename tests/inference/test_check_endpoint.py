@@ -26,10 +26,10 @@ def test_it_reports_what_the_endpoint_does_and_keeps_the_raw_stream(endpoint: En
     assert report["Authentication"] == "API key"
     assert report["Model"] == "test-model"
     assert report["Reasoning"] == "32 characters in reasoning_content"
-    assert report["First-thought"].endswith(" s")
-    assert report["First-word"].endswith(" s")
+    assert report["First-reasoning"].endswith(" s")
+    assert report["First-answer"].endswith(" s")
     assert report["Usage"] == "prompt 12, reasoning 20, answer 10"
-    assert report["Cut-answers"] == "are gone on with in words"
+    assert report["Cut-answers"] == "continued by asking"
     assert "CONTEXT_TOKENS" in report["To-set"]
     assert record.read_bytes().startswith(b'data: {"choices"')
     assert record.read_bytes().endswith(b"data: [DONE]\n\n")
@@ -96,7 +96,7 @@ async def complete(exchange: Exchange) -> None:
 def test_it_advises_prefix_completion_where_a_cut_answer_is_completed(endpoint: Endpoint):
     endpoint.respond = complete
     done = manage("check_endpoint", **connected(endpoint))
-    assert "are completed" in done.stdout
+    assert "continued by prefix completion" in done.stdout
     assert "PREFIX_COMPLETION=true" in done.stdout
     assert endpoint.exchanges[1].body["continue_final_message"] is True
     assert "PREFIX_COMPLETION" not in manage("check_endpoint", PREFIX_COMPLETION="true", **connected(endpoint)).stdout

@@ -96,13 +96,13 @@ def test_the_triggers_refuse_the_owner_as_well(database: str, statement: str):
     [
         ("update conversations_auditentry set reason = 'Quality' where number = 2", "Row 2 was edited or forged.\n"),
         ("delete from conversations_auditentry where number = 2", "Row 2 was removed.\n"),
-        ("truncate conversations_auditentry", "Rows 1 to 3 were cut off: the log knows row 3.\n"),
+        ("truncate conversations_auditentry", "Rows 1 to 3 were removed from the end: the log has row 3.\n"),
         (
             MOVED.format(9, 2) + MOVED.format(2, 3) + MOVED.format(3, 9),
             "Row 2 does not follow row 1: one of them was replaced or moved.\n"
             "Row 3 does not follow row 2: one of them was replaced or moved.\n"
-            "Row 2 was moved here from place 3.\n"
-            "Row 3 was moved here from place 2.\n",
+            "Row 2 was moved here from row 3.\n"
+            "Row 3 was moved here from row 2.\n",
         ),
     ],
     ids=["edited", "removed", "cut off", "reordered"],
@@ -141,10 +141,10 @@ def test_the_owner_alone_trims_the_trail(url: str, database: str):
         owner.execute(AGE_ROWS)
     refused = manage("prune", DATABASE_URL=url, RETAIN_AUDIT_DAYS=1)
     assert refused.returncode == 1
-    assert "Only the owner of the tables may delete rows of the audit trail" in refused.stderr
+    assert "Only the owner of the tables can delete audit entries" in refused.stderr
     assert "Traceback" not in refused.stderr
     pruned = manage("prune", DATABASE_URL=database, RETAIN_AUDIT_DAYS=1)
-    assert "2 rows of the audit trail are deleted" in pruned.stdout, pruned.stderr
+    assert "Deleted 2 audit entries" in pruned.stdout, pruned.stderr
     with psycopg.connect(database) as owner:
         found = owner.execute("select number, act from conversations_auditentry order by number").fetchall()
         with pytest.raises(InsufficientPrivilege, match="append-only"):

@@ -70,7 +70,7 @@ def test_a_row_says_who_what_whose_when_why_and_from_where(log: Path):
 
 def test_a_whole_trail_verifies_with_its_log(log: Path, capsys: pytest.CaptureFixture):
     call_command("verify_audit", "--log", str(log))
-    assert "whole: 5 rows, 5 of them against the log" in capsys.readouterr().out
+    assert "intact: 5 rows, 5 of them checked against the log" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
@@ -109,7 +109,7 @@ def test_the_database_refuses_every_change(log: Path, change: str):
                 "update conversations_auditentry set number = number - 1 where number > 3",
             ],
             ["Row 3 does not follow row 2: one of them was replaced or moved."]
-            + [f"Row {n} was moved here from place {n + 1}." for n in (3, 4)],
+            + [f"Row {n} was moved here from row {n + 1}." for n in (3, 4)],
         ),
         (
             [
@@ -121,8 +121,8 @@ def test_the_database_refuses_every_change(log: Path, change: str):
                 "Row 2 does not follow row 1: one of them was replaced or moved.",
                 "Row 3 does not follow row 2: one of them was replaced or moved.",
                 "Row 4 does not follow row 3: one of them was replaced or moved.",
-                "Row 2 was moved here from place 3.",
-                "Row 3 was moved here from place 2.",
+                "Row 2 was moved here from row 3.",
+                "Row 3 was moved here from row 2.",
             ],
         ),
     ],
@@ -143,7 +143,7 @@ def test_a_cut_off_end_shows_against_the_log_alone(log: Path, capsys: pytest.Cap
     with pytest.raises(SystemExit) as ended:
         call_command("verify_audit", "--log", str(log))
     assert ended.value.code == 1
-    assert capsys.readouterr().err == "Rows 4 to 5 were cut off: the log knows row 5.\n"
+    assert capsys.readouterr().err == "Rows 4 to 5 were removed from the end: the log has row 5.\n"
 
 
 def recompute(key: str) -> None:
@@ -168,7 +168,7 @@ def test_rows_recomputed_with_the_key_are_named_against_the_log(log: Path):
     recompute(audit.settings.AUDIT_KEYS[0])
     assert complaints() == []
     assert complaints(log.read_text().splitlines()) == [
-        f"Row {n} was recomputed with the key: the log knows another one under its number." for n in (3, 4, 5)
+        f"Row {n} was rewritten with the key: the log has a different mac for it." for n in (3, 4, 5)
     ]
 
 

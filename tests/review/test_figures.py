@@ -56,9 +56,9 @@ def test_times_are_told_by_median_and_percentile(reviewer: User):
     for seconds in range(1, 21):
         answered(owner, seconds)
     rows = {label: (half, most) for label, half, most in figure(reviewer, "times").rows}
-    assert rows["From the start to the end"] == (10.0, 19.0)
-    assert rows["From the question to the first thought"] == (5.0, 9.5)
-    assert rows["From the question to the answer"] == (None, None)
+    assert rows["Start to end of generation"] == (10.0, 19.0)
+    assert rows["Question to first reasoning"] == (5.0, 9.5)
+    assert rows["Question to start of answer"] == (None, None)
 
 
 def test_thinking_is_set_against_the_rating(reviewer: User):
@@ -92,13 +92,13 @@ def test_a_chart_stands_beside_its_table_and_the_table_comes_as_csv(client: Clie
         assert "<table" in chart.split("</section>")[0]
     assert "canary" not in page
     table = client.get(f"{FIGURES}models.csv").content.decode()
-    assert list(csv.reader(io.StringIO(table))) == [["Model", "Answers", "Tokens each"], ["'=evil()", "1", "0"]]
+    assert list(csv.reader(io.StringIO(table))) == [["Model", "Answers", "Tokens per answer"], ["'=evil()", "1", "0"]]
     assert client.get(f"{FIGURES}nothing.csv").status_code == 404
 
 
 def test_a_period_that_makes_no_sense_is_told(client: Client, reviewer: User):
     client.force_login(reviewer)
-    assert "at most 366 days" in client.get(f"{FIGURES}?since=2020-01-01&until=2026-01-01").content.decode()
+    assert "0 to 366 days" in client.get(f"{FIGURES}?since=2020-01-01&until=2026-01-01").content.decode()
     assert client.get(f"{FIGURES}?since=yesterday").status_code == 200
 
 

@@ -179,9 +179,9 @@ def test_a_sample_is_drawn_by_lot():
 
 
 def test_a_sample_is_disclosed(client: Client):
-    assert "None are drawn by lot" in client.get("/privacy/").content.decode()
+    assert "No answers are selected at random" in client.get("/privacy/").content.decode()
     Rule.objects.create(name="Sample", percent="1.5")
-    assert "by lot: 1.50 % of all answers" in " ".join(client.get("/privacy/").content.decode().split())
+    assert "A random 1.50% of all answers" in " ".join(client.get("/privacy/").content.decode().split())
 
 
 def test_an_item_is_taken_by_one_reviewer_until_its_time_is_over(report: QueueItem, reviewer: User, second: User):
@@ -238,12 +238,12 @@ def test_resolving_goes_on_to_the_next_and_stepping_gives_back(
     assert not QueueItem.objects.unresolved().exists()
     client.post(f"{QUEUE.removesuffix('queue/')}reason/", {"reason": "Safety"})
     transcript = client.get(f"{QUEUE.removesuffix('queue/')}{conversation.pk}/transcript/").content.decode()
-    assert "The answer is poor: Rude" in transcript
+    assert "Poor answer: Rude" in transcript
 
 
 def test_a_limited_reviewer_has_a_queue_of_their_own(client: Client, report: QueueItem, conversation: Conversation):
     client.force_login(somebody("scoped reviewer"))
-    assert "Nothing waits" in client.get(QUEUE).content.decode()
+    assert "The queue is empty" in client.get(QUEUE).content.decode()
     assert client.post(f"{QUEUE}{report.pk}/take/").status_code == 404
     conversation.owner.groups.add(Group.objects.get(name="Another group"))
     assert queue.REPORTED in client.get(QUEUE).content.decode()

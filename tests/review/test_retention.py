@@ -41,9 +41,9 @@ def test_conversations_are_deleted_whole_and_written_down(settings):
     owner = person("owner")
     old, young = aged(owner, 31), aged(owner, 29)
     said = prune("--dry-run")
-    assert "1 conversations would be deleted" in said
+    assert "Would delete 1 conversations" in said
     assert Conversation.objects.count() == 2
-    assert "1 conversations are deleted" in prune()
+    assert "Deleted 1 conversations" in prune()
     assert list(Conversation.objects.values_list("pk", flat=True)) == [young.pk]
     for kind in (Message, Generation, Chunk):
         assert not kind.objects.exclude(**{"conversation" if kind is not Chunk else "generation__conversation": young})
@@ -55,7 +55,7 @@ def test_conversations_are_deleted_whole_and_written_down(settings):
 def test_reasoning_has_a_period_of_its_own(settings):
     settings.RETAIN_REASONING_DAYS = 7
     conversation = aged(person("owner"), 8)
-    assert "Reasoning of 1 messages is deleted" in prune()
+    assert "Deleted the reasoning of 1 messages" in prune()
     answer = Message.objects.get(pk=conversation.leaf_id)
     assert (answer.content, answer.reasoning) == (WORDS["answer"], "")
     assert AuditEntry.objects.get(act="pruned").details == {"reasoning_only": 1}
@@ -80,7 +80,7 @@ def test_deactivated_accounts_go_with_all_that_is_theirs(settings):
     User.objects.filter(pk=back.pk).update(last_login=timezone.now() - timedelta(days=80))
     for owner in (gone, back, active):
         planted(owner, **WORDS)
-    assert "1 deactivated accounts are deleted" in prune()
+    assert "Deleted 1 deactivated accounts" in prune()
     assert set(User.objects.all()) == {back, active}
     assert set(Conversation.objects.values_list("owner", flat=True)) == {back.pk, active.pk}
 
@@ -96,7 +96,7 @@ def test_a_legal_hold_keeps_what_has_expired_until_it_is_lifted(settings, client
     User.objects.filter(pk=owner.pk).update(is_active=True)
     client.force_login(owner)
     answer = client.post(f"{conversation.get_absolute_url()}delete/", follow=True)
-    assert "must be kept for now" in answer.content.decode()
+    assert "must be kept for legal reasons" in answer.content.decode()
     assert Message.objects.get(pk=conversation.leaf_id).reasoning
     LegalHold.objects.filter(pk=hold.pk).update(lifted_at=timezone.now())
     client.post(f"{conversation.get_absolute_url()}delete/")
@@ -125,9 +125,9 @@ def test_rows_of_the_trail_have_a_period_of_their_own(settings, monkeypatch: pyt
     monkeypatch.undo()
     assert "audit" not in prune()
     settings.RETAIN_AUDIT_DAYS = 365
-    assert "1 rows of the audit trail would be deleted" in prune("--dry-run")
+    assert "Would delete 1 audit entries" in prune("--dry-run")
     assert AuditEntry.objects.count() == 2
-    assert "1 rows of the audit trail are deleted" in prune()
+    assert "Deleted 1 audit entries" in prune()
     assert list(AuditEntry.objects.order_by("number").values_list("act", flat=True)) == [
         AuditAction.HELD,
         AuditAction.TRIMMED,

@@ -114,11 +114,11 @@ def test_a_search_and_whose_passages_it_showed_are_written_down(client: Client, 
 
 def test_reasoning_is_searched_by_those_who_may_read_it_alone(client: Client, conversation: Conversation):
     address = f"{SEARCH}?q={WORDS['reasoning']}&reasoning=on"
-    assert "Nothing is found" in reviewing(client, "reader").get(address).content.decode()
+    assert "No results" in reviewing(client, "reader").get(address).content.decode()
     assert "<mark>" in reviewing(client, "reader with reasoning").get(address).content.decode()
 
 
 def test_a_scoped_reviewer_finds_nothing_of_others(client: Client, conversation: Conversation):
     page = reviewing(client, "scoped reviewer").get(f"{SEARCH}?q={WORDS['answer']}").content.decode()
-    assert "Nothing is found" in page
+    assert "No results" in page
     assert AuditEntry.objects.filter(act="searched").count() == 1

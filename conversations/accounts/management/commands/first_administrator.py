@@ -27,4 +27,4 @@ class Command(BaseCommand):
         user = User.objects.create_superuser(username, email, password)
         if email:
             EmailAddress.objects.create(user=user, email=email, verified=True, primary=True)
-        self.stdout.write(f"Administrator: {username}   password: {password}   (shown this once)")
+        self.stdout.write(f"Administrator: {username}   password: {password}   (shown only once)")
