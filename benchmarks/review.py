@@ -37,8 +37,8 @@ PAGES = {
 
 PLANS = """# Query plans of review
 
-How PostgreSQL answers the costliest query of each page, over {messages:,} messages. Written by
-`python -m benchmarks.review --plans docs/plans.md`; what the pages cost stands in `docs/performance.md`."""
+The query plan of each page's costliest query on PostgreSQL, with {messages:,} messages. Written by
+`python -m benchmarks.review --plans docs/plans.md`. For the cost of the pages see `docs/performance.md`."""
 
 
 def main() -> None:
