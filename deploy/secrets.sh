@@ -1,8 +1,8 @@
 #!/bin/sh
-# Make the secrets that compose.yaml mounts, in secrets/; what is there already stays as it is.
+# Create the secrets that compose.yaml mounts, in secrets/. Existing files are not changed.
 set -eu
 cd "$(dirname "$0")/.."
-# Closed to others by the folder: the files themselves are read inside containers, by users of other numbers.
+# The folder keeps other users out. The files are readable, because the users inside containers have other ids.
 mkdir -p secrets
 chmod 700 secrets
 umask 022
@@ -22,7 +22,7 @@ from_env() {
 [ -e secrets/postgresql_password ] || random > secrets/postgresql_password
 [ -e secrets/database_url ] ||
     printf 'postgresql://site:%s@postgresql:5432/site' "$(cat secrets/postgresql_password)" > secrets/database_url
-# What `.env` holds already is taken from there.
+# Copied from `.env`, if set there.
 [ -e secrets/openai_api_key ] || from_env OPENAI_API_KEY > secrets/openai_api_key
 [ -e secrets/entra_client_secret ] || from_env ENTRA_CLIENT_SECRET > secrets/entra_client_secret
 [ -e secrets/email_url ] || from_env EMAIL_URL console:// > secrets/email_url

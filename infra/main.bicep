@@ -1,100 +1,100 @@
-// What `azd provision` makes: all but the web application itself, which `azd deploy` makes from web.bicep together
-// with its image. docs/azure.md tells how to use it, and what of it could not be tried without a subscription.
+// The resources that `azd provision` creates: everything except the web application, which `azd deploy` creates from
+// web.bicep with its image. docs/azure.md explains how to use it, and what could not be tested without a subscription.
 targetScope = 'subscription'
 
-@description('Name of the azd environment; names and tags follow from it.')
+@description('Name of the azd environment. Names and tags of resources are based on it.')
 @minLength(1)
 @maxLength(40)
 param environmentName string
 
-@description('Region of everything that is made here.')
+@description('Region of all resources.')
 param location string
 
-@description('Who deploys: gets the roles that a developer or a pipeline needs. azd fills it in; empty: nobody.')
+@description('Principal that deploys. It gets the roles that a developer or a pipeline needs. Set by azd; empty: none.')
 param principalId string = ''
 
-@description('What kind of principal that is; azd fills it in.')
+@description('Type of that principal. Set by azd.')
 @allowed(['User', 'Group', 'ServicePrincipal'])
 param principalType string = 'User'
 
-@description('An existing resource group to use; empty: one is made.')
+@description('An existing resource group. Empty: create one.')
 param existingResourceGroup string = ''
 
-@description('Resource id of an existing AI Services account that has the deployment; empty: both are made.')
+@description('Resource id of an existing AI Services account with the deployment. Empty: create both.')
 param existingModelAccount string = ''
 
 @description('Name of the model deployment.')
 param modelDeployment string = 'deepseek'
 
-@description('Who publishes the model, its name and its version: `az cognitiveservices model list` shows what there is.')
+@description('Publisher, name and version of the model: `az cognitiveservices model list` lists what is available.')
 param modelFormat string = 'DeepSeek'
 param modelName string = 'DeepSeek-V4-Flash'
 param modelVersion string = '2026-04-23'
 
-@description('Region of the model\'s account, where the other has no such model; empty: the same.')
+@description('Region of the model\'s account, if the other region does not have the model. Empty: the same region.')
 param modelLocation string = ''
 
-@description('GlobalStandard answers from any region, DataZoneStandard stays in the zone, Standard in the region.')
+@description('GlobalStandard runs in any region, DataZoneStandard in the data zone, Standard in the region.')
 param modelSku string = 'GlobalStandard'
 
-@description('Thousands of tokens a minute, for most models.')
+@description('Capacity; thousands of tokens per minute for most models.')
 @minValue(1)
 param modelCapacity int = 50
 
-@description('Any other OpenAI-compatible endpoint instead of a model on Azure.')
+@description('An OpenAI-compatible endpoint to use instead of a model on Azure.')
 param openaiBaseUrl string = ''
 
-@description('The key of that endpoint.')
+@description('API key of that endpoint.')
 @secure()
 param openaiApiKey string = ''
 
-@description('Where mail goes, smtp://user:password@host:587/?tls=True; empty: it is printed.')
+@description('Where email is sent: smtp://user:password@host:587/?tls=True. Empty: print it to the log.')
 @secure()
 param emailUrl string = ''
 
-@description('URL of an existing PostgreSQL database, as the role that runs the site; empty: a server is made.')
+@description('URL of an existing PostgreSQL database, for the role that runs the site. Empty: create a server.')
 @secure()
 param existingDatabaseUrl string = ''
 
-@description('The same as the role that owns the tables and migrates; empty: the same role.')
+@description('The same for the role that owns the tables and migrates. Empty: the same role.')
 @secure()
 param existingDatabaseOwnerUrl string = ''
 
-@description('How the existing database knows the site: by the password in its URL, or by tokens of its identity.')
+@description('How the site authenticates to the existing database: with the password in the URL, or with tokens.')
 @allowed(['password', 'entra'])
 param existingDatabaseAuth string = 'password'
 
-@description('Compute of the PostgreSQL server: its size, and the tier the size belongs to.')
+@description('Size of the PostgreSQL server, and the tier of that size.')
 param databaseSku string = 'Standard_B1ms'
 @allowed(['Burstable', 'GeneralPurpose', 'MemoryOptimized'])
 param databaseTier string = 'Burstable'
 
-@description('Replicas of the site. More than one brings Azure Managed Redis.')
+@description('Number of replicas of the site. More than one adds Azure Managed Redis.')
 @minValue(1)
 @maxValue(30)
 param replicas int = 1
 
-@description('Size of the Redis that joins the replicas.')
+@description('Size of the Redis that connects the replicas.')
 param redisSku string = 'Balanced_B0'
 
-@description('How long logs, and with them the heads of the audit trail, are kept.')
+@description('Days that logs are kept, including the heads of the audit trail.')
 @minValue(30)
 @maxValue(730)
 param logRetentionDays int = 90
 
-@description('Days after which reasoning, conversations and deactivated accounts are deleted; 0: they are kept.')
+@description('Days after which reasoning, conversations and deactivated accounts are deleted. 0: never.')
 param retainReasoningDays string = '0'
 param retainConversationsDays string = '0'
 param retainDeactivatedDays string = '0'
 
-@description('The image of the jobs. `azd deploy` puts each new one in before it starts the migration.')
+@description('Image of the jobs. `azd deploy` sets the new one before it starts the migration.')
 param image string = 'mcr.microsoft.com/k8se/quickstart-jobs:latest'
 
 var token = toLower(uniqueString(subscription().id, environmentName, location))
 var tags = { 'azd-env-name': environmentName }
 var groupName = empty(existingResourceGroup) ? 'rg-${environmentName}' : existingResourceGroup
 
-// Where the model's account is, as the parts of its resource id: [2] subscription, [4] resource group, [8] name.
+// The parts of the resource id of the model's account: [2] subscription, [4] resource group, [8] name.
 var newAccount = 'ai-${token}'
 var here = '${subscription().id}/resourceGroups/${groupName}'
 var newAccountId = '${here}/providers/Microsoft.CognitiveServices/accounts/${newAccount}'
@@ -116,7 +116,7 @@ var asOwner = {
 var brought = { DATABASE_AUTH: existingDatabaseAuth }
 var makesRedis = replicas > 1
 
-// What the jobs run, and are told.
+// Commands and settings of the jobs.
 var everywhere = { RUNNING_IN_PRODUCTION: 'true', LOG_FORMAT: 'json' }
 var keys = { SECRET_KEY: 'secret-key', AUDIT_KEYS: 'audit-keys' }
 var role = '${identities.outputs.webName} --entra ${identities.outputs.webPrincipalId}'
@@ -253,8 +253,8 @@ module redis 'modules/redis.bicep' = if (makesRedis) {
   }
 }
 
-// Migrates as the owner of the tables, and lets the site's role in. The settings want a key, but a migration signs
-// nothing, and must not have the one of the audit trail.
+// Migrates as the owner of the tables, and grants the site's role access. The settings require a key, but a migration
+// signs nothing and must not get the key of the audit trail.
 module migration 'modules/job.bicep' = {
   name: 'migration'
   scope: resourceGroup(groupName)

@@ -1,9 +1,9 @@
 #!/bin/sh
-# Migrate the database with the image that azd has just pushed, before it deploys the revision that needs it. The old
-# version serves meanwhile. azd runs this with its environment's values; a failure here ends `azd deploy`.
+# Migrate the database with the image that azd has just pushed, before azd deploys the revision that needs it. The old
+# version keeps serving meanwhile. azd runs this script with the values of its environment; a failure stops `azd deploy`.
 set -eu
 
-# azd skips web.bicep when the file has not changed, and with it settings that have: let it take it for new.
+# azd skips web.bicep if the file has not changed, even if settings have: make azd treat it as changed.
 azd env set SERVICE_WEB_TEMPLATE_HASH none
 
 job() {
@@ -22,7 +22,7 @@ while :; do
         Succeeded) break ;;
         Running | Processing | Unknown) sleep "${POLL_SECONDS:-5}" ;;
         *)
-            echo "The migration ended as $status; the site goes on as it was. Its log:" >&2
+            echo "The migration ended with status $status. The current version keeps running. To see the log:" >&2
             echo "  az containerapp job logs show --resource-group $AZURE_RESOURCE_GROUP --name $MIGRATION_JOB_NAME" \
                 "--container job --execution $execution" >&2
             exit 1
@@ -30,7 +30,7 @@ while :; do
     esac
 done
 
-# The daily job of what has outlived its period, if there is one, goes on with the same version.
+# The daily pruning job, if there is one, uses the same version.
 if [ -n "${PRUNE_JOB_NAME:-}" ]; then
     job "$PRUNE_JOB_NAME" update --image "$SERVICE_WEB_IMAGE_NAME" --output none
 fi

@@ -1,5 +1,5 @@
-// The site itself: `azd deploy` deploys this with each new image, after infra/predeploy.sh has migrated the database,
-// so a revision is image and settings in one. What it stands on, main.bicep has made before.
+// The web application. `azd deploy` deploys it with each new image, after infra/predeploy.sh has migrated the database,
+// so a revision contains both image and settings. main.bicep creates the resources that it needs.
 param environmentName string
 param location string
 param containersName string
@@ -7,43 +7,43 @@ param registry string
 param identityName string
 param vaultName string
 
-@description('Names in the vault, with commas; `secret-key` is given to the site as SECRET_KEY.')
+@description('Names of secrets in the vault, separated by commas. `secret-key` becomes SECRET_KEY in the site.')
 param fromVault string
 
 param image string
 
-@description('Of the model on Azure; empty: OPENAI_BASE_URL is among the settings.')
+@description('Endpoint of the model on Azure. Empty: OPENAI_BASE_URL is in the settings.')
 param modelEndpoint string
 param modelDeployment string
 
-@description('Without a password; empty: it is among the secrets.')
+@description('Database URL without a password. Empty: it is one of the secrets.')
 param databaseUrl string
 param databaseAuth string
 
-@description('Empty with one replica, which needs none.')
+@description('Redis URL. Empty with one replica, which does not need Redis.')
 param redisUrl string
 
-@description('How many run. A fixed number: what scales by itself counts requests, and an open socket is none.')
+@description('Number of replicas. It is fixed, because automatic scaling counts requests and not open sockets.')
 param replicas string
 
 @description('Cores and memory of a replica.')
 param cpu string
 param memory string
 
-@description('How long running answers may go on when a replica is replaced; Container Apps waits ten minutes at most.')
+@description('Seconds that running answers may continue when a replica is replaced. At most 590.')
 param drainSeconds string
 
-@description('A host name of your own, and the certificate for it in the environment. docs/azure.md has the steps.')
+@description('Your own host name, and its certificate in the environment. See docs/azure.md for the steps.')
 param customDomain string
 param certificateId string
 
-@description('Settings of the site by their names; what is empty keeps the site\'s default.')
+@description('Settings of the site by name. Empty values keep the site\'s default.')
 param settings object
 
 var hosts = concat(['${name}.${containers.properties.defaultDomain}'], empty(customDomain) ? [] : [customDomain])
 var secrets = split(fromVault, ',')
 var name = 'web-${uniqueString(resourceGroup().id, environmentName)}'
-// A domain is announced first, so that a certificate can be asked for, and secured then.
+// A domain is first added without a certificate, so that one can be requested, and then secured with it.
 var announced = { name: customDomain, bindingType: 'Disabled' }
 var secured = { name: customDomain, bindingType: 'SniEnabled', certificateId: certificateId }
 var settled = {
@@ -105,7 +105,7 @@ resource web 'Microsoft.App/containerApps@2026-07-01' = {
       ]
     }
     template: {
-      // What is still to be written down takes four seconds after the drain.
+      // After the drain, saving the rest takes up to four seconds.
       terminationGracePeriodSeconds: int(drainSeconds) + 10
       scale: { minReplicas: int(replicas), maxReplicas: int(replicas) }
       containers: [
@@ -118,7 +118,7 @@ resource web 'Microsoft.App/containerApps@2026-07-01' = {
             map(filter(items(settings), one => !empty(one.value)), one => { name: one.key, value: one.value }),
             map(secrets, one => { name: toUpper(replace(one, '-', '_')), secretRef: one })
           )
-          // By a name that the site always answers to: probes come by the address of the container.
+          // A host name that the site always accepts: probes would use the container's address.
           probes: [
             {
               type: 'Startup'

@@ -100,7 +100,7 @@ def test_the_revision_waits_for_the_migration_and_is_not_made_when_it_fails(
         [INFRA / "predeploy.sh"], env=told, capture_output=True, text=True, timeout=WAIT, check=False
     )
     assert result.returncode == code, result.stderr
-    assert ("ended as Failed" in result.stderr) == bool(code)
+    assert ("ended with status Failed" in result.stderr) == bool(code)
     calls = (tmp_path / "calls").read_text().splitlines()
     update = "az containerapp job update --image cr.example/ponder/web:1 --output none --resource-group rg-x --name"
     assert calls[:3] == [

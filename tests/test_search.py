@@ -24,7 +24,7 @@ def test_people_find_their_own_words_and_answers(make_person, shared_endpoint: E
         page = find(ada, words)
         assert f'href="{conversation}?message=' in page
         assert "<mark>" in page
-        assert "Nothing holds" in find(bob, words)
+        assert "No results." in find(bob, words)
     assert "&lt;b&gt;<mark>medlar</mark>&lt;/b&gt;" in find(ada, "medlar")
-    assert "Nothing holds" in find(ada, "quinces")  # what was only thought is no answer
+    assert "No results." in find(ada, "quinces")  # what was only thought is no answer
     assert "At most 200 characters" in find(ada, "x" * 201)

@@ -1,4 +1,5 @@
-// Where containers run and their logs go: by a diagnostic setting, since the other way needs the workspace's key.
+// The environment of the containers, and their logs. A diagnostic setting sends the logs, because the alternative needs
+// the workspace's key.
 param name string
 param logsName string
 param logRetentionDays int

@@ -1,5 +1,5 @@
-// PostgreSQL that knows no passwords, in the private network. The migration's identity administers it and owns the
-// tables; the role that runs the site is made by the migration.
+// PostgreSQL without passwords, in the private network. The migration's identity administers it and owns the tables. The
+// migration creates the role that runs the site.
 param name string
 param database string
 param sku string
@@ -40,7 +40,7 @@ resource server 'Microsoft.DBforPostgreSQL/flexibleServers@2026-10-01' = {
   dependsOn: [link]
 }
 
-// One change after another: while one is under way the server refuses the next.
+// Changes must run one after another: the server refuses a change during another one.
 
 resource extensions 'Microsoft.DBforPostgreSQL/flexibleServers/configurations@2026-10-01' = {
   parent: server

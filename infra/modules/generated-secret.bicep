@@ -1,8 +1,8 @@
-// A random secret that is made where there is none and never replaced, and the right to read it.
+// A random secret, created once and never replaced, and permission to read it.
 param vaultName string
 param name string
 param readerId string
-@description('Two halves of 122 random bits each; nobody gives them.')
+@description('Two halves of 122 random bits each. Not set from outside.')
 @secure()
 param half string = newGuid()
 @secure()

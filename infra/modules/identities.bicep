@@ -1,4 +1,4 @@
-// Two identities: the one that runs the site, and the one that owns its tables. docs/review.md says why they differ.
+// Two identities: one runs the site, the other owns its tables. docs/review.md explains why they differ.
 param webName string
 param migrationName string
 param location string

@@ -1,16 +1,16 @@
-// A command of the site's that runs by itself: when it is started, or by a schedule.
+// A management command that runs as a job, on demand or on a schedule.
 param name string
 param environmentId string
-@description('azd deploys new images of the site alone: infra/predeploy.sh puts them in here.')
+@description('azd deploys new images only to the site; infra/predeploy.sh sets them here.')
 param image string
 param registry string
 param identityId string
 param command array
-@description('When, as cron writes it, in UTC; empty: only when it is started.')
+@description('Cron expression, in UTC. Empty: run only on demand.')
 param schedule string
-@description('Settings by their names.')
+@description('Settings by name.')
 param settings object
-@description('Settings that the vault has: what it calls each.')
+@description('Settings stored in the vault, with their names there.')
 param fromVault object
 param vaultUri string
 param location string

@@ -1,10 +1,10 @@
-// Who may ask the model: the site, and whoever deploys (to try it from a laptop with `azd auth login` alone).
+// Access to the model: for the site, and for the principal that deploys (to use it from a laptop with `azd auth login`).
 param accountName string
 param webPrincipalId string
 param principalId string
 param principalType string
 
-// "Cognitive Services OpenAI User" would not do: it does not cover DeepSeek.
+// "Cognitive Services OpenAI User" is not enough: it does not cover DeepSeek.
 var user = subscriptionResourceId('Microsoft.Authorization/roleDefinitions', 'a97b65f3-24c7-4388-baec-2e87135dc908')
 
 resource account 'Microsoft.CognitiveServices/accounts@2025-09-01' existing = {

@@ -1,4 +1,4 @@
-// An AI Services account without keys, and the model's deployment in it.
+// An AI Services account without keys, and the model deployment in it.
 param name string
 param deployment string
 param format string

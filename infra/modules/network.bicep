@@ -1,4 +1,4 @@
-// A network with a place for the site and one for its database, which nothing else reaches.
+// A network with one subnet for the site and one for its database, which nothing else can reach.
 param name string
 param location string
 param tags object

@@ -1,4 +1,4 @@
-// The channel layer between replicas: a doorbell that keeps nothing. Tokens of the site's identity open it, no keys.
+// The channel layer between replicas. It stores nothing. Access needs tokens of the site's identity, not keys.
 param name string
 param sku string
 param userId string
@@ -23,7 +23,7 @@ resource database 'Microsoft.Cache/redisEnterprise/databases@2025-07-01' = {
   properties: {
     clientProtocol: 'Encrypted'
     port: 10000
-    // One address for all of it: the site's client does not speak the protocol of clusters.
+    // A single address: the site's client does not support the cluster protocol.
     clusteringPolicy: 'EnterpriseCluster'
     evictionPolicy: 'NoEviction'
     accessKeysAuthentication: 'Disabled'

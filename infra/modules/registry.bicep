@@ -1,6 +1,6 @@
-// The registry of the image. Nobody has a password for it.
+// The container registry. It has no password.
 param name string
-@description('Principals of the identities that run the image: they pull before anything starts.')
+@description('Principals of the identities that run the image: they pull it.')
 param pullers array
 param pusherId string
 param pusherType string

@@ -1,4 +1,4 @@
-// A secret that was given, and the right to read it: one identity, and no other secret.
+// A secret with a given value, and permission for one identity to read this secret only.
 param vaultName string
 param name string
 @secure()

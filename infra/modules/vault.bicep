@@ -1,4 +1,4 @@
-// Keeps what must outlive everything else here. Deleted, it can be recovered for 90 days, and by nobody be purged.
+// The vault for keys that must outlive all other resources. If deleted, it can be recovered for 90 days and not purged.
 param name string
 param webPrincipalId string
 param migrationPrincipalId string
@@ -13,8 +13,8 @@ param databaseOwnerUrl string
 param location string
 param tags object
 
-// Made once, and never again: what was signed with them has to hold after each provisioning. The fallback is nobody's
-// at first: when the secret key is replaced, the old one goes there.
+// Created once and never replaced: signatures must remain valid after each provisioning. The fallback is random at first:
+// when the secret key is replaced, the old key goes there.
 var generatedNames = ['secret-key', 'secret-key-fallbacks', 'audit-keys', 'metrics-token']
 var mail = empty(emailUrl) ? [] : ['email-url']
 var model = empty(openaiApiKey) ? [] : ['openai-api-key']
@@ -56,7 +56,7 @@ module database 'secret.bicep' = if (!empty(databaseUrl)) {
   params: { vaultName: vault.name, name: 'database-url', value: databaseUrl, readerId: webPrincipalId }
 }
 
-// Only the migration may read this one: who runs the site must not become the owner of its tables.
+// Only the migration can read this one: the identity that runs the site must not own the tables.
 module owner 'secret.bicep' = if (!empty(databaseUrl)) {
   name: 'secret-database-owner-url'
   params: {
