@@ -51,7 +51,7 @@ def test_a_restored_backup_serves_the_same_conversations(
     assert page.status_code == 200
     assert article(page.text) == article(shown)
     assert "What will be kept?" in article(page.text)
-    assert "whole" in manage("verify_audit", DATABASE_URL=empty).stdout
+    assert "intact" in manage("verify_audit", DATABASE_URL=empty).stdout
     again.close()
 
 

@@ -27,4 +27,4 @@ def test_people_find_their_own_words_and_answers(make_person, shared_endpoint: E
         assert "No results." in find(bob, words)
     assert "&lt;b&gt;<mark>medlar</mark>&lt;/b&gt;" in find(ada, "medlar")
     assert "No results." in find(ada, "quinces")  # what was only thought is no answer
-    assert "At most 200 characters" in find(ada, "x" * 201)
+    assert "Use 200 characters or fewer" in find(ada, "x" * 201)

@@ -31,5 +31,5 @@ class Command(BaseCommand):
             self.stderr.write(sentence)
         if found:
             sys.exit(1)
-        against = f", {len(logged)} of them checked against the log" if log else "; use --log to detect a removed end"
-        self.stdout.write(f"The audit trail is intact: {rows.count()} rows{against}.")
+        checked = f"{len(logged)} of them checked against the log" if log else "none checked against a log (see --log)"
+        self.stdout.write(f"The audit trail is intact: {rows.count()} rows, {checked}.")
