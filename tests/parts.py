@@ -1,12 +1,13 @@
-"""Programs that some tests need, and what becomes of those tests where a program is missing.
+"""Programs and history that some tests need, and what becomes of those tests where a part is missing.
 
-A test names what it needs with a marker: `@pytest.mark.browser`. Where the program is missing, its tests are
+A test names what it needs with a marker: `@pytest.mark.browser`. Where the part is missing, its tests are
 left out, and the last lines of the run say so. With `CI=true` that is an error: a green run there is a whole
 one. `python -m tests.parts MARKER…` prints the Debian packages that are missing for these, for `make` to install.
 """
 
 import os
 import shutil
+import subprocess
 import sys
 from collections import Counter
 from dataclasses import dataclass
@@ -31,29 +32,64 @@ class Part:
                 return Path(on_path)
         return max(Path("/").glob(self.off_path), default=None) if self.off_path else None
 
+    @property
+    def need(self) -> str:
+        return " or ".join(self.programs)
 
+    @property
+    def remedy(self) -> str:
+        return f"on Debian: apt-get install {self.debian_package}"
+
+
+@dataclass(frozen=True)
+class Commit:
+    """What the tests with one marker need: a commit of this repository, whose code they run beside today's."""
+
+    marker: str
+    id: str
+    remedy = "git fetch --unshallow"
+
+    def git(self, *arguments: str) -> subprocess.CompletedProcess[bytes]:
+        # A container often works in a clone of another user's, which git refuses unless it is named.
+        command = ["git", "-c", f"safe.directory={ROOT}", "-C", ROOT, *arguments]
+        return subprocess.run(command, capture_output=True, check=False)
+
+    def find(self) -> str | None:
+        """Return the commit's id, or None if this is no clone, or a shallow one that begins later."""
+        known = shutil.which("git") and self.git("cat-file", "-e", f"{self.id}^{{commit}}").returncode == 0
+        return self.id if known else None
+
+    @property
+    def need(self) -> str:
+        return f"commit {self.id[:7]}"
+
+
+ROOT = Path(__file__).parent.parent
 BROWSER = Part("browser", ("chromium", "chromium-browser", "google-chrome"), "chromium")
 REDIS = Part("redis", ("redis-server",), "redis-server")
 POSTGRESQL = Part("postgresql", ("initdb",), "postgresql", off_path="usr/lib/postgresql/*/bin/initdb")
 BUILDER = Part("builder", ("buildah",), "buildah")
 RUNTIME = Part("container", ("runc",), "runc")
 PROXY = Part("proxy", ("caddy",), "caddy")
-PARTS = (BROWSER, REDIS, POSTGRESQL, BUILDER, RUNTIME, PROXY)
+PROGRAMS = (BROWSER, REDIS, POSTGRESQL, BUILDER, RUNTIME, PROXY)
+# What an old replica runs beside a new one. Move it on when today's packages do not run it any more.
+HISTORY = Commit("history", "d1a57fc3355b2e1be27cc3fc34b272ce97e7f6e0")
+PARTS = (*PROGRAMS, HISTORY)
 
-LEFT_OUT = pytest.StashKey[Counter[Part]]()
+LEFT_OUT = pytest.StashKey[Counter[Part | Commit]]()
 
 
 def pytest_configure(config: pytest.Config) -> None:
     """Register the markers."""
     for part in PARTS:
-        config.addinivalue_line("markers", f"{part.marker}: needs {' or '.join(part.programs)}")
+        config.addinivalue_line("markers", f"{part.marker}: needs {part.need}")
 
 
 @pytest.hookimpl(trylast=True)  # after -k and -m: only what would have run can be left out
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out the tests whose program is missing. With CI=true, raise UsageError instead."""
+    """Leave out the tests whose part is missing. With CI=true, raise UsageError instead."""
     missing = [part for part in PARTS if part.find() is None]
-    left_out: Counter[Part] = Counter()
+    left_out: Counter[Part | Commit] = Counter()
     able, unable = [], []
     for item in items:
         lacking = [part for part in missing if item.get_closest_marker(part.marker)]
@@ -67,19 +103,18 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    """Say which tests were left out, one line for each missing program."""
+    """Say which tests were left out, one line for each missing part."""
     for line in lines(config.stash.get(LEFT_OUT, Counter())):
         terminalreporter.write_line(line, yellow=True)
 
 
-def lines(left_out: Counter[Part]) -> list[str]:
-    """Return a line for each missing program: what it costs, and what would bring it."""
+def lines(left_out: Counter[Part | Commit]) -> list[str]:
+    """Return a line for each missing part: what it costs, and what would bring it."""
     return [
-        f"{count} {part.marker} test(s) cannot run: no {' or '.join(part.programs)} here"
-        f" (on Debian: apt-get install {part.debian_package})"
+        f"{count} {part.marker} test(s) cannot run: no {part.need} here ({part.remedy})"
         for part, count in left_out.items()
     ]
 
 
 if __name__ == "__main__":
-    print(*(part.debian_package for part in PARTS if part.marker in sys.argv[1:] and part.find() is None))
+    print(*(part.debian_package for part in PROGRAMS if part.marker in sys.argv[1:] and part.find() is None))

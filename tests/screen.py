@@ -2,6 +2,7 @@
 
 import re
 import socket
+import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from html.parser import HTMLParser
@@ -247,8 +248,13 @@ class Tab(Screen):
         self.__enter__()
 
     def read_until(self, found: Callable[["Tab"], bool]) -> None:
+        """Apply frames until this is found; raise TimeoutError when nothing new has come for `WAIT` seconds."""
+        deadline = time.monotonic() + WAIT
         while not found(self):
-            self.apply(self.socket.recv(timeout=WAIT))
+            frame = self.socket.recv(timeout=deadline - time.monotonic())
+            if frame:  # an empty one says only that the socket is open
+                deadline = time.monotonic() + WAIT
+            self.apply(frame)
 
     def check(self) -> None:
         """Check that this shows what a page would that is loaded now, and that no frame was lost on it."""

@@ -63,12 +63,12 @@ def environment(**variables: Any) -> dict[str, str]:
     return kept | given
 
 
-def manage(*arguments: str, **variables: Any) -> subprocess.CompletedProcess[str]:
-    """Run `manage.py` to its end."""
+def manage(*arguments: str, root: Path = ROOT, **variables: Any) -> subprocess.CompletedProcess[str]:
+    """Run `manage.py` of the checkout at `root` to its end."""
     command = [sys.executable, "manage.py", *arguments]
     return subprocess.run(
         command,
-        cwd=ROOT,
+        cwd=root,
         env=environment(**variables),
         capture_output=True,
         text=True,
@@ -103,6 +103,7 @@ class Site:
     """A serving process. `lines` is what it printed so far, `url` where it listens."""
 
     host = "127.0.0.1"
+    root = ROOT  # the checkout whose code serves
 
     def __init__(self, database_url: str, **variables: Any) -> None:
         self.database_url = database_url
@@ -117,7 +118,7 @@ class Site:
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
         try:
-            self.url = re.search(r"http://\S+", self.await_line("running at"))[0]
+            self.url = re.search(r"http://\S+", self.await_line(" http://"))[0]
         except AssertionError:
             self.kill()
             raise
@@ -126,7 +127,7 @@ class Site:
         command = [sys.executable, "manage.py", "serve", "--host", self.host, "--port", port]
         variables = environment(**self.variables)
         return subprocess.Popen(
-            command, cwd=ROOT, env=variables, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+            command, cwd=self.root, env=variables, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
         )
 
     def await_line(self, part: str, after: int = 0) -> str:
@@ -156,7 +157,7 @@ class Site:
         self.process.stdout.close()
 
     def manage(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        return manage(*arguments, **self.variables)
+        return manage(*arguments, root=self.root, **self.variables)
 
     def rows(self, query: str, *arguments: Any) -> list[tuple[Any, ...]]:
         """Read from the database behind the site's back."""

@@ -84,7 +84,9 @@ class Run:
             # A fault of ours. The person hears that it was, the log gets the traceback, the row does not stay open.
             logger.exception("generation %s failed", self.claim.generation_id)
             self._cause = "OurFault"
-            end = self._end(Status.FAILED, "Something went wrong on this site. Your question has been saved. Try again.")
+            end = self._end(
+                Status.FAILED, "Something went wrong on this site. Your question has been saved. Try again."
+            )
         await self._finish(end)
 
     def stop(self) -> None:

@@ -1,0 +1,330 @@
+"""A database that an earlier version of the site filled, opened by this one: nothing is lost, refused or renamed."""
+
+import csv
+import re
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from subprocess import CompletedProcess
+
+import psycopg
+import pytest
+
+from tests.conftest import connection
+from tests.endpoint import Endpoint
+from tests.entra.visitor import Visitor
+from tests.screen import Screen
+from tests.services import PostgreSQL
+from tests.site import PASSWORD, Person, Site, manage, migrate, read_rows
+from tests.tenant import Tenant
+from tests.upgrade.stored import (
+    SECRET_KEY,
+    answers,
+    conversation,
+    execute,
+    give_reason,
+    is_signed_in,
+    kind,
+    load,
+    log,
+    signed_in,
+    transcript,
+    with_password,
+)
+
+CONTENT_TYPES = "select id, app_label, model from django_content_type"
+PERMISSIONS = "select id, content_type_id, codename from auth_permission"
+GRANTED = "select group_id, permission_id from auth_group_permissions"
+THOUGHT, ANSWER = "The decimals decide. So it is 9.8.", "It is **9.8** of the two."
+
+
+def command(url: str, *arguments: str) -> CompletedProcess[str]:
+    return manage(*arguments, DATABASE_URL=url, SECRET_KEY=SECRET_KEY)
+
+
+def columns(url: str) -> set[tuple[str, str]]:
+    """Return (table, column) of all that the database has."""
+    if kind(url) == "sqlite":
+        query = "select t.name, c.name from sqlite_master t, pragma_table_info(t.name) c where t.type = 'table'"
+    else:
+        query = "select table_name, column_name from information_schema.columns where table_schema = 'public'"
+    return set(read_rows(url, query))
+
+
+@dataclass(frozen=True)
+class Stored:
+    """The stored database, migrated; and what it was before."""
+
+    url: str  # to be read, and copied
+    columns: set[tuple[str, str]]
+    content_types: set[tuple[int, str, str]]
+    permissions: set[tuple[int, int, str]]
+    granted: set[tuple[int, int]]
+    postgresql: PostgreSQL | None
+    folder: Path
+
+    def copy(self, name: str) -> str:
+        """Return the URL of a copy of the migrated database."""
+        if self.postgresql:
+            return self.postgresql.create_database(self.url.rpartition("/")[2])
+        path = self.folder / f"{name}.sqlite3"
+        path.write_bytes(Path(self.url.removeprefix("sqlite:///")).read_bytes())
+        return f"sqlite:///{path}"
+
+
+@pytest.fixture(scope="module", params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgresql)])
+def stored(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Stored:
+    folder = tmp_path_factory.mktemp("upgrade")
+    server = request.getfixturevalue("postgresql") if request.param == "postgresql" else None
+    url = server.create_database() if server else f"sqlite:///{folder}/stored.sqlite3"
+    load(url)
+    before = [columns(url), *(set(read_rows(url, query)) for query in (CONTENT_TYPES, PERMISSIONS, GRANTED))]
+    migrate(url)
+    return Stored(url, *before, server, folder)
+
+
+@pytest.fixture
+def copy(stored: Stored, request: pytest.FixtureRequest) -> str:
+    """A copy of the migrated database, for this test to change."""
+    return stored.copy(re.sub(r"\W+", "-", request.node.name))
+
+
+@pytest.fixture(scope="module")
+def tenant() -> Iterator[Tenant]:
+    with closing(Tenant()) as tenant:
+        yield tenant
+
+
+@pytest.fixture(scope="module")
+def site(stored: Stored, tenant: Tenant) -> Iterator[Site]:
+    """The site, serving a copy of the migrated database."""
+    endpoint = Endpoint()
+    site = Site(stored.copy("site"), SECRET_KEY=SECRET_KEY, **connection(endpoint), **tenant.variables)
+    yield site
+    site.kill()
+    endpoint.close()
+
+
+@pytest.fixture
+def owner(site: Site) -> Iterator[Person]:
+    with closing(signed_in(site, "owner")) as owner:
+        yield owner
+
+
+# What is stored
+
+
+def test_the_audit_trail_is_whole(stored: Stored):
+    verified = command(stored.url, "verify_audit", "--log", str(log(stored.url)))
+    assert (verified.returncode, verified.stderr) == (0, "")
+
+
+def test_a_changed_row_and_rows_cut_off_the_audit_trail_are_found(copy: str):
+    [(last,)] = read_rows(copy, "select max(number) from conversations_auditentry")
+    allow = ["drop trigger audit_refuses_update", "drop trigger audit_refuses_delete"]
+    if kind(copy) == "postgresql":
+        allow = ["alter table conversations_auditentry disable trigger audit_refuses_changes"]
+    changed = "update conversations_auditentry set note = 'Ticket 8' where number = 7"
+    execute(copy, *allow, changed, "delete from conversations_auditentry where number > 9")
+    verified = command(copy, "verify_audit", "--log", str(log(copy)))
+    assert verified.returncode == 1
+    assert set(re.findall(r"\d+", verified.stderr)) == {"7", "10", str(last)}
+
+
+def test_the_audit_trail_refuses_changes(copy: str):
+    for change in ("update conversations_auditentry set note = ''", "delete from conversations_auditentry"):
+        with pytest.raises((sqlite3.DatabaseError, psycopg.DatabaseError), match="append-only"):
+            execute(copy, change)
+
+
+def test_the_migrations_lead_to_the_models(stored: Stored):
+    made = command(stored.url, "makemigrations", "--check", "--dry-run")
+    assert made.returncode == 0, made.stdout
+
+
+def test_tables_and_columns_keep_their_names(stored: Stored):
+    assert ("conversations_auditentry", "mac") in stored.columns
+    assert stored.columns - columns(stored.url) == set()
+
+
+def test_permissions_and_content_types_are_the_same(stored: Stored):
+    content_types, permissions = set(read_rows(stored.url, CONTENT_TYPES)), set(read_rows(stored.url, PERMISSIONS))
+    assert stored.content_types - content_types == set()
+    assert stored.permissions - permissions == set()
+    assert set(read_rows(stored.url, GRANTED)) == stored.granted
+    # What is new belongs to new tables: a model renamed over its old table would have come with a second set.
+    new_tables = {table for table, _ in columns(stored.url)} - {table for table, _ in stored.columns}
+    added = content_types - stored.content_types
+    assert {f"{app}_{model}" for _, app, model in added} <= new_tables
+    assert {content_type for _, content_type, _ in permissions - stored.permissions} <= {pk for pk, *_ in added}
+
+
+def test_no_content_type_is_stale(copy: str):
+    before = read_rows(copy, CONTENT_TYPES)
+    assert command(copy, "remove_stale_contenttypes", "--no-input").returncode == 0
+    assert read_rows(copy, CONTENT_TYPES) == before
+
+
+# What people find
+
+
+def test_the_site_is_ready(site: Site, owner: Person):
+    assert owner.http.get("/readyz").status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("title", "status", "answer"),
+    [
+        ("Which is greater?", "complete", "It is 9.8 of the two."),
+        ("Be long", "complete", "9.8, as a long list and its end."),
+        ("Be filtered", "filtered", "It is 9.8 of the two."),
+        ("Fail", "failed", ""),
+        ("Be stopped", "stopped", "It is 9.8 of the two."),
+        ("Be interrupted", "interrupted", "It is 9.8 of the two."),
+    ],
+)
+def test_the_owner_sees_each_conversation(site: Site, owner: Person, title: str, status: str, answer: str):
+    path = conversation(site, title)
+    assert path in owner.http.get("/").text
+    screen = Screen(owner.http.get(path).text)
+    assert (screen.text("title"), screen.statuses, screen.answer) == (title, [status], answer)
+
+
+def test_the_owner_reads_the_reasoning(site: Site, owner: Person):
+    screen = Screen(owner.http.get(conversation(site, "Which is greater?")).text)
+    pk = screen.newest.attributes["id"].removeprefix("message-")
+    assert THOUGHT in owner.http.get(f"/messages/{pk}/reasoning/").text
+
+
+def test_the_owner_goes_back_to_an_earlier_version(site: Site, owner: Person):
+    path = conversation(site, "Which is greater?")
+    assert asked(owner, path) == "Which is greater, 9.11 or 9.8?"
+    [earlier] = other_versions(owner, path)
+    owner.post(f"/messages/{earlier}/select/")
+    assert asked(owner, path) == "Which is greater?"
+    assert len(other_versions(owner, path)) == 2  # the edited prompt, and the first answer to this one
+
+
+def asked(owner: Person, path: str) -> str:
+    """Return the prompt that a conversation shows first."""
+    screen = Screen(owner.http.get(path).text)
+    return screen.text(screen.articles[0].attributes["id"].replace("message", "answer"))
+
+
+def other_versions(owner: Person, path: str) -> set[str]:
+    """Return the ids of the messages that a conversation shows on request."""
+    return set(re.findall(r"/messages/(\d+)/select/", owner.http.get(path).text))
+
+
+def test_the_owner_finds_words(site: Site, owner: Person):
+    path = conversation(site, "Be long")
+    assert path in owner.http.get("/search/?q=long+list").text
+    assert path not in owner.http.get("/search/?q=short+list").text
+
+
+def test_the_owner_keeps_preferences_ratings_and_feedback(site: Site, owner: Person):
+    screen = Screen(owner.http.get(conversation(site, "Be long")).text)
+    pk = screen.newest.attributes["id"].removeprefix("message-")
+    assert screen.page.find(f"bad-{pk}").attributes["aria-pressed"] == "true"
+    assert 'data-theme="dark"' in owner.http.get("/").text
+    [(reported,)] = site.rows("select message_id from conversations_feedback where rating = 'report'")
+    assert "It is wrong." in owner.http.get(f"/messages/{reported}/feedback/").text
+
+
+def test_the_owner_is_told_of_reviews_but_not_of_those_held_back(site: Site, owner: Person):
+    told = owner.http.get("/reviews/").text
+    assert conversation(site, "Be long") in told
+    assert conversation(site, "Which is greater?") not in told
+
+
+def test_what_a_legal_hold_keeps_is_not_deleted_and_what_it_kept_is(site: Site, owner: Person):
+    held, released = (conversation(site, title) for title in ("Which is greater?", "Be deleted"))
+    for path in (held, released):
+        owner.post(f"{path}delete/")
+    assert [owner.http.get(path).status_code for path in (held, released)] == [200, 404]
+
+
+def test_passwords_hold(site: Site):
+    for name, may_enter in (("owner", True), ("deactivated", False)):
+        with closing(with_password(site, name, PASSWORD)) as person:
+            assert is_signed_in(person) is may_enter
+    with closing(with_password(site, "owner", "a wrong one")) as person:
+        assert not is_signed_in(person)
+
+
+def test_sessions_hold(site: Site):
+    for name, may_enter in (("owner", True), ("reviewer", True), ("deactivated", False)):
+        with closing(signed_in(site, name)) as person:
+            assert is_signed_in(person) is may_enter
+
+
+def test_somebody_of_the_tenant_comes_back_to_their_account(site: Site, tenant: Tenant):
+    accounts = site.rows("select id from conversations_user order by id")
+    with Visitor(site) as visitor:
+        assert not visitor.is_signed_in
+        visitor.sign_in()
+        assert visitor.is_signed_in
+    assert site.rows("select id from conversations_user order by id") == accounts
+
+
+# What reviewers and administrators find
+
+
+def test_a_reviewer_opens_a_transcript_and_that_is_added_to_the_trail(site: Site, tmp_path: Path):
+    path = transcript(conversation(site, "Which is greater?"))
+    [(answer,)] = site.rows("select message_id from conversations_feedback where rating = 'good'")
+    with closing(signed_in(site, "reviewer")) as reviewer:
+        give_reason(reviewer)
+        shown = reviewer.http.get(f"{path}?reasoning={answer}")
+        assert shown.status_code == 200
+        assert THOUGHT in shown.text
+        assert "9.11 or 9.8" in shown.text
+        assert "Lists" in reviewer.http.get("/admin/conversations/conversation/queue/").text
+    now = tmp_path / "now.log"
+    now.write_text("".join(site.lines))
+    assert "audit head" in now.read_text()
+    verified = site.manage("verify_audit", "--log", str(log(site.database_url)), "--log", str(now))
+    assert (verified.returncode, verified.stderr) == (0, "")
+
+
+def test_a_limited_reviewer_stays_limited(site: Site):
+    with closing(signed_in(site, "limited")) as limited:
+        give_reason(limited)
+        assert limited.http.get(transcript(conversation(site, "Which is greater?"))).status_code == 404
+        assert limited.http.get("/admin/conversations/conversation/").status_code == 200
+
+
+def test_an_administrator_administers_and_does_not_review(site: Site):
+    with closing(signed_in(site, "admin")) as admin:
+        for table in ("legalhold", "rule", "user", "auditentry"):
+            assert admin.http.get(f"/admin/conversations/{table}/").status_code == 200
+        assert admin.http.get(transcript(conversation(site, "Which is greater?"))).status_code == 403
+
+
+def test_the_figures_tell_of_days_that_were_counted(site: Site):
+    [(day,)] = site.rows("select max(day) from conversations_dayofuse")
+    with closing(signed_in(site, "reviewer")) as reviewer:
+        sent = reviewer.http.get(f"/admin/conversations/conversation/figures/days.csv?since={day}&until={day}")
+    assert list(csv.reader(sent.text.splitlines()))[1:] == [[str(day), "1", "1", "0"]]
+
+
+# What was running. Last, as it takes as long as a worker must be silent to be taken for dead.
+
+
+def test_what_a_dead_worker_left_is_ended_or_answered(site: Site, owner: Person):
+    site.await_rows(
+        "select 1 where not exists"
+        " (select 1 from conversations_generation where status in ('queued', 'thinking', 'answering'))"
+    )
+    anew = ("complete", "Let me think. Both are decimals.", "**9.8** is greater than 9.11.")
+    assert answers(site, "Think on") == [("interrupted", "The decimals decide. ", ""), anew]
+    assert answers(site, "Answer on") == [("interrupted", THOUGHT, ANSWER)]
+    assert answers(site, "Say nothing") == [anew]
+    assert answers(site, "Wait for a slot") == [anew]
+    assert site.rows("select 1 from conversations_chunk") == []
+    # And it goes on.
+    path = conversation(site, "Answer on")
+    owner.ask("And now?", path)
+    assert [status for status, *_ in owner.await_end(path)] == ["interrupted", "complete"]
