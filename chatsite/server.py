@@ -1,14 +1,13 @@
-"""Daphne with what it leaves to others: a start and an end around the loop, a body limit, a socket's unsent bytes.
+"""Daphne, with a limit on request bodies, flow control for websockets, and callbacks around the event loop.
 
-Daphne has no ASGI lifespan, keeps request bodies whole in memory and tells nobody how much a slow client has not
-read. The hooks below are its and Twisted's own methods, some of them private: tests notice when they change.
+Daphne has no ASGI lifespan, keeps request bodies of any size and does not report whether a client reads what it is
+sent. Only public names of Daphne, Autobahn and Twisted are used.
 """
 
 import asyncio
 import logging
 import socket
-import struct
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
 
 import daphne.server
@@ -17,14 +16,22 @@ from daphne.ws_protocol import WebSocketFactory, WebSocketProtocol
 from django.conf import settings
 from twisted.internet import reactor
 from twisted.internet.defer import Deferred
+from twisted.internet.endpoints import serverFromString
+from twisted.internet.interfaces import IPullProducer
+from twisted.logger import globalLogBeginner
+from zope.interface import implementer
+
+from chatsite import metrics
 
 logger = logging.getLogger(__name__)
 
-SOCKET_BUFFER = 64 * 1024  # bytes the kernel may hold for a client that does not read
-BACKLOG = 1024  # connections the kernel keeps for us: after a restart every browser comes back at once
-LARGEST_FRAME = 64 * 1024  # bytes of a websocket message from a browser, which never has a reason to send any
+SOCKET_BUFFER = 64 * 1024  # bytes in the kernel for a client that does not read
+MAX_UNSENT = 64 * 1024  # bytes in this process for it; more are sent only when these have been read
+BACKLOG = 1024  # connections waiting to be accepted: after a restart every browser reconnects at once
+MAX_INCOMING = 64 * 1024  # bytes of a websocket message from a browser, which has no reason to send any
 ACCEPT_SECONDS = 20
-PING_SECONDS = 20  # under every proxy's idle limit (Azure Container Apps: 240 s)
+PING_SECONDS = 20  # below the idle limit of every proxy (Azure Container Apps: 240 s)
+PONG_SECONDS = 30  # then a client that does not respond is disconnected
 
 TOO_LARGE = (
     "<!doctype html><html lang=en><meta charset=utf-8><title>This request is too large</title>"
@@ -34,7 +41,7 @@ TOO_LARGE = (
 
 
 class LimitedRequest(WebRequest):
-    """A request whose body is not kept once it is over the limit; it is answered with 413 when it has been sent."""
+    """A request that drops its body once it exceeds the limit, and responds with 413 when it has been received."""
 
     _received = 0
 
@@ -58,51 +65,88 @@ class LimitedRequest(WebRequest):
 
 
 class LimitedHTTPFactory(HTTPFactory):
+    """Builds HTTP connections whose requests are `LimitedRequest`."""
+
     def buildProtocol(self, addr: Any) -> Any:  # noqa: N802
         protocol = super().buildProtocol(addr)
         protocol.requestFactory = LimitedRequest
         return protocol
 
 
-class OneWayProtocol(WebSocketProtocol):
-    """A websocket that may send messages of any size, and receive small ones only."""
+@implementer(IPullProducer)
+class Outbox:
+    """What is sent to one websocket client; `scope["outbox"]` of its consumer.
 
-    def unsent(self) -> int:
-        """Return how many bytes the kernel has not taken yet."""
-        transport = self.transport
-        return len(transport.dataBuffer) - transport.offset + transport._tempDataLen
+    It is registered as the producer of the connection, so Twisted calls `resumeProducing` whenever its buffer has
+    been sent. In between, the bytes written to that buffer are counted.
+    """
 
-    def send_text(self, text: str) -> None:
-        """Write a message as one frame (RFC 6455, 5.2), at once.
+    def __init__(self, protocol: "FlowControlledProtocol") -> None:
+        self._protocol = protocol
+        self._unsent = 0  # bytes written since Twisted's buffer was last empty
+        self._empty = asyncio.Event()
+        protocol.unregisterProducer()  # the HTTP connection that this one was upgraded from
+        protocol.registerProducer(self, streaming=False)
 
-        Autobahn's way holds what is sent to the limit that is meant for what is received, and leaves the writing to
-        Twisted, which first has the event loop tell when it may: that costs more than all else that sends a frame.
-        Daphne's sends no empty text, which tells a page that we live.
+    def send(self, text: str) -> None:
+        """Send `text` of any length, also none, as one frame; nothing if the connection is closing."""
+        if self._protocol.state == self._protocol.STATE_OPEN:
+            # A prepared message is not held to the limit for incoming ones, as one of `sendMessage` would be.
+            message = self._protocol.factory.prepareMessage(text.encode(), doNotCompress=True)
+            self._protocol.sendPreparedMessage(message)
+
+    async def drained(self) -> bool:
+        """Wait while more than `MAX_UNSENT` bytes have not been sent; return whether that took any waiting."""
+        if self._unsent <= MAX_UNSENT:
+            return False
+        metrics.LATE_FRAMES.inc()
+        while self._unsent > MAX_UNSENT:  # another task may have been quicker
+            self._empty.clear()
+            await self._empty.wait()
+        return True
+
+    def write(self, data: bytes) -> None:
+        """Write bytes at once where the kernel accepts them, and leave the rest to Twisted.
+
+        Twisted alone would first wait for the event loop to report that the socket is writable, which costs more than
+        the rest of sending a frame.
         """
-        if self.state != self.STATE_OPEN:
-            return  # it is closing: the consumer hears of that next
-        payload = text.encode()
-        frame = frame_head(len(payload)) + payload
-        sent = 0 if self.unsent() else self.transport.writeSomeData(frame)
-        if not isinstance(sent, int):
-            sent = 0  # the connection is lost, as Twisted finds by itself when it tries
-        if sent < len(frame):
-            self.transport.write(frame[sent:])
+        transport = self._protocol.transport
+        if not transport.connected:
+            return
+        if not self._unsent:
+            sent = transport.writeSomeData(data)
+            if isinstance(sent, int):  # else an error, which Twisted meets and handles when it writes
+                data = data[sent:]
+        if data:
+            self._unsent += len(data)
+            transport.write(data)
+
+    def resumeProducing(self) -> None:  # noqa: N802
+        self._unsent = 0
+        self._empty.set()
+
+    def stopProducing(self) -> None:  # noqa: N802
+        """Let senders go on: the connection is lost, and their frames are dropped."""
+        self.resumeProducing()
 
 
-def frame_head(length: int) -> bytes:
-    """Return what stands before a text of so many bytes when it is sent whole and unmasked, as a server's are."""
-    if length < 126:
-        return struct.pack("!BB", 0x81, length)
-    return struct.pack("!BBH", 0x81, 126, length) if length < 2**16 else struct.pack("!BBQ", 0x81, 127, length)
+class FlowControlledProtocol(WebSocketProtocol):
+    """A websocket connection all of whose bytes are sent through an `Outbox`."""
 
+    outbox: Outbox
 
-class OneWayFactory(WebSocketFactory):
-    protocol = OneWayProtocol
+    def connectionMade(self) -> None:  # noqa: N802
+        self.transport.getHandle().setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SOCKET_BUFFER)
+        self.outbox = Outbox(self)
+        super().connectionMade()
+
+    def sendData(self, data: bytes, sync: bool = False, chopsize: int | None = None) -> None:  # noqa: N802
+        self.outbox.write(data)
 
 
 class Server(daphne.server.Server):
-    """Daphne, awaiting `start` when the loop runs and `stop` before it ends."""
+    """Daphne, awaiting `start` when it listens and `stop` before it ends."""
 
     def __init__(
         self,
@@ -113,19 +157,12 @@ class Server(daphne.server.Server):
         start: Callable[["Server"], Awaitable[object]],
         stop: Callable[[], Awaitable[object]],
     ) -> None:
-        # Daphne builds its factories by these names, inside `run`.
-        daphne.server.HTTPFactory = LimitedHTTPFactory
-        daphne.server.WebSocketFactory = OneWayFactory
         interface = host.replace(":", r"\:")
         super().__init__(
             application,
             endpoints=[f"tcp:port={port}:interface={interface}:backlog={BACKLOG}"],
-            # As long as the application may take to accept: a busy site is late, and does not have browsers ask again.
-            websocket_handshake_timeout=ACCEPT_SECONDS,
             websocket_connect_timeout=ACCEPT_SECONDS,
-            websocket_timeout=-1,  # else sockets close after a day with a code that says not to come back
-            websocket_max_message_size=LARGEST_FRAME,
-            websocket_max_frame_size=LARGEST_FRAME,
+            websocket_timeout=-1,  # else sockets are closed after a day with a code that says not to reconnect
             ping_interval=PING_SECONDS,
             server_name="",
         )
@@ -134,31 +171,52 @@ class Server(daphne.server.Server):
         self.failed = False
 
     def run(self) -> None:
-        reactor.callWhenRunning(lambda: asyncio.ensure_future(self._begin()))
-        super().run()
+        """Serve until a signal or `stop`.
+
+        This replaces Daphne's method, which creates its own factories and has no parameter for others.
+        """
+        self.connections: dict[Any, dict[str, Any]] = {}
+        self.http_factory = LimitedHTTPFactory(self)
+        self.ws_factory = WebSocketFactory(self, server=self.server_name)
+        self.ws_factory.protocol = FlowControlledProtocol
+        self.ws_factory.setProtocolOptions(
+            allowNullOrigin=True,  # the application checks origins
+            autoPingTimeout=PONG_SECONDS,
+            openHandshakeTimeout=ACCEPT_SECONDS,  # as long as the application may take, so that busy sites do not retry
+            maxMessagePayloadSize=MAX_INCOMING,
+            maxFramePayloadSize=MAX_INCOMING,
+        )
+        globalLogBeginner.beginLoggingTo([lambda event: None], redirectStandardIO=False, discardBuffer=True)
+        asyncio.set_event_loop(daphne.server.twisted_loop)
+        reactor.callWhenRunning(lambda: _deferred(self._begin()))
+        reactor.callLater(1, self.application_checker)
+        reactor.callLater(2, self.timeout_checker)
+        reactor.addSystemEventTrigger("before", "shutdown", lambda: _deferred(self._end()))
+        reactor.run()
 
     async def _begin(self) -> None:
         try:
+            listening = serverFromString(reactor, self.endpoints[0]).listen(self.http_factory)
+            self.listen_success(await listening.asFuture(asyncio.get_running_loop()))
             await self._start(self)
         except Exception:
-            # Whatever it is: raised in a task, it would leave a server that listens and does nothing.
+            # Of any kind: an exception in a task would leave a server that listens and does nothing.
             logger.exception("the site could not start")
             self.failed = True
             self.stop()
 
-    def kill_all_applications(self) -> Deferred:
-        """Drain before the reactor ends.
-
-        Daphne's own is not called: it raises when one socket's consumer has already returned, and cancels nothing then.
-        """
-        return Deferred.fromFuture(asyncio.ensure_future(self._stop()))
+    async def _end(self) -> None:
+        try:
+            await self._stop()
+        except Exception:
+            logger.exception("the site did not stop cleanly")
+            self.failed = True
 
     def create_application(self, protocol: Any, scope: dict[str, Any]) -> Any:
         if scope["type"] == "websocket":
-            protocol.transport.socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SOCKET_BUFFER)
-            scope |= {"unsent": protocol.unsent, "send_text": protocol.send_text}
+            scope["outbox"] = protocol.outbox
         return super().create_application(protocol, scope)
 
-    def listen_error(self, failure: Any) -> None:
-        self.failed = True
-        super().listen_error(failure)
+
+def _deferred(coroutine: Coroutine[Any, Any, None]) -> Deferred[None]:
+    return Deferred.fromFuture(asyncio.ensure_future(coroutine))

@@ -8,7 +8,7 @@ from collections.abc import Coroutine
 from contextlib import ExitStack
 from importlib import import_module
 from types import SimpleNamespace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs
 
 from channels.generic.websocket import AsyncWebsocketConsumer
@@ -23,6 +23,9 @@ from conversations.generation.live import Cursor, Source, tick_seconds
 from conversations.page_state import Difference, NotVisible, PageState, ShownMessage
 from conversations.rendering import fragments
 from conversations.threads import in_thread
+
+if TYPE_CHECKING:
+    from chatsite.server import Outbox
 
 logger = logging.getLogger(__name__)
 
@@ -47,6 +50,7 @@ class ConversationConsumer(AsyncWebsocketConsumer):
     channel_layer_alias = "none"
 
     async def connect(self) -> None:
+        self.outbox: Outbox = self.scope["outbox"]
         self.followers: dict[int, tuple[ShownMessage, asyncio.Task[None]]] = {}
         self.tasks: set[asyncio.Task[None]] = set()
         self.subscriptions = ExitStack()
@@ -149,7 +153,7 @@ class ConversationConsumer(AsyncWebsocketConsumer):
         cursor, source = Cursor(), Source.STORAGE.value  # as the article says
         while True:
             version, ended = live.version, live.ended
-            late = await self._drained()
+            late = await self.outbox.drained()
             frames, cursor = live.since(cursor)
             behind = live.is_behind(cursor)
             for frame in frames:
@@ -170,19 +174,9 @@ class ConversationConsumer(AsyncWebsocketConsumer):
         self.changed.set()  # the database says how it ended
 
     async def _send(self, frame: str) -> None:
-        await self._drained()
+        await self.outbox.drained()
         self.sent_at = time.monotonic()
-        self.scope["send_text"](frame)
-
-    async def _drained(self) -> bool:
-        """Wait until the client has read most of what was sent; return whether that took any waiting."""
-        waited = False
-        while self.scope["unsent"]() > 64 * 1024:
-            if not waited:
-                metrics.LATE_FRAMES.inc()
-            waited = True
-            await asyncio.sleep(0.1)
-        return waited
+        self.outbox.send(frame)
 
     async def _heartbeat(self) -> None:
         while True:

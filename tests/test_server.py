@@ -1,45 +1,171 @@
+"""What a websocket client is sent, and when senders wait until it has read."""
+
+import asyncio
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
+from daphne.ws_protocol import WebSocketFactory
 
-from chatsite.server import OneWayProtocol, frame_head
+from chatsite.server import MAX_INCOMING, MAX_UNSENT, FlowControlledProtocol, Outbox
+
+
+class Transport:
+    """A connection whose kernel accepts `room` bytes, with Twisted's buffer behind it."""
+
+    def __init__(self) -> None:
+        self.connected = True
+        self.room = 1_000_000
+        self.sent = b""
+        self.buffered = b""
+        self.producer: Any = None
+
+    def writeSomeData(self, data: bytes) -> int | Exception:  # noqa: N802
+        taken = data[: self.room]
+        self.room -= len(taken)
+        self.sent += taken
+        return len(taken)
+
+    def write(self, data: bytes) -> None:
+        self.buffered += data
+
+    def empty(self) -> None:
+        """Let the client read everything, as Twisted notices it."""
+        self.room = 1_000_000
+        self.sent, self.buffered = self.sent + self.buffered, b""
+        self.producer.resumeProducing()
+
+    def registerProducer(self, producer: Any, streaming: bool) -> None:  # noqa: N802
+        assert self.producer is None
+        assert not streaming  # a push producer is told only of a buffer that was full
+        self.producer = producer
+        producer.resumeProducing()
+
+    def unregisterProducer(self) -> None:  # noqa: N802
+        self.producer = None
+
+    def getHandle(self) -> Any:  # noqa: N802
+        return SimpleNamespace(setsockopt=lambda *option: None)
+
+    def getPeer(self) -> str:  # noqa: N802
+        return "a client"
+
+
+@pytest.fixture
+def transport() -> Transport:
+    return Transport()
+
+
+@pytest.fixture
+def protocol(transport: Transport) -> FlowControlledProtocol:
+    transport.producer = "the HTTP connection"
+    factory = WebSocketFactory(SimpleNamespace())
+    factory.protocol = FlowControlledProtocol
+    factory.setProtocolOptions(openHandshakeTimeout=0, maxMessagePayloadSize=MAX_INCOMING)
+    protocol = factory.buildProtocol(None)
+    protocol.makeConnection(transport)
+    protocol.state = protocol.STATE_OPEN
+    return protocol
+
+
+@pytest.fixture
+def outbox(protocol: FlowControlledProtocol) -> Outbox:
+    return protocol.outbox
 
 
 @pytest.mark.parametrize(
     ("length", "head"),
     [
+        (0, "81 00"),
         (5, "81 05"),
         (125, "81 7d"),
         (126, "81 7e 00 7e"),
-        (256, "81 7e 01 00"),
         (65_535, "81 7e ff ff"),
         (65_536, "81 7f 00 00 00 00 00 01 00 00"),
+        (2 * MAX_INCOMING, "81 7f 00 00 00 00 00 02 00 00"),  # the limit for incoming messages does not apply
     ],
 )
-def test_a_frame_begins_as_the_standard_says(length: int, head: str):
-    assert frame_head(length) == bytes.fromhex(head)  # RFC 6455, 5.2 and 5.7
+def test_a_text_of_any_length_is_sent_at_once_as_one_frame(
+    outbox: Outbox, transport: Transport, length: int, head: str
+):
+    outbox.send("x" * length)
+    assert transport.sent == bytes.fromhex(head) + b"x" * length  # RFC 6455, 5.2 and 5.7
+    assert transport.buffered == b""
 
 
-@pytest.mark.parametrize(("text", "frame"), [("", b"\x81\x00"), ("é", b"\x81\x02\xc3\xa9")])
-def test_what_the_application_sends_is_written_at_once_the_empty_text_too(text: str, frame: bytes):
-    written: list[bytes] = []
-    protocol = OneWayProtocol()
-    protocol.state = protocol.STATE_OPEN
-    protocol.transport = SimpleNamespace(
-        dataBuffer=b"", offset=0, _tempDataLen=0, writeSomeData=lambda data: written.append(data) or len(data)
-    )
-    protocol.send_text(text)
-    assert written == [frame]
+def test_the_length_of_a_frame_is_counted_in_bytes(outbox: Outbox, transport: Transport):
+    outbox.send("é")
+    assert transport.sent == b"\x81\x02\xc3\xa9"
 
 
-def test_what_the_kernel_does_not_take_waits():
-    waiting: list[bytes] = []
-    protocol = OneWayProtocol()
-    protocol.state = protocol.STATE_OPEN
-    transport = SimpleNamespace(dataBuffer=b"", offset=0, _tempDataLen=0, write=waiting.append)
-    transport.writeSomeData = lambda data: 3
-    protocol.transport = transport
-    protocol.send_text("abc")
-    transport._tempDataLen = 2
-    protocol.send_text("def")
-    assert waiting == [b"bc", b"\x81\x03def"]
+def test_frames_follow_each_other_when_the_kernel_takes_only_a_part(
+    outbox: Outbox, protocol: FlowControlledProtocol, transport: Transport
+):
+    transport.room = 3
+    outbox.send("abc")
+    transport.room = 1_000_000  # the client reads, but Twisted has not written the rest yet
+    outbox.send("def")
+    protocol.sendPing()
+    assert (transport.sent, transport.buffered) == (b"\x81\x03a", b"bc\x81\x03def\x89\x00")
+    transport.empty()
+    outbox.send("ghi")
+    assert transport.sent.endswith(b"\x81\x03ghi")
+    assert transport.buffered == b""
+
+
+def test_an_error_of_the_connection_is_left_to_twisted(outbox: Outbox, transport: Transport):
+    transport.writeSomeData = lambda data: ConnectionError()
+    outbox.send("abc")
+    assert transport.buffered == b"\x81\x03abc"
+
+
+def test_a_lost_or_closing_connection_is_sent_nothing(
+    outbox: Outbox, protocol: FlowControlledProtocol, transport: Transport
+):
+    transport.connected = False
+    outbox.send("abc")
+    transport.connected, protocol.state = True, protocol.STATE_CLOSING
+    outbox.send("abc")
+    assert (transport.sent, transport.buffered) == (b"", b"")
+
+
+async def test_senders_wait_for_a_client_that_does_not_read(outbox: Outbox, transport: Transport):
+    transport.room = 0
+    outbox.send("x" * (MAX_UNSENT - 10))
+    assert not await outbox.drained()  # within the limit
+    outbox.send("y" * 100)
+    waiting = asyncio.create_task(outbox.drained())
+    await asyncio.sleep(0)
+    assert not waiting.done()
+    transport.empty()
+    assert await waiting
+    assert not await outbox.drained()
+
+
+async def test_of_several_senders_one_goes_on_and_the_others_wait_again(outbox: Outbox, transport: Transport):
+    sent = []
+
+    async def send(name: str) -> None:
+        await outbox.drained()
+        sent.append(name)
+        transport.room = 0
+        outbox.send("x" * 2 * MAX_UNSENT)
+
+    async with asyncio.TaskGroup() as tasks:
+        for name in ("first", "second", "third"):
+            tasks.create_task(send(name))
+        for seen in (["first"], ["first", "second"], ["first", "second", "third"]):
+            for _ in range(5):
+                await asyncio.sleep(0)
+            assert sent == seen
+            transport.empty()
+
+
+async def test_nobody_waits_for_a_connection_that_is_lost(outbox: Outbox, transport: Transport):
+    transport.room = 0
+    outbox.send("x" * 2 * MAX_UNSENT)
+    waiting = asyncio.create_task(outbox.drained())
+    await asyncio.sleep(0)
+    transport.connected = False
+    transport.producer.stopProducing()
+    await asyncio.wait_for(waiting, 5)
