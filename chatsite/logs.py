@@ -1,4 +1,4 @@
-"""Log lines as JSON, each with the ids of what it is about: never a name, a prompt or a secret."""
+"""Log lines as JSON objects that carry the ids of what they concern, and no names, prompts or secrets."""
 
 import hashlib
 import hmac
@@ -8,24 +8,21 @@ from contextvars import ContextVar
 
 from django.conf import settings
 
-_about: ContextVar[dict[str, object]] = ContextVar("about", default={})  # noqa: B039  (it is replaced, never changed)
+_log_context: ContextVar[dict[str, object]] = ContextVar("log_context", default={})  # noqa: B039  (never mutated)
 
 
-def about(**ids: object) -> None:
-    """Say what the lines of this request or task are about from here on: request, user, conversation, generation.
-
-    An id may be a function, which is asked when there is a line to write; '' says that there is none.
-    """
-    _about.set(_about.get() | ids)
+def bind_log_context(**ids: object) -> None:
+    """Add ids (request, user, conversation, generation) to all further log lines of this request or task."""
+    _log_context.set(_log_context.get() | ids)
 
 
 def pseudonym(user_id: object) -> str:
-    """Return what stands for a person in the logs: the same all along, and nobody's id without the secret key."""
+    """Return what stands for a user in the logs: always the same, and not their id without the secret key."""
     return hmac.new(settings.SECRET_KEY.encode(), f"logs {user_id}".encode(), hashlib.sha256).hexdigest()[:12]
 
 
 class JsonFormatter(logging.Formatter):
-    """One JSON object a line: time (ISO 8601, UTC), level, logger, message, ids, and the traceback if there is one."""
+    """Formats a record as one line of JSON: time (ISO 8601, UTC), level, logger, message, ids, and any traceback."""
 
     def format(self, record: logging.LogRecord) -> str:
         line = {
@@ -34,9 +31,7 @@ class JsonFormatter(logging.Formatter):
             "logger": record.name,
             "message": record.getMessage(),
         }
-        for name, told in _about.get().items():
-            if found := str(told() if callable(told) else told):
-                line[name] = found
+        line |= {name: str(value) for name, value in _log_context.get().items()}
         if record.exc_info:
             line["exception"] = self.formatException(record.exc_info)
         return json.dumps(line, ensure_ascii=False)

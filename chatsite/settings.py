@@ -7,6 +7,7 @@ be given as a file: `SECRET_KEY_FILE=/run/secrets/key` (the form container secre
 
 import re
 import secrets
+from collections.abc import Callable
 from email.utils import parseaddr
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from urllib.parse import urlsplit
 
 import certifi
 from environs import FileAwareEnv, validate
-from environs.exceptions import EnvValidationError
+from environs.exceptions import EnvError, EnvValidationError
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 VAR_DIR = BASE_DIR / "var"
@@ -25,18 +26,29 @@ def refuse(variable: str, reason: str) -> EnvValidationError:
     return EnvValidationError(f'Environment variable "{variable}" invalid: {reason}', [reason])
 
 
-class Environment(FileAwareEnv):
-    """The environment; a file that cannot be read is a mistake in it like any other, without a traceback."""
+class Environment:
+    """The readers of environs, for which a `*_FILE` that cannot be read is an invalid value like any other."""
 
-    def _get_value(self, env_key: str, default: Any) -> Any:
-        try:
-            return super()._get_value(env_key, default)
-        except (ValueError, OSError) as error:
-            raise refuse(f"{env_key}_FILE", "it must be the path of a text file that the site can read.") from error
+    def __init__(self) -> None:
+        self._env = FileAwareEnv(strip_whitespace=True)
+        self._env.read_env(BASE_DIR / ".env", recurse=False)
+
+    def __getattr__(self, kind: str) -> Callable[..., Any]:
+        read = getattr(self._env, kind)
+
+        def checked(variable: str, *args: Any, **kwargs: Any) -> Any:
+            try:
+                return read(variable, *args, **kwargs)
+            except EnvError:
+                raise
+            except (ValueError, OSError) as error:
+                reason = "it must be the path of a text file that the site can read."
+                raise refuse(f"{variable}_FILE", reason) from error
+
+        return checked
 
 
-env = Environment(strip_whitespace=True)
-env.read_env(BASE_DIR / ".env", recurse=False)
+env = Environment()
 
 
 # Who may connect, and how
@@ -317,13 +329,12 @@ MIDDLEWARE = [
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
-    "conversations.middleware.LogMiddleware",
-    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "chatsite.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "allauth.account.middleware.AccountMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
-    "conversations.middleware.DatabaseOutageMiddleware",
+    "chatsite.middleware.DatabaseOutageMiddleware",
 ]
 TEMPLATES = [
     {

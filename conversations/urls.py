@@ -6,7 +6,6 @@ from conversations.views import (
     details,
     feedback,
     messages,
-    operations,
     preferences,
     reasoning,
     search,
@@ -37,7 +36,4 @@ urlpatterns = [
     path("preferences/", preferences.edit, name="preferences"),
     path("reviews/", review_views.index, name="reviews"),
     path("privacy/", review_views.privacy, name="privacy"),
-    path("healthz", operations.healthz, name="healthz"),
-    path("readyz", operations.readyz, name="readyz"),
-    path("metrics", operations.prometheus, name="metrics"),
 ]

@@ -13,7 +13,7 @@ from django.conf import settings
 from django.db import DatabaseError, connection
 
 from chatsite import metrics
-from chatsite.logs import about
+from chatsite.logs import bind_log_context
 from conversations.events import Subscription, Topic, publish, subscribe
 from conversations.generation import commit, live
 from conversations.generation.live import Source
@@ -43,6 +43,23 @@ _current: "GenerationWorker | None" = None
 def current() -> "GenerationWorker | None":
     """Return this process's worker; None where nothing serves, or no model is connected."""
     return _current
+
+
+def readiness_problems() -> list[str]:
+    """Return the reasons why this process should get no requests; none if it is ready."""
+    if _current is None:
+        return ["no model is connected"]
+    return ["shutting down"] if _current.draining else []
+
+
+def update_metrics() -> None:
+    """Set the metrics of the current state: of this process's generations, and of the queue of all processes."""
+    if _current:
+        _current.measure()
+    try:
+        metrics.QUEUED.set(Generation.objects.filter(status=Status.QUEUED).count())
+    except DatabaseError:
+        metrics.QUEUED.set("nan")
 
 
 class GenerationWorker:
@@ -146,7 +163,7 @@ class GenerationWorker:
             return
         finally:
             self._claiming.discard(generation_id)
-        about(generation=generation_id, conversation=claimed.conversation_id)
+        bind_log_context(generation=generation_id, conversation=claimed.conversation_id)
         publish(Topic.GENERATION_CLAIMED, generation_id)
         try:
             await run.run()

@@ -1,6 +1,7 @@
-"""What probes and monitors ask."""
+"""What load balancers and monitors request. What only the application knows is passed in by `chatsite/urls.py`."""
 
 import hmac
+from collections.abc import Callable
 
 from django.conf import settings
 from django.db import DatabaseError, connection
@@ -10,21 +11,19 @@ from django.views.decorators.http import require_safe
 
 from chatsite import metrics
 from chatsite.identity import DATABASE, identity
-from conversations.generation import worker
-from conversations.models import Generation, Status
 
-_migrated = False  # probes ask every second, and what was applied stays so
+_migrated = False  # once true it stays true, and probes come every second
 
 
 @require_safe
 def healthz(request: HttpRequest) -> JsonResponse:
-    """Alive: the process answers."""
+    """Respond with 200: the process is alive."""
     return JsonResponse({"status": "ok"})
 
 
 @require_safe
-def readyz(request: HttpRequest) -> JsonResponse:
-    """Ready for people: database there and migrated, a model connected, not on the way out. Else 503 and why."""
+def readyz(request: HttpRequest, problems: Callable[[], list[str]]) -> JsonResponse:
+    """Respond with 200 if the database responds and is migrated, and there are no `problems`; else with 503 and why."""
     reasons = []
     try:
         if not _is_migrated():
@@ -33,28 +32,22 @@ def readyz(request: HttpRequest) -> JsonResponse:
         reasons.append("the database is not responding")
         if identity.fails(DATABASE):
             reasons.append("no token for the database")
-    running = worker.current()
-    if running is None:
-        reasons.append("no model is connected")
-    elif running.draining:
-        reasons.append("shutting down")
+    reasons += problems()
     return JsonResponse(
         {"status": "unavailable" if reasons else "ok", "reasons": reasons}, status=503 if reasons else 200
     )
 
 
 @require_safe
-def prometheus(request: HttpRequest) -> HttpResponse:
-    """Tell the metrics to whoever brings `METRICS_TOKEN`; without that setting there is nothing here."""
+def prometheus(request: HttpRequest, update: Callable[[], None]) -> HttpResponse:
+    """Respond with all metrics, after `update` has set those that it measures.
+
+    Requests need `METRICS_TOKEN`. Without it, and while it is not set, the response is 404.
+    """
     given = request.headers.get("Authorization", "").removeprefix("Bearer ")
     if not settings.METRICS_TOKEN or not hmac.compare_digest(given.encode(), settings.METRICS_TOKEN.encode()):
         raise Http404
-    if running := worker.current():
-        running.measure()
-    try:
-        metrics.QUEUED.set(Generation.objects.filter(status=Status.QUEUED).count())
-    except DatabaseError:
-        metrics.QUEUED.set("nan")
+    update()
     if pool := getattr(connection, "pool", None):
         found = pool.get_stats()
         metrics.POOL.labels("open").set(found.get("pool_size", 0))
@@ -64,7 +57,7 @@ def prometheus(request: HttpRequest) -> HttpResponse:
 
 
 def _is_migrated() -> bool:
-    """Tell whether all migrations are applied. Raises `DatabaseError` while the database does not answer."""
+    """Return whether all migrations are applied. Raises `DatabaseError` if the database does not respond."""
     global _migrated
     if _migrated:
         with connection.cursor() as cursor:
