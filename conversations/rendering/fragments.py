@@ -45,7 +45,6 @@ class State:
     reasoning_words: int = 0
     thinking_seconds: int | None = None
     answer_html: str = ""
-    tail_html: str = ""
     notice: str = ""
     announcement: str = ""  # for screen readers, when the message reaches this state
     tone: str = ""

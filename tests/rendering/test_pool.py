@@ -28,7 +28,7 @@ def pool() -> Iterator[Pool]:
 
 
 @pytest.fixture
-def impatient_pool() -> Iterator[Pool]:
+def short_timeout_pool() -> Iterator[Pool]:
     pool = Pool(processes=1, seconds=1)
     yield pool
     pool.close()
@@ -79,10 +79,10 @@ def test_a_killed_process_is_replaced(pool: Pool):
 
 
 def test_a_text_that_takes_too_long_is_shown_unformatted_and_not_tried_again(
-    impatient_pool: Pool, caplog: pytest.LogCaptureFixture
+    short_timeout_pool: Pool, caplog: pytest.LogCaptureFixture
 ):
     for _ in range(2):
-        assert impatient_pool.render(ENDLESS, "m1") == markdown.preformatted(ENDLESS)
+        assert short_timeout_pool.render(ENDLESS, "m1") == markdown.preformatted(ENDLESS)
         assert rendering_processes() == []
     assert [record.levelno for record in caplog.records] == [logging.WARNING]
     assert "TimeoutError" in caplog.text
