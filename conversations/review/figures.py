@@ -33,7 +33,7 @@ from django.db.models import (
 from django.db.models.functions import Cast, Coalesce, TruncDate
 from django.utils import timezone
 
-from conversations.models import Generation, Status, User
+from conversations.models import Generation, Rating, Status, User
 from conversations.models.generation import LIVE
 from conversations.review.models import DailyCounts, QueueItem, Verdict
 
@@ -219,7 +219,7 @@ def _times(counts: Iterable[Counts]) -> Figure:
         for took, pairs in zip(taken, of_day["times"], strict=True):
             took.update(dict(pairs))
     found = [(label, _percentile(took, 0.5), _percentile(took, 0.95)) for label, took in zip(TIMES, taken, strict=True)]
-    return Figure("times", "Response times", ("Seconds from", "Median", "95th percentile"), found)
+    return Figure("times", "Response times (seconds)", ("Period", "Median", "95th percentile"), found)
 
 
 def _percentile(took: Counter[int], share: float) -> float | None:
@@ -236,7 +236,7 @@ def _ratings(generations: QuerySet[Generation]) -> Figure:
     rated = generations.filter(message__feedback__isnull=False).values(rating=F("message__feedback__rating"))
     counted = rated.order_by("rating").annotate(answers=Count("pk"), tokens=Avg(Cast("reasoning_tokens", FloatField())))
     found = [
-        (rating, answers, round(mean or 0))
+        (Rating(rating).label, answers, round(mean or 0))
         for rating, answers, mean in counted.values_list("rating", "answers", "tokens")
     ]
     return Figure("ratings", "Reasoning and rating", ("Rating", "Answers", "Mean reasoning tokens"), found, drawn=2)

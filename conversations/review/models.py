@@ -102,17 +102,17 @@ class AuditEntry(models.Model):
     """
 
     number = models.PositiveBigIntegerField(primary_key=True)
-    at = models.DateTimeField()
-    act = models.CharField(max_length=12, choices=AuditAction)
+    at = models.DateTimeField("time")
+    act = models.CharField("action", max_length=12, choices=AuditAction)
     actor_id = models.BigIntegerField(null=True)
-    actor_name = models.CharField(max_length=150, blank=True)
+    actor_name = models.CharField("actor", max_length=150, blank=True)
     role = models.CharField(max_length=150, blank=True)
-    address = models.CharField(max_length=45, blank=True)
+    address = models.CharField("IP address", max_length=45, blank=True)
     case_id = models.BigIntegerField(null=True)
     reason = models.CharField(max_length=80, blank=True)
     note = models.TextField(blank=True)
-    owner_id = models.BigIntegerField(null=True)
-    conversation_id = models.UUIDField(null=True)
+    owner_id = models.BigIntegerField("owner ID", null=True)
+    conversation_id = models.UUIDField("conversation ID", null=True)
     message_id = models.BigIntegerField(null=True)
     details = models.JSONField(default=dict)  # strings, integers and lists of them: the same from every database
     previous = models.CharField(max_length=64)

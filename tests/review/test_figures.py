@@ -66,7 +66,7 @@ def test_thinking_is_set_against_the_rating(reviewer: User):
     for tokens, rating in ((100, "good"), (300, "good"), (5000, "bad")):
         message = answered(owner, 1, reasoning_tokens=tokens).message
         Feedback.objects.create(message=message, conversation=message.conversation, rating=rating)
-    assert figure(reviewer, "ratings").rows == [("bad", 1, 5000), ("good", 2, 200)]
+    assert figure(reviewer, "ratings").rows == [("Poor", 1, 5000), ("Good", 2, 200)]
 
 
 def test_a_limited_reviewer_sees_the_figures_of_their_groups_alone(reviewer: User):

@@ -61,7 +61,7 @@ def step(request: HttpRequest, pk: int, way: str) -> HttpResponse:
     """Leave an item as it is and take the next one, or the one before."""
     item = queue.claim_next(actor=access.actor(request), after=pk, backwards=way == "previous")
     if item is None:
-        messages.info(request, "There are no more items in that direction.")
+        messages.info(request, "There are no more items.")
         return redirect("admin:review_queue")
     return _open(item)
 
