@@ -167,7 +167,12 @@ async def test_a_subscriber_that_fails_does_not_keep_later_events_away(layer: La
 
 def consumer() -> consumers.ConversationConsumer:
     consumer = consumers.ConversationConsumer()
-    consumer.scope = {"url_route": {"kwargs": {"conversation_id": "x"}}, "query_string": b"", "cookies": {}}
+    consumer.scope = {
+        "url_route": {"kwargs": {"conversation_id": "x"}},
+        "query_string": b"",
+        "cookies": {},
+        "outbox": None,
+    }
     return consumer
 
 
