@@ -7,7 +7,7 @@ from itertools import groupby, pairwise
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from conversations.rendering import markdown
@@ -86,6 +86,12 @@ def test_a_case_cut_anywhere_is_rendered_as_the_whole_unless_later_text_changes_
         assert any(differs) == ("later" in case), case
 
 
+def test_items_that_follow_a_loose_item_are_loose():
+    text = "- tight\n- tight\n\n- loose\n- loose\n- loose\n"
+    html = assemble(stream(text, range(len(text))))
+    assert html.count("<p>loose</p>") == html.count("loose") == 3
+
+
 def test_reordering_characters_in_code_are_shown_from_the_start():
     text = "a \u202e `b\u202e`\n\n```\nif admin:\u2066 # check\n```\n"
     html = assemble(stream(text, range(len(text))))
@@ -160,6 +166,7 @@ def test_the_tail_of_a_block_that_is_not_finalised_in_parts_is_limited(line: str
         st.sampled_from([*"aé字 .,(-=`*_&'", "word", "www", "- ", "2. ", "\n", "\n\n", "  \n", "| ", "# "]), max_size=40
     )
 )
+@example(["ww", "w.a"])  # an address that begins in the text before
 def test_a_growing_line_looks_the_same_as_if_it_were_parsed_again(pieces: list[str]):
     growing = IncrementalRenderer("m1")
     for number, piece in enumerate(pieces, 1):
