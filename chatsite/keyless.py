@@ -1,4 +1,4 @@
-"""Connections to PostgreSQL and Redis that show a token of the site's identity where others show a password."""
+"""Connections to PostgreSQL and Redis that authenticate with tokens of the site's identity instead of passwords."""
 
 import contextlib
 from typing import Any
@@ -6,16 +6,16 @@ from typing import Any
 import psycopg
 from redis.asyncio.connection import Connection, SSLConnection, parse_url
 from redis.credentials import CredentialProvider
-from redis.exceptions import ConnectionError as RedisAway
+from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.maint_notifications import MaintNotificationsConfig
 
 from chatsite.identity import DATABASE, REDIS, NoToken, Token, identity
 
 
 class DatabaseConnection(psycopg.Connection[Any]):
-    """For psycopg's pool, which opens all its connections with the arguments of the first: the token is added here.
+    """A connection of psycopg's pool, which opens all its connections with the same arguments, plus a current token.
 
-    PostgreSQL looks at it once; a connection that is open stays so when its token's time is over.
+    PostgreSQL checks the token when the connection opens. An open connection outlives it.
     """
 
     @classmethod
@@ -27,67 +27,68 @@ class DatabaseConnection(psycopg.Connection[Any]):
         return super().connect(conninfo, password=token.text, **kwargs)
 
 
-class TokenBearer(CredentialProvider):
-    """What makes a connection to Redis show the identity's newest token: when it opens, and whenever there is a newer.
+class TokenAuthentication(CredentialProvider):
+    """Mixin for connections to Redis that authenticate with the current token, and again whenever it is refreshed.
 
-    Redis on Azure ends a connection whose token's time is over. A publisher's connection is renewed when it is taken
-    out of the pool, a subscriber's between two readings. That needs RESP3: before, a subscriber could say nothing
-    else. The server's OK then comes among the messages, where redis-py takes it for an answer to a ping, and Channels
-    for nothing. (redis-py's own way reads that OK itself, while another task reads the same connection.)
+    Redis on Azure closes a connection whose token has expired. A publisher's connection authenticates when it is taken
+    from the pool, a subscriber's between two reads. The latter needs RESP3, as a RESP2 subscriber may send no other
+    commands. The server's OK then arrives among the messages, where redis-py takes it for the response to a ping, which
+    Channels ignores. (redis-py's own re-authentication would read that OK while another task reads from the same
+    connection.)
     """
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.credential_provider = self
         self._token: Token | None = None
-        self._subscribes = False
+        self._is_subscriber = False
 
     async def get_credentials_async(self) -> tuple[str, str]:
-        self._token = await newest()
+        self._token = await current_token()
         return self._token.object_id, self._token.text
 
     def register_connect_callback(self, callback: Any) -> None:
-        """As redis-py does; a subscriber alone has one, to subscribe again."""
-        self._subscribes = True
+        """Register a callback. Only subscribers have one, which subscribes again after a reconnect."""
+        self._is_subscriber = True
         super().register_connect_callback(callback)
 
     async def connect(self) -> None:
-        if self.is_connected and not self._subscribes and await self._show_newer():
+        if self.is_connected and not self._is_subscriber and await self._send_new_token():
             await self.read_response()
         await super().connect()
 
     async def read_response(self, *args: Any, push_request: bool | None = False, **kwargs: Any) -> Any:
-        if push_request:  # a subscriber's reading, not the answer to a greeting
-            await self._show_newer()
+        if push_request:  # a subscriber waits for messages; it does not read the response to a command
+            await self._send_new_token()
         return await super().read_response(*args, push_request=push_request, **kwargs)
 
-    async def _show_newer(self) -> bool:
-        """Authenticate anew if there is a newer token; tell whether the server will answer to that."""
-        with contextlib.suppress(RedisAway):  # the connection is good for as long as the server says
-            if await newest() is not self._token:
+    async def _send_new_token(self) -> bool:
+        """Authenticate again if the token has been refreshed; return whether the server will respond to that."""
+        with contextlib.suppress(RedisConnectionError):  # the connection works until the server closes it
+            if await current_token() is not self._token:
                 await self.send_command("AUTH", *await self.get_credentials_async(), check_health=False)
                 return True
         return False
 
 
-class PlainConnection(TokenBearer, Connection):
-    """On this machine alone: the settings refuse it elsewhere."""
+class PlainConnection(TokenAuthentication, Connection):
+    """A connection without TLS. The settings allow it on loopback only."""
 
 
-class TLSConnection(TokenBearer, SSLConnection):
-    pass
+class TLSConnection(TokenAuthentication, SSLConnection):
+    """A connection with TLS."""
 
 
-async def newest() -> Token:
-    """Return the token to show. Raises `RedisAway`: without one, Redis might as well not be there."""
+async def current_token() -> Token:
+    """Return a valid token for Redis. Raises `RedisConnectionError`, as if the server were unreachable."""
     try:
         return await identity.atoken(REDIS)
     except NoToken as error:
-        raise RedisAway(str(error)) from error
+        raise RedisConnectionError(str(error)) from error
 
 
 def redis_host(url: str) -> dict[str, Any]:
-    """Return how the channel layer is to reach the Redis at `url`."""
+    """Return the channel layer's configuration for the Redis server at `url`."""
     found = parse_url(url)
     found["connection_class"] = TLSConnection if "connection_class" in found else PlainConnection
     return {**found, "protocol": 3, "maint_notifications_config": MaintNotificationsConfig(enabled=False)}
