@@ -1,4 +1,4 @@
-"""Imports run one way, and some libraries have one home."""
+"""Check which modules may import which, for the whole project in one loop."""
 
 import ast
 import subprocess
@@ -8,106 +8,137 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parent.parent
-# Each room and what it may import of the others.
-ROOMS = {
-    "models": set(),
-    "inference": {"models"},
-    "rendering": {"models"},
-    "control": {"metrics"},
-    "threads": set(),
-    "metrics": set(),
-    "generation": {"models", "inference", "rendering", "control", "threads", "metrics"},
-    "actions": {"models", "control", "inference"},
-    "review": {"models"},
-    "forms": {"models"},
-    "accounts": {"models", "control"},
-    "checks": {"inference"},
-    "entra": {"models", "review"},
-    "consumers": {"models", "rendering", "generation", "control", "threads", "metrics", "sidebar"},
-    "sidebar": {"models", "rendering"},
-    "routing": {"consumers"},
-    "views": {"models", "rendering", "generation", "inference", "actions", "review", "forms", "metrics"},
-    "admin": {"models", "rendering", "control", "review"},
-    "management": {"accounts", "models", "inference", "rendering", "generation", "control", "review"},
-    "urls": {"views"},
-    "middleware": set(),
-    "apps": {"accounts", "checks", "review"},
-    "migrations": {"models"},
-    "templatetags": set(),
-}
+from tests.site import ROOT
+
+FOLDERS = ("chatsite", "conversations", "benchmarks")
+# The packages and modules of conversations/, lowest layer first. Each may import from lower layers and from itself.
+LAYERS = (
+    {"models", "events", "threads", "templatetags"},
+    {"inference", "rendering", "migrations"},
+    {"actions", "generation", "sidebar", "checks"},
+    {"page_state", "forms"},
+    {"consumers"},  # below review, without which the core works
+    {"review"},
+    {"accounts"},
+    {"views", "admin", "management"},
+    {"urls", "routing", "apps"},
+)
+# Views belong to the core as well, except those that tell owners who read their conversations and why.
+VIEWS_OF_REVIEW = {"conversations/views/reviews.py", "conversations/views/feedback.py"}
+# Where chatsite/ may import conversations/. What else it needs is passed to it.
+ENTRY_POINTS = {"chatsite/asgi.py", "chatsite/urls.py"}
+# The only places that may import a library, as path prefixes. The environment counts as one.
 HOMES = {
-    "openai": {"inference"},
-    "httpx2": {"inference"},
-    "azure": set(),
-    "channels": {"consumers", "routing", "control"},
-    "daphne": set(),
-    "twisted": set(),
-    "prometheus_client": {"metrics"},
-    "pyromark": {"rendering"},
-    "nh3": {"rendering"},
-    "pygments": {"rendering"},
-    "math_core": {"rendering"},
-    "os.environ": set(),
+    "openai": ("conversations/inference/",),
+    "httpx2": ("conversations/inference/",),
+    "aiohttp": ("conversations/inference/",),
+    "azure": ("chatsite/identity.py",),
+    "environs": ("chatsite/settings.py",),
+    "channels": (
+        "chatsite/asgi.py",
+        "conversations/consumers.py",
+        "conversations/routing.py",
+        "conversations/events.py",
+    ),
+    "daphne": ("chatsite/server.py",),
+    "twisted": ("chatsite/server.py",),
+    "prometheus_client": ("chatsite/metrics.py",),
+    "pyromark": ("conversations/rendering/",),
+    "nh3": ("conversations/rendering/",),
+    "pygments": ("conversations/rendering/",),
+    "math_core": ("conversations/rendering/",),
+    "os.environ": ("chatsite/settings.py", "chatsite/asgi.py"),  # the latter names the settings module there
+    "os.getenv": (),
 }
+# Benchmarks measure the libraries beside the site, and start processes with an environment of their own.
+FREE_OF_HOMES = "benchmarks/"
 
 
-def modules() -> list[Path]:
-    return sorted((ROOT / "conversations").rglob("*.py"))
+def imports(tree: ast.Module) -> Iterator[str]:
+    """Yield the dotted name of everything imported, and `os.environ` and `os.getenv` where they are read."""
+    for node in ast.walk(tree):
+        match node:
+            case ast.Import():
+                yield from (alias.name for alias in node.names)
+            case ast.ImportFrom(level=0):
+                yield from (f"{node.module}.{alias.name}" for alias in node.names)
+            case ast.ImportFrom():
+                yield "." * node.level
+            case ast.Attribute(value=ast.Name(id="os"), attr="environ" | "getenv"):
+                yield f"os.{node.attr}"
 
 
-def room(path: Path) -> str:
-    return path.relative_to(ROOT / "conversations").parts[0].removesuffix(".py")
+def layer(name: str) -> int | None:
+    return next((number for number, names in enumerate(LAYERS) if name in names), None)
 
 
-def imported(path: Path) -> Iterator[str]:
-    """Yield every imported name with its module, dotted."""
-    for node in ast.walk(ast.parse(path.read_text())):
-        if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom):
-            assert node.level == 0, f"{path}: imports are absolute"
-            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+def violations(path: str, source: str) -> Iterator[str]:
+    """Yield a sentence for each import in `source` that a module at `path` (relative to the project) may not have."""
+    folder, here = (*Path(path).with_suffix("").parts, "")[:2]
+    for name in imports(ast.parse(source)):
+        library, there = (*name.split("."), "")[:2]
+        if library == "":
+            yield f"{path}: imports are absolute"
+        elif library == "conversations":
+            if folder == "chatsite" and path not in ENTRY_POINTS:
+                yield f"{path}: chatsite does not import {name}"
+            if folder != "conversations" or here in (there, "__init__"):
+                continue
+            if layer(here) is None or layer(there) is None:
+                yield f"{path}: {here} or {there} is in no layer"
+            elif layer(here) <= layer(there):
+                yield f"{path}: {here} is not above {there}"
+            if (here, there) == ("views", "review") and path not in VIEWS_OF_REVIEW:
+                yield f"{path}: the core does not import {name}"
+        elif library == "benchmarks" and folder != "benchmarks":
+            yield f"{path}: only benchmarks import {name}"
+        elif library == "tests" and folder != "benchmarks":
+            yield f"{path}: only tests and benchmarks import {name}"
+        else:
+            for homes in (HOMES.get(library), HOMES.get(f"{library}.{there}")):
+                if homes is not None and not path.startswith((*homes, FREE_OF_HOMES)):
+                    yield f"{path}: {name} is used in {' and '.join(homes) or 'no module'} only"
 
 
-@pytest.mark.parametrize("path", modules(), ids=lambda path: str(path.relative_to(ROOT)))
-def test_a_module_imports_what_its_room_may(path: Path):
-    here = room(path)
-    if here == "__init__":
-        return
-    for name in imported(path):
-        parts = name.split(".")
-        if parts[0] == "conversations":
-            assert parts[1] in ROOMS[here] | {here}, f"{here} may not import {name}"
-        elif parts[0] in HOMES:
-            assert here in HOMES[parts[0]], f"{name} is not to be imported in {here}"
+def test_every_module_imports_only_what_it_may():
+    paths = [path for folder in FOLDERS for path in sorted((ROOT / folder).rglob("*.py"))]
+    assert {path.relative_to(ROOT).parts[0] for path in paths} == set(FOLDERS)
+    found = [violation for path in paths for violation in violations(str(path.relative_to(ROOT)), path.read_text())]
+    assert found == []
 
 
-def test_every_room_is_named():
-    assert {room(path) for path in modules()} - {"__init__"} <= set(ROOMS)
+@pytest.mark.parametrize(
+    ("path", "source"),
+    [
+        ("chatsite/http.py", "from conversations import metrics"),
+        ("conversations/models/message.py", "from conversations import actions"),
+        ("conversations/inference/stream.py", "import conversations.rendering.markdown"),
+        ("conversations/actions.py", "from conversations.generation import worker"),
+        ("conversations/sidebar.py", "def f():\n    from conversations.review import queue"),
+        ("conversations/views/messages.py", "from conversations.review import audit"),
+        ("conversations/new.py", "from conversations import models"),
+        ("conversations/views/pages.py", "from . import messages"),
+        ("conversations/views/pages.py", "import openai"),
+        ("conversations/inference/endpoint.py", "from azure.identity import ManagedIdentityCredential"),
+        ("conversations/generation/worker.py", "from channels.layers import get_channel_layer"),
+        ("conversations/views/pages.py", "import os\nos.environ.get('DEBUG')"),
+        ("conversations/views/pages.py", "from os import environ"),
+        ("conversations/views/pages.py", "import os\nos.getenv('DEBUG')"),
+        ("chatsite/server.py", "from tests import site"),
+        ("conversations/views/pages.py", "from benchmarks import people"),
+    ],
+)
+def test_an_import_that_is_not_allowed_is_found(path: str, source: str):
+    assert len(list(violations(path, source))) == 1
 
 
-def test_only_the_identity_holds_a_credential():
-    users = [
-        path.name
-        for path in sorted((ROOT / "chatsite").glob("*.py"))
-        if any(name.split(".")[0] == "azure" for name in imported(path))
-    ]
-    assert users == ["identity.py"]
+def test_an_import_that_is_allowed_is_not():
+    source = "from conversations import actions\nfrom conversations.models import Message\nimport json"
+    assert list(violations("conversations/views/messages.py", source)) == []
 
 
-def test_only_the_settings_read_the_environment():
-    readers = [
-        path.relative_to(ROOT)
-        for folder in ("chatsite", "conversations")
-        for path in sorted((ROOT / folder).rglob("*.py"))
-        if any(name in path.read_text() for name in ("os.environ[", "os.environ.get", "os.getenv", "FileAwareEnv"))
-    ]
-    assert readers == [Path("chatsite/settings.py")]
-
-
-def test_commands_that_ask_no_model_do_not_wait_for_its_sdk():
-    # With all that pages need: each takes longer to import than everything else together.
+def test_commands_that_ask_no_model_do_not_load_its_sdk():
+    # Nor do pages: each of these takes longer to import than everything else together.
     loaded = "import django, sys; django.setup(); import chatsite.urls, conversations.routing; print(*sys.modules)"
     modules = subprocess.run([sys.executable, "-c", loaded], cwd=ROOT, capture_output=True, text=True, check=True)
     assert "conversations.views" in modules.stdout.split()

@@ -9,7 +9,7 @@ import pytest
 
 from tests.endpoint import Endpoint, Exchange
 from tests.screen import Tab
-from tests.site import Person, Site
+from tests.site import Person
 
 WAIT = 30
 
@@ -28,9 +28,11 @@ def open_gates(endpoint: Endpoint) -> None:
         endpoint.open(name)
 
 
-@pytest.fixture
-def ada(site: Site, join) -> Person:
-    return join(site)
+def generations(person: Person, conversation: str) -> list[int]:
+    """Return the conversation's generations, oldest first."""
+    key = person.site.uuid(conversation.strip("/").split("/")[-1])
+    rows = person.site.rows("select id from conversations_generation where conversation_id = ? order by id", key)
+    return [pk for (pk,) in rows]
 
 
 def test_reasoning_and_answer_are_kept_apart(person: Person, shared_endpoint: Endpoint):
@@ -59,15 +61,15 @@ def test_a_second_question_carries_the_first_turn_and_no_reasoning(make_site, jo
     assert "Let me think" not in str(endpoint.exchanges[1].body)
 
 
-def test_live_frames_lead_to_what_a_fresh_page_shows(ada: Person, endpoint: Endpoint):
-    endpoint.respond = in_steps
-    conversation = ada.ask("Why?")
-    endpoint.await_reached("thought")
-    with Tab(ada, conversation) as early, Tab(ada, conversation) as late:
+def test_live_frames_lead_to_what_a_fresh_page_shows(person: Person, shared_endpoint: Endpoint):
+    shared_endpoint.respond = in_steps
+    conversation = person.ask("Why?")
+    shared_endpoint.await_reached("thought")
+    with Tab(person, conversation) as early, Tab(person, conversation) as late:
         early.read_until(lambda tab: tab.reasoning == "First I think. ")
-        endpoint.open("thought")
-        endpoint.await_reached("answered")
-        endpoint.open("answered")
+        shared_endpoint.open("thought")
+        shared_endpoint.await_reached("answered")
+        shared_endpoint.open("answered")
         for tab in (early, late):
             tab.read_until(lambda tab: tab.statuses == ["complete"])
             assert tab.reasoning == "First I think. Then I know."
@@ -102,19 +104,19 @@ def test_one_key_stores_one_prompt_however_often_it_is_sent(
     assert stored == [(1,)]
 
 
-def test_a_prompt_sent_while_an_answer_runs_waits_and_is_answered_after_it(ada: Person, endpoint: Endpoint):
-    endpoint.respond = in_steps
-    conversation = ada.ask("First?")
-    endpoint.await_reached("thought")
-    ada.ask("Second?", conversation)
-    assert [status for status, *_ in ada.answers(conversation)] == ["thinking", "queued"]
-    page = ada.http.get(conversation).text
+def test_a_prompt_sent_while_an_answer_runs_waits_and_is_answered_after_it(person: Person, shared_endpoint: Endpoint):
+    shared_endpoint.respond = in_steps
+    conversation = person.ask("First?")
+    shared_endpoint.await_reached("thought")
+    person.ask("Second?", conversation)
+    assert [status for status, *_ in person.answers(conversation)] == ["thinking", "queued"]
+    page = person.http.get(conversation).text
     assert "Waiting…" in page
-    [(first,)] = ada.site.rows("select min(id) from conversations_generation")
+    first, _ = generations(person, conversation)
     assert f"/generations/{first}/stop/" in page
-    open_gates(endpoint)
-    assert [status for status, *_ in ada.await_end(conversation)] == ["complete", "complete"]
-    assert endpoint.exchanges[1].body["messages"][1] == {"role": "assistant", "content": "It is so."}
+    open_gates(shared_endpoint)
+    assert [status for status, *_ in person.await_end(conversation)] == ["complete", "complete"]
+    assert shared_endpoint.exchanges[1].body["messages"][1] == {"role": "assistant", "content": "It is so."}
 
 
 def test_a_person_runs_no_more_at_once_than_allowed(make_site, join, endpoint: Endpoint):
@@ -129,60 +131,68 @@ def test_a_person_runs_no_more_at_once_than_allowed(make_site, join, endpoint: E
         assert person.await_end(conversation)[0][0] == "complete"
 
 
-def test_stop_before_the_first_word_closes_the_connection_upstream(ada: Person, endpoint: Endpoint):
+def test_stop_before_the_first_word_closes_the_connection_upstream(person: Person, shared_endpoint: Endpoint):
     async def wait(exchange: Exchange) -> None:
         await exchange.start()
         await exchange.gate("never")
 
-    endpoint.respond = wait
-    conversation = ada.ask("Why?")
-    endpoint.await_reached("never")
-    [(generation,)] = ada.site.rows("select id from conversations_generation")
-    assert ada.post(f"/generations/{generation}/stop/", htmx=True).status_code == 204
-    assert endpoint.exchanges[0].closed_by_client.wait(WAIT)
-    assert ada.await_end(conversation) == [("stopped", "", "", "")]
-    assert "Stopped." in ada.http.get(conversation).text
+    shared_endpoint.respond = wait
+    conversation = person.ask("Why?")
+    shared_endpoint.await_reached("never")
+    [generation] = generations(person, conversation)
+    assert person.post(f"/generations/{generation}/stop/", htmx=True).status_code == 204
+    assert shared_endpoint.exchanges[0].closed_by_client.wait(WAIT)
+    assert person.await_end(conversation) == [("stopped", "", "", "")]
+    assert "Stopped." in person.http.get(conversation).text
 
 
-def test_stop_keeps_both_texts(ada: Person, endpoint: Endpoint):
-    endpoint.respond = in_steps
-    conversation = ada.ask("Why?")
-    endpoint.open("thought")
-    endpoint.await_reached("answered")
-    with Tab(ada, conversation) as tab:
+def test_stop_keeps_both_texts(person: Person, shared_endpoint: Endpoint):
+    shared_endpoint.respond = in_steps
+    conversation = person.ask("Why?")
+    shared_endpoint.open("thought")
+    shared_endpoint.await_reached("answered")
+    with Tab(person, conversation) as tab:
         tab.read_until(lambda tab: tab.answer == "It is so.")
-        [(generation,)] = ada.site.rows("select id from conversations_generation")
-        ada.post(f"/generations/{generation}/stop/")
+        [generation] = generations(person, conversation)
+        person.post(f"/generations/{generation}/stop/")
         tab.read_until(lambda tab: tab.statuses == ["stopped"])
-    assert endpoint.exchanges[0].closed_by_client.wait(WAIT)
-    assert ada.await_end(conversation) == [("stopped", "", "First I think. Then I know.", "It is so.")]
-    assert "Stopped while answering." in ada.http.get(conversation).text
-    assert ada.site.rows("select count(*) from conversations_chunk") == [(0,)]
+    assert shared_endpoint.exchanges[0].closed_by_client.wait(WAIT)
+    assert person.await_end(conversation) == [("stopped", "", "First I think. Then I know.", "It is so.")]
+    assert "Stopped while answering." in person.http.get(conversation).text
+    chunks = "select count(*) from conversations_chunk where generation_id = ?"
+    assert person.site.rows(chunks, generation) == [(0,)]
 
 
-def test_a_queued_prompt_is_stopped_without_being_sent(ada: Person, endpoint: Endpoint):
-    endpoint.respond = in_steps
-    conversation = ada.ask("First?")
-    endpoint.await_reached("thought")
-    ada.ask("Second?", conversation)
-    [(second,)] = ada.site.rows("select max(id) from conversations_generation")
-    ada.post(f"/generations/{second}/stop/")
-    open_gates(endpoint)
-    assert [status for status, *_ in ada.await_end(conversation)] == ["complete", "stopped"]
-    assert len(endpoint.exchanges) == 1
+def test_a_queued_prompt_is_stopped_without_being_sent(person: Person, shared_endpoint: Endpoint):
+    shared_endpoint.respond = in_steps
+    conversation = person.ask("First?")
+    shared_endpoint.await_reached("thought")
+    person.ask("Second?", conversation)
+    _, second = generations(person, conversation)
+    person.post(f"/generations/{second}/stop/")
+    open_gates(shared_endpoint)
+    assert [status for status, *_ in person.await_end(conversation)] == ["complete", "stopped"]
+    assert len(shared_endpoint.exchanges) == 1
 
 
-def test_deleting_a_running_conversation_stops_it_first(ada: Person, endpoint: Endpoint):
-    endpoint.respond = in_steps
-    conversation = ada.ask("Why?")
-    endpoint.await_reached("thought")
-    assert ada.post(f"{conversation}delete/").status_code == 302
-    assert endpoint.exchanges[0].closed_by_client.wait(WAIT)
-    assert ada.http.get(conversation).status_code == 404
-    for table in ("conversation", "message", "generation", "chunk"):
-        assert ada.site.rows(f"select count(*) from conversations_{table}") == [(0,)]  # noqa: S608
-    open_gates(endpoint)
-    assert ada.await_end(ada.ask("Still there?"))[0][0] == "complete"
+def test_deleting_a_running_conversation_stops_it_first(person: Person, shared_endpoint: Endpoint):
+    shared_endpoint.respond = in_steps
+    conversation = person.ask("Why?")
+    shared_endpoint.await_reached("thought")
+    [generation] = generations(person, conversation)
+    assert person.post(f"{conversation}delete/").status_code == 302
+    assert shared_endpoint.exchanges[0].closed_by_client.wait(WAIT)
+    assert person.http.get(conversation).status_code == 404
+    key = person.site.uuid(conversation.strip("/").split("/")[-1])
+    for table, column, value in (
+        ("conversation", "id", key),
+        ("message", "conversation_id", key),
+        ("generation", "conversation_id", key),
+        ("chunk", "generation_id", generation),
+    ):
+        assert person.site.rows(f"select 1 from conversations_{table} where {column} = ?", value) == []  # noqa: S608
+    open_gates(shared_endpoint)
+    assert person.await_end(person.ask("Still there?"))[0][0] == "complete"
 
 
 def test_a_title_is_changed_and_an_empty_one_refused(person: Person, shared_endpoint: Endpoint):
@@ -224,7 +234,7 @@ def test_what_no_longer_fits_is_left_out_and_the_page_says_where(make_site, join
     assert "New question" in after
 
 
-def test_what_the_end_of_a_long_answer_changes_is_put_right_where_it_stands(ada: Person, endpoint: Endpoint):
+def test_what_the_end_of_a_long_answer_changes_is_put_right_where_it_stands(person: Person, shared_endpoint: Endpoint):
     async def answer(exchange: Exchange) -> None:
         await exchange.answer("See [this].\n\n```python\n")
         for number in range(0, 800, 40):
@@ -233,10 +243,10 @@ def test_what_the_end_of_a_long_answer_changes_is_put_right_where_it_stands(ada:
         await exchange.answer("```\n\n- one\n- two\n\n- three\n\n[this]: https://example.org\n")
         await exchange.finish()
 
-    endpoint.respond = answer
-    with Tab(ada, ada.ask("Write a lot")) as tab:
+    shared_endpoint.respond = answer
+    with Tab(person, person.ask("Write a lot")) as tab:
         tab.read_until(lambda tab: "x_799" in tab.answer)
-        endpoint.open("all")
+        shared_endpoint.open("all")
         tab.read_until(lambda tab: tab.statuses == ["complete"])
         tab.read_until(lambda tab: any(element.tag == "a" for element in tab.page.find("messages").elements()))
         tab.check()

@@ -41,6 +41,68 @@ def read(monkeypatch: pytest.MonkeyPatch, **variables: str) -> dict[str, Any]:
     return runpy.run_path(str(ROOT / "chatsite/settings.py"))
 
 
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        ("SECRET_KEY", ""),
+        ("SECRET_KEY", "short"),
+        ("DEBUG", "maybe"),
+        ("ALLOWED_HOSTS", "*"),
+        ("CSRF_TRUSTED_ORIGINS", "https://*.example.org"),
+        ("SIGNUP", "sometimes"),
+        ("SIGNUP", "domain:"),
+        ("DATABASE_URL", "mysql://somewhere"),
+        ("DATABASE_URL", "nonsense"),
+        ("REDIS_URL", "http://somewhere"),
+        ("EMAIL_URL", "pigeon://somewhere"),
+        ("CSRF_TRUSTED_ORIGINS", "chat.example.org"),
+        ("TRUSTED_PROXY_COUNT", "-1"),
+        ("OPENAI_BASE_URL", "api.example.com"),
+        ("OPENAI_MODEL", ""),
+        ("AZURE_INFERENCE_ENDPOINT", "https://name.services.ai.azure.com"),
+        ("CONTEXT_TOKENS", "many"),
+        ("THINKING", "perhaps"),
+        ("REASONING_EFFORT", "heroic"),
+        ("PREFIX_COMPLETION", "sometimes"),
+        ("USER_CONCURRENCY", "0"),
+        ("GENERATION_CONCURRENCY", "none"),
+        ("STALL_SECONDS", "0"),
+        ("DRAIN_SECONDS", "-5"),
+        ("PORT", "99999"),
+        ("LOG_FORMAT", "xml"),
+        ("METRICS_TOKEN", "short"),
+        ("USER_DAILY_TOKENS", "plenty"),
+        ("RETAIN_CONVERSATIONS_DAYS", "-1"),
+        ("AUDIT_KEYS", "short"),
+        ("OPENAI_API_KEY_FILE", "/nowhere/key"),
+        ("OPENAI_API_KEY_FILE", "/"),
+    ],
+)
+def test_an_invalid_value_is_refused_by_the_name_of_its_variable(monkeypatch, variable: str, value: str):
+    connected = {"OPENAI_BASE_URL": "http://127.0.0.1:9/v1", "OPENAI_MODEL": "m"}
+    with pytest.raises(EnvError, match=f'"{variable}"'):
+        read(monkeypatch, **connected | {variable: value})
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"), [("ALLOWED_HOSTS", "chat.example.org"), ("CSRF_TRUSTED_ORIGINS", "http://192.0.2.1:8000")]
+)
+def test_debug_mode_is_refused_where_others_reach_the_site(monkeypatch, variable: str, value: str):
+    with pytest.raises(EnvError, match='"DEBUG" invalid'):
+        read(monkeypatch, DEBUG="true", **{variable: value})
+    assert read(monkeypatch, DEBUG="false", **{variable: value})["DEBUG"] is False
+
+
+def test_debug_mode_is_possible_where_only_this_machine_reaches_the_site(monkeypatch):
+    hosts = {"ALLOWED_HOSTS": "site.localhost", "CSRF_TRUSTED_ORIGINS": "http://127.0.0.1:8000"}
+    assert read(monkeypatch, DEBUG="true", **hosts)["DEBUG"] is True
+
+
+def test_an_azure_endpoint_needs_its_deployment(monkeypatch):
+    with pytest.raises(EnvError, match='"AZURE_DEEPSEEK_DEPLOYMENT" invalid'):
+        read(monkeypatch, AZURE_INFERENCE_ENDPOINT="https://name.services.ai.azure.com")
+
+
 POSTGRESQL = "postgresql://app@db.example.org/site"
 REDIS = "rediss://redis.example.org:10000"
 

@@ -1,23 +1,44 @@
 """`manage.py check_endpoint`, as an operator runs it."""
 
+from io import StringIO
 from pathlib import Path
 
+import pytest
+from django.core.management import CommandError, call_command
+
 from tests.cloud import Cloud
+from tests.conftest import connection
 from tests.endpoint import Endpoint, Exchange
 from tests.site import manage
 
 
-def connected(endpoint: Endpoint) -> dict[str, str]:
-    return {"OPENAI_BASE_URL": endpoint.base_url, "OPENAI_MODEL": "test-model", "OPENAI_API_KEY": "canary-key"}
+@pytest.fixture
+def connected(endpoint: Endpoint, settings) -> None:
+    """Connect this process to the endpoint."""
+    for name, value in connection(endpoint).items():
+        setattr(settings, name, value)
 
 
+@pytest.fixture
+def azure(endpoint: Endpoint, settings) -> None:
+    """Connect this process to the endpoint as to a deployment on Azure."""
+    settings.AZURE_INFERENCE_ENDPOINT, settings.AZURE_DEEPSEEK_DEPLOYMENT = endpoint.base_url, "d"
+
+
+def check(*arguments: str) -> str:
+    """Run the command; return what it printed."""
+    printed = StringIO()
+    call_command("check_endpoint", *arguments, stdout=printed)
+    return printed.getvalue()
+
+
+@pytest.mark.usefixtures("connected")
 def test_it_reports_what_the_endpoint_does_and_keeps_the_raw_stream(endpoint: Endpoint, tmp_path: Path):
     record = tmp_path / "stream.sse"
-    done = manage("check_endpoint", "--record", str(record), **connected(endpoint))
-    assert done.returncode == 0, done.stderr
     report = dict(
         line.split(None, 1)
-        for line in done.stdout.replace("First ", "First-")
+        for line in check("--record", str(record))
+        .replace("First ", "First-")
         .replace("To set", "To-set")
         .replace("Cut answers", "Cut-answers")
         .splitlines()
@@ -35,14 +56,14 @@ def test_it_reports_what_the_endpoint_does_and_keeps_the_raw_stream(endpoint: En
     assert record.read_bytes().endswith(b"data: [DONE]\n\n")
 
 
+@pytest.mark.usefixtures("connected")
 def test_it_advises_to_switch_thinking_on_where_none_came(endpoint: Endpoint):
     async def without_thought(exchange: Exchange) -> None:
         await exchange.answer("Yes.")
         await exchange.finish()
 
     endpoint.respond = without_thought
-    done = manage("check_endpoint", **connected(endpoint))
-    assert "THINKING=on" in done.stdout
+    assert "THINKING=on" in check()
 
 
 def test_a_failure_is_one_plain_sentence(endpoint: Endpoint):
@@ -50,13 +71,14 @@ def test_a_failure_is_one_plain_sentence(endpoint: Endpoint):
         await exchange.fail(401, "invalid_key", "canary-key is wrong")
 
     endpoint.respond = refuse
-    done = manage("check_endpoint", **connected(endpoint))
+    done = manage("check_endpoint", **connection(endpoint))
     assert done.returncode == 1
     assert done.stderr.strip() == "CommandError: NotAuthorised: HTTP 401 invalid_key; check OPENAI_API_KEY."
     assert "canary" not in done.stdout + done.stderr
 
 
-def test_on_azure_a_refused_token_names_the_other_scope(endpoint: Endpoint, tmp_path: Path):
+@pytest.mark.usefixtures("azure")
+def test_on_azure_a_refused_token_names_the_other_scope(endpoint: Endpoint, monkeypatch, tmp_path: Path):
     async def refuse(exchange: Exchange) -> None:
         await exchange.fail(401)
 
@@ -64,26 +86,25 @@ def test_on_azure_a_refused_token_names_the_other_scope(endpoint: Endpoint, tmp_
     azd = tmp_path / "azd"
     azd.write_text('#!/bin/sh\necho \'{"token": "t", "expiresOn": "2099-01-01T00:00:00Z"}\'\n')
     azd.chmod(0o755)
-    azure = {
-        "AZURE_INFERENCE_ENDPOINT": endpoint.base_url,
-        "AZURE_DEEPSEEK_DEPLOYMENT": "d",
-        "PATH": f"{tmp_path}:/usr/bin:/bin",
-    }
-    done = manage("check_endpoint", **azure)
-    assert done.returncode == 1
-    assert "AZURE_TOKEN_SCOPE=https://ai.azure.com/.default" in done.stderr
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    with pytest.raises(CommandError, match=r"AZURE_TOKEN_SCOPE=https://ai\.azure\.com/\.default"):
+        check()
 
 
-def test_on_azure_without_a_token_it_says_where_to_look(endpoint: Endpoint, cloud: Cloud, tmp_path: Path):
-    azure = {"AZURE_INFERENCE_ENDPOINT": endpoint.base_url, "AZURE_DEEPSEEK_DEPLOYMENT": "d"}
+@pytest.mark.usefixtures("azure")
+def test_in_production_without_a_token_the_identity_is_to_be_checked(endpoint: Endpoint, cloud: Cloud):
     cloud.status = 400
-    in_production = manage("check_endpoint", **azure, **cloud.variables)
-    assert "check AZURE_CLIENT_ID" in in_production.stderr
-    elsewhere = manage("check_endpoint", **azure, PATH=str(tmp_path))
-    assert "azd auth login" in elsewhere.stderr
-    for done in (in_production, elsewhere):
-        assert done.returncode == 1
-        assert "canary" not in done.stdout + done.stderr
+    with pytest.raises(CommandError, match="check AZURE_CLIENT_ID") as failed:
+        check()
+    assert "canary" not in str(failed.value)
+    assert not endpoint.exchanges
+
+
+@pytest.mark.usefixtures("azure")
+def test_elsewhere_without_a_token_one_is_to_sign_in(endpoint: Endpoint, monkeypatch, tmp_path: Path):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(CommandError, match="azd auth login"):
+        check()
     assert not endpoint.exchanges
 
 
@@ -93,16 +114,19 @@ async def complete(exchange: Exchange) -> None:
     await exchange.finish()
 
 
-def test_it_advises_prefix_completion_where_a_cut_answer_is_completed(endpoint: Endpoint):
+@pytest.mark.usefixtures("connected")
+def test_it_advises_prefix_completion_where_a_cut_answer_is_completed(endpoint: Endpoint, settings):
     endpoint.respond = complete
-    done = manage("check_endpoint", **connected(endpoint))
-    assert "continued by prefix completion" in done.stdout
-    assert "PREFIX_COMPLETION=true" in done.stdout
+    printed = check()
+    assert "continued by prefix completion" in printed
+    assert "PREFIX_COMPLETION=true" in printed
     assert endpoint.exchanges[1].body["continue_final_message"] is True
-    assert "PREFIX_COMPLETION" not in manage("check_endpoint", PREFIX_COMPLETION="true", **connected(endpoint)).stdout
+    settings.PREFIX_COMPLETION = True
+    assert "PREFIX_COMPLETION" not in check()
 
 
-def test_it_advises_against_prefix_completion_where_that_is_refused(endpoint: Endpoint):
+@pytest.mark.usefixtures("connected")
+def test_it_advises_against_prefix_completion_where_that_is_refused(endpoint: Endpoint, settings):
     async def refuse(exchange: Exchange) -> None:
         if exchange.body["messages"][-1]["role"] == "assistant":
             await exchange.fail(400, "invalid_request", "the last message must be the user's")
@@ -110,6 +134,5 @@ def test_it_advises_against_prefix_completion_where_that_is_refused(endpoint: En
             await complete(exchange)
 
     endpoint.respond = refuse
-    done = manage("check_endpoint", PREFIX_COMPLETION="true", **connected(endpoint))
-    assert done.returncode == 0
-    assert "PREFIX_COMPLETION=false" in done.stdout
+    settings.PREFIX_COMPLETION = True
+    assert "PREFIX_COMPLETION=false" in check()
