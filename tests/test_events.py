@@ -246,11 +246,13 @@ def test_a_draining_replica_closes_only_its_own_sockets(
     make_site: Callable[..., Site], postgresql_database: str, redis_server: Redis, endpoint: Endpoint
 ):
     settings = {"database_url": postgresql_database, "REDIS_URL": redis_server.url}
-    leaving, staying = make_site(**settings), make_site(**settings)
+    staying = make_site(**settings)
     endpoint.respond = answer_when_opened
     person = Person(staying, "ada")
-    there = person.at(leaving)
     conversation = person.ask("Why?")
+    endpoint.await_reached("answer")
+    leaving = make_site(**settings)  # which therefore does not run the answer
+    there = person.at(leaving)
     with person.socket(conversation) as socket, there.socket(conversation) as other:
         frames = ""
         while "First words." not in frames:
