@@ -75,6 +75,7 @@ async def test_what_arrives_during_a_pause_is_read_in_one_piece(
         reading = asyncio.create_task(anext(reader))
         endpoint.open("paused")
         assert await asyncio.to_thread(endpoint.exchanges[0].over.wait, WAIT)
+        await client.post(endpoint.base_url, json={})  # by now the event loop has looked at every connection
         assert not reading.done()
         [resume] = timers
         resume()
