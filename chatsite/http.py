@@ -11,7 +11,7 @@ import time
 import uuid
 from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from typing import IO, Any, TypeVar
+from typing import IO, Any, TypeVar, cast
 
 from django.conf import settings
 from django.core import signals
@@ -76,7 +76,7 @@ class OneThreadHandler(ASGIHandler):
             set_script_prefix(get_script_prefix(scope))
             signals.request_started.send(sender=self.__class__, scope=scope)
             request, error_response = self.create_request(scope, body)
-            response: HttpResponseBase = error_response or self.get_response(request)
+            response = cast(HttpResponseBase, self.get_response(request) if request else error_response)
             try:
                 response.headers["X-Request-ID"] = request_id
                 method = scope["method"] if scope["method"] in METHODS else "OTHER"

@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
 
@@ -29,7 +29,7 @@ REDIS = "https://redis.azure.com/.default"
 
 RETRY_SECONDS = 1.0  # between requests while there is no valid token
 # Of requests to the platform's token service, which is local: what takes longer will not respond. Callers retry.
-TIMEOUTS = {"connection_timeout": 2, "read_timeout": 5, "retry_total": 1}  # seconds; attempts
+TIMEOUTS: dict[str, Any] = {"connection_timeout": 2, "read_timeout": 5, "retry_total": 1}  # seconds; attempts
 CLI_SECONDS = 30  # for azd to print a token
 
 

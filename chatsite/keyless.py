@@ -4,7 +4,7 @@ import contextlib
 from typing import Any
 
 import psycopg
-from redis.asyncio.connection import Connection, SSLConnection, parse_url
+from redis.asyncio.connection import AbstractConnection, Connection, SSLConnection, parse_url
 from redis.credentials import CredentialProvider
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.maint_notifications import MaintNotificationsConfig
@@ -19,7 +19,7 @@ class DatabaseConnection(psycopg.Connection[Any]):
     """
 
     @classmethod
-    def connect(cls, conninfo: str = "", **kwargs: Any) -> "DatabaseConnection":  # type: ignore[override]
+    def connect(cls, conninfo: str = "", **kwargs: Any) -> "DatabaseConnection":
         try:
             token = identity.token(DATABASE)
         except NoToken as error:
@@ -27,7 +27,7 @@ class DatabaseConnection(psycopg.Connection[Any]):
         return super().connect(conninfo, password=token.text, **kwargs)
 
 
-class TokenAuthentication(CredentialProvider):
+class TokenAuthentication(CredentialProvider, AbstractConnection):
     """Mixin for connections to Redis that authenticate with the current token, and again whenever it is refreshed.
 
     Redis on Azure closes a connection whose token has expired. A publisher's connection authenticates when it is taken

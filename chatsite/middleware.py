@@ -23,7 +23,7 @@ class AuthenticationMiddleware(django_middleware.AuthenticationMiddleware):
 
     def process_request(self, request: HttpRequest) -> None:
         super().process_request(request)
-        request.user = SimpleLazyObject(partial(_load_user, request))
+        request.user = SimpleLazyObject(partial(_load_user, request))  # type: ignore[assignment]
 
 
 def _load_user(request: HttpRequest) -> AbstractBaseUser | AnonymousUser:

@@ -8,22 +8,23 @@ import asyncio
 import logging
 import socket
 from collections.abc import Awaitable, Callable, Coroutine
-from typing import Any
+from typing import Any, cast
 
 import daphne.server
 from daphne.http_protocol import HTTPFactory, WebRequest
 from daphne.ws_protocol import WebSocketFactory, WebSocketProtocol
 from django.conf import settings
-from twisted.internet import reactor
+from twisted.internet import reactor as installed_reactor
 from twisted.internet.defer import Deferred
 from twisted.internet.endpoints import serverFromString
 from twisted.internet.interfaces import IPullProducer
-from twisted.logger import globalLogBeginner
+from twisted.logger import ILogObserver, globalLogBeginner
 from zope.interface import implementer
 
 from chatsite import metrics
 
 logger = logging.getLogger(__name__)
+reactor = cast(Any, installed_reactor)  # typed as a module of interfaces, whose methods lack `self`
 
 SOCKET_BUFFER = 64 * 1024  # bytes in the kernel for a client that does not read
 MAX_UNSENT = 64 * 1024  # bytes in this process for it; more are sent only when these have been read
@@ -186,7 +187,8 @@ class Server(daphne.server.Server):
             maxMessagePayloadSize=MAX_INCOMING,
             maxFramePayloadSize=MAX_INCOMING,
         )
-        globalLogBeginner.beginLoggingTo([lambda event: None], redirectStandardIO=False, discardBuffer=True)
+        discard = cast(ILogObserver, lambda event: None)
+        globalLogBeginner.beginLoggingTo([discard], redirectStandardIO=False, discardBuffer=True)
         asyncio.set_event_loop(daphne.server.twisted_loop)
         reactor.callWhenRunning(lambda: _deferred(self._begin()))
         reactor.callLater(1, self.application_checker)

@@ -58,32 +58,32 @@ class Element:
 class _Builder(HTMLParser):
     def __init__(self) -> None:
         super().__init__()
-        self.root = self._open = Element("", {})
+        self.root = self.open_element = Element("", {})
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        element = Element(tag, dict(attrs), self._open)
-        self._open.children.append(element)
+        element = Element(tag, dict(attrs), self.open_element)
+        self.open_element.children.append(element)
         if tag not in VOID:
-            self._open = element
+            self.open_element = element
 
     def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self._open.children.append(Element(tag, dict(attrs), self._open))
+        self.open_element.children.append(Element(tag, dict(attrs), self.open_element))
 
     def handle_endtag(self, tag: str) -> None:
         if tag in VOID:
             return
-        assert self._open.tag == tag, f"</{tag}> closes <{self._open.tag}>"
-        self._open = self._open.parent
+        assert self.open_element.tag == tag, f"</{tag}> closes <{self.open_element.tag}>"
+        self.open_element = self.open_element.parent
 
     def handle_data(self, data: str) -> None:
-        self._open.children.append(data)
+        self.open_element.children.append(data)
 
 
 def parse(html: str) -> Element:
     builder = _Builder()
     builder.feed(html)
     builder.close()
-    assert builder.root is builder._open, f"<{builder._open.tag}> is never closed"
+    assert builder.root is builder.open_element, f"<{builder.open_element.tag}> is never closed"
     return builder.root
 
 
@@ -229,22 +229,22 @@ class Tab(Screen):
     def __init__(self, person: Person, conversation: str) -> None:
         super().__init__(person.http.get(conversation).text)
         self._person, self._conversation = person, conversation
-        self._open = ExitStack()
+        self.open_element = ExitStack()
 
     def __enter__(self) -> "Tab":
-        self.socket = self._open.enter_context(self._person.socket(self._conversation, self.query))
+        self.socket = self.open_element.enter_context(self._person.socket(self._conversation, self.query))
         return self
 
     def __exit__(self, *_: object) -> None:
         self.close()
 
     def close(self) -> None:
-        self._open.close()
+        self.open_element.close()
 
     def come_back(self) -> None:
         """Lose the connection without a word and open another, as the page does: what it shows stays."""
         self.socket.socket.shutdown(socket.SHUT_RDWR)
-        self._open.close()
+        self.open_element.close()
         self.__enter__()
 
     def read_until(self, found: Callable[["Tab"], bool]) -> None:

@@ -55,7 +55,7 @@ class LocalModel:
 
         Raises LocalModelError if the child exits, or does not respond within START_SECONDS.
         """
-        self._process = await asyncio.create_subprocess_exec(
+        self.process = await asyncio.create_subprocess_exec(
             sys.executable,
             "-m",
             "conversations.inference.local",
@@ -78,19 +78,19 @@ class LocalModel:
 
     async def stop(self) -> None:
         """Terminate the child and wait until it has exited."""
-        if self._process.returncode is None:
-            self._process.terminate()
+        if self.process.returncode is None:
+            self.process.terminate()
         try:
             async with asyncio.timeout(STOP_SECONDS):
-                await self._process.wait()
+                await self.process.wait()
         except TimeoutError:
-            self._process.kill()
-            await self._process.wait()
+            self.process.kill()
+            await self.process.wait()
 
     async def _address(self) -> str:
         """Return the address that the child prints once it is ready."""
         last = ""
-        async for line in cast(asyncio.StreamReader, self._process.stdout):
+        async for line in cast(asyncio.StreamReader, self.process.stdout):
             last = line.decode(errors="replace").strip() or last
             if last.startswith("http://"):
                 return last

@@ -70,10 +70,10 @@ def _matches(rule: Rule, generation: Generation) -> bool:
     said = f"{answer.parent.content if answer.parent else ''}\n{answer.content}".casefold()
     if rule.phrases and not any(phrase.casefold() in said for phrase in rule.phrases):
         return False
-    return _is_sampled(rule, answer.pk)
+    return is_sampled(rule, answer.pk)
 
 
-def _is_sampled(rule: Rule, message: int) -> bool:
+def is_sampled(rule: Rule, message: int) -> bool:
     """Return whether a message is in the rule's sample: stable for each message, unpredictable without the key."""
     lot = hmac.new(settings.AUDIT_KEYS[0].encode(), f"lot {rule.pk} {message}".encode(), hashlib.sha256).digest()
     return int.from_bytes(lot[:8], "big") < float(rule.percent) / 100 * 2**64

