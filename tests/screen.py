@@ -224,27 +224,30 @@ def _visible(element: Element, *, verbatim: bool = False) -> str:
 
 
 class Tab(Screen):
-    """A person's open page: loaded, then kept up by its socket; a context manager."""
+    """A person's open page: loaded, then kept up by its socket; a context manager.
 
-    def __init__(self, person: Person, conversation: str) -> None:
+    `connected` is the same person at the replica that the socket is opened to, if that is another.
+    """
+
+    def __init__(self, person: Person, conversation: str, connected: Person | None = None) -> None:
         super().__init__(person.http.get(conversation).text)
-        self._person, self._conversation = person, conversation
-        self.open_element = ExitStack()
+        self._person, self._conversation = connected or person, conversation
+        self._stack = ExitStack()
 
     def __enter__(self) -> "Tab":
-        self.socket = self.open_element.enter_context(self._person.socket(self._conversation, self.query))
+        self.socket = self._stack.enter_context(self._person.socket(self._conversation, self.query))
         return self
 
     def __exit__(self, *_: object) -> None:
         self.close()
 
     def close(self) -> None:
-        self.open_element.close()
+        self._stack.close()
 
     def come_back(self) -> None:
         """Lose the connection without a word and open another, as the page does: what it shows stays."""
         self.socket.socket.shutdown(socket.SHUT_RDWR)
-        self.open_element.close()
+        self._stack.close()
         self.__enter__()
 
     def read_until(self, found: Callable[["Tab"], bool]) -> None:
