@@ -151,8 +151,7 @@ def test_no_lookup_tells_whether_a_word_is_there(conversation: Conversation, rol
     client = signed_in(role)
     lists = [f"/admin/{model._meta.label_lower.replace('.', '/')}/" for model in registered()]
     # Permission is checked before any parameter is read: who is refused a list is refused it whatever they ask for.
-    open_lists = [address for address in lists if client.get(address).status_code == 200]
-    for address in open_lists:
+    for address in [address for address in lists if client.get(address).status_code == 200]:
         for probe, kinds in PROBES.items():
 
             def answer(word: str, address: str = f"{address}?{probe}=") -> str:
@@ -192,13 +191,14 @@ def test_no_autocompletion_tells_of_a_word(conversation: Conversation, role: str
     assert fields
     for meta, name in fields:
         query = f"app_label={meta.app_label}&model_name={meta.model_name}&field_name={name}"
-        for word in WORDS.values():
-            there, nowhere = (
-                text(client.get(f"/admin/autocomplete/?{query}&term={value}")).replace(value, "…")
-                for value in (word[:-2], NOWHERE[:-2])
-            )
-            assert word not in there
-            assert there == nowhere
+
+        def complete(word: str, query: str = query) -> str:
+            return text(client.get(f"/admin/autocomplete/?{query}&term={word[:-2]}")).replace(word[:-2], "…")
+
+        nowhere = complete(NOWHERE)
+        assert not any(word in nowhere for word in WORDS.values())
+        for word in WORDS.values() if nowhere.startswith("200") else ():
+            assert complete(word) == nowhere
 
 
 def test_the_probes_would_find_the_words(conversation: Conversation):
