@@ -269,6 +269,9 @@ USER_CONCURRENCY = env.int("USER_CONCURRENCY", 3, validate=validate.Range(min=1,
 USER_DAILY_TOKENS = env.int("USER_DAILY_TOKENS", 0, validate=validate.Range(min=0))  # 0: no limit
 STALL_SECONDS = env.float("STALL_SECONDS", 90.0, validate=validate.Range(min=1))
 DRAIN_SECONDS = env.float("DRAIN_SECONDS", 25.0, validate=validate.Range(min=0))
+# A worker is dead when its counter, which it raises every second, has stood still for this long as another worker
+# sees it while the database answers. Not a variable: replicas that disagree would take over what still runs.
+DEAD_SECONDS = 15.0
 PORT = env.int("PORT", 8000, validate=validate.Range(min=0, max=65535))
 
 METRICS_TOKEN = env.str("METRICS_TOKEN", "")

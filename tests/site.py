@@ -19,6 +19,7 @@ from websockets.sync.client import ClientConnection, connect
 
 ROOT = Path(__file__).parent.parent
 WAIT = 30  # seconds
+POLL_SECONDS = 0.02  # asking without a pause would take the processor from those that are waited for
 ENDPOINT_VARIABLES = (
     "AZURE_INFERENCE_ENDPOINT",
     "AZURE_DEEPSEEK_DEPLOYMENT",
@@ -168,6 +169,7 @@ class Site:
         deadline = time.monotonic() + WAIT
         while not (rows := self.rows(query, *arguments)):
             assert time.monotonic() < deadline, f"nothing was found by {query}"
+            time.sleep(POLL_SECONDS)
         return rows
 
     def uuid(self, text: str) -> str | uuid.UUID:

@@ -1,8 +1,13 @@
-"""The settings of the sites that tests start: those of any site, and a password's hash that costs nothing.
+"""The settings of the sites that tests start: those of any site, except for what only costs time.
 
-Tests sign up hundreds of people, and hashing a password as it should be takes as long as fifty pages.
+Tests sign up hundreds of people, and hashing a password as it should be takes as long as fifty pages. A test that waits
+for a worker to be taken for dead sets TEST_DEAD_SECONDS.
 """
 
+import os
+
 from chatsite.settings import *  # noqa: F403
+from chatsite.settings import DEAD_SECONDS
 
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+DEAD_SECONDS = float(os.environ.get("TEST_DEAD_SECONDS", DEAD_SECONDS))

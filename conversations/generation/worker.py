@@ -26,8 +26,6 @@ from conversations.threads import in_thread
 logger = logging.getLogger(__name__)
 
 BEAT_SECONDS = 1.0
-# A worker is dead when its counter has stood still for this long of our own time, while the database answered us.
-DEAD_SECONDS = 15.0
 # How long, and how much, text waits for a database that is away; then what runs is interrupted.
 AWAY_SECONDS = 120.0
 MOST_WAITING_CHARACTERS = 8_000_000
@@ -294,7 +292,7 @@ class GenerationWorker:
         return list(Generation.objects.claimable().values_list("pk", flat=True)[:most])
 
     def _dead(self, beats: dict[int, int]) -> list[int]:
-        """Return the workers whose counter stood still for `DEAD_SECONDS`; no clock but our own is read."""
+        """Return the workers whose counter stood still for `settings.DEAD_SECONDS`; no clock but our own is read."""
         now = time.monotonic()
         # Time in which the database, or this process, stood still is nobody's silence.
         passed = min(now - self._observed, 2 * BEAT_SECONDS) if self._observed else 0.0
@@ -304,7 +302,7 @@ class GenerationWorker:
             for worker, beat in beats.items()
         }
         self._beats = beats
-        return [worker for worker, seconds in self._quiet.items() if seconds >= DEAD_SECONDS]
+        return [worker for worker, seconds in self._quiet.items() if seconds >= settings.DEAD_SECONDS]
 
     def _is_alone(self) -> bool:
         """Tell whether no other process serves this SQLite file, by a lock that the system frees with its holder."""

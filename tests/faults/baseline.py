@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 from tests.endpoint import Endpoint
 from tests.screen import Screen
-from tests.site import Person, Site
+from tests.site import POLL_SECONDS, Person, Site
 
 WAIT = 30  # seconds until what was open must be closed
 PROBE = Path(__file__).parent / "probe"  # as PYTHONPATH of a site: what `tasks` asks
@@ -58,6 +58,7 @@ def no_more_than(before: Counter[str], count: Callable[[], Counter[str]]) -> Non
     deadline = time.monotonic() + WAIT
     while more := count() - allowed:
         assert time.monotonic() < deadline, f"more than before: {more}"
+        time.sleep(POLL_SECONDS)
 
 
 def check_rows(site: Site, *, workers: int) -> None:
@@ -106,6 +107,7 @@ def check_transactions(site: Site) -> None:
         " and state <> 'idle' and pid <> pg_backend_pid()"
     ):
         assert time.monotonic() < deadline, busy
+        time.sleep(POLL_SECONDS)
 
 
 def tasks(site: Site) -> Counter[str]:

@@ -11,6 +11,9 @@ from tests.faults.speech import Speech
 from tests.services import PostgreSQL, Redis
 from tests.site import Person, Site
 
+# Longer than these replicas take to reconnect to a PostgreSQL that comes back.
+DEAD_SECONDS = 10
+
 
 @dataclass(frozen=True)
 class Replicas:
@@ -42,7 +45,12 @@ def speech(endpoint: Endpoint) -> Speech:
 def running_replicas(postgresql: PostgreSQL, postgresql_template: str, redis_server: Redis) -> Iterator[Replicas]:
     endpoint = Endpoint()
     url = postgresql.create_database(postgresql_template)
-    variables = connection(endpoint) | {"REDIS_URL": redis_server.url, "USER_CONCURRENCY": 100, "PYTHONPATH": PROBE}
+    variables = connection(endpoint) | {
+        "REDIS_URL": redis_server.url,
+        "USER_CONCURRENCY": 100,
+        "PYTHONPATH": PROBE,
+        "TEST_DEAD_SECONDS": DEAD_SECONDS,
+    }
     with contextlib.ExitStack() as stack:
         stack.callback(endpoint.close)
         sites = []

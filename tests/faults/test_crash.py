@@ -2,23 +2,22 @@
 
 import time
 
-import pytest
-
 from tests.endpoint import Endpoint, Exchange, think_and_answer
 from tests.faults.baseline import PROBE, Baseline
 from tests.faults.speech import Speech, ask_each
 from tests.faults.stored import assert_stored, texts
 from tests.site import Site
 
+STREAMS = 20
 
-@pytest.mark.parametrize("streams", [1, 50])
+
 def test_a_killed_process_has_stored_what_was_sent_and_settles_it_when_started_again(
-    make_site, join, endpoint: Endpoint, speech: Speech, streams: int
+    make_site, join, endpoint: Endpoint, speech: Speech
 ):
     site: Site = make_site(USER_CONCURRENCY=100, PYTHONPATH=PROBE)
     person = join(site)
     baseline = Baseline(endpoint, site)
-    prompts = [f"p{number}" for number in range(streams)]
+    prompts = [f"p{number}" for number in range(STREAMS)]
     conversations = ask_each(person, prompts)
     speech.await_words(50, *prompts)  # of which 20 are thoughts: some of either kind are stored by now
     killed_at = time.monotonic()
@@ -34,7 +33,7 @@ def test_a_killed_process_has_stored_what_was_sent_and_settles_it_when_started_a
     page = person.http.get(conversations[0]).text
     assert "The server restarted at" in page
     assert f"{kept:,} characters are saved" in page
-    assert [len(speech.exchanges[prompt]) for prompt in prompts] == [1] * streams  # nothing ran twice
+    assert [len(speech.exchanges[prompt]) for prompt in prompts] == [1] * STREAMS  # nothing ran twice
     person.ask("Go on", conversations[0])
     assert person.await_end(conversations[0])[-1][0] == "complete"
     baseline.check(*((person, conversation) for conversation in conversations[1:]))

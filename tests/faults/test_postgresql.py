@@ -11,7 +11,7 @@ from conversations.generation.worker import MOST_WAITING_CHARACTERS
 from tests.conftest import unused_port
 from tests.endpoint import Exchange
 from tests.faults.baseline import PROBE, Baseline
-from tests.faults.conftest import Replicas
+from tests.faults.conftest import DEAD_SECONDS, Replicas
 from tests.faults.speech import Speech
 from tests.faults.stored import texts
 from tests.screen import Tab
@@ -20,7 +20,7 @@ from tests.site import Person, Site, migrate
 
 pytestmark = [pytest.mark.postgresql, pytest.mark.redis]
 
-AWAY_SECONDS = 20  # longer than a worker may be silent
+AWAY_SECONDS = DEAD_SECONDS + 2  # longer than a worker may be silent
 FLOOD = MOST_WAITING_CHARACTERS + 1_000_000
 UNFINISHED = "select status, attempt, worker_id from conversations_generation where finished_at is null"
 
@@ -58,7 +58,7 @@ def test_text_waits_for_postgresql_and_no_stream_is_orphaned(
 ):
     url = another_postgresql.create_database()
     migrate(url)
-    lone = make_site(url, OPENAI_BASE_URL=replicas.endpoint.base_url, PYTHONPATH=PROBE)
+    lone = make_site(url, OPENAI_BASE_URL=replicas.endpoint.base_url, PYTHONPATH=PROBE, TEST_DEAD_SECONDS=DEAD_SECONDS)
     lone_baseline = Baseline(replicas.endpoint, lone)
     elsewhere = join(lone)
     with ExitStack() as open_tabs:
