@@ -21,7 +21,7 @@ from tests.services import Redis
 from tests.site import ROOT, WAIT, Person, Site, people
 from tests.test_settings import read_by_the_settings
 
-PEOPLE = 100
+PEOPLE = 30
 COMPOSE = yaml.safe_load((ROOT / "compose.yaml").read_text())
 DEVELOPMENT = yaml.safe_load((ROOT / "compose.dev.yaml").read_text())
 SERVICES = COMPOSE["services"]

@@ -1,20 +1,55 @@
 """Two processes over PostgreSQL and Redis: any of them takes a prompt, a viewer, a stop."""
 
-from collections.abc import Callable
+import contextlib
+import uuid
+from collections.abc import Iterator
 
 import pytest
 
+from tests.conftest import connection
 from tests.endpoint import Endpoint, Exchange
-from tests.services import Redis
+from tests.services import PostgreSQL, Redis
 from tests.site import Person, Site
 
 pytestmark = [pytest.mark.postgresql, pytest.mark.redis]
 
 
+@pytest.fixture(scope="module")
+def running(
+    postgresql: PostgreSQL, postgresql_template: str, redis_server: Redis
+) -> Iterator[tuple[Site, Site, Endpoint]]:
+    """Two replicas and the endpoint that both ask."""
+    endpoint = Endpoint()
+    variables = connection(endpoint) | {"REDIS_URL": redis_server.url}
+    url = postgresql.create_database(postgresql_template)
+    with contextlib.ExitStack() as stack:
+        stack.callback(endpoint.close)
+        sites = []
+        for _ in range(2):
+            sites.append(Site(url, **variables))
+            stack.callback(sites[-1].kill)
+        yield *sites, endpoint
+
+
 @pytest.fixture
-def replicas(make_site: Callable[..., Site], postgresql_database: str, redis_server: Redis) -> tuple[Site, Site]:
-    shared = {"database_url": postgresql_database, "REDIS_URL": redis_server.url}
-    return make_site(**shared), make_site(**shared)
+def endpoint(running: tuple[Site, Site, Endpoint]) -> Endpoint:
+    endpoint = running[-1]
+    endpoint.reset()
+    return endpoint
+
+
+@pytest.fixture
+def here(running: tuple[Site, Site, Endpoint]) -> Iterator[Person]:
+    """Somebody at the first replica."""
+    with contextlib.closing(Person(running[0], f"person{uuid.uuid4().hex[:12]}")) as person:
+        yield person
+
+
+@pytest.fixture
+def there(here: Person, running: tuple[Site, Site, Endpoint]) -> Iterator[Person]:
+    """The same person at the second replica."""
+    with contextlib.closing(here.at(running[1])) as person:
+        yield person
 
 
 async def think_then_wait(exchange: Exchange) -> None:
@@ -24,10 +59,8 @@ async def think_then_wait(exchange: Exchange) -> None:
     await exchange.finish()
 
 
-def test_a_viewer_on_another_replica_sees_thought_and_end(replicas: tuple[Site, Site], endpoint: Endpoint):
+def test_a_viewer_on_another_replica_sees_thought_and_end(here: Person, there: Person, endpoint: Endpoint):
     endpoint.respond = think_then_wait
-    here = Person(replicas[0], "ada")
-    there = here.at(replicas[1])
     conversation = here.ask("Who is there?")
     endpoint.await_reached("thought")
     with there.socket(conversation) as socket:
@@ -39,14 +72,10 @@ def test_a_viewer_on_another_replica_sees_thought_and_end(replicas: tuple[Site, 
         while "The answer." not in frames or 'data-status="complete"' not in frames:
             frames += socket.recv(timeout=30)
     assert here.answers(conversation) == [("complete", "", "First thought.", "The answer.")]
-    here.close()
-    there.close()
 
 
-def test_a_viewer_on_another_replica_hears_of_a_queued_prompts_claim(replicas: tuple[Site, Site], endpoint: Endpoint):
+def test_a_viewer_on_another_replica_hears_of_a_queued_prompts_claim(here: Person, there: Person, endpoint: Endpoint):
     endpoint.respond = think_then_wait
-    here = Person(replicas[0], "ada")
-    there = here.at(replicas[1])
     conversation = here.ask("Who is there?")
     here.ask("And who else?", conversation)
     endpoint.await_reached("thought")
@@ -58,12 +87,10 @@ def test_a_viewer_on_another_replica_hears_of_a_queued_prompts_claim(replicas: t
         while frames.count('data-status="complete"') < 2:
             frames += socket.recv(timeout=30)
     assert [status for status, *_ in here.answers(conversation)] == ["complete", "complete"]
-    here.close()
-    there.close()
 
 
 def test_a_viewer_on_another_replica_sees_a_continued_answer_as_one_text(
-    replicas: tuple[Site, Site], endpoint: Endpoint
+    here: Person, there: Person, endpoint: Endpoint
 ):
     async def cut_then_wait(exchange: Exchange) -> None:
         if len(exchange.body["messages"]) == 1:
@@ -78,11 +105,10 @@ def test_a_viewer_on_another_replica_sees_a_continued_answer_as_one_text(
         await exchange.finish()
 
     endpoint.respond = cut_then_wait
-    here = Person(replicas[0], "ada")
-    there = here.at(replicas[1])
     conversation = here.ask("Who is there?")
     here.await_end(conversation)
-    [(answer,)] = replicas[0].rows("select message_id from conversations_generation")
+    key = here.site.uuid(conversation.strip("/").split("/")[-1])
+    [(answer,)] = here.site.rows("select message_id from conversations_generation where conversation_id = ?", key)
     here.post(f"/messages/{answer}/continue/")
     endpoint.await_reached("thought")
     with there.socket(conversation) as socket:
@@ -98,20 +124,3 @@ def test_a_viewer_on_another_replica_sees_a_continued_answer_as_one_text(
         "First thought.\n\nSecond thought.",
         "```\nfirst line\nsecond line\n```\n",
     )
-    here.close()
-    there.close()
-
-
-def test_stop_works_on_another_replica(replicas: tuple[Site, Site], endpoint: Endpoint):
-    endpoint.respond = think_then_wait
-    here = Person(replicas[0], "ada")
-    there = here.at(replicas[1])
-    conversation = here.ask("Who is there?")
-    endpoint.await_reached("thought")
-    [(generation,)] = replicas[0].rows("select id from conversations_generation")
-    assert there.post(f"/generations/{generation}/stop/").status_code == 302
-    assert endpoint.exchanges[0].closed_by_client.wait(30)
-    [(status, _, reasoning, _)] = here.await_end(conversation)
-    assert (status, reasoning) == ("stopped", "First thought.")
-    here.close()
-    there.close()
