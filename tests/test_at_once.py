@@ -17,8 +17,7 @@ from conversations.models import Generation, Status, User, Worker
 from conversations.review import audit, queue
 from conversations.review.models import QueueItem
 from tests.factories import person, queued
-from tests.review.people import planted
-from tests.review.test_pages import WORDS
+from tests.review.factories import make_conversation
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -62,9 +61,9 @@ def test_a_prompt_is_taken_back_or_claimed_and_never_both():
 
 
 def test_of_many_who_take_an_item_at_once_one_has_it():
-    report = planted(person("owner"), **WORDS)
+    report = make_conversation(person("owner"))
     actions.give_feedback(message=report.leaf, rating="report", comment="", shared=True)
-    queue.fill()
+    queue.refresh()
     item = QueueItem.objects.get()
     reviewers = [person(f"reviewer{n}") for n in range(8)]
     together, taken = threading.Barrier(len(reviewers)), []

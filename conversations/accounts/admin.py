@@ -11,23 +11,23 @@ from django.http import HttpRequest
 
 from conversations.events import Topic, publish
 from conversations.models import User
-from conversations.review import grants
-from conversations.review.admin.access import AllowListed, actor
+from conversations.review import permission_changes
+from conversations.review.admin.access import AllowedLookupsAdmin, actor
 
-# One sign-in for the whole site: allauth's limits and second factors hold here too.
-admin.site.login = secure_admin_login(admin.site.login)
+# As allauth documents it: its sign-in page, with its rate limits, is the only one.
+admin.site.login = secure_admin_login(admin.site.login)  # type: ignore[method-assign]
 admin.site.site_header = admin.site.site_title = "Administration"
 admin.site.index_title = "Site administration"
-admin.site.unregister(Group)  # Django's, made when its module was imported above
-# allauth's: tenants are named by the settings alone, and to tie an account to somebody else's is to hand it over.
+admin.site.unregister(Group)  # registered by the import of Django's admin above
+# Only the settings configure a tenant, and linking a Microsoft account to a user would hand over the user's account.
 admin.site.unregister([social.SocialApp, social.SocialAccount, social.SocialToken])
 
 
 @admin.register(User)
-class UserAdmin(AllowListed, DjangoUserAdmin):
-    """Django's own, and word to open sockets: a deactivated person's close. Who may review is written down."""
+class UserAdmin(AllowedLookupsAdmin, DjangoUserAdmin):
+    """Django's own, with an event that closes the sockets of deactivated users. Records who can review."""
 
-    fieldsets = (*DjangoUserAdmin.fieldsets, ("Review", {"fields": ("review_limited", "review_groups")}))
+    fieldsets = (*(DjangoUserAdmin.fieldsets or ()), ("Review", {"fields": ("review_limited", "review_groups")}))
     filter_horizontal = (*DjangoUserAdmin.filter_horizontal, "review_groups")
     allowed_lookups = ("is_staff__exact", "is_superuser__exact", "is_active__exact", "groups__id__exact")
 
@@ -35,18 +35,18 @@ class UserAdmin(AllowListed, DjangoUserAdmin):
         super().save_model(request, obj, form, change)
         publish(Topic.ACCOUNT_CHANGED, obj.pk)
         if "review_limited" in form.changed_data:
-            with grants.on_behalf_of(actor(request)):
-                grants.limit_changed(person=obj)
+            with permission_changes.made_by(actor(request)):
+                permission_changes.record_scope_change(user=obj)
 
     def save_related(self, request: HttpRequest, form: Any, formsets: Iterable[Any], change: bool) -> None:
-        with grants.on_behalf_of(actor(request)):
+        with permission_changes.made_by(actor(request)):
             super().save_related(request, form, formsets, change)
 
 
 @admin.register(Group)
-class GroupAdmin(AllowListed, DjangoGroupAdmin):
-    """Django's own; which groups may review is written down."""
+class GroupAdmin(AllowedLookupsAdmin, DjangoGroupAdmin):
+    """Django's own. Records which groups can review."""
 
     def save_related(self, request: HttpRequest, form: Any, formsets: Iterable[Any], change: bool) -> None:
-        with grants.on_behalf_of(actor(request)):
+        with permission_changes.made_by(actor(request)):
             super().save_related(request, form, formsets, change)

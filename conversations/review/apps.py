@@ -7,4 +7,4 @@ class ReviewConfig(AppConfig):
     name = "conversations.review"
 
     def ready(self) -> None:
-        from conversations.review import grants  # noqa: F401  (registers signal receivers)
+        from conversations.review import permission_changes  # noqa: F401  (registers signal receivers)

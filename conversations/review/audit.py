@@ -1,8 +1,8 @@
-"""The audit trail: rows that follow each other in a keyed chain, so that a change behind the site's back shows.
+"""The audit trail: rows chained by a keyed hash, so that changes made outside the site can be detected.
 
-Each row's `mac` is HMAC-SHA256 over the row itself, its number and the `mac` of the row before. Whoever lacks the key
-can therefore neither change a row nor make one; whoever has it can rewrite the trail from a row on, but not what the
-log has kept of it: `record` logs number and mac of every row it adds.
+The `mac` of each row is an HMAC-SHA256 over the row, its number and the `mac` of the row before. Without the key nobody
+can change or add a row unnoticed. Someone with the key can rewrite the trail from any row on, but not the log: `record`
+logs number and mac of every row it adds.
 """
 
 import hashlib
@@ -15,9 +15,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
+from uuid import UUID
 
 from django.conf import settings
 from django.db import connection, transaction
+from django.db.backends.utils import CursorWrapper
 from django.db.models import Max, Q
 from django.utils import timezone
 
@@ -26,118 +28,125 @@ from conversations.review.models import AuditAction, AuditEntry, Case
 
 logger = logging.getLogger(__name__)
 
-BEGINNING = "0" * 64  # what the first row follows
-SIGNED = [field.attname for field in AuditEntry._meta.concrete_fields if field.attname != "mac"]
-LOCK = 0x617564697400  # of PostgreSQL's advisory locks: rows are added one after the other
-MOVES = 200  # wrong rows that are tried in each other's places
-HEAD = re.compile(r"audit head (\d+) ([0-9a-f]{64})")
+NO_MAC = "0" * 64  # `previous` of the first row
+SIGNED_FIELDS = [field.attname for field in AuditEntry._meta.concrete_fields if field.attname != "mac"]
+ADVISORY_LOCK = 0x617564697400  # its key on PostgreSQL, where it makes writers add rows one after the other
+MAX_MOVED = 200  # invalid rows whose numbers are tried for other invalid rows
+LOGGED_HEAD = re.compile(r"audit head (\d+) ([0-9a-f]{64})")
 
 
 @dataclass(frozen=True, slots=True)
 class Actor:
-    """Who acts, and from where. `user` is None for what happens outside the site, in a shell for example.
+    """A signed-in person, and the IP address of the request."""
 
-    `name` then says who decided, if that is known.
-    """
-
-    user: User | None = None
+    user: User
     address: str = ""
-    name: str = ""
+
+    @property
+    def name(self) -> str:
+        return self.user.username
 
     @property
     def role(self) -> str:
         """Return what owners see instead of a name: the groups that allow this person to review."""
-        if self.user is None:
-            return ""
         groups = self.user.groups.filter(permissions__content_type__app_label="conversations").distinct()
         return ", ".join(sorted(groups.values_list("name", flat=True)))[:150] or "Reviewer"
 
 
+@dataclass(frozen=True, slots=True)
+class System:
+    """A change without a signed-in person: by a command, in a shell, by a directory. `name` says by which, if known."""
+
+    name: str = ""
+    address: str = ""
+    user = None
+    role = ""
+
+
 def record(
-    actor: Actor,
-    *acts: AuditAction,
+    actor: Actor | System,
+    *actions: AuditAction,
     case: Case | None = None,
     conversations: Iterable[Conversation] = (),
     message_id: int | None = None,
     **details: Any,
 ) -> None:
-    """Add a row for each act and each conversation (one without any), in the caller's transaction or one of its own."""
-    about = [(found.owner_id, found.pk) for found in conversations] or [(None, None)]
-    role = actor.role
+    """Add a row for each action and each conversation (one row per action without any), in one transaction."""
+    subjects: list[tuple[int | None, UUID | None]] = [(about.owner_id, about.pk) for about in conversations]
+    role, rows = actor.role, []
     with transaction.atomic():
-        last = _last()
-        rows = []
-        for act in acts:
-            for owner, conversation in about:
+        last = _lock_last()
+        number, mac = (last.number, last.mac) if last else (0, NO_MAC)
+        for action in actions:
+            for owner_id, conversation_id in subjects or [(None, None)]:
                 row = AuditEntry(
-                    number=last.number + 1 if last else 1,
+                    number=number + 1,
                     at=timezone.now(),
-                    act=act,
+                    act=action,
                     actor_id=actor.user.pk if actor.user else None,
-                    actor_name=actor.user.username if actor.user else actor.name,
+                    actor_name=actor.name,
                     role=role,
                     address=actor.address,
                     case_id=case.pk if case else None,
                     reason=case.reason if case else "",
                     note=case.note if case else "",
-                    owner_id=owner,
-                    conversation_id=conversation,
+                    owner_id=owner_id,
+                    conversation_id=conversation_id,
                     message_id=message_id,
                     details=details,
-                    previous=last.mac if last else BEGINNING,
+                    previous=mac,
                 )
                 row.mac = sign(row, settings.AUDIT_KEYS[0])
                 rows.append(row)
-                last = row
+                number, mac = row.number, row.mac
         AuditEntry.objects.bulk_create(rows)
-        transaction.on_commit(lambda: logger.info("audit head %d %s", last.number, last.mac))
+        transaction.on_commit(lambda: logger.info("audit head %d %s", number, mac))
 
 
-def _last() -> AuditEntry | None:
-    """Return the last row, which nobody else can follow before this transaction ends.
+def _lock_last() -> AuditEntry | None:
+    """Return the last row; nobody else can add one before this transaction ends.
 
-    SQLite's transactions exclude each other from their beginning (IMMEDIATE); a row lock on PostgreSQL would need
-    the right to UPDATE, which the site's own role does not have.
+    On SQLite, transactions exclude each other from the start (IMMEDIATE). On PostgreSQL, a row lock would need the
+    right to UPDATE, which the site's own role does not have.
     """
     if connection.vendor == "postgresql":
         with connection.cursor() as cursor:
-            cursor.execute("select pg_advisory_xact_lock(%s)", [LOCK])
+            cursor.execute("select pg_advisory_xact_lock(%s)", [ADVISORY_LOCK])
     return AuditEntry.objects.order_by("number").last()
 
 
-def expired(before: datetime) -> int:
-    """Return the number of the last row that may go (0: none): all up to it are older, and under no legal hold."""
+def last_expired(before: datetime) -> int:
+    """Return the number of the last row up to which all are older than `before` and under no legal hold (0: none)."""
     holds = LegalHold.objects.in_force()
     kept = Q(at__gte=before)
     kept |= Q(owner_id__in=holds.exclude(user=None).values("user"))
     kept |= Q(conversation_id__in=holds.exclude(conversation=None).values("conversation"))
-    first = AuditEntry.objects.filter(kept).order_by("number").values_list("number", flat=True).first()
-    if first is not None:
-        return first - 1
+    first_kept = AuditEntry.objects.filter(kept).order_by("number").values_list("number", flat=True).first()
+    if first_kept is not None:
+        return first_kept - 1
     return AuditEntry.objects.aggregate(last=Max("number"))["last"] or 0
 
 
 def trim(before: datetime) -> int:
-    """Delete the rows that `expired` means, as the owner of the table; return how many.
+    """Delete the rows up to `last_expired`, as the owner of the table; return how many.
 
-    A row that stays says up to which one, and what mac that had: without it their absence is told by `verify`. Raises
-    `ProgrammingError` for a role that owns nothing.
+    Add a row with number and mac of the last deleted row, so that `verify` accepts that they are missing. Raises
+    `ProgrammingError` for a role that does not own the table.
     """
     with transaction.atomic(), connection.cursor() as cursor:
-        _last()
-        through = AuditEntry.objects.filter(number=expired(before)).first()
+        _lock_last()
+        through = AuditEntry.objects.filter(number=last_expired(before)).first()
         if through is None:
             return 0
-        record(Actor(), AuditAction.TRIMMED, through=through.number, mac=through.mac)
-        rows = AuditEntry.objects.filter(number__lte=through.number)
+        record(System(), AuditAction.TRIMMED, through=through.number, mac=through.mac)
         with _without_trigger(cursor):
-            deleted, _ = rows.delete()
+            deleted, _ = AuditEntry.objects.filter(number__lte=through.number).delete()
         return deleted
 
 
 @contextmanager
-def _without_trigger(cursor: Any) -> Iterator[None]:
-    """Let rows be deleted meanwhile: on PostgreSQL by the table's owner alone, on SQLite by whoever writes the file."""
+def _without_trigger(cursor: CursorWrapper) -> Iterator[None]:
+    """Allow deletions inside the block. PostgreSQL allows this to the table's owner alone."""
     if connection.vendor == "postgresql":
         cursor.execute("alter table conversations_auditentry disable trigger audit_refuses_changes")
         yield
@@ -151,61 +160,68 @@ def _without_trigger(cursor: Any) -> Iterator[None]:
 
 
 def sign(row: AuditEntry, key: str) -> str:
-    """Return the hexadecimal HMAC-SHA256 of all the row's columns but the mac itself."""
-    values = {name: getattr(row, name) for name in SIGNED}
+    """Return the hexadecimal HMAC-SHA256 of all columns of the row but `mac`."""
+    values = {name: getattr(row, name) for name in SIGNED_FIELDS}
     values["at"] = row.at.astimezone(UTC).isoformat(timespec="microseconds")
     text = json.dumps(values, sort_keys=True, ensure_ascii=True, separators=(",", ":"), default=str)
     return hmac.new(key.encode(), text.encode(), hashlib.sha256).hexdigest()
 
 
-def heads(lines: Iterable[str]) -> dict[int, str]:
-    """Return what log lines of any form kept: the mac of each row they name."""
-    return {int(number): mac for line in lines for number, mac in HEAD.findall(line)}
+def logged_heads(lines: Iterable[str]) -> dict[int, str]:
+    """Return the mac of each row that these log lines name, by number. The format of the log does not matter."""
+    return {int(number): mac for line in lines for number, mac in LOGGED_HEAD.findall(line)}
 
 
 def verify(rows: Iterable[AuditEntry], logged: dict[int, str]) -> Iterator[str]:
-    """Yield a sentence for everything that is wrong with the trail, naming the row; nothing if it is whole."""
-    number, previous = 0, BEGINNING
-    wrong, trimmed, begins = [], set(), None
+    """Yield a sentence for each fault in the trail, with the row's number; nothing if the trail is intact.
+
+    `rows` are all rows by number, `logged` what `logged_heads` returns.
+    """
+    number, mac = 0, NO_MAC
+    missing_start: tuple[int, str] | None = None  # number and mac of the last row that is missing at the start
+    invalid, trimmed = [], set()
     for row in rows:
         if number == 0 and row.number > 1:
-            begins = row.number - 1, row.previous  # whether the rows before it were trimmed is told further on
+            missing_start = row.number - 1, row.previous
         elif row.number > number + 1:
-            yield f"{_rows(range(number + 1, row.number))} removed."
-        elif row.previous != previous:
+            yield f"{_rows(number + 1, row.number - 1)} removed."
+        elif row.previous != mac:
             yield f"Row {row.number} does not follow row {number}: one of them was replaced or moved."
-        genuine = _is_signed(row)
-        if not genuine:
-            wrong.append(row)
-        elif logged.get(row.number, row.mac) != row.mac:
-            yield f"Row {row.number} was rewritten with the key: the log has a different mac for it."
-        if genuine and row.act == AuditAction.TRIMMED:
-            trimmed.add((row.details["through"], row.details["mac"]))
-        number, previous = row.number, row.mac
-    if begins and begins not in trimmed:
-        yield f"{_rows(range(1, begins[0] + 1))} removed."
-    for row in wrong:
-        moved = _moved_from(row, {other.number + shift for other in wrong[:MOVES] for shift in (0, 1)})
-        yield f"Row {row.number} was {f'moved here from row {moved}' if moved else 'edited or forged'}."
+        if not _is_valid(row):
+            invalid.append(row)
+        else:
+            if logged.get(row.number, row.mac) != row.mac:
+                yield f"Row {row.number} was rewritten with the key: the log has a different mac for it."
+            if row.act == AuditAction.TRIMMED:
+                trimmed.add((row.details["through"], row.details["mac"]))
+        number, mac = row.number, row.mac
+    if missing_start and missing_start not in trimmed:
+        yield f"{_rows(1, missing_start[0])} removed."
+    # A removed row moves those after it by one; rows that change places are all invalid.
+    candidates = {row.number + shift for row in invalid[:MAX_MOVED] for shift in (0, 1)}
+    for row in invalid:
+        moved_from = _valid_number(row, candidates)
+        yield f"Row {row.number} was {f'moved here from row {moved_from}' if moved_from else 'edited or forged'}."
     if (last := max(logged, default=0)) > number:
-        yield f"{_rows(range(number + 1, last + 1))} removed from the end: the log has row {last}."
+        yield f"{_rows(number + 1, last)} removed from the end: the log has row {last}."
 
 
-def _is_signed(row: AuditEntry) -> bool:
+def _is_valid(row: AuditEntry) -> bool:
     return any(hmac.compare_digest(sign(row, key), row.mac) for key in settings.AUDIT_KEYS)
 
 
-def _moved_from(row: AuditEntry, places: Iterable[int]) -> int | None:
-    """Return the place where a row that is wrong in its own would be right."""
-    here = row.number
+def _valid_number(row: AuditEntry, candidates: Iterable[int]) -> int | None:
+    """Return the number with which an invalid row would be valid, if it is one of these."""
+    actual = row.number
     try:
-        for row.number in places:
-            if _is_signed(row):
-                return row.number
+        for candidate in candidates:
+            row.number = candidate
+            if _is_valid(row):
+                return candidate
     finally:
-        row.number = here
+        row.number = actual
     return None
 
 
-def _rows(numbers: range) -> str:
-    return f"Row {numbers[0]} was" if len(numbers) == 1 else f"Rows {numbers[0]} to {numbers[-1]} were"
+def _rows(first: int, last: int) -> str:
+    return f"Row {first} was" if first == last else f"Rows {first} to {last} were"

@@ -1,4 +1,4 @@
-"""What reviewers do: state a reason, then read under it. Every act is written down before its content is shown."""
+"""Cases, and the record of what reviewers see in them. Callers show content only after it has been recorded."""
 
 from collections.abc import Sequence
 from datetime import timedelta
@@ -11,53 +11,55 @@ from conversations.review import audit
 from conversations.review.models import AuditAction, Case
 
 
-def begin(*, actor: audit.Actor, reason: str, note: str) -> Case:
-    """Begin a case; the one this reviewer worked on ends."""
+def open_case(*, actor: audit.Actor, reason: str, note: str) -> Case:
+    """Open a case; close the one that this reviewer had open."""
     with transaction.atomic():
         Case.objects.filter(reviewer=actor.user, ended_at=None).update(ended_at=timezone.now())
         case = Case.objects.create(reviewer=actor.user, reason=reason, note=note)
-        audit.record(actor, AuditAction.CASE, case=case)
+        audit.record(actor, AuditAction.CASE_OPENED, case=case)
     return case
 
 
-def end(*, case: Case) -> None:
-    """End a case: for the next conversation a reason is asked for anew."""
+def close_case(*, case: Case) -> None:
+    """Close a case, so that the reviewer is asked for a reason again."""
     Case.objects.filter(pk=case.pk, ended_at=None).update(ended_at=timezone.now())
 
 
-def open_conversation(*, actor: audit.Actor, case: Case, conversation: Conversation) -> None:
-    """Write down that a conversation is read; whoever calls shows it after that."""
+def record_conversation_read(*, actor: audit.Actor, case: Case, conversation: Conversation) -> None:
     audit.record(actor, AuditAction.OPENED, case=case, conversations=[conversation])
 
 
-def open_reasoning(*, actor: audit.Actor, case: Case, message: Message) -> None:
-    """Write down that what a model thought is read; whoever calls shows it after that."""
+def record_reasoning_read(*, actor: audit.Actor, case: Case, message: Message) -> None:
     audit.record(actor, AuditAction.REASONING, case=case, conversations=[message.conversation], message_id=message.pk)
 
 
-def search(*, actor: audit.Actor, case: Case, words: str, reasoning: bool, messages: Sequence[Message]) -> None:
-    """Write down what was searched for, and each conversation of which a passage is shown after that."""
-    about = list({message.conversation_id: message.conversation for message in messages}.values())
+def record_search(*, actor: audit.Actor, case: Case, query: str, reasoning: bool, messages: Sequence[Message]) -> None:
+    """Record a search, and each conversation of which the results show an excerpt."""
+    conversations = list({message.conversation_id: message.conversation for message in messages}.values())
     with transaction.atomic():
-        audit.record(actor, AuditAction.SEARCHED, case=case, words=words, reasoning=int(reasoning))
-        if about:
-            audit.record(actor, AuditAction.FOUND, case=case, conversations=about, reasoning=int(reasoning))
+        audit.record(actor, AuditAction.SEARCHED, case=case, words=query, reasoning=int(reasoning))
+        if conversations:
+            audit.record(actor, AuditAction.FOUND, case=case, conversations=conversations, reasoning=int(reasoning))
 
 
-def ask_to_hold(*, actor: audit.Actor, case: Case, days: int, why: str) -> None:
-    """Ask another reviewer to agree that the people concerned by a case are told later; once for each case."""
-    asked = Case.objects.filter(pk=case.pk, reviewer=actor.user, hold_days=None)
+def request_notice_delay(*, actor: audit.Actor, case: Case, days: int, why: str) -> None:
+    """Ask for approval to delay the notices of a case by some days; only the first request for a case counts."""
+    unrequested = Case.objects.filter(pk=case.pk, reviewer=actor.user, hold_days=None)
     with transaction.atomic():
-        if asked.update(hold_days=days, hold_why=why):
-            audit.record(actor, AuditAction.HOLD_ASKED, case=case, days=days, why=why)
+        if unrequested.update(hold_days=days, hold_why=why):
+            audit.record(actor, AuditAction.DELAY_REQUESTED, case=case, days=days, why=why)
 
 
-def agree_to_hold(*, actor: audit.Actor, case: Case) -> bool:
-    """Hold a case's notices back from now on, as long as was asked; False if that is not this person's to say."""
+def approve_notice_delay(*, actor: audit.Actor, case: Case) -> bool:
+    """Delay the notices of a case from now on, for the days requested.
+
+    Return False if no request is waiting, or if it is this reviewer's own.
+    """
     with transaction.atomic():
         until = timezone.now() + timedelta(days=case.hold_days or 0)
-        agreed = Case.objects.awaiting_approval().filter(pk=case.pk).exclude(reviewer=actor.user)
-        if not agreed.update(hold_until=until, hold_approved_by=actor.user):
+        waiting = Case.objects.awaiting_approval().filter(pk=case.pk).exclude(reviewer=actor.user)
+        if not waiting.update(hold_until=until, hold_approved_by=actor.user):
             return False
-        audit.record(actor, AuditAction.HOLD_GIVEN, case=case, until=until.isoformat(), of=f"user {case.reviewer_id}")
+        of = f"user {case.reviewer_id}"
+        audit.record(actor, AuditAction.DELAY_APPROVED, case=case, until=until.isoformat(), of=of)
     return True

@@ -1,4 +1,4 @@
-"""Copies of conversations to take away: a ZIP that is written while it is sent, with a manifest of what it holds."""
+"""Export conversations as a ZIP that is sent while it is written, with a manifest."""
 
 import csv
 import hashlib
@@ -7,17 +7,18 @@ import json
 import zipfile
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
+from uuid import UUID
 
 from django.utils import timezone
 
-from conversations.models import Conversation, Generation, Message
+from conversations.models import Conversation, Message
 from conversations.review import audit
 from conversations.review.models import AuditAction, Case
 
-BATCH = 50  # conversations that are read, and written down in the trail, at a time
-# What spreadsheets take for a formula at the start of a cell (OWASP, CSV injection), full width too.
+BATCH = 50  # conversations that are read, and recorded, at a time
+# What spreadsheets take for a formula at the start of a cell (OWASP, CSV injection), full-width characters included.
 FORMULA = tuple("=+-@\t\r\n＝＋－＠")
-GENERATION = (
+GENERATION_FIELDS = (
     "status",
     "error",
     "finish_reason",
@@ -34,52 +35,64 @@ GENERATION = (
 COLUMNS = ("conversation", "owner", "title", "message", "parent", "role", "created_at", "status", "model", "content")
 
 
-class Sink(io.RawIOBase):
-    """What a ZIP is written to: `take` gives away what came since, so that nothing is kept."""
+class ZipBuffer(io.RawIOBase):
+    """A file for `zipfile` to write to. `take` returns what has been written since the last call, and forgets it."""
 
     def __init__(self) -> None:
-        self._pieces: list[bytes] = []
+        self._parts: list[bytes] = []
 
     def writable(self) -> bool:
         return True
 
-    def write(self, piece: Any) -> int:
-        self._pieces.append(bytes(piece))
-        return len(piece)
+    def write(self, data: Any) -> int:
+        self._parts.append(bytes(data))
+        return len(data)
 
     def take(self) -> bytes:
-        taken = b"".join(self._pieces)
-        self._pieces.clear()
-        return taken
+        data = b"".join(self._parts)
+        self._parts.clear()
+        return data
 
 
-def archive(
-    *, actor: audit.Actor, case: Case, ids: list[Any], criteria: Mapping[str, str], form: str, reasoning: bool
+def stream_zip(
+    *, actor: audit.Actor, case: Case, ids: list[UUID], criteria: Mapping[str, str], file_format: str, reasoning: bool
 ) -> Iterator[bytes]:
-    """Yield a ZIP of these conversations as `form` ('jsonl' or 'csv'), piece by piece; each is written down before.
+    """Yield the parts of a ZIP with these conversations, each of which is recorded before its part is yielded.
 
-    `criteria` are for the manifest. Without `reasoning` there is no field for it.
+    `file_format` is "jsonl" or "csv"; `criteria` are for the manifest. Without `reasoning` there is no field for it.
     """
     audit.record(
-        actor, AuditAction.EXPORTED, case=case, criteria=dict(criteria), conversations_asked=len(ids), form=form
+        actor,
+        AuditAction.EXPORTED,
+        case=case,
+        criteria=dict(criteria),
+        conversations_asked=len(ids),
+        form=file_format,
     )
-    sink, digest = Sink(), hashlib.sha256()
+    buffer, digest = ZipBuffer(), hashlib.sha256()
     size = conversations = messages = 0
-    name = f"conversations.{form}"
-    with zipfile.ZipFile(sink, "w", zipfile.ZIP_DEFLATED) as archive:
+    name = f"conversations.{file_format}"
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
         with archive.open(name, "w", force_zip64=True) as file:
-            head = csv_line([*COLUMNS, *(["reasoning"] if reasoning else [])]) if form == "csv" else ""
-            for text, told in _texts(head, actor, case, ids, form, reasoning):
+
+            def write(text: str) -> bytes:
+                nonlocal size
                 data = text.encode()
                 file.write(data)
                 digest.update(data)
                 size += len(data)
-                conversations += bool(told)
-                messages += told
-                yield sink.take()
+                return buffer.take()
+
+            if file_format == "csv":
+                yield write(csv_line([*COLUMNS, "reasoning"] if reasoning else COLUMNS))
+            serialise = as_csv if file_format == "csv" else as_json
+            for conversation, thread in _read(actor, case, ids, file_format, reasoning):
+                conversations += 1
+                messages += len(thread)
+                yield write(serialise(conversation, thread, reasoning))
         manifest = {
             "made_at": timezone.now().isoformat(),
-            "by": actor.user.username,
+            "by": actor.name,
             "case": {"number": case.pk, "reason": case.reason},
             "criteria": dict(criteria),
             "reasoning": reasoning,
@@ -88,32 +101,28 @@ def archive(
             "files": {name: {"bytes": size, "sha256": digest.hexdigest()}},
         }
         archive.writestr("manifest.json", json.dumps(manifest, ensure_ascii=False, indent=2))
-    yield sink.take()
+    yield buffer.take()
 
 
-def _texts(
-    head: str, actor: audit.Actor, case: Case, ids: list[Any], form: str, reasoning: bool
-) -> Iterator[tuple[str, int]]:
-    """Yield (text of a conversation, number of its messages), after the head of the file."""
-    if head:
-        yield head, 0
-    acts = [AuditAction.EXPORTED, AuditAction.REASONING] if reasoning else [AuditAction.EXPORTED]
+def _read(
+    actor: audit.Actor, case: Case, ids: list[UUID], file_format: str, reasoning: bool
+) -> Iterator[tuple[Conversation, list[Message]]]:
+    """Yield each conversation with its messages, after it has been recorded."""
+    actions = [AuditAction.EXPORTED, AuditAction.REASONING] if reasoning else [AuditAction.EXPORTED]
     for start in range(0, len(ids), BATCH):
         found = Conversation.objects.select_related("owner").in_bulk(ids[start : start + BATCH])
-        batch = [found[pk] for pk in ids[start : start + BATCH] if pk in found]  # what was deleted meanwhile is gone
-        audit.record(actor, *acts, case=case, conversations=batch, form=form)
-        by_conversation: dict[Any, list[Message]] = {conversation.pk: [] for conversation in batch}
-        said = Message.objects.filter(conversation__in=batch).order_by("pk")
-        for message in said.select_related("feedback").prefetch_related("generations"):
-            by_conversation[message.conversation_id].append(message)
+        batch = [found[pk] for pk in ids[start : start + BATCH] if pk in found]  # some may have been deleted
+        audit.record(actor, *actions, case=case, conversations=batch, form=file_format)
+        threads: dict[UUID, list[Message]] = {conversation.pk: [] for conversation in batch}
+        messages = Message.objects.filter(conversation__in=batch).order_by("pk")
+        for message in messages.select_related("feedback").prefetch_related("generations"):
+            threads[message.conversation_id].append(message)
         for conversation in batch:
-            messages = by_conversation[conversation.pk]
-            write = as_csv if form == "csv" else as_json
-            yield write(conversation, messages, reasoning), len(messages)
+            yield conversation, threads[conversation.pk]
 
 
 def as_json(conversation: Conversation, messages: Iterable[Message], reasoning: bool) -> str:
-    """Return a line of JSON: the conversation with all versions of all its messages."""
+    """Return the conversation as a line of JSON, with all versions of all messages."""
     record = {
         "id": str(conversation.pk),
         "owner": conversation.owner.username,
@@ -129,7 +138,10 @@ def as_json(conversation: Conversation, messages: Iterable[Message], reasoning: 
                 "content": message.content,
                 **({"reasoning": message.reasoning} if reasoning else {}),
                 "created_at": message.created_at,
-                "generations": [_facts(generation) for generation in message.generations.all()],
+                "generations": [
+                    {name: getattr(generation, name) for name in GENERATION_FIELDS}
+                    for generation in message.generations.all()
+                ],
                 "feedback": message.feedback.rating if hasattr(message, "feedback") else None,
             }
             for message in messages
@@ -138,12 +150,8 @@ def as_json(conversation: Conversation, messages: Iterable[Message], reasoning: 
     return json.dumps(record, ensure_ascii=False, default=lambda moment: moment.isoformat()) + "\n"
 
 
-def _facts(generation: Generation) -> dict[str, Any]:
-    return {name: getattr(generation, name) for name in GENERATION}
-
-
 def as_csv(conversation: Conversation, messages: Iterable[Message], reasoning: bool) -> str:
-    """Return a line for each message of the conversation."""
+    """Return a line of CSV for each message of the conversation."""
     lines = []
     for message in messages:
         newest = max(message.generations.all(), key=lambda generation: generation.pk, default=None)
@@ -163,13 +171,13 @@ def as_csv(conversation: Conversation, messages: Iterable[Message], reasoning: b
     return "".join(lines)
 
 
-def csv_line(cells: Iterable[Any]) -> str:
-    """Return a line of CSV in which no cell is a formula."""
+def csv_line(values: Iterable[Any]) -> str:
+    """Return a line of CSV without formulas."""
     line = io.StringIO()
-    csv.writer(line).writerow(map(cell, cells))
+    csv.writer(line).writerow(map(escape_formula, values))
     return line.getvalue()
 
 
-def cell(value: Any) -> Any:
+def escape_formula(value: Any) -> Any:
     """Return a value that no spreadsheet takes for a formula."""
     return f"'{value}" if isinstance(value, str) and value.startswith(FORMULA) else value

@@ -1,23 +1,22 @@
-"""Figures of use, counted in the database and drawn as SVG: what happened, never what was said.
+"""Usage figures: tables and bar charts that show counts and no content.
 
-Each figure is a table: column names, rows, and for a chart the column it draws. The same rows are offered as CSV. A
-day is counted once, when it is over, and stored (`DailyCounts`): a year costs as much as its days, not its answers, and
-figures outlast the conversations that retention deletes.
+Past days are counted once and stored (`DailyCounts`), so that the cost of a long period depends on its days instead of
+its answers, and figures remain when retention deletes conversations.
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from typing import Any
 
+from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models import (
     Avg,
     Case,
     Count,
     DurationField,
     Exists,
-    Expression,
     F,
     FloatField,
     Func,
@@ -31,41 +30,41 @@ from django.db.models import (
     When,
 )
 from django.db.models.functions import Cast, Coalesce, TruncDate
+from django.db.models.sql.compiler import SQLCompiler
 from django.utils import timezone
 
 from conversations.models import Generation, Rating, Status, User
 from conversations.models.generation import LIVE
 from conversations.review.models import DailyCounts, QueueItem, Verdict
 
-DAYS = 30
-# Of the drawing, in its own units: a bar's line, and the widest bar.
-LINE = 18
-WIDEST = 180
-THOUGHT = ((0, 100), (100, 500), (500, 2_000), (2_000, 10_000), (10_000, 2**31))  # tokens, from and up to
-TIMES = {
+DEFAULT_DAYS = 30
+# In units of the SVG's viewBox.
+ROW_HEIGHT = 18
+MAX_BAR_WIDTH = 180
+REASONING_RANGES = ((0, 100), (100, 500), (500, 2_000), (2_000, 10_000), (10_000, 2**31))  # tokens, upper end excluded
+MAX_ERRORS = 20
+DURATIONS = {
     "Question to first reasoning": ("created_at", "first_thought_at"),
     "Question to start of answer": ("created_at", "first_answer_at"),
     "Start to end of generation": ("started_at", "finished_at"),
 }
-Counts = dict[str, Any]  # of a day, as `DailyCounts` keeps them
+Counts = dict[str, Any]  # of one day, as in `DailyCounts.counts`; see `_count`
 
 
-class Tenths(Func):
-    """Whole tenths of a second of a duration: no finer than they are shown, and few enough to be counted by."""
+class TenthsOfSecond(Func):
+    """A duration rounded to tenths of a second: as precise as the figures, with few distinct values to group by."""
 
     output_field = IntegerField()
+    template = "cast(extract(epoch from %(expressions)s)::float8 * 10 as integer)"
 
-    def as_sql(self, *args: Any, **kwargs: Any) -> tuple[str, Any]:
-        kwargs["template"] = "cast(extract(epoch from %(expressions)s)::float8 * 10 as integer)"
-        return super().as_sql(*args, **kwargs)
-
-    def as_sqlite(self, *args: Any, **kwargs: Any) -> tuple[str, Any]:
-        return super().as_sql(*args, template="cast(round((%(expressions)s) / 100000.0) as integer)", **kwargs)
+    def as_sqlite(self, compiler: SQLCompiler, connection: BaseDatabaseWrapper, **context: Any) -> tuple[str, Any]:
+        template = "cast(round((%(expressions)s) / 100000.0) as integer)"
+        return self.as_sql(compiler, connection, template=template, **context)
 
 
 @dataclass(frozen=True, slots=True)
 class Bar:
-    """A bar of a chart, and where it and its label stand."""
+    """A bar of a chart, with positions in units of the viewBox; `baseline` is that of its label."""
 
     label: str
     value: float
@@ -76,40 +75,50 @@ class Bar:
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """A table, and the column of it that is drawn as bars (None: none is)."""
+    """A table, and the index of the column that is drawn as bars, if any. `name` is its part of the URL."""
 
     name: str
     title: str
-    head: tuple[str, ...]
+    columns: tuple[str, ...]
     rows: list[tuple[Any, ...]]
-    drawn: int | None = None
+    chart_column: int | None = None
 
     @property
     def bars(self) -> list[Bar]:
-        if self.drawn is None:
+        if self.chart_column is None:
             return []
-        values = [(str(row[0]), float(row[self.drawn] or 0)) for row in self.rows]
-        most = max((value for _, value in values), default=0) or 1
+        values = [(str(row[0]), float(row[self.chart_column] or 0)) for row in self.rows]
+        largest = max((value for _, value in values), default=0) or 1
         return [
-            Bar(label, value, round(WIDEST * value / most, 1), number * LINE + 3, number * LINE + 13)
-            for number, (label, value) in enumerate(values)
+            Bar(label, value, round(MAX_BAR_WIDTH * value / largest, 1), top + 3, top + 13)
+            for top, (label, value) in zip(range(0, self.height, ROW_HEIGHT), values, strict=True)
         ]
 
     @property
     def height(self) -> int:
-        return len(self.rows) * LINE
+        return len(self.rows) * ROW_HEIGHT
 
 
-def all_of(reviewer: User, since: date, until: date) -> list[Figure]:
-    """Return all figures of the conversations in a reviewer's field, from one day to another, both included."""
-    generations, items = Generation.objects.all(), _between(QueueItem.objects.reviewable_by(reviewer), since, until)
+def build(reviewer: User, since: date, until: date) -> list[Figure]:
+    """Return all figures about the conversations this reviewer can review, for the days from `since` to `until`."""
+    generations = Generation.objects.all()
     if reviewer.review_limited:
         generations = generations.filter(Exists(reviewer.review_groups.filter(user=OuterRef("owner"))))
         counts = _count(_between(generations, since, until))
     else:
-        counts = _kept(since, until)
-    ratings = _ratings(_between(generations, since, until))
-    return [*_counted(counts), _times(counts.values()), ratings, _throughput(items)]
+        counts = _stored_counts(since, until)
+    return [
+        *_answers(counts),
+        _durations(counts.values()),
+        _ratings(_between(generations, since, until)),
+        _reviews(_between(QueueItem.objects.reviewable_by(reviewer), since, until)),
+    ]
+
+
+def last_days(days: int = DEFAULT_DAYS) -> tuple[date, date]:
+    """Return the first and the last day of a period of so many days that ends today."""
+    today = timezone.localdate()
+    return today - timedelta(days=days - 1), today
 
 
 def _between(rows: QuerySet, since: date, until: date) -> QuerySet:
@@ -120,136 +129,129 @@ def _midnight(day: date) -> datetime:
     return timezone.make_aware(datetime.combine(day, time.min))
 
 
-def last_days(days: int = DAYS) -> tuple[date, date]:
-    """Return the first and the last of the last so many days."""
-    today = timezone.localdate()
-    return today - timedelta(days=days - 1), today
-
-
-def _kept(since: date, until: date) -> dict[date, Counts]:
-    """Return the counts of each day on which something was asked; what is counted of days that are over is kept."""
+def _stored_counts(since: date, until: date) -> dict[date, Counts]:
+    """Return the counts of each day that has any; count and store past days that are not stored yet."""
     zone, today = timezone.get_current_timezone_name(), timezone.localdate()
     known = dict(DailyCounts.objects.filter(zone=zone, day__range=(since, until)).values_list("day", "counts"))
     days = [since + timedelta(days=number) for number in range((min(until, today) - since).days + 1)]
     if missing := [day for day in days if day not in known]:
-        fresh = _count(_between(Generation.objects.all(), missing[0], missing[-1]))
-        known |= {day: fresh.get(day, {}) for day in missing}
-        over = [day for day in missing if day < today and not known[day].get("live")]
-        rows = [DailyCounts(zone=zone, day=day, counts=known[day]) for day in over]
+        counted = _count(_between(Generation.objects.all(), missing[0], missing[-1]))
+        known |= {day: counted.get(day, {}) for day in missing}
+        complete = [day for day in missing if day < today and not known[day].get("live")]
+        rows = [DailyCounts(zone=zone, day=day, counts=known[day]) for day in complete]
         DailyCounts.objects.bulk_create(rows, ignore_conflicts=True)
     return {day: counts for day, counts in sorted(known.items()) if counts}
 
 
 def _count(generations: QuerySet[Generation]) -> dict[date, Counts]:
-    """Return, by day: `people`, how many answers are `live`, `answers` by what they have in common, `times`."""
+    """Return the counts of each day that has generations.
+
+    `people`: number of owners; `live`: generations that have not ended; `answers`: [model, status, error, answers,
+    tokens, answers in each of `REASONING_RANGES`] for each combination of the first three; `times`: for each of
+    `DURATIONS`, pairs of tenths of a second and answers.
+    """
     counts: dict[date, Counts] = defaultdict(
-        lambda: {"people": 0, "live": 0, "answers": [], "times": [[] for _ in TIMES]}
+        lambda: {"people": 0, "live": 0, "answers": [], "times": [[] for _ in DURATIONS]}
     )
     generations = generations.annotate(day=TruncDate("created_at")).order_by()
     tokens = Coalesce("prompt_tokens", 0) + Coalesce("reasoning_tokens", 0) + Coalesce("answer_tokens", 0)
-    # Only these sentences are of a kind: others tell times and lengths.
-    cause = Case(
+    # Only these errors can be grouped: others contain times and lengths.
+    error = Case(
         When(status__in=(Status.FAILED, Status.FILTERED), then="error"), default=Value(""), output_field=TextField()
     )
-    thought = [Count("pk", filter=Q(reasoning_tokens__gte=low, reasoning_tokens__lt=high)) for low, high in THOUGHT]
-    groups = (
-        generations.annotate(cause=cause)
-        .values_list("day", "model", "status", "cause")
-        .annotate(
-            answers=Count("pk"),
-            spent=Sum(tokens),
-            **{f"thought_{number}": count for number, count in enumerate(thought)},
-        )
-    )
-    for day, model, status, told, answers, *more in groups:
-        counts[day]["answers"].append([model, status, told, answers, *more])
+    ranges = {
+        f"range_{number}": Count("pk", filter=Q(reasoning_tokens__gte=low, reasoning_tokens__lt=high))
+        for number, (low, high) in enumerate(REASONING_RANGES)
+    }
+    grouped = generations.annotate(cause=error).values_list("day", "model", "status", "cause")
+    for day, *group in grouped.annotate(answers=Count("pk"), tokens=Sum(tokens), **ranges):
+        counts[day]["answers"].append(group)
+        _, status, _, answers, *_ = group
         counts[day]["live"] += answers if status in LIVE else 0
     for day, people in generations.values_list("day").annotate(Count("owner", distinct=True)):
         counts[day]["people"] = people
-    for place, (begun, ended) in enumerate(TIMES.values()):
-        measured = generations.exclude(**{begun: None}).exclude(**{ended: None}).annotate(took=_tenths(begun, ended))
-        for day, tenths, answers in measured.values_list("day", "took").annotate(answers=Count("pk")):
-            counts[day]["times"][place].append([tenths, answers])
+    for index, (start, end) in enumerate(DURATIONS.values()):
+        measured = generations.exclude(**{start: None}).exclude(**{end: None})
+        measured = measured.annotate(tenths=TenthsOfSecond(Cast(F(end) - F(start), DurationField())))
+        for day, tenths, answers in measured.values_list("day", "tenths").annotate(answers=Count("pk")):
+            counts[day]["times"][index].append([tenths, answers])
     return dict(sorted(counts.items()))
 
 
-def _tenths(begun: str, ended: str) -> Expression:
-    return Tenths(Cast(F(ended) - F(begun), DurationField()))
-
-
-def _counted(counts: dict[date, Counts]) -> list[Figure]:
+def _answers(counts: dict[date, Counts]) -> list[Figure]:
     """Return the figures that count answers."""
-    answers, spent = Counter(), Counter()
+    days, lengths = [], [0] * len(REASONING_RANGES)
+    models, model_tokens, outcomes, errors = (Counter[str]() for _ in range(4))
     for day, of_day in counts.items():
-        for model, status, told, count, tokens, *by_length in of_day["answers"]:
-            answers.update({("day", day): count, ("failed", day): count if status == Status.FAILED else 0})
-            answers.update({("model", model): count, ("cause", told): count})
-            answers["outcome", status] += 0 if status in LIVE else count
-            answers.update({("thought", number): of_length for number, of_length in enumerate(by_length)})
-            spent[model] += tokens
-    days = [
-        (day.isoformat(), answers["day", day], of_day["people"], answers["failed", day])
-        for day, of_day in counts.items()
-    ]
-    models = [(name, count, round(spent[name] / count)) for name, count in _most(answers, "model") if name]
-    outcomes = [(Status(status).label, count) for status, count in _most(answers, "outcome")]
-    causes = [(sentence, count) for sentence, count in _most(answers, "cause") if sentence]
-    lengths = [
-        (f"{low:,} to {high:,}" if high < 2**31 else f"{low:,} or more", answers["thought", number])
-        for number, (low, high) in enumerate(THOUGHT)
-    ]
+        total = failed = 0
+        for model, status, error, answers, tokens, *by_length in of_day["answers"]:
+            total += answers
+            failed += answers if status == Status.FAILED else 0
+            models[model] += answers
+            model_tokens[model] += tokens
+            errors[error] += answers
+            if status not in LIVE:
+                outcomes[Status(status).label] += answers
+            lengths = [before + more for before, more in zip(lengths, by_length, strict=True)]
+        days.append((day.isoformat(), total, of_day["people"], failed))
+    tokens_per_answer = [(model, n, round(model_tokens[model] / n)) for model, n in _most_common(models)]
+    ranges = [f"{low:,} to {high:,}" if high < 2**31 else f"{low:,} or more" for low, high in REASONING_RANGES]
+    reasoning = list(zip(ranges, lengths, strict=True)) if days else []
     return [
-        Figure("days", "Answers per day", ("Day", "Answers", "People", "Failed"), days, drawn=1),
-        Figure("models", "Answers by model", ("Model", "Answers", "Tokens per answer"), models, drawn=1),
-        Figure("outcomes", "Outcomes", ("Outcome", "Answers"), outcomes, drawn=1),
-        Figure("failures", "Why answers failed", ("Error message", "Answers"), causes[:20], drawn=1),
-        Figure("thinking", "Length of reasoning", ("Reasoning tokens", "Answers"), lengths if days else [], drawn=1),
+        Figure("days", "Answers per day", ("Day", "Answers", "People", "Failed"), days, 1),
+        Figure("models", "Answers by model", ("Model", "Answers", "Tokens per answer"), tokens_per_answer, 1),
+        Figure("outcomes", "Outcomes", ("Outcome", "Answers"), _most_common(outcomes), 1),
+        Figure("failures", "Why answers failed", ("Error message", "Answers"), _most_common(errors)[:MAX_ERRORS], 1),
+        Figure("thinking", "Length of reasoning", ("Reasoning tokens", "Answers"), reasoning, 1),
     ]
 
 
-def _most(answers: Counter, kind: str) -> list[tuple[str, int]]:
-    """Return (what, how many) of one kind, the most first."""
-    found = [(what, count) for (of, what), count in answers.items() if of == kind and count]
-    return sorted(found, key=lambda pair: (-pair[1], pair[0]))
+def _most_common(counts: Counter[str]) -> list[tuple[str, int]]:
+    """Return (name, count), highest count first, then by name; without the empty name."""
+    named = [(name, count) for name, count in counts.items() if name and count]
+    return sorted(named, key=lambda pair: (-pair[1], pair[0]))
 
 
-def _times(counts: Iterable[Counts]) -> Figure:
-    taken = [Counter[int]() for _ in TIMES]
+def _durations(counts: Iterable[Counts]) -> Figure:
+    tenths = [Counter[int]() for _ in DURATIONS]
     for of_day in counts:
-        for took, pairs in zip(taken, of_day["times"], strict=True):
-            took.update(dict(pairs))
-    found = [(label, _percentile(took, 0.5), _percentile(took, 0.95)) for label, took in zip(TIMES, taken, strict=True)]
-    return Figure("times", "Response times (seconds)", ("Period", "Median", "95th percentile"), found)
+        for counter, pairs in zip(tenths, of_day["times"], strict=True):
+            counter.update(dict(pairs))
+    rows = [
+        (label, _percentile(counter, 0.5), _percentile(counter, 0.95))
+        for label, counter in zip(DURATIONS, tenths, strict=True)
+    ]
+    return Figure("times", "Response times (seconds)", ("Period", "Median", "95th percentile"), rows)
 
 
-def _percentile(took: Counter[int], share: float) -> float | None:
-    """Return the seconds that so large a share did not exceed, of counted tenths; None of nothing."""
-    left = share * took.total()
-    for tenths in sorted(took):
-        left -= took[tenths]
-        if left <= 0:
-            return tenths / 10
+def _percentile(tenths: Counter[int], share: float) -> float | None:
+    """Return the seconds that this share of the counted tenths of a second does not exceed; None if there are none."""
+    remaining = share * tenths.total()
+    for value in sorted(tenths):
+        remaining -= tenths[value]
+        if remaining <= 0:
+            return value / 10
     return None
 
 
 def _ratings(generations: QuerySet[Generation]) -> Figure:
     rated = generations.filter(message__feedback__isnull=False).values(rating=F("message__feedback__rating"))
     counted = rated.order_by("rating").annotate(answers=Count("pk"), tokens=Avg(Cast("reasoning_tokens", FloatField())))
-    found = [
+    rows = [
         (Rating(rating).label, answers, round(mean or 0))
         for rating, answers, mean in counted.values_list("rating", "answers", "tokens")
     ]
-    return Figure("ratings", "Reasoning and rating", ("Rating", "Answers", "Mean reasoning tokens"), found, drawn=2)
+    return Figure("ratings", "Reasoning and rating", ("Rating", "Answers", "Mean reasoning tokens"), rows, 2)
 
 
-def _throughput(items: QuerySet[QueueItem]) -> Figure:
+def _reviews(items: QuerySet[QueueItem]) -> Figure:
     by_day: dict[date, list[int]] = defaultdict(lambda: [0, 0])
-    for at, place in (("created_at", 0), ("resolved_at", 1)):
-        days = items.exclude(**{at: None}).annotate(day=TruncDate(at)).values("day").annotate(items=Count("pk"))
+    for index, column in enumerate(("created_at", "resolved_at")):
+        days = items.exclude(**{column: None}).annotate(day=TruncDate(column)).values("day").annotate(items=Count("pk"))
         for day, count in days.values_list("day", "items"):
-            by_day[day][place] = count
+            by_day[day][index] = count
     verdicts = dict(items.exclude(verdict="").values_list("verdict").annotate(Count("pk")))
-    told = "; ".join(f"{label}: {verdicts[value]}" for value, label in Verdict.choices if value in verdicts)
-    rows: list[Sequence[Any]] = [(day.isoformat(), *counts) for day, counts in sorted(by_day.items())]
-    title = f"Reviews per day ({told})" if told else "Reviews per day"
-    return Figure("reviews", title, ("Day", "Added", "Resolved"), list(map(tuple, rows)), drawn=2)
+    summary = "; ".join(f"{label}: {verdicts[value]}" for value, label in Verdict.choices if value in verdicts)
+    title = f"Reviews per day ({summary})" if summary else "Reviews per day"
+    rows: list[tuple[Any, ...]] = [(day.isoformat(), *by_day[day]) for day in sorted(by_day)]
+    return Figure("reviews", title, ("Day", "Added", "Resolved"), rows, 2)

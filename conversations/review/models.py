@@ -1,4 +1,4 @@
-"""Tables of review alone. Their labels and tables belong to the app `conversations`, where migrations made them."""
+"""Tables that only review uses. They carry the label of the app `conversations`, whose migrations create them."""
 
 from datetime import timedelta
 from typing import Any
@@ -11,27 +11,27 @@ from django.utils import timezone
 
 from conversations.models import Conversation, Status
 
-HOLD_DAYS = 90  # the longest that a notice to an owner may be delayed
+MAX_DELAY_DAYS = 90  # how long a notice to an owner can be delayed
 CASE_DURATION = timedelta(hours=8)  # a working day; then the reviewer states a reason again
 CLAIM_DURATION = timedelta(minutes=30)  # then another reviewer may claim the item
 
 
 class CaseQuerySet(models.QuerySet):
-    def open_of(self, reviewer: Any) -> "CaseQuerySet":
-        """Keep the case this reviewer works on, if it has not expired."""
+    def open_for(self, reviewer: Any) -> "CaseQuerySet":
+        """Keep the case this reviewer has open, if it has not expired."""
         return self.filter(reviewer=reviewer, ended_at=None, begun_at__gt=timezone.now() - CASE_DURATION)
 
-    def held_back(self) -> "CaseQuerySet":
-        """Keep cases whose notices to owners are delayed at the moment."""
+    def with_delayed_notices(self) -> "CaseQuerySet":
+        """Keep cases whose notices to owners are delayed now."""
         return self.filter(hold_until__gt=timezone.now())
 
     def awaiting_approval(self) -> "CaseQuerySet":
-        """Keep cases whose reviewer asked to delay notices and got no answer yet."""
+        """Keep cases whose reviewer requested a delay of the notices that nobody has approved."""
         return self.filter(hold_days__isnull=False, hold_until=None)
 
 
 class Case(models.Model):
-    """A reviewer's reason for reading content. Valid until it is ended, for `CASE_DURATION` at most."""
+    """A reviewer's reason for reading content. Open until it is closed, for `CASE_DURATION` at most."""
 
     reviewer = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, related_name="cases")
     reason = models.CharField(max_length=80)
@@ -39,7 +39,7 @@ class Case(models.Model):
     begun_at = models.DateTimeField(default=timezone.now)
     ended_at = models.DateTimeField(null=True)
 
-    # Owners are notified at once, unless another reviewer approves a delay of this many days.
+    # Owners see a notice at once, unless another reviewer approves a delay of this many days.
     hold_days = models.PositiveSmallIntegerField(null=True)
     hold_why = models.TextField(blank=True)
     hold_approved_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.SET_NULL, null=True, related_name="+")
@@ -71,34 +71,34 @@ class AuditAction(models.TextChoices):
     REASONING = "reasoning", "Read the model's reasoning"
     FOUND = "found", "Saw excerpts in search results"
     EXPORTED = "exported", "Exported the conversation"
-    CASE = "case", "Started a case"
+    CASE_OPENED = "case", "Started a case"
     SEARCHED = "searched", "Searched messages"
-    HOLD_ASKED = "hold_asked", "Requested a delayed notice"
-    HOLD_GIVEN = "hold_given", "Approved a delayed notice"
-    HELD = "held", "Placed a legal hold"
-    LIFTED = "lifted", "Lifted a legal hold"
+    DELAY_REQUESTED = "hold_asked", "Requested a delayed notice"
+    DELAY_APPROVED = "hold_given", "Approved a delayed notice"
+    HOLD_PLACED = "held", "Placed a legal hold"
+    HOLD_LIFTED = "lifted", "Lifted a legal hold"
     PRUNED = "pruned", "Deleted after the retention period"
     TRIMMED = "trimmed", "Deleted the oldest audit entries"
-    GRANTED = "granted", "Changed review permissions"
+    PERMISSIONS_CHANGED = "granted", "Changed review permissions"
 
 
-# The owner of a conversation sees these entries about it.
+# Entries that the owner of a conversation sees.
 OWNER_VISIBLE = (AuditAction.OPENED, AuditAction.REASONING, AuditAction.FOUND, AuditAction.EXPORTED)
 
 
 class AuditQuerySet(models.QuerySet):
     def visible_to_owner(self, owner_id: int) -> "AuditQuerySet":
-        """Keep entries about this owner's conversations that they may see now, newest first."""
-        delayed = Case.objects.held_back().values("pk")
+        """Keep entries about this owner's conversations that the owner may see now, newest first."""
+        delayed = Case.objects.with_delayed_notices().values("pk")
         return self.filter(owner_id=owner_id, act__in=OWNER_VISIBLE).exclude(case_id__in=delayed).order_by("-number")
 
 
 class AuditEntry(models.Model):
-    """Who did what to whose conversation, when, why and from where. Written once, by `review.audit.record` alone.
+    """Who did what to whose conversation, when, why and from where. Only `review.audit.record` adds rows.
 
-    Plain ids instead of foreign keys, so that no deletion cascades here; triggers refuse every change. `mac` is a keyed
-    hash of the row with its number and the `mac` of the row before: docs/review.md says what that proves. `managed` is
-    False because `manage.py flush` and Django's table rebuild on SQLite would lose rows or triggers.
+    Plain ids instead of foreign keys, so that deletions do not cascade here. Triggers refuse every change. `mac` is a
+    keyed hash of the row, its number and the `mac` of the row before: docs/review.md says what that proves. `managed`
+    is False because `manage.py flush` and Django's table rebuild on SQLite would lose rows or triggers.
     """
 
     number = models.PositiveBigIntegerField(primary_key=True)
@@ -114,7 +114,7 @@ class AuditEntry(models.Model):
     owner_id = models.BigIntegerField("owner ID", null=True)
     conversation_id = models.UUIDField("conversation ID", null=True)
     message_id = models.BigIntegerField(null=True)
-    details = models.JSONField(default=dict)  # strings, integers and lists of them: the same from every database
+    details = models.JSONField(default=dict)  # strings, integers, lists of them: every database returns them unchanged
     previous = models.CharField(max_length=64)
     mac = models.CharField(max_length=64)
 
@@ -136,7 +136,7 @@ class AuditEntry(models.Model):
 
 
 class Rule(models.Model):
-    """Selects answers for the review queue: by words, by outcome, and which share of those."""
+    """Selects answers for the review queue: by words, by outcome, and a percentage of those."""
 
     OUTCOMES = ((Status.FILTERED, "Filtered"), (Status.FAILED, "Failed"))
 
@@ -152,7 +152,7 @@ class Rule(models.Model):
         help_text="Without words and outcome, this is a random sample of all answers. /privacy/ shows the percentage.",
     )
     active = models.BooleanField(default=True)
-    # Answers that ended before this have been checked.
+    # Answers that finished before this have been checked.
     checked_until = models.DateTimeField(default=timezone.now, editable=False)
 
     class Meta:
@@ -185,7 +185,7 @@ class QueueItemQuerySet(models.QuerySet):
         return self.filter(resolved_at__isnull=False)
 
     def unassigned(self) -> "QueueItemQuerySet":
-        """Keep what nobody works on: never claimed, or claimed longer than `CLAIM_DURATION` ago."""
+        """Keep items that can be claimed: never claimed, or claimed longer than `CLAIM_DURATION` ago."""
         return self.unresolved().filter(Q(taken_at=None) | Q(taken_at__lte=timezone.now() - CLAIM_DURATION))
 
     def claimed_by(self, user: Any) -> "QueueItemQuerySet":
@@ -226,9 +226,10 @@ class QueueItem(models.Model):
 
 
 class DailyCounts(models.Model):
-    """Counts of one day that is over, for the figures: numbers only, about nobody in particular.
+    """Counts of one past day, for the figures: numbers only, not linked to anyone.
 
-    `zone` is the time zone of the day; `counts` is what `review.figures` counted, {} for a day without questions.
+    `zone` is the name of the time zone that the day is in; `counts` is what `review.figures` counted, {} for a day
+    without questions.
     """
 
     zone = models.CharField(max_length=64)

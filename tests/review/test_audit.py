@@ -1,4 +1,4 @@
-"""The audit trail on SQLite: rows are added only, and each kind of tampering done as the owner is named."""
+"""The audit trail on SQLite: rows can only be added, and tampering by the owner of the file is detected."""
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -10,25 +10,25 @@ from django.db import DatabaseError, connection, transaction
 from django.test import override_settings
 from django.utils import timezone
 
-from conversations.models import LegalHold, User
+from conversations.models import Conversation, LegalHold, User
 from conversations.review import audit, cases
 from conversations.review.models import AuditAction, AuditEntry
 from tests.factories import person, queued
 
 pytestmark = pytest.mark.django_db
-OTHER_KEY = "a key of somebody who is not this site"
+OTHER_KEY = "a key that the site does not have"
 ROWS = 5
 
 
 @pytest.fixture
 def log(django_capture_on_commit_callbacks: Callable, caplog: pytest.LogCaptureFixture, tmp_path: Path) -> Path:
-    """Write a trail of five rows; return the log that the site kept of it."""
+    """Write five rows; return the site's log of them."""
     reviewer, conversation = person("reviewer"), queued(person("owner"), "Why?").conversation
     actor = audit.Actor(reviewer, "192.0.2.7")
     with caplog.at_level("INFO"), django_capture_on_commit_callbacks(execute=True):
-        case = cases.begin(actor=actor, reason="Safety", note="Ticket 7")
+        case = cases.open_case(actor=actor, reason="Safety", note="Ticket 7")
         for _ in range(ROWS - 1):
-            cases.open_conversation(actor=actor, case=case, conversation=conversation)
+            cases.record_conversation_read(actor=actor, case=case, conversation=conversation)
     log = tmp_path / "site.log"
     log.write_text("\n".join(f"2026-11-25 INFO conversations: {message}" for message in caplog.messages))
     return log
@@ -36,7 +36,7 @@ def log(django_capture_on_commit_callbacks: Callable, caplog: pytest.LogCaptureF
 
 @contextmanager
 def as_the_owner() -> Iterator[Callable[[str], None]]:
-    """Do as somebody can who may write the database file: without the triggers."""
+    """Without the triggers, which anyone who can write to the file can drop."""
     with connection.cursor() as cursor:
         cursor.execute(
             "select name, sql from sqlite_master where type = 'trigger' and tbl_name = 'conversations_auditentry'"
@@ -50,11 +50,11 @@ def as_the_owner() -> Iterator[Callable[[str], None]]:
             cursor.execute(statement)
 
 
-def complaints(log: Iterable[str] = ()) -> list[str]:
-    return list(audit.verify(AuditEntry.objects.order_by("number"), audit.heads(log)))
+def faults(log: Iterable[str] = ()) -> list[str]:
+    return list(audit.verify(AuditEntry.objects.order_by("number"), audit.logged_heads(log)))
 
 
-def test_a_row_says_who_what_whose_when_why_and_from_where(log: Path):
+def test_a_row_has_actor_action_reason_note_owner_conversation_and_address(log: Path):
     row = AuditEntry.objects.get(number=2)
     assert (row.actor_name, row.act, row.reason, row.note, row.address) == (
         "reviewer",
@@ -68,7 +68,7 @@ def test_a_row_says_who_what_whose_when_why_and_from_where(log: Path):
     assert row.previous == AuditEntry.objects.get(number=1).mac
 
 
-def test_a_whole_trail_verifies_with_its_log(log: Path, capsys: pytest.CaptureFixture):
+def test_an_intact_trail_verifies_with_its_log(log: Path, capsys: pytest.CaptureFixture):
     call_command("verify_audit", "--log", str(log))
     assert "intact: 5 rows, 5 of them checked against the log" in capsys.readouterr().out
 
@@ -94,7 +94,7 @@ def test_the_database_refuses_every_change(log: Path, change: str):
 
 
 @pytest.mark.parametrize(
-    ("changes", "said"),
+    ("changes", "expected"),
     [
         (["update conversations_auditentry set reason = 'Quality' where number = 3"], ["Row 3 was edited or forged."]),
         (
@@ -128,26 +128,26 @@ def test_the_database_refuses_every_change(log: Path, change: str):
     ],
     ids=["edited", "backdated", "removed", "the first removed", "removed and renumbered", "reordered"],
 )
-def test_tampering_without_the_key_is_named_without_a_log(log: Path, changes: list[str], said: list[str]):
-    assert complaints() == []
+def test_tampering_without_the_key_is_detected_without_a_log(log: Path, changes: list[str], expected: list[str]):
+    assert faults() == []
     with as_the_owner() as execute:
         for change in changes:
             execute(change)
-    assert complaints() == said
+    assert faults() == expected
 
 
-def test_a_cut_off_end_shows_against_the_log_alone(log: Path, capsys: pytest.CaptureFixture):
+def test_rows_removed_from_the_end_are_detected_only_with_the_log(log: Path, capsys: pytest.CaptureFixture):
     with as_the_owner() as execute:
         execute("delete from conversations_auditentry where number > 3")
-    assert complaints() == []
-    with pytest.raises(SystemExit) as ended:
+    assert faults() == []
+    with pytest.raises(SystemExit) as exited:
         call_command("verify_audit", "--log", str(log))
-    assert ended.value.code == 1
+    assert exited.value.code == 1
     assert capsys.readouterr().err == "Rows 4 to 5 were removed from the end: the log has row 5.\n"
 
 
-def recompute(key: str) -> None:
-    """Rewrite row 3 and sign it and all that follow it anew."""
+def rewrite(key: str) -> None:
+    """Change row 3, and sign it and all rows after it with `key`."""
     previous = AuditEntry.objects.get(number=2).mac
     with as_the_owner() as execute:
         for row in AuditEntry.objects.filter(number__gte=3).order_by("number"):
@@ -159,60 +159,59 @@ def recompute(key: str) -> None:
             )
 
 
-def test_rows_recomputed_without_the_key_are_named(log: Path):
-    recompute(OTHER_KEY)
-    assert complaints() == [f"Row {n} was edited or forged." for n in (3, 4, 5)]
+def test_rows_rewritten_without_the_key_are_detected(log: Path):
+    rewrite(OTHER_KEY)
+    assert faults() == [f"Row {n} was edited or forged." for n in (3, 4, 5)]
 
 
-def test_rows_recomputed_with_the_key_are_named_against_the_log(log: Path):
-    recompute(audit.settings.AUDIT_KEYS[0])
-    assert complaints() == []
-    assert complaints(log.read_text().splitlines()) == [
+def test_rows_rewritten_with_the_key_are_detected_with_the_log(log: Path):
+    rewrite(audit.settings.AUDIT_KEYS[0])
+    assert faults() == []
+    assert faults(log.read_text().splitlines()) == [
         f"Row {n} was rewritten with the key: the log has a different mac for it." for n in (3, 4, 5)
     ]
 
 
-def test_an_earlier_key_still_verifies(log: Path):
+def test_rows_signed_with_an_earlier_key_verify(log: Path):
     keys = audit.settings.AUDIT_KEYS
     with override_settings(AUDIT_KEYS=[OTHER_KEY, *keys]):
-        audit.record(audit.Actor(), AuditAction.GRANTED)
-        assert complaints() == []
+        audit.record(audit.System(), AuditAction.PERMISSIONS_CHANGED)
+        assert faults() == []
     with override_settings(AUDIT_KEYS=[OTHER_KEY]):
-        assert len(complaints()) == ROWS
+        assert len(faults()) == ROWS
 
 
-def test_deleting_people_and_conversations_reaches_no_row(log: Path):
+def test_deleting_users_does_not_delete_rows(log: Path):
     before = list(AuditEntry.objects.order_by("number").values_list())
-    for row in AuditEntry.objects.exclude(owner_id=None):
-        person_model = type(person("somebody" + str(row.number)))
-        person_model.objects.filter(pk__in=[row.owner_id, row.actor_id]).delete()
-    assert list(AuditEntry.objects.order_by("number").values_list())[: len(before)] == before
+    User.objects.filter(username__in=["owner", "reviewer"]).delete()
+    assert not Conversation.objects.exists()
+    assert list(AuditEntry.objects.order_by("number").values_list()) == before
 
 
-def test_trimmed_rows_are_accounted_for_by_a_row_that_stays(log: Path):
+def test_a_trimmed_trail_verifies(log: Path):
     before = AuditEntry.objects.get(number=4).at
-    assert audit.expired(before) == 3
+    assert audit.last_expired(before) == 3
     assert audit.trim(before) == 3
     numbers = list(AuditEntry.objects.order_by("number").values_list("number", "act"))
     assert numbers == [(4, AuditAction.OPENED), (5, AuditAction.OPENED), (6, AuditAction.TRIMMED)]
-    assert complaints(log.read_text().splitlines()) == []
-    # More than that row says, or that row itself, may not be missing.
+    assert faults(log.read_text().splitlines()) == []
+    # Only the rows that the last row names may be missing.
     with as_the_owner() as execute:
         execute("delete from conversations_auditentry where number = 4")
-    assert complaints() == ["Rows 1 to 4 were removed."]
+    assert faults() == ["Rows 1 to 4 were removed."]
 
 
-def test_a_trim_can_be_followed_by_another_and_the_triggers_stand_afterwards(log: Path):
+def test_a_trail_can_be_trimmed_again_and_keeps_its_triggers(log: Path):
     audit.trim(AuditEntry.objects.get(number=3).at)
     assert audit.trim(AuditEntry.objects.get(number=5).at) == 2
-    assert complaints() == []
+    assert faults() == []
     with pytest.raises(DatabaseError, match="DELETE refused"), transaction.atomic():
         AuditEntry.objects.all().delete()
 
 
-def test_what_is_under_a_legal_hold_is_not_trimmed_and_nothing_behind_it(log: Path):
+def test_rows_under_a_legal_hold_and_all_rows_after_them_are_not_trimmed(log: Path):
     owner = User.objects.get(username="owner")
     LegalHold.objects.create(user=owner, reason="A lawsuit")
-    assert audit.trim(timezone.now()) == 1  # the reason, which is about nobody
+    assert audit.trim(timezone.now()) == 1  # the first row, which has no owner
     assert AuditEntry.objects.filter(act=AuditAction.OPENED).count() == ROWS - 1
-    assert complaints() == []
+    assert faults() == []

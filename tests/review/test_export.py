@@ -1,4 +1,4 @@
-"""What may be exported is, as a stream with a manifest; each conversation in it is written down and its owner told."""
+"""Exports are streamed with a manifest; each conversation in one is recorded, and its owner can see that."""
 
 import csv
 import hashlib
@@ -14,11 +14,10 @@ from django.test import Client
 from conversations.models import Conversation, Generation, User
 from conversations.models.permissions import REASONING
 from conversations.review import audit, cases, export
+from conversations.review.filters import filter_conversations
 from conversations.review.models import AuditAction, AuditEntry, Case
-from conversations.review.selection import select
 from tests.factories import person
-from tests.review.people import planted, somebody
-from tests.review.test_pages import WORDS
+from tests.review.factories import WORDS, make_conversation, make_user
 
 pytestmark = pytest.mark.django_db
 EXPORT = "/admin/conversations/conversation/find/export/"
@@ -26,17 +25,17 @@ EXPORT = "/admin/conversations/conversation/find/export/"
 
 @pytest.fixture
 def conversation() -> Conversation:
-    return planted(person("owner"), **WORDS)
+    return make_conversation(person("owner"))
 
 
 @pytest.fixture
 def exporter() -> User:
-    return somebody("exporter")
+    return make_user("exporter")
 
 
 @pytest.fixture
 def fetch() -> Callable[..., tuple[int, bytes]]:
-    """Post as somebody to the export; return status and body."""
+    """Post to the export as a user; return status and body."""
 
     def fetch(user: User, query: str, **fields: str) -> tuple[int, bytes]:
         client = Client()
@@ -47,8 +46,8 @@ def fetch() -> Callable[..., tuple[int, bytes]]:
     return fetch
 
 
-def begin(user: User) -> Case:
-    return cases.begin(actor=audit.Actor(user), reason="Legal request", note="")
+def open_case(user: User) -> Case:
+    return cases.open_case(actor=audit.Actor(user), reason="Legal request", note="")
 
 
 def unpack(body: bytes) -> tuple[str, dict[str, object]]:
@@ -60,9 +59,9 @@ def unpack(body: bytes) -> tuple[str, dict[str, object]]:
     return data.decode(), manifest
 
 
-def test_a_conversation_is_a_line_of_json(fetch: Callable, conversation: Conversation, exporter: User):
-    begin(exporter)
-    planted(person("other"), **WORDS)
+def test_in_jsonl_each_line_is_a_conversation(fetch: Callable, conversation: Conversation, exporter: User):
+    open_case(exporter)
+    make_conversation(person("other"))
     status, body = fetch(exporter, "owner=owner", form="jsonl", reasoning="on")
     text, manifest = unpack(body)
     assert status == 200
@@ -71,28 +70,32 @@ def test_a_conversation_is_a_line_of_json(fetch: Callable, conversation: Convers
     assert (record["id"], record["owner"], record["title"]) == (str(conversation.pk), "owner", WORDS["title"])
     assert [message["content"] for message in record["messages"]] == ["Why?", "Because.", "So."]
     assert record["messages"][1]["generations"][0]["status"] == "complete"
-    assert "reasoning" not in text.replace("reasoning_tokens", "")  # asked for, and not permitted
+    assert "reasoning" not in text.replace("reasoning_tokens", "")  # requested, but not permitted
     assert manifest["criteria"] == {"owner": "owner"}
     assert (manifest["conversations"], manifest["messages"], manifest["reasoning"]) == (1, 3, False)
     assert manifest["case"]["reason"] == "Legal request"
 
 
-def test_reasoning_is_its_own_field_for_who_may_read_it(fetch: Callable, conversation: Conversation, exporter: User):
+def test_reasoning_is_included_on_request_for_those_who_may_read_it(
+    fetch: Callable, conversation: Conversation, exporter: User
+):
     exporter.user_permissions.add(Permission.objects.get(codename=REASONING))
-    begin(exporter)
-    for fields, there in (({}, False), ({"reasoning": "on"}, True)):
+    open_case(exporter)
+    for fields, included in (({}, False), ({"reasoning": "on"}, True)):
         text, manifest = unpack(fetch(exporter, "", form="jsonl", **fields)[1])
-        assert (WORDS["reasoning"] in text) == there
-        assert manifest["reasoning"] == there
+        assert (WORDS["reasoning"] in text) == included
+        assert manifest["reasoning"] == included
     assert json.loads(text)["messages"][1]["reasoning"] == WORDS["reasoning"]
     assert AuditEntry.objects.filter(act=AuditAction.REASONING, conversation_id=conversation.pk).count() == 1
 
 
-def test_each_conversation_is_written_down_and_told(fetch: Callable, conversation: Conversation, exporter: User):
-    begin(exporter)
+def test_an_export_and_each_conversation_in_it_are_recorded(
+    fetch: Callable, conversation: Conversation, exporter: User
+):
+    open_case(exporter)
     fetch(exporter, "outcome=complete", form="csv")
-    whole, single = AuditEntry.objects.filter(act=AuditAction.EXPORTED).order_by("number")
-    assert (whole.details["criteria"], whole.details["conversations_asked"]) == ({"outcome": "complete"}, 1)
+    summary, single = AuditEntry.objects.filter(act=AuditAction.EXPORTED).order_by("number")
+    assert (summary.details["criteria"], summary.details["conversations_asked"]) == ({"outcome": "complete"}, 1)
     assert (single.owner_id, single.conversation_id) == (conversation.owner_id, conversation.pk)
     assert single.reason == "Legal request"
     assert single in AuditEntry.objects.visible_to_owner(conversation.owner_id)
@@ -100,8 +103,8 @@ def test_each_conversation_is_written_down_and_told(fetch: Callable, conversatio
 
 @pytest.mark.parametrize("cell", ['=cmd|"/c calc"!A1', "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", "＝1"])
 def test_no_cell_is_a_formula(fetch: Callable, exporter: User, cell: str):
-    planted(person("owner"), **(WORDS | {"answer": cell, "title": cell[:80]}))
-    begin(exporter)
+    make_conversation(person("owner"), answer=cell, title=cell)
+    open_case(exporter)
     text, _ = unpack(fetch(exporter, "", form="csv")[1])
     head, *rows = list(csv.reader(io.StringIO(text, newline="")))
     assert head[0] == "conversation"
@@ -110,52 +113,54 @@ def test_no_cell_is_a_formula(fetch: Callable, exporter: User, cell: str):
     assert not any(value.startswith(export.FORMULA) for row in rows for value in row)
 
 
-def test_it_is_sent_while_it_is_read(exporter: User, monkeypatch: pytest.MonkeyPatch):
+def test_conversations_are_recorded_and_sent_in_batches(exporter: User, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(export, "BATCH", 2)
     owner = person("owner")
-    ids = [planted(owner, **WORDS).pk for _ in range(5)]
-    case = begin(exporter)
-    pieces = export.archive(actor=audit.Actor(exporter), case=case, ids=ids, criteria={}, form="jsonl", reasoning=False)
-    counts = [AuditEntry.objects.filter(act=AuditAction.EXPORTED).exclude(conversation_id=None).count() for _ in pieces]
+    ids = [make_conversation(owner).pk for _ in range(5)]
+    case = open_case(exporter)
+    parts = export.stream_zip(
+        actor=audit.Actor(exporter), case=case, ids=ids, criteria={}, file_format="jsonl", reasoning=False
+    )
+    counts = [AuditEntry.objects.filter(act=AuditAction.EXPORTED).exclude(conversation_id=None).count() for _ in parts]
     assert counts[:5] == [2, 2, 4, 4, 5]
 
 
 @pytest.mark.parametrize(
     "role", ["user", "superuser", "list-only", "reader with reasoning", "exporter without reading"]
 )
-def test_an_export_needs_its_permission_and_that_to_read(fetch: Callable, conversation: Conversation, role: str):
-    user = somebody(role)
-    begin(user)
+def test_an_export_needs_the_permissions_to_export_and_to_read(fetch: Callable, conversation: Conversation, role: str):
+    user = make_user(role)
+    open_case(user)
     assert fetch(user, "", form="jsonl")[0] in (302, 403)
     assert not AuditEntry.objects.filter(act=AuditAction.EXPORTED).exists()
 
 
-def test_an_export_needs_a_reason_and_a_form_it_knows(fetch: Callable, conversation: Conversation, exporter: User):
+def test_an_export_needs_a_case_and_a_known_format(fetch: Callable, conversation: Conversation, exporter: User):
     assert fetch(exporter, "owner=owner", form="jsonl")[0] == 302
-    begin(exporter)
+    open_case(exporter)
     assert fetch(exporter, "owner=owner", form="exe")[0] == 400
     assert fetch(exporter, "since=yesterday", form="csv")[0] == 400
     assert not AuditEntry.objects.filter(act=AuditAction.EXPORTED).exists()
 
 
-def test_a_limited_reviewer_exports_their_field_alone(fetch: Callable, conversation: Conversation):
-    user = somebody("scoped reviewer")
-    begin(user)
+def test_a_scoped_reviewer_exports_only_conversations_of_their_groups(fetch: Callable, conversation: Conversation):
+    user = make_user("scoped reviewer")
+    open_case(user)
     text, manifest = unpack(fetch(user, "", form="jsonl")[1])
     assert (text, manifest["conversations"]) == ("", 0)
 
 
-def test_the_criteria_narrow_the_choice(conversation: Conversation):
-    reviewer, now = somebody("reader"), conversation.updated_at
+def test_each_criterion_is_applied(conversation: Conversation):
+    reviewer, now = make_user("reader"), conversation.updated_at
     group = reviewer.groups.create(name="Pilots")
     Generation.objects.filter(message=conversation.leaf_id).update(
         model="m1", prompt_tokens=7, started_at=now, finished_at=now
     )
 
-    def found(**criteria: object) -> bool:
-        return select(reviewer, criteria).filter(pk=conversation.pk).exists()
+    def is_found(**criteria: object) -> bool:
+        return filter_conversations(reviewer, criteria).filter(pk=conversation.pk).exists()
 
-    met = {
+    matching = {
         "owner": "owner",
         "since": now.date(),
         "until": now.date(),
@@ -163,9 +168,9 @@ def test_the_criteria_narrow_the_choice(conversation: Conversation):
         "outcome": "complete",
         "tokens": 7,
     }
-    assert found()
-    assert found(**met, seconds=0)
-    missed = {
+    assert is_found()
+    assert is_found(**matching, seconds=0)
+    others = {
         "owner": "somebody",
         "since": now.date().replace(year=now.year + 1),
         "until": now.date().replace(year=now.year - 1),
@@ -177,7 +182,7 @@ def test_the_criteria_narrow_the_choice(conversation: Conversation):
         "verdict": "fine",
         "feedback": "good",
     }
-    for name, value in missed.items():
-        assert not found(**{name: value}), name
+    for name, value in others.items():
+        assert not is_found(**{name: value}), name
     conversation.owner.groups.add(group)
-    assert found(group=group)
+    assert is_found(group=group)

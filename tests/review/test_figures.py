@@ -1,4 +1,4 @@
-"""Figures of use: what they count, for whom, and that they hold no word of what was said."""
+"""Usage figures: what they count and for whom, and that they contain no content."""
 
 import csv
 import io
@@ -12,7 +12,7 @@ from django.utils import timezone
 from conversations.models import Feedback, Generation, Status, User
 from conversations.review import figures
 from tests.factories import person, queued
-from tests.review.people import somebody
+from tests.review.factories import make_user
 
 pytestmark = pytest.mark.django_db
 FIGURES = "/admin/conversations/conversation/figures/"
@@ -20,25 +20,25 @@ FIGURES = "/admin/conversations/conversation/figures/"
 
 @pytest.fixture
 def reviewer() -> User:
-    return somebody("list-only")
+    return make_user("list-only")
 
 
 def answered(owner: User, seconds: float, status: str = Status.COMPLETE, **fields: object) -> Generation:
-    """Return a generation that began an hour ago, thought at once and took so many seconds."""
+    """Return a generation that started an hour ago and took so many seconds, the first half until it reasoned."""
     generation = queued(owner, "canarypromptzq")
-    begun = timezone.now() - timedelta(hours=1)
-    told = {"created_at": begun, "started_at": begun, "first_thought_at": begun + timedelta(seconds=seconds / 2)}
-    told |= {"finished_at": begun + timedelta(seconds=seconds), "status": status, "model": "test-model"} | fields
-    Generation.objects.filter(pk=generation.pk).update(**told)
+    start = timezone.now() - timedelta(hours=1)
+    values = {"created_at": start, "started_at": start, "first_thought_at": start + timedelta(seconds=seconds / 2)}
+    values |= {"finished_at": start + timedelta(seconds=seconds), "status": status, "model": "test-model"} | fields
+    Generation.objects.filter(pk=generation.pk).update(**values)
     generation.refresh_from_db()
     return generation
 
 
 def figure(reviewer: User, name: str) -> figures.Figure:
-    return next(each for each in figures.all_of(reviewer, *figures.last_days()) if each.name == name)
+    return next(found for found in figures.build(reviewer, *figures.last_days()) if found.name == name)
 
 
-def test_answers_are_counted_by_day_model_outcome_and_cause(reviewer: User):
+def test_answers_are_counted_by_day_model_outcome_and_error(reviewer: User):
     one, other = person("one"), person("other")
     answered(one, 1)
     answered(one, 1, reasoning_tokens=300)
@@ -51,17 +51,17 @@ def test_answers_are_counted_by_day_model_outcome_and_cause(reviewer: User):
     assert ("100 to 500", 1) in figure(reviewer, "thinking").rows
 
 
-def test_times_are_told_by_median_and_percentile(reviewer: User):
+def test_response_times_are_given_as_median_and_percentile(reviewer: User):
     owner = person("owner")
     for seconds in range(1, 21):
         answered(owner, seconds)
-    rows = {label: (half, most) for label, half, most in figure(reviewer, "times").rows}
+    rows = {label: (median, percentile) for label, median, percentile in figure(reviewer, "times").rows}
     assert rows["Start to end of generation"] == (10.0, 19.0)
     assert rows["Question to first reasoning"] == (5.0, 9.5)
     assert rows["Question to start of answer"] == (None, None)
 
 
-def test_thinking_is_set_against_the_rating(reviewer: User):
+def test_reasoning_tokens_are_averaged_by_rating(reviewer: User):
     owner = person("owner")
     for tokens, rating in ((100, "good"), (300, "good"), (5000, "bad")):
         message = answered(owner, 1, reasoning_tokens=tokens).message
@@ -69,9 +69,9 @@ def test_thinking_is_set_against_the_rating(reviewer: User):
     assert figure(reviewer, "ratings").rows == [("Poor", 1, 5000), ("Good", 2, 200)]
 
 
-def test_a_limited_reviewer_sees_the_figures_of_their_groups_alone(reviewer: User):
+def test_a_scoped_reviewer_sees_only_figures_of_their_groups(reviewer: User):
     inside, outside = person("inside"), person("outside")
-    group = Group.objects.create(name="theirs")
+    group = Group.objects.create(name="Pilots")
     inside.groups.add(group)
     answered(inside, 1)
     answered(outside, 1)
@@ -83,7 +83,7 @@ def test_a_limited_reviewer_sees_the_figures_of_their_groups_alone(reviewer: Use
     assert figure(reviewer, "outcomes").rows == [("Complete", 1)]
 
 
-def test_a_chart_stands_beside_its_table_and_the_table_comes_as_csv(client: Client, reviewer: User):
+def test_each_chart_has_a_table_that_can_be_downloaded_as_csv(client: Client, reviewer: User):
     answered(person("owner"), 1, model="=evil()")
     client.force_login(reviewer)
     page = client.get(FIGURES).content.decode()
@@ -96,12 +96,12 @@ def test_a_chart_stands_beside_its_table_and_the_table_comes_as_csv(client: Clie
     assert client.get(f"{FIGURES}nothing.csv").status_code == 404
 
 
-def test_a_period_that_makes_no_sense_is_told(client: Client, reviewer: User):
+def test_an_invalid_period_is_rejected_with_an_error(client: Client, reviewer: User):
     client.force_login(reviewer)
     assert "0 to 366 days" in client.get(f"{FIGURES}?since=2020-01-01&until=2026-01-01").content.decode()
     assert client.get(f"{FIGURES}?since=yesterday").status_code == 200
 
 
-def test_figures_are_for_who_may_list(client: Client):
-    client.force_login(somebody("superuser"))
+def test_figures_need_the_permission_to_list(client: Client):
+    client.force_login(make_user("superuser"))
     assert client.get(FIGURES).status_code == 403

@@ -1,5 +1,6 @@
-"""How conversations reach the queue, and that no two reviewers work on one unknowingly."""
+"""How conversations enter the queue, and how reviewers claim and resolve its items."""
 
+import re
 from collections.abc import Callable
 from datetime import timedelta
 
@@ -11,10 +12,10 @@ from django.utils import timezone
 from conversations import actions
 from conversations.models import Conversation, Feedback, Generation, Message, Status, User
 from conversations.review import audit, queue
+from conversations.review.admin import queue as queue_pages
 from conversations.review.models import CLAIM_DURATION, QueueItem, Rule, Verdict
 from tests.factories import person
-from tests.review.people import planted, somebody
-from tests.review.test_pages import WORDS
+from tests.review.factories import WORDS, make_conversation, make_user
 
 pytestmark = pytest.mark.django_db
 QUEUE = "/admin/conversations/conversation/queue/"
@@ -22,39 +23,39 @@ QUEUE = "/admin/conversations/conversation/queue/"
 
 @pytest.fixture
 def conversation() -> Conversation:
-    return planted(person("owner"), **WORDS)
+    return make_conversation(person("owner"))
 
 
 @pytest.fixture
 def reviewer() -> User:
-    return somebody("reader with reasoning")
+    return make_user("reader with reasoning")
 
 
 @pytest.fixture
 def second() -> User:
-    return somebody("reader")
+    return make_user("reader")
 
 
 @pytest.fixture
 def report(conversation: Conversation) -> QueueItem:
     actions.give_feedback(message=conversation.leaf, rating="report", comment="It is rude", shared=False)
-    queue.fill()
+    queue.refresh()
     return QueueItem.objects.get()
 
 
 @pytest.fixture
-def end(conversation: Conversation) -> Callable[..., None]:
-    """Let the shown answer end now, in this way and with this text."""
+def finish(conversation: Conversation) -> Callable[..., None]:
+    """Finish the conversation's answer now, with this status and text."""
 
-    def end(status: Status = Status.COMPLETE, content: str = "Because.") -> None:
+    def finish(status: Status = Status.COMPLETE, content: str = "Because.") -> None:
         Message.objects.filter(pk=conversation.leaf_id).update(content=content)
         Generation.objects.filter(message=conversation.leaf_id).update(status=status, finished_at=timezone.now())
 
-    return end
+    return finish
 
 
 @pytest.mark.parametrize(
-    ("fields", "waits"),
+    ("fields", "why"),
     [
         ({"rating": "report", "comment": "It is rude"}, queue.REPORTED),
         ({"rating": "bad", "shared": "on"}, queue.SHARED),
@@ -62,34 +63,34 @@ def end(conversation: Conversation) -> Callable[..., None]:
         ({"rating": "good"}, None),
     ],
 )
-def test_the_owner_decides_whether_feedback_is_reviewed(
-    client: Client, conversation: Conversation, fields: dict[str, str], waits: str | None
+def test_only_reports_and_shared_feedback_enter_the_queue(
+    client: Client, conversation: Conversation, fields: dict[str, str], why: str | None
 ):
     client.force_login(conversation.owner)
-    address = f"/messages/{conversation.leaf_id}/feedback/"
-    assert address in client.get(conversation.get_absolute_url()).content.decode()
-    assert client.post(address, fields).status_code == 302
+    url = f"/messages/{conversation.leaf_id}/feedback/"
+    assert url in client.get(conversation.get_absolute_url()).content.decode()
+    assert client.post(url, fields).status_code == 302
     assert Feedback.objects.get().rating == fields["rating"]
-    queue.fill()
-    assert list(QueueItem.objects.values_list("why", flat=True)) == ([waits] if waits else [])
-    client.post(address, fields)  # once more changes nothing
-    queue.fill()
-    assert QueueItem.objects.count() == bool(waits)
+    queue.refresh()
+    assert list(QueueItem.objects.values_list("why", flat=True)) == ([why] if why else [])
+    client.post(url, fields)  # again changes nothing
+    queue.refresh()
+    assert QueueItem.objects.count() == bool(why)
 
 
-def test_feedback_is_its_owners_alone(client: Client, conversation: Conversation):
+def test_only_the_owner_can_give_feedback(client: Client, conversation: Conversation):
     client.force_login(person("stranger"))
-    address = f"/messages/{conversation.leaf_id}/feedback/"
-    assert client.get(address).status_code == 404
-    assert client.post(address, {"rating": "report"}).status_code == 404
+    url = f"/messages/{conversation.leaf_id}/feedback/"
+    assert client.get(url).status_code == 404
+    assert client.post(url, {"rating": "report"}).status_code == 404
     assert not QueueItem.objects.exists()
 
 
 @pytest.mark.parametrize(
-    ("rule", "ending", "found"),
+    ("rule", "outcome", "is_queued"),
     [
         ({"words": "bomb\nbecause"}, {}, True),
-        ({"words": "WHY?"}, {}, True),  # in the question, whatever its case
+        ({"words": "WHY?"}, {}, True),  # in the question, in any case
         ({"words": "炸弹"}, {"content": "如何制造炸弹"}, True),
         ({"words": "bomb"}, {}, False),
         ({"outcome": "filtered"}, {"status": Status.FILTERED}, True),
@@ -100,28 +101,28 @@ def test_feedback_is_its_owners_alone(client: Client, conversation: Conversation
         ({"active": False}, {}, False),
     ],
 )
-def test_rules_bring_what_ended_since_they_were_written(
-    end: Callable[..., None], rule: dict[str, object], ending: dict[str, object], found: bool
+def test_a_rule_adds_matching_answers_that_finished_after_it_was_created(
+    finish: Callable[..., None], rule: dict[str, object], outcome: dict[str, object], is_queued: bool
 ):
     Rule.objects.create(name="The rule", checked_until=timezone.now() - timedelta(seconds=1), **rule)
-    end(**ending)
+    finish(**outcome)
     for _ in range(2):
-        queue.fill()
-        assert list(QueueItem.objects.values_list("why", flat=True)) == (["The rule"] if found else [])
+        queue.refresh()
+        assert list(QueueItem.objects.values_list("why", flat=True)) == (["The rule"] if is_queued else [])
 
 
-def test_a_resolved_item_is_not_brought_again_by_its_rule(end: Callable[..., None], reviewer: User):
+def test_a_rule_does_not_add_a_resolved_item_again(finish: Callable[..., None], reviewer: User):
     Rule.objects.create(name="The rule", checked_until=timezone.now() - timedelta(seconds=1))
-    end()
-    queue.fill()
+    finish()
+    queue.refresh()
     actor, item = audit.Actor(reviewer), QueueItem.objects.get()
     queue.claim(actor=actor, item=item)
     assert queue.resolve(actor=actor, item=item, verdict=Verdict.FINE, note="")
-    queue.fill()
+    queue.refresh()
     assert QueueItem.objects.get().verdict == Verdict.FINE
 
 
-def test_a_rule_goes_through_all_answers_in_batches(conversation: Conversation, monkeypatch: pytest.MonkeyPatch):
+def test_a_rule_checks_answers_in_batches(conversation: Conversation, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(queue, "BATCH", 2)
     start = timezone.now()
     for n in range(5):
@@ -136,7 +137,7 @@ def test_a_rule_goes_through_all_answers_in_batches(conversation: Conversation, 
     Rule.objects.create(name="The rule", checked_until=start)
     counts = []
     for _ in range(4):
-        queue.fill()
+        queue.refresh()
         counts.append(QueueItem.objects.count())
     assert counts == [2, 4, 5, 5]
 
@@ -147,12 +148,12 @@ def test_feedback_that_is_no_longer_shared_leaves_the_queue_unless_it_is_claimed
     feedback = {"message": conversation.leaf, "rating": "bad", "comment": ""}
     for claimed in (False, True):
         actions.give_feedback(**feedback, shared=True)
-        queue.fill()
+        queue.refresh()
         if claimed:
             queue.claim(actor=audit.Actor(reviewer), item=QueueItem.objects.get())
         assert QueueItem.objects.count() == 1
         actions.give_feedback(**feedback, shared=False)
-        queue.fill()
+        queue.refresh()
         assert QueueItem.objects.count() == claimed
 
 
@@ -161,30 +162,30 @@ def test_feedback_that_is_shared_again_after_it_was_resolved_returns_to_the_queu
 ):
     for number in (1, 2):
         actions.give_feedback(message=conversation.leaf, rating="bad", comment="", shared=True)
-        queue.fill()
+        queue.refresh()
         [item] = QueueItem.objects.unresolved()
         queue.claim(actor=audit.Actor(reviewer), item=item)
         assert queue.resolve(actor=audit.Actor(reviewer), item=item, verdict=Verdict.FINE, note="")
-        queue.fill()
+        queue.refresh()
         assert not QueueItem.objects.unresolved().exists()
         assert QueueItem.objects.count() == number
 
 
-def test_a_sample_is_drawn_by_lot():
+def test_a_sample_has_its_percentage_and_is_stable_for_each_rule():
     rule = Rule(pk=1, percent=10)
-    drawn = [queue.is_sampled(rule, n) for n in range(10_000)]
-    assert 900 < sum(drawn) < 1100
-    assert drawn == [queue.is_sampled(rule, n) for n in range(10_000)]
-    assert drawn != [queue.is_sampled(Rule(pk=2, percent=10), n) for n in range(10_000)]
+    sample = [queue.is_sampled(rule, n) for n in range(10_000)]
+    assert 900 < sum(sample) < 1100
+    assert sample == [queue.is_sampled(rule, n) for n in range(10_000)]
+    assert sample != [queue.is_sampled(Rule(pk=2, percent=10), n) for n in range(10_000)]
 
 
-def test_a_sample_is_disclosed(client: Client):
+def test_the_privacy_page_discloses_random_samples(client: Client):
     assert "No answers are selected at random" in client.get("/privacy/").content.decode()
     Rule.objects.create(name="Sample", percent="1.5")
     assert "A random 1.50% of all answers" in " ".join(client.get("/privacy/").content.decode().split())
 
 
-def test_an_item_is_taken_by_one_reviewer_until_its_time_is_over(report: QueueItem, reviewer: User, second: User):
+def test_one_reviewer_can_claim_an_item_until_the_claim_expires(report: QueueItem, reviewer: User, second: User):
     assert queue.claim(actor=audit.Actor(reviewer), item=report)
     assert queue.claim(actor=audit.Actor(second), item=report) is None
     QueueItem.objects.update(taken_at=timezone.now() - CLAIM_DURATION)
@@ -197,17 +198,17 @@ def test_an_item_is_taken_by_one_reviewer_until_its_time_is_over(report: QueueIt
     assert (item.verdict, item.note, item.resolved_by) == (Verdict.POOR, "Rude indeed", second)
 
 
-def test_taking_an_item_states_the_reason_and_opens_the_conversation(
+def test_claiming_an_item_opens_a_case_and_the_conversation(
     client: Client, report: QueueItem, reviewer: User, conversation: Conversation
 ):
     client.force_login(reviewer)
-    listed = client.get(QUEUE).content.decode()
-    assert queue.REPORTED in listed
-    assert "It is rude" not in listed
-    assert WORDS["title"] not in listed
-    opened = client.post(f"{QUEUE}{report.pk}/take/", follow=True).content.decode()
-    assert WORDS["answer"] in opened
-    assert "It is rude" in opened
+    page = client.get(QUEUE).content.decode()
+    assert queue.REPORTED in page
+    assert "It is rude" not in page
+    assert WORDS["title"] not in page
+    transcript = client.post(f"{QUEUE}{report.pk}/take/", follow=True).content.decode()
+    assert WORDS["answer"] in transcript
+    assert "It is rude" in transcript
     rows = audit.AuditEntry.objects.filter(act__in=["case", "opened"]).order_by("number")
     assert list(rows.values_list("act", "reason", "note")) == [
         ("case", queue.REPORTED, f"Queue item {report.pk}"),
@@ -215,12 +216,12 @@ def test_taking_an_item_states_the_reason_and_opens_the_conversation(
     ]
 
 
-def test_resolving_goes_on_to_the_next_and_stepping_gives_back(
+def test_resolving_claims_the_next_item_and_stepping_releases_the_current_one(
     client: Client, report: QueueItem, reviewer: User, conversation: Conversation
 ):
-    other = planted(conversation.owner, **WORDS)
+    other = make_conversation(conversation.owner)
     actions.give_feedback(message=other.leaf, rating="report", comment="", shared=True)
-    queue.fill()
+    queue.refresh()
     last = QueueItem.objects.latest("pk")
     client.force_login(reviewer)
     client.post(f"{QUEUE}0/next/")
@@ -231,8 +232,8 @@ def test_resolving_goes_on_to_the_next_and_stepping_gives_back(
     assert QueueItem.objects.claimed_by(reviewer).get() == report
     assert client.post(f"{QUEUE}{report.pk}/resolve/", {"verdict": "sublime"}).status_code == 302
     assert QueueItem.objects.claimed_by(reviewer).get() == report
-    answer = client.post(f"{QUEUE}{report.pk}/resolve/", {"verdict": "poor", "note": "Rude"})
-    assert str(other.pk) in answer.headers["Location"]
+    response = client.post(f"{QUEUE}{report.pk}/resolve/", {"verdict": "poor", "note": "Rude"})
+    assert str(other.pk) in response.headers["Location"]
     assert QueueItem.objects.claimed_by(reviewer).get() == last
     assert client.post(f"{QUEUE}{last.pk}/resolve/", {"verdict": "fine"}).headers["Location"] == QUEUE
     assert not QueueItem.objects.unresolved().exists()
@@ -241,8 +242,10 @@ def test_resolving_goes_on_to_the_next_and_stepping_gives_back(
     assert "Poor answer: Rude" in transcript
 
 
-def test_a_limited_reviewer_has_a_queue_of_their_own(client: Client, report: QueueItem, conversation: Conversation):
-    client.force_login(somebody("scoped reviewer"))
+def test_a_scoped_reviewer_sees_only_items_of_their_groups(
+    client: Client, report: QueueItem, conversation: Conversation
+):
+    client.force_login(make_user("scoped reviewer"))
     assert "The queue is empty" in client.get(QUEUE).content.decode()
     assert client.post(f"{QUEUE}{report.pk}/take/").status_code == 404
     conversation.owner.groups.add(Group.objects.get(name="Another group"))
@@ -251,9 +254,25 @@ def test_a_limited_reviewer_has_a_queue_of_their_own(client: Client, report: Que
 
 
 @pytest.mark.parametrize("role", ["user", "superuser", "list-only", "exporter without reading"])
-def test_the_queue_is_for_who_may_read(client: Client, report: QueueItem, role: str):
-    client.force_login(somebody(role))
+def test_the_queue_needs_the_permission_to_read(client: Client, report: QueueItem, role: str):
+    client.force_login(make_user(role))
     assert client.get(QUEUE).status_code in (302, 403)
     for command in ("take", "next", "previous", "resolve"):
         assert client.post(f"{QUEUE}{report.pk}/{command}/", {"verdict": "fine"}).status_code in (302, 403)
     assert QueueItem.objects.get().taken_by is None
+
+
+def test_the_page_offers_every_unassigned_item_on_it(
+    client: Client, report: QueueItem, reviewer: User, second: User, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(queue_pages, "ITEMS_PER_PAGE", 3)
+    for n in range(4):
+        rule = Rule.objects.create(name=f"Rule {n}", active=False)
+        QueueItem.objects.create(conversation=report.conversation, message=report.message, why=rule.name, rule=rule)
+    queue.claim(actor=audit.Actor(second), item=report)
+    shown = list(QueueItem.objects.order_by("pk")[:3])
+    client.force_login(reviewer)
+    page = client.get(QUEUE).content.decode()
+    assert re.findall(r"Claim item (\d+)", page) == [str(item.pk) for item in shown[1:]]
+    assert f"Claimed by {second.username}" in page
+    assert "Claimed by None" not in page

@@ -1,4 +1,4 @@
-"""What was said is found by any part of it, in any script and on both databases; searching is written down."""
+"""Search finds parts of words in any script, on both databases, and searches by reviewers are recorded."""
 
 import json
 import shutil
@@ -12,8 +12,7 @@ from django.test import Client
 from conversations.models import Conversation
 from conversations.review.models import AuditEntry
 from tests.factories import person
-from tests.review.people import planted, somebody
-from tests.review.test_pages import WORDS
+from tests.review.factories import WORDS, make_conversation, make_user
 from tests.site import ROOT, environment
 
 pytestmark = pytest.mark.django_db
@@ -26,7 +25,7 @@ TEXTS = {
     "code": "if (a->b && c[0] == '%') { return \"x_y\"; }",
     "short": "AI is said to be C++ in disguise",
 }
-# A query, and the texts that hold it.
+# Each query, and the texts that match it.
 QUERIES = {
     "quick": {"latin"},
     "ick brow": {"latin"},
@@ -56,16 +55,16 @@ QUERIES = {
 
 
 @pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgresql)])
-def found(request: pytest.FixtureRequest, tmp_path: Path) -> dict[str, list[str]]:
-    """What the queries find in a database of either kind, and after some of it was changed."""
+def results(request: pytest.FixtureRequest, tmp_path: Path) -> dict[str, list[str]]:
+    """The results of the queries in each kind of database, also after a text was changed and deleted."""
     if request.param == "sqlite":
         database = tmp_path / "db.sqlite3"
         shutil.copy(request.getfixturevalue("database_template"), database)
         url = f"sqlite:///{database}"
     else:
         url = request.getfixturevalue("postgresql_database")
-    finder = subprocess.run(
-        [sys.executable, "-m", "tests.review.finder"],
+    completed = subprocess.run(
+        [sys.executable, "-m", "tests.review.run_search"],
         cwd=ROOT,
         env=environment(DATABASE_URL=url),
         input=json.dumps({"texts": TEXTS, "queries": [*QUERIES]}),
@@ -74,37 +73,38 @@ def found(request: pytest.FixtureRequest, tmp_path: Path) -> dict[str, list[str]
         timeout=60,
         check=True,
     )
-    return json.loads(finder.stdout)
+    return json.loads(completed.stdout)
 
 
-def test_every_word_is_found_wherever_it_stands_as_long_as_it_stands_there(found: dict[str, list[str]]):
+def test_queries_find_the_texts_that_contain_all_words(results: dict[str, list[str]]):
     for query, expected in QUERIES.items():
-        assert set(found[query]) == expected, query
-    assert found["after a change"] == [[], ["latin"]]
-    assert found["after a deletion"] == []
-    assert found["in reasoning"] == ["japanese"]
+        assert set(results[query]) == expected, query
+    assert results["after a change"] == [[], ["latin"]]
+    assert results["after a deletion"] == []
+    assert results["in reasoning"] == ["japanese"]
 
 
 @pytest.fixture
 def conversation() -> Conversation:
-    return planted(person("owner"), **WORDS)
+    return make_conversation(person("owner"))
 
 
-def reviewing(client: Client, role: str) -> Client:
-    client.force_login(somebody(role))
+def with_case(client: Client, role: str) -> Client:
+    """Sign in with this role and open a case."""
+    client.force_login(make_user(role))
     client.post("/admin/conversations/conversation/reason/", {"reason": "Safety", "note": ""})
     return client
 
 
-def test_a_search_wants_a_reason_first(client: Client, conversation: Conversation):
-    client.force_login(somebody("reader"))
-    answer = client.get(f"{SEARCH}?q={WORDS['answer']}")
-    assert "/reason/" in answer.headers["Location"]
+def test_a_search_needs_a_case(client: Client, conversation: Conversation):
+    client.force_login(make_user("reader"))
+    response = client.get(f"{SEARCH}?q={WORDS['answer']}")
+    assert "/reason/" in response.headers["Location"]
     assert not AuditEntry.objects.filter(act="searched").exists()
 
 
-def test_a_search_and_whose_passages_it_showed_are_written_down(client: Client, conversation: Conversation):
-    page = reviewing(client, "reader").get(f"{SEARCH}?q={WORDS['answer']}").content.decode()
+def test_a_search_and_the_conversations_in_its_results_are_recorded(client: Client, conversation: Conversation):
+    page = with_case(client, "reader").get(f"{SEARCH}?q={WORDS['answer']}").content.decode()
     assert f"<mark>{WORDS['answer']}</mark>" in page
     searched, found = AuditEntry.objects.filter(act__in=["searched", "found"]).order_by("number")
     assert (searched.act, searched.details["words"], searched.reason) == ("searched", WORDS["answer"], "Safety")
@@ -112,13 +112,13 @@ def test_a_search_and_whose_passages_it_showed_are_written_down(client: Client, 
     assert list(AuditEntry.objects.visible_to_owner(conversation.owner_id).values_list("act", flat=True)) == ["found"]
 
 
-def test_reasoning_is_searched_by_those_who_may_read_it_alone(client: Client, conversation: Conversation):
-    address = f"{SEARCH}?q={WORDS['reasoning']}&reasoning=on"
-    assert "No results" in reviewing(client, "reader").get(address).content.decode()
-    assert "<mark>" in reviewing(client, "reader with reasoning").get(address).content.decode()
+def test_only_reviewers_who_may_read_reasoning_search_it(client: Client, conversation: Conversation):
+    url = f"{SEARCH}?q={WORDS['reasoning']}&reasoning=on"
+    assert "No results" in with_case(client, "reader").get(url).content.decode()
+    assert "<mark>" in with_case(client, "reader with reasoning").get(url).content.decode()
 
 
-def test_a_scoped_reviewer_finds_nothing_of_others(client: Client, conversation: Conversation):
-    page = reviewing(client, "scoped reviewer").get(f"{SEARCH}?q={WORDS['answer']}").content.decode()
+def test_a_scoped_reviewer_finds_nothing_outside_their_groups(client: Client, conversation: Conversation):
+    page = with_case(client, "scoped reviewer").get(f"{SEARCH}?q={WORDS['answer']}").content.decode()
     assert "No results" in page
     assert AuditEntry.objects.filter(act="searched").count() == 1

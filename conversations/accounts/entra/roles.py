@@ -1,4 +1,4 @@
-"""What the tenant's app roles give on this site, and take when it takes them away."""
+"""Apply the tenant's app roles."""
 
 import logging
 from collections.abc import Iterable
@@ -6,33 +6,33 @@ from collections.abc import Iterable
 from django.contrib.auth.models import Group
 
 from conversations.models import User
-from conversations.review import audit, grants
+from conversations.review import audit, permission_changes
 
 logger = logging.getLogger(__name__)
 
-# The `value` of each app role. A reviewer works in the administration, so that role gives staff status too.
+# The `value` of each app role. Reviewers work in the administration, so that role gives staff status too.
 STAFF = "Staff"
-REVIEWER = "Reviewer"  # also the name of the group that migration 0005 made
+REVIEWER = "Reviewer"  # also the name of the group that migration 0005 created
 
 
 def apply(user: User, roles: Iterable[str], *, address: str) -> None:
-    """Make a saved account's staff status and membership of `Reviewer` what the roles say; in the caller's transaction.
+    """Set a saved user's staff status and membership of `Reviewer` from the roles, in the caller's transaction.
 
-    Membership is written into the audit trail, as any grant of review is.
+    A change of membership is recorded in the audit trail, with the IP address of the request.
     """
     held = set(roles)
     is_staff = bool(held & {STAFF, REVIEWER})
     if user.is_staff != is_staff:
         user.is_staff = is_staff
         user.save(update_fields=["is_staff"])
-        logger.info("the tenant has %s staff status: user %s", "given" if is_staff else "taken", user.pk)
+        logger.info("Entra ID has %s staff status: user %s", "granted" if is_staff else "revoked", user.pk)
     group = Group.objects.filter(name=REVIEWER).first()
     if group is None:
         if REVIEWER in held:
-            logger.error("there is no group %r any more: nobody becomes a reviewer by the tenant's word", REVIEWER)
+            logger.error("the group %r does not exist: the app role of that name has no effect", REVIEWER)
         return
     is_reviewer = user.groups.filter(pk=group.pk).exists()
-    with grants.on_behalf_of(audit.Actor(address=address, name="Entra ID")):
+    with permission_changes.made_by(audit.System("Entra ID", address)):
         if REVIEWER in held and not is_reviewer:
             user.groups.add(group)
         elif is_reviewer and REVIEWER not in held:

@@ -1,26 +1,42 @@
-"""What every page of review asks first: may they, for which case, and from where."""
+"""Checks that every page of review makes: permission, and a case where content is shown."""
 
 from collections.abc import Callable
 from functools import wraps
-from typing import Any
+from typing import Any, cast
 
 from allauth.account.adapter import get_adapter
 from django.contrib import admin
-from django.contrib.auth.decorators import permission_required
-from django.http import HttpRequest, HttpResponse
+from django.core.exceptions import PermissionDenied
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import redirect
 from django.urls import reverse
 from django.utils.http import urlencode
 
+from conversations.models import User
 from conversations.models.permissions import full
+from conversations.request import SignedInRequest
 from conversations.review.audit import Actor
 from conversations.review.models import Case
 
+View = Callable[..., HttpResponseBase]
 
-class AllowListed:
-    """An admin whose rows are found by query string through `allowed_lookups` alone.
 
-    Django lets any column of the table be probed (`?password__startswith=`), and relations that a filter names.
+class ReviewRequest(SignedInRequest):
+    """A request that `require_permission` has let through; `case` is the reviewer's open case."""
+
+    case: Case | None
+
+
+class CaseRequest(ReviewRequest):
+    """A request that `require_case` has let through."""
+
+    case: Case
+
+
+class AllowedLookupsAdmin(admin.ModelAdmin):
+    """An admin whose rows can be filtered by query string through `allowed_lookups` only.
+
+    Django would allow any column of the table (`?password__startswith=`), and the relations that a filter names.
     """
 
     allowed_lookups: tuple[str, ...] = ()
@@ -32,28 +48,43 @@ class AllowListed:
         return to_field == self.opts.pk.name
 
 
-def may(codename: str) -> Callable[..., Any]:
-    """Answer 403 to whoever was not granted this permission."""
-    return permission_required(full(codename), raise_exception=True)
+def require_permission(*codenames: str) -> Callable[[View], View]:
+    """Respond 403 unless this person has all these permissions; set `request.case`."""
+    permissions = [full(codename) for codename in codenames]
+
+    def decorate(view: View) -> View:
+        @wraps(view)
+        def wrapper(request: ReviewRequest, *args, **kwargs) -> HttpResponseBase:
+            if not request.user.has_perms(permissions):
+                raise PermissionDenied
+            request.case = Case.objects.open_for(request.user).first()
+            return view(request, *args, **kwargs)
+
+        return wrapper
+
+    return decorate
 
 
-def with_case(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
-    """Ask for a reason before the view runs, unless this reviewer has stated one; it stands in `request.case`."""
+def require_case(view: View) -> View:
+    """Ask for a reason before the view runs, unless this reviewer has a case open."""
 
     @wraps(view)
-    def asked(request: HttpRequest, *args, **kwargs) -> HttpResponse:
-        request.case = Case.objects.open_of(request.user).first()
-        if request.case is None:
-            return redirect(f"{reverse('admin:review_reason')}?{urlencode({'next': request.get_full_path()})}")
-        return view(request, *args, **kwargs)
+    def wrapper(request: ReviewRequest, *args, **kwargs) -> HttpResponseBase:
+        return view(request, *args, **kwargs) if request.case else ask_for_reason(request.get_full_path())
 
-    return asked
+    return wrapper
+
+
+def ask_for_reason(next_url: str) -> HttpResponse:
+    """Redirect to the form that opens a case, and from there to `next_url`."""
+    return redirect(f"{reverse('admin:review_reason')}?{urlencode({'next': next_url})}")
 
 
 def actor(request: HttpRequest) -> Actor:
-    return Actor(request.user, get_adapter(request).get_client_ip(request))
+    """Return who acts. The administration lets only signed-in people reach its views."""
+    return Actor(cast(User, request.user), get_adapter(request).get_client_ip(request))
 
 
-def context(request: HttpRequest, title: str, **more: Any) -> dict[str, Any]:
-    """Return the context of a page of review; `case` is what the reviewer works on."""
-    return {**admin.site.each_context(request), "title": title, "case": getattr(request, "case", None), **more}
+def context(request: ReviewRequest, title: str, **more: Any) -> dict[str, Any]:
+    """Return the context of a page of review."""
+    return {**admin.site.each_context(request), "title": title, "case": request.case, **more}

@@ -8,13 +8,13 @@ from django.utils.safestring import SafeString
 
 from conversations.models import Conversation
 from conversations.models.permissions import LIST, READ, full
-from conversations.review.admin import figures, find, notice_holds, queue, reason, search, transcript
-from conversations.review.admin.access import AllowListed
+from conversations.review.admin import figures, find, notice_delays, queue, reason, search, transcript
+from conversations.review.admin.access import AllowedLookupsAdmin
 
 
 @admin.register(Conversation)
-class ConversationAdmin(AllowListed, admin.ModelAdmin):
-    """Conversations by what is known about them without reading: titles are content and do not stand here."""
+class ConversationAdmin(AllowedLookupsAdmin):
+    """Conversations by their metadata. Titles are content and are not shown."""
 
     list_display = ("link", "owner", "created_at", "updated_at")
     list_display_links = None
@@ -29,12 +29,10 @@ class ConversationAdmin(AllowListed, admin.ModelAdmin):
     actions = None
 
     def get_queryset(self, request: HttpRequest) -> QuerySet:
-        # The columns that hold content are not even read.
-        return super().get_queryset(request).reviewable_by(request.user).defer("title")
+        return Conversation.objects.reviewable_by(request.user).defer("title")
 
     def get_list_display(self, request: HttpRequest) -> tuple[str, ...]:
-        linked = request.user.has_perm(full(READ))
-        return self.list_display if linked else ("id", *self.list_display[1:])
+        return self.list_display if request.user.has_perm(full(READ)) else ("id", *self.list_display[1:])
 
     def has_view_permission(self, request: HttpRequest, obj: Conversation | None = None) -> bool:
         return request.user.has_perm(full(LIST))
@@ -64,15 +62,15 @@ class ConversationAdmin(AllowListed, admin.ModelAdmin):
             path("find/", view(find.find), name="review_find"),
             path("find/export/", view(find.export), name="review_export"),
             path("figures/", view(figures.show), name="review_figures"),
-            path("figures/<slug:name>.csv", view(figures.table), name="review_figure"),
+            path("figures/<slug:name>.csv", view(figures.download), name="review_figure_csv"),
             path("search/", view(search.search), name="review_search"),
             path("queue/", view(queue.index), name="review_queue"),
-            path("queue/<int:pk>/take/", view(queue.claim), name="review_take"),
+            path("queue/<int:pk>/take/", view(queue.claim), name="review_claim"),
             path("queue/<int:pk>/resolve/", view(queue.resolve), name="review_resolve"),
-            path("queue/<int:pk>/<str:way>/", view(queue.step), name="review_step"),
-            path("holds/", view(notice_holds.index), name="review_holds"),
-            path("holds/<int:pk>/", view(notice_holds.agree), name="review_hold"),
-            path("reason/end/", view(reason.end), name="review_end"),
+            path("queue/<int:pk>/<str:direction>/", view(queue.step), name="review_step"),
+            path("holds/", view(notice_delays.index), name="review_notice_delays"),
+            path("holds/<int:pk>/", view(notice_delays.approve), name="review_approve_delay"),
+            path("reason/end/", view(reason.close_case), name="review_close_case"),
             path("<uuid:pk>/transcript/", view(transcript.show), name="review_transcript"),
             *super().get_urls(),
         ]

@@ -1,7 +1,7 @@
 import csv
 
 from django import forms
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import Http404, HttpResponse
 from django.shortcuts import render
 from django.utils.http import urlencode
 from django.views.decorators.http import require_safe
@@ -9,10 +9,10 @@ from django.views.decorators.http import require_safe
 from conversations.models.permissions import LIST
 from conversations.review import figures
 from conversations.review.admin import access
-from conversations.review.export import cell
-from conversations.review.models import Case
+from conversations.review.admin.access import ReviewRequest
+from conversations.review.export import escape_formula
 
-MOST_DAYS = 366
+MAX_DAYS = 366
 
 
 class PeriodForm(forms.Form):
@@ -21,39 +21,37 @@ class PeriodForm(forms.Form):
 
     def clean(self) -> None:
         since, until = self.cleaned_data.get("since"), self.cleaned_data.get("until")
-        if since and until and not 0 <= (until - since).days <= MOST_DAYS:
-            raise forms.ValidationError(f"Choose an end date 0 to {MOST_DAYS} days after the start date.")
+        if since and until and not 0 <= (until - since).days <= MAX_DAYS:
+            raise forms.ValidationError(f"Choose an end date 0 to {MAX_DAYS} days after the start date.")
 
 
-@access.may(LIST)
+@access.require_permission(LIST)
 @require_safe
-def show(request: HttpRequest) -> HttpResponse:
-    """Show the figures of a period; without one of the last thirty days."""
-    form = _period(request)
-    found = figures.all_of(request.user, **form.cleaned_data) if form.is_valid() else []
-    request.case = Case.objects.open_of(request.user).first()
-    context = access.context(request, "Figures", form=form, figures=found, query=urlencode(form.data))
+def show(request: ReviewRequest) -> HttpResponse:
+    """Show the figures of a period, by default of the last thirty days."""
+    form = _period_form(request)
+    built = figures.build(request.user, **form.cleaned_data) if form.is_valid() else []
+    context = access.context(request, "Figures", form=form, figures=built, query=urlencode(form.data))
     return render(request, "review/admin/figures.html", context)
 
 
-@access.may(LIST)
+@access.require_permission(LIST)
 @require_safe
-def table(request: HttpRequest, name: str) -> HttpResponse:
-    """Send one figure's table as CSV."""
-    form = _period(request)
-    if not form.is_valid():
-        raise Http404
-    found = next((each for each in figures.all_of(request.user, **form.cleaned_data) if each.name == name), None)
-    if found is None:
+def download(request: ReviewRequest, name: str) -> HttpResponse:
+    """Return one figure's table as CSV."""
+    form = _period_form(request)
+    built = figures.build(request.user, **form.cleaned_data) if form.is_valid() else []
+    figure = next((figure for figure in built if figure.name == name), None)
+    if figure is None:
         raise Http404
     response = HttpResponse(content_type="text/csv; charset=utf-8")
     response.headers["Content-Disposition"] = f'attachment; filename="{name}.csv"'
     writer = csv.writer(response)
-    writer.writerow(found.head)
-    writer.writerows([[cell(value) for value in row] for row in found.rows])
+    writer.writerow(figure.columns)
+    writer.writerows([[escape_formula(value) for value in row] for row in figure.rows])
     return response
 
 
-def _period(request: HttpRequest) -> PeriodForm:
+def _period_form(request: ReviewRequest) -> PeriodForm:
     since, until = figures.last_days()
     return PeriodForm({"since": request.GET.get("since") or since, "until": request.GET.get("until") or until})

@@ -1,7 +1,7 @@
 from django import forms
 from django.contrib.auth.models import Group
-from django.http import HttpRequest, HttpResponse, HttpResponseBadRequest, StreamingHttpResponse
-from django.shortcuts import redirect, render
+from django.http import HttpResponse, HttpResponseBadRequest, HttpResponseBase, StreamingHttpResponse
+from django.shortcuts import render
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.http import urlencode
@@ -9,16 +9,18 @@ from django.views.decorators.http import require_POST, require_safe
 
 from conversations.models import Conversation, Rating, Status
 from conversations.models.permissions import EXPORT, LIST, READ, REASONING, full
-from conversations.review import export as exports
+from conversations.pagination import take_page
 from conversations.review.admin import access
-from conversations.review.models import Case, Verdict
-from conversations.review.selection import select
+from conversations.review.admin.access import ReviewRequest
+from conversations.review.export import stream_zip
+from conversations.review.filters import filter_conversations
+from conversations.review.models import Verdict
 
-PAGE = 50
+CONVERSATIONS_PER_PAGE = 50
 
 
-class SelectionForm(forms.Form):
-    """Which conversations: every field narrows the choice."""
+class FilterForm(forms.Form):
+    """Criteria that conversations must meet, all of them."""
 
     owner = forms.CharField(required=False, label="Username")
     group = forms.ModelChoiceField(Group.objects.order_by("name"), required=False)
@@ -33,55 +35,50 @@ class SelectionForm(forms.Form):
 
     @property
     def criteria(self) -> dict[str, str]:
-        """Return what was asked for, as it was typed."""
+        """Return the criteria as they were typed."""
         return {name: self.data[name] for name in self.fields if self.data.get(name)}
 
 
-@access.may(LIST)
+@access.require_permission(LIST)
 @require_safe
-def find(request: HttpRequest) -> HttpResponse:
-    """List conversations by what is known of them without reading, a page at a time."""
-    form = SelectionForm(request.GET)
-    request.case = Case.objects.open_of(request.user).first()
-    found = select(request.user, form.cleaned_data) if form.is_valid() else Conversation.objects.none()
-    rows = list(found.below(request.GET.get("before", "")).select_related("owner")[: PAGE + 1])
-    older = urlencode({**form.criteria, "before": rows[PAGE - 1].cursor}) if len(rows) > PAGE else ""
+def find(request: ReviewRequest) -> HttpResponse:
+    """List conversations by their metadata, newest first."""
+    form = FilterForm(request.GET)
+    found = filter_conversations(request.user, form.cleaned_data) if form.is_valid() else Conversation.objects.none()
+    older = found.below(request.GET.get("before", "")).select_related("owner")
+    page, last = take_page(older, CONVERSATIONS_PER_PAGE)
     context = access.context(
         request,
         "Find",
         form=form,
-        found=rows[:PAGE],
-        older=older,
+        found=page,
+        older=urlencode({**form.criteria, "before": last.cursor}) if last else "",
         query=urlencode(form.criteria),
         may_read=request.user.has_perm(full(READ)),
         may_export=request.user.has_perms([full(READ), full(EXPORT)]),
-        may_reason=request.user.has_perm(full(REASONING)),
+        may_read_reasoning=request.user.has_perm(full(REASONING)),
     )
     return render(request, "review/admin/find.html", context)
 
 
+@access.require_permission(READ, EXPORT)
 @require_POST
-@access.may(READ)
-@access.may(EXPORT)
-def export(request: HttpRequest) -> HttpResponse:
-    """Send what the query of the address selects as a ZIP; the posted `form` is jsonl or csv."""
-    form = SelectionForm(request.GET)
-    kind = request.POST.get("form")
-    if not form.is_valid() or kind not in ("jsonl", "csv"):
+def export(request: ReviewRequest) -> HttpResponseBase:
+    """Send the conversations that the address's query finds as a ZIP; the posted `form` is "jsonl" or "csv"."""
+    form = FilterForm(request.GET)
+    file_format = request.POST.get("form")
+    if not form.is_valid() or file_format not in ("jsonl", "csv"):
         return HttpResponseBadRequest("Choose which conversations to export, as jsonl or csv.")
-    case = Case.objects.open_of(request.user).first()
-    if case is None:
-        here = f"{reverse('admin:review_find')}?{urlencode(form.criteria)}"
-        return redirect(f"{reverse('admin:review_reason')}?{urlencode({'next': here})}")
-    reasoning = request.user.has_perm(full(REASONING)) and "reasoning" in request.POST
-    pieces = exports.archive(
+    if request.case is None:
+        return access.ask_for_reason(f"{reverse('admin:review_find')}?{urlencode(form.criteria)}")
+    parts = stream_zip(
         actor=access.actor(request),
-        case=case,
-        ids=list(select(request.user, form.cleaned_data).values_list("pk", flat=True)),
+        case=request.case,
+        ids=list(filter_conversations(request.user, form.cleaned_data).values_list("pk", flat=True)),
         criteria=form.criteria,
-        form=kind,
-        reasoning=reasoning,
+        file_format=file_format,
+        reasoning=request.user.has_perm(full(REASONING)) and "reasoning" in request.POST,
     )
     name = f"conversations-{timezone.now():%Y%m%d-%H%M%S}.zip"
     headers = {"Content-Disposition": f'attachment; filename="{name}"', "Cache-Control": "no-store"}
-    return StreamingHttpResponse(pieces, content_type="application/zip", headers=headers)
+    return StreamingHttpResponse(parts, content_type="application/zip", headers=headers)

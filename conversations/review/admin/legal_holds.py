@@ -5,13 +5,13 @@ from django.http import HttpRequest
 
 from conversations.models import LegalHold
 from conversations.review import audit
-from conversations.review.admin.access import AllowListed, actor
+from conversations.review.admin.access import AllowedLookupsAdmin, actor
 from conversations.review.models import AuditAction
 
 
 @admin.register(LegalHold)
-class LegalHoldAdmin(AllowListed, admin.ModelAdmin):
-    """What must not be deleted. Each hold, and its end, is written down."""
+class LegalHoldAdmin(AllowedLookupsAdmin):
+    """Legal holds. Placing and lifting one is recorded in the audit trail."""
 
     list_display = ("id", "user", "conversation", "reason", "made_at", "lifted_at")
     list_select_related = ("user",)
@@ -20,9 +20,9 @@ class LegalHoldAdmin(AllowListed, admin.ModelAdmin):
     ordering = ("-pk",)
 
     def has_delete_permission(self, request: HttpRequest, obj: LegalHold | None = None) -> bool:
-        return False  # it is lifted, and stays in the list
+        return False  # lifted holds stay in the list
 
     def save_model(self, request: HttpRequest, obj: LegalHold, form: Any, change: bool) -> None:
         super().save_model(request, obj, form, change)
-        act = AuditAction.LIFTED if obj.lifted_at else AuditAction.HELD
-        audit.record(actor(request), act, hold=obj.pk, on=str(obj.user_id or obj.conversation_id), why=obj.reason)
+        action = AuditAction.HOLD_LIFTED if obj.lifted_at else AuditAction.HOLD_PLACED
+        audit.record(actor(request), action, hold=obj.pk, on=str(obj.user_id or obj.conversation_id), why=obj.reason)

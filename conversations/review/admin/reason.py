@@ -1,6 +1,6 @@
 from django import forms
 from django.conf import settings
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils.http import url_has_allowed_host_and_scheme
@@ -9,11 +9,11 @@ from django.views.decorators.http import require_POST
 from conversations.models.permissions import READ
 from conversations.review import cases
 from conversations.review.admin import access
-from conversations.review.models import Case
+from conversations.review.admin.access import ReviewRequest
 
 
 class ReasonForm(forms.Form):
-    """Why a reviewer looks: the owner is shown the reason, the note is for the audit trail."""
+    """The reason for a case, which owners see, and a note, which only the audit trail shows."""
 
     reason = forms.ChoiceField(
         choices=[(reason.strip(), reason.strip()) for reason in settings.REVIEW_REASONS],
@@ -28,23 +28,23 @@ class ReasonForm(forms.Form):
     )
 
 
-@access.may(READ)
-def ask(request: HttpRequest) -> HttpResponse:
-    """Ask why; by POST begin a case and go on to where the reviewer wanted to go."""
+@access.require_permission(READ)
+def ask(request: ReviewRequest) -> HttpResponse:
+    """Show the form; by POST, open a case and redirect to `next`."""
     form = ReasonForm(request.POST or None)
-    wanted = request.POST.get("next") or request.GET.get("next", "")
-    if not url_has_allowed_host_and_scheme(wanted, allowed_hosts=None):
-        wanted = reverse("admin:conversations_conversation_changelist")
+    next_url = request.POST.get("next") or request.GET.get("next", "")
+    if not url_has_allowed_host_and_scheme(next_url, allowed_hosts=None):
+        next_url = reverse("admin:conversations_conversation_changelist")
     if request.method == "POST" and form.is_valid():
-        cases.begin(actor=access.actor(request), **form.cleaned_data)
-        return redirect(wanted)
-    context = access.context(request, "Reason for access", form=form, next=wanted)
+        cases.open_case(actor=access.actor(request), **form.cleaned_data)
+        return redirect(next_url)
+    context = access.context(request, "Reason for access", form=form, next=next_url)
     return render(request, "review/admin/reason.html", context)
 
 
+@access.require_permission(READ)
 @require_POST
-@access.may(READ)
-def end(request: HttpRequest) -> HttpResponse:
-    if case := Case.objects.open_of(request.user).first():
-        cases.end(case=case)
+def close_case(request: ReviewRequest) -> HttpResponse:
+    if request.case:
+        cases.close_case(case=request.case)
     return redirect("admin:index")

@@ -1,16 +1,18 @@
 from django import forms
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpResponse
 from django.shortcuts import render
 from django.utils.http import urlencode
 from django.views.decorators.http import require_safe
 
 from conversations.models import Message
 from conversations.models.permissions import READ, REASONING, full
+from conversations.pagination import take_page
 from conversations.rendering.snippets import snippet
 from conversations.review import cases
 from conversations.review.admin import access
+from conversations.review.admin.access import CaseRequest
 
-PAGE = 20
+RESULTS_PER_PAGE = 20
 
 
 class SearchForm(forms.Form):
@@ -21,29 +23,29 @@ class SearchForm(forms.Form):
     before = forms.IntegerField(required=False, min_value=1, widget=forms.HiddenInput)
 
 
-@access.may(READ)
-@access.with_case
+@access.require_permission(READ)
+@access.require_case
 @require_safe
-def search(request: HttpRequest) -> HttpResponse:
-    """List messages that hold all words, newest first; the search and whose passages it shows are written down."""
+def search(request: CaseRequest) -> HttpResponse:
+    """List messages that contain all words, newest first, after the search and its results have been recorded."""
     form = SearchForm(request.GET or None)
     if not request.user.has_perm(full(REASONING)):
         del form.fields["reasoning"]
-    found, older = [], ""
+    results, older = [], ""
     if form.is_valid():
         query, reasoning = form.cleaned_data["q"], form.cleaned_data.get("reasoning", False)
         messages = Message.objects.reviewable_by(request.user).matching(query, reasoning=reasoning)
         if before := form.cleaned_data["before"]:
             messages = messages.filter(pk__lt=before)
-        # Ids first: joined to every hit, what is shown of twenty would cost as much as the search.
-        ids = messages.newest_ids(PAGE + 1, before)
-        rows = list(Message.objects.filter(pk__in=ids).select_related("conversation__owner").order_by("-pk"))
-        cases.search(
-            actor=access.actor(request), case=request.case, words=query, reasoning=reasoning, messages=rows[:PAGE]
+        # Ids first: to join the owners to every match would cost as much as the search.
+        ids = messages.newest_ids(RESULTS_PER_PAGE + 1, before)
+        found = Message.objects.filter(pk__in=ids).select_related("conversation__owner").order_by("-pk")
+        page, last = take_page(found, RESULTS_PER_PAGE)
+        cases.record_search(
+            actor=access.actor(request), case=request.case, query=query, reasoning=reasoning, messages=page
         )
-        found = [(row, snippet(row.reasoning if reasoning else row.content, query)) for row in rows[:PAGE]]
-        if len(rows) > PAGE:
-            asked = {"q": query, "before": rows[PAGE - 1].pk, **({"reasoning": "on"} if reasoning else {})}
-            older = urlencode(asked)
-    context = access.context(request, "Search", form=form, found=found, older=older)
+        results = [(message, snippet(message.reasoning if reasoning else message.content, query)) for message in page]
+        if last:
+            older = urlencode({"q": query, "before": last.pk, **({"reasoning": "on"} if reasoning else {})})
+    context = access.context(request, "Search", form=form, results=results, older=older)
     return render(request, "review/admin/search.html", context)

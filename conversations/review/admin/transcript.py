@@ -1,6 +1,7 @@
 import uuid
 
-from django.http import Http404, HttpRequest, HttpResponse
+from django.db.models import prefetch_related_objects
+from django.http import Http404, HttpResponse
 from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
 
@@ -10,39 +11,49 @@ from conversations.rendering import fragments
 from conversations.rendering.fragments import State
 from conversations.review import cases
 from conversations.review.admin import access, queue
+from conversations.review.admin.access import CaseRequest
 from conversations.review.models import AuditEntry
 
+PREVIOUS_REVIEWS = 20
 
-@access.may(READ)
-@access.with_case
-def show(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
-    """Show a conversation as its owner reads it, on the path through `?message=` (its own, without).
 
-    What the model thought about one answer is shown by `?reasoning=`, to who may read it, and each is written down.
+@access.require_permission(READ)
+@access.require_case
+def show(request: CaseRequest, pk: uuid.UUID) -> HttpResponse:
+    """Show a conversation as its owner reads it: the branch through `?message=`, or the one its owner has selected.
+
+    `?reasoning=` shows the reasoning of one answer, with the permission for it. Each access is recorded first.
     """
     conversation = get_object_or_404(Conversation.objects.reviewable_by(request.user).select_related("owner"), pk=pk)
     actor = access.actor(request)
-    may_reason = request.user.has_perm(full(REASONING))
-    thought = _message(conversation, request.GET.get("reasoning")) if may_reason else None
-    chosen = thought or _message(conversation, request.GET.get("message"))
-    cases.open_conversation(actor=actor, case=request.case, conversation=conversation)
-    if thought:
-        cases.open_reasoning(actor=actor, case=request.case, message=thought)
+    may_read_reasoning = request.user.has_perm(full(REASONING))
+    with_reasoning = _message(conversation, request.GET.get("reasoning")) if may_read_reasoning else None
+    selected = with_reasoning or _message(conversation, request.GET.get("message"))
+    cases.record_conversation_read(actor=actor, case=request.case, conversation=conversation)
+    if with_reasoning:
+        cases.record_reasoning_read(actor=actor, case=request.case, message=with_reasoning)
     tree = conversation.tree()
-    leaf = tree.newest_leaf(chosen.pk) if chosen else conversation.leaf_id
-    entries = fragments.entries(conversation.read(tree, tree.path_to(leaf)), readonly=True)
-    here = reverse("admin:review_transcript", args=[pk])
+    leaf = tree.newest_leaf(selected.pk) if selected else conversation.leaf_id
+    messages = conversation.read(tree, tree.path_to(leaf))
+    prefetch_related_objects(messages, "feedback")
+    entries = fragments.entries(messages, readonly=True)
     for message, state in entries:
-        _fold(message, state, here, may_reason, shown=thought is not None and thought.pk == message.pk)
+        if with_reasoning and message.pk == with_reasoning.pk:
+            state.reasoning_url, state.reasoning = "", state.reasoning or message.reasoning
+        elif message.role == Role.ASSISTANT:
+            url = f"{reverse('admin:review_transcript', args=[pk])}?reasoning={message.pk}#message-{message.pk}"
+            _hide_reasoning(state, url if may_read_reasoning else "")
+    reviews = AuditEntry.objects.filter(conversation_id=pk).order_by("-number")
+    verdicts = conversation.queue_items.resolved().select_related("resolved_by").order_by("-resolved_at")
     context = access.context(
         request,
         "Transcript",
         conversation=conversation,
         entries=entries,
-        item=queue.mine(request, conversation).first(),
+        item=queue.claimed_item(request.user, conversation),
         verdict_form=queue.VerdictForm(),
-        verdicts=conversation.queue_items.resolved().select_related("resolved_by").order_by("-resolved_at")[:20],
-        earlier_reviews=AuditEntry.objects.filter(conversation_id=pk).order_by("-number")[1:21],
+        verdicts=verdicts[:PREVIOUS_REVIEWS],
+        earlier_reviews=reviews[1 : PREVIOUS_REVIEWS + 1],  # the first is this one
         show_nav=False,
     )
     return render(request, "review/admin/transcript.html", context)
@@ -56,15 +67,7 @@ def _message(conversation: Conversation, pk: str | None) -> Message | None:
     return get_object_or_404(conversation.messages.select_related("conversation"), pk=pk)
 
 
-def _fold(message: Message, state: State, here: str, may_reason: bool, *, shown: bool) -> None:
-    """Leave out what the model thought, unless it was asked for; whoever may ask gets the address that asks."""
-    if message.role != Role.ASSISTANT:
-        return
-    has_thought = bool(state.reasoning_words)
-    state.reasoning_url = ""
-    if shown:
-        state.reasoning = state.reasoning or message.reasoning
-        return
+def _hide_reasoning(state: State, url: str) -> None:
+    """Remove the reasoning from a message's state, and link to `url` if there was any."""
+    state.reasoning_url = url if state.reasoning_words else ""
     state.reasoning, state.reasoning_words = "", 0
-    if has_thought and may_reason:
-        state.reasoning_url = f"{here}?reasoning={message.pk}#message-{message.pk}"

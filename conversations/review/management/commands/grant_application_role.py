@@ -37,19 +37,19 @@ class Command(BaseCommand):
             raise CommandError("This command needs PostgreSQL: SQLite has no roles.")
         with transaction.atomic(), connection.cursor() as cursor:
             if entra:
-                make_for(cursor, role, entra)
+                create_entra_role(cursor, role, entra)
             for statement in GRANTS:
                 cursor.execute(sql.SQL(statement).format(role=sql.Identifier(role)))
         self.stdout.write(f"{role} can run the site. It can add to the audit trail but not change it.")
 
 
-def make_for(cursor: CursorWrapper, role: str, identity: UUID) -> None:
-    """Make the role if it is not there, and bind it to the identity.
+def create_entra_role(cursor: CursorWrapper, role: str, object_id: UUID) -> None:
+    """Create the role if it does not exist, and bind it to the managed identity.
 
-    By the label that Azure's `pgaadauth_create_principal_with_oid` sets too: that function is in one database only.
+    With the label that Azure's `pgaadauth_create_principal_with_oid` sets: that function exists in one database only.
     """
     cursor.execute("select from pg_roles where rolname = %s", [role])
     if not cursor.fetchone():
         cursor.execute(sql.SQL("create role {} login").format(sql.Identifier(role)))
     label = sql.SQL("security label for pgaadauth on role {} is {}")
-    cursor.execute(label.format(sql.Identifier(role), sql.Literal(f"aadauth,oid={identity},type=service")))
+    cursor.execute(label.format(sql.Identifier(role), sql.Literal(f"aadauth,oid={object_id},type=service")))

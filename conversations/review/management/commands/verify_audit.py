@@ -23,13 +23,13 @@ class Command(BaseCommand):
         logged: dict[int, str] = {}
         for name in log:
             with sys.stdin if name == "-" else Path(name).open(errors="replace") as lines:
-                logged |= audit.heads(lines)
+                logged |= audit.logged_heads(lines)
         rows = AuditEntry.objects.order_by("number")
-        found = 0
-        for sentence in audit.verify(rows.iterator(), logged):
-            found += 1
-            self.stderr.write(sentence)
-        if found:
+        is_intact = True
+        for fault in audit.verify(rows.iterator(), logged):
+            is_intact = False
+            self.stderr.write(fault)
+        if not is_intact:
             sys.exit(1)
         checked = f"{len(logged)} of them checked against the log" if log else "none checked against a log (see --log)"
         self.stdout.write(f"The audit trail is intact: {rows.count()} rows, {checked}.")

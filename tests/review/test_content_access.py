@@ -1,7 +1,7 @@
-"""Words planted in a conversation appear in the administration exactly where a permission allows, and nowhere else.
+"""Content appears in the administration exactly where a permission allows it.
 
-Every address of the administration is crawled as everybody; lookups, searches, orders and autocompletion are probed
-with the planted words, and must answer as they do to words that are nowhere.
+Conversations contain unique words. Every URL of the administration is requested in every role; lookups, searches,
+orderings and autocompletion must respond to those words as they do to words that are nowhere.
 """
 
 import re
@@ -19,13 +19,13 @@ from django.urls import URLPattern, URLResolver, get_resolver
 from conversations.models import Conversation, Message
 from conversations.review.models import AuditEntry
 from tests.factories import person
-from tests.review.people import ROLES, planted, somebody
+from tests.review.factories import ROLES, make_conversation, make_user
 
 pytestmark = pytest.mark.django_db
 WORDS = {kind: f"canary{kind}zq" for kind in ("title", "prompt", "answer", "version", "reasoning")}
 NOWHERE = "canarynowherezq"
-# Lookups that would tell of a word if they were followed, and the words they would tell of.
-PROBES = {
+# Lookups that would reveal words if they were followed, and which words.
+LOOKUPS = {
     "q": tuple(WORDS),
     "title": ("title",),
     "title__startswith": ("title",),
@@ -45,18 +45,18 @@ PROBES = {
     "details__contains": ("prompt",),
 }
 HREF = re.compile(r'(?:href|action|src|data-url)="([^"]+)"')
-CHANGING = re.compile(r'name="csrfmiddlewaretoken" value="[^"]*"|nonce="[^"]*"')
+VARIABLE = re.compile(r'name="csrfmiddlewaretoken" value="[^"]*"|nonce="[^"]*"')
 
 
 @pytest.fixture
 def conversation() -> Conversation:
-    return planted(person("owner"), **WORDS)
+    return make_conversation(person("owner"), **WORDS)
 
 
 def signed_in(role: str) -> Client:
-    """Return a client of this role, with a reason stated, if it is let to state one."""
-    client = Client(raise_request_exception=False)  # pages that tell of an error are pages
-    if user := somebody(role):
+    """Return a client for this role, with an open case if the role allows one."""
+    client = Client(raise_request_exception=False)  # error pages are pages too
+    if user := make_user(role):
         client.force_login(user)
         client.post("/admin/conversations/conversation/reason/", {"reason": "Safety", "note": "Ticket 7"})
     return client
@@ -67,8 +67,8 @@ def text(response: HttpResponse) -> str:
     return f"{response.status_code} {response.headers.get('Location', '')}\n{body.decode()}"
 
 
-def addresses() -> Iterator[str]:
-    """Yield every address the administration has, for every row, and for rows that are not there."""
+def urls() -> Iterator[str]:
+    """Yield every URL of the administration, for existing and for missing rows."""
     rows = {
         model: [str(pk) for pk in model._default_manager.values_list("pk", flat=True)[:3]]
         for model in apps.get_models()
@@ -99,27 +99,27 @@ def routes(patterns: list[URLPattern | URLResolver], prefix: str) -> Iterator[st
 
 
 def crawl(client: Client) -> dict[str, str]:
-    """Return what every address answers, and every address of the administration that those answers name.
+    """Return the responses of all URLs of the administration, and of those they link to.
 
-    Of addresses that differ in the values of their query alone one is asked, except where the values name messages.
+    Of URLs that differ only in the values of their query, one is requested, except where the values are messages.
     """
-    answers: dict[str, str] = {}
-    asked = set()
-    waiting = [*addresses(), *(f"/admin/{label}/" for label in ("auth", "conversations", "account", "nowhere"))]
+    responses: dict[str, str] = {}
+    requested = set()
+    waiting = [*urls(), *(f"/admin/{label}/" for label in ("auth", "conversations", "account", "nowhere"))]
     messages = Message.objects.values_list("pk", flat=True)
-    waiting += [f"{answer}?message={pk}" for answer in transcripts() for pk in messages]
+    waiting += [f"{transcript}?message={pk}" for transcript in transcripts() for pk in messages]
     while waiting:
-        address = waiting.pop()
-        path, _, query = address.partition("?")
-        kind = address if "transcript" in path else (path, *re.findall(r"(?:^|&)([^=]+)", query))
-        if kind in asked or "logout" in path:
+        url = waiting.pop()
+        path, _, query = url.partition("?")
+        kind = url if "transcript" in path else (path, *re.findall(r"(?:^|&)([^=]+)", query))
+        if kind in requested or "logout" in path:
             continue
-        asked.add(kind)
-        answers[address] = text(client.get(address))
-        found = (urljoin(address, href.replace("&amp;", "&")).split("#")[0] for href in HREF.findall(answers[address]))
-        waiting += [link for link in found if link.startswith("/admin/")]
-        assert len(answers) < 1000, "the crawl does not end"
-    return answers
+        requested.add(kind)
+        responses[url] = text(client.get(url))
+        links = (urljoin(url, href.replace("&amp;", "&")).split("#")[0] for href in HREF.findall(responses[url]))
+        waiting += [link for link in links if link.startswith("/admin/")]
+        assert len(responses) < 1000, "the crawl does not end"
+    return responses
 
 
 def transcripts() -> list[str]:
@@ -130,16 +130,16 @@ def transcripts() -> list[str]:
 
 
 @pytest.mark.parametrize("role", ROLES)
-def test_each_word_appears_exactly_where_its_permission_allows(conversation: Conversation, role: str):
-    answers = crawl(signed_in(role))
-    seen = {kind for kind, word in WORDS.items() for answer in answers.values() if word in answer}
+def test_each_word_appears_exactly_where_a_permission_allows_it(conversation: Conversation, role: str):
+    responses = crawl(signed_in(role))
+    seen = {kind for kind, word in WORDS.items() for response in responses.values() if word in response}
     assert seen == ROLES[role][1]
-    assert len(answers) > 40  # it did crawl
-    showing = [address for address, answer in answers.items() if any(word in answer for word in WORDS.values())]
-    assert all("/transcript/" in address for address in showing)
-    assert AuditEntry.objects.filter(act="opened", conversation_id=conversation.pk).count() >= len(showing)
-    with_thought = [address for address, answer in answers.items() if WORDS["reasoning"] in answer]
-    assert AuditEntry.objects.filter(act="reasoning").count() == len(with_thought)
+    assert len(responses) > 40
+    with_content = [url for url, response in responses.items() if any(word in response for word in WORDS.values())]
+    assert all("/transcript/" in url for url in with_content)
+    assert AuditEntry.objects.filter(act="opened", conversation_id=conversation.pk).count() >= len(with_content)
+    with_reasoning = [url for url, response in responses.items() if WORDS["reasoning"] in response]
+    assert AuditEntry.objects.filter(act="reasoning").count() == len(with_reasoning)
 
 
 def registered() -> list[type[Model]]:
@@ -147,40 +147,40 @@ def registered() -> list[type[Model]]:
 
 
 @pytest.mark.parametrize("role", ROLES)
-def test_no_lookup_tells_whether_a_word_is_there(conversation: Conversation, role: str):
+def test_no_lookup_reveals_whether_a_word_exists(conversation: Conversation, role: str):
     client = signed_in(role)
     lists = [f"/admin/{model._meta.label_lower.replace('.', '/')}/" for model in registered()]
-    # Permission is checked before any parameter is read: who is refused a list is refused it whatever they ask for.
-    for address in [address for address in lists if client.get(address).status_code == 200]:
-        for probe, kinds in PROBES.items():
+    # Permissions are checked before the query string: a list that is refused is refused whatever the query.
+    for url in [url for url in lists if client.get(url).status_code == 200]:
+        for lookup, kinds in LOOKUPS.items():
 
-            def answer(word: str, address: str = f"{address}?{probe}=") -> str:
-                return CHANGING.sub("", text(client.get(address + word[:-2])).replace(word[:-2], "…"))
+            def response(word: str, url: str = f"{url}?{lookup}=") -> str:
+                return VARIABLE.sub("", text(client.get(url + word[:-2])).replace(word[:-2], "…"))
 
-            nowhere = answer(NOWHERE)
+            nowhere = response(NOWHERE)
             for kind in kinds:
-                assert answer(WORDS[kind]) == nowhere, f"{address}?{probe}={WORDS[kind]}"
+                assert response(WORDS[kind]) == nowhere, f"{url}?{lookup}={WORDS[kind]}"
 
 
 @pytest.mark.parametrize("role", ROLES)
-def test_a_search_finds_each_word_for_those_alone_who_may_read_it(conversation: Conversation, role: str):
+def test_search_finds_only_words_that_the_role_may_read(conversation: Conversation, role: str):
     client = signed_in(role)
 
     def search(word: str, reasoning: str) -> str:
-        address = f"/admin/conversations/conversation/search/?q={word}{reasoning}"
-        return CHANGING.sub("", text(client.get(address)).replace(word, "…"))
+        url = f"/admin/conversations/conversation/search/?q={word}{reasoning}"
+        return VARIABLE.sub("", text(client.get(url)).replace(word, "…"))
 
     allowed = ROLES[role][1]
     for kind, word in WORDS.items():
         for reasoning in ("", "&reasoning=on"):
-            where = {"reasoning"} if reasoning and "reasoning" in allowed else {"prompt", "answer", "version"}
-            found = search(word, reasoning) != search(NOWHERE, reasoning)
-            assert found == (kind in allowed & where), f"{kind} {reasoning}"
+            searched = {"reasoning"} if reasoning and "reasoning" in allowed else {"prompt", "answer", "version"}
+            is_found = search(word, reasoning) != search(NOWHERE, reasoning)
+            assert is_found == (kind in allowed & searched), f"{kind} {reasoning}"
 
 
 @pytest.mark.parametrize("role", ROLES)
 @pytest.mark.filterwarnings("ignore:Pagination may yield inconsistent results")  # allauth's own list has no order
-def test_no_autocompletion_tells_of_a_word(conversation: Conversation, role: str):
+def test_no_autocompletion_reveals_a_word(conversation: Conversation, role: str):
     client = signed_in(role)
     fields = [
         (model._meta, field.name)
@@ -201,8 +201,8 @@ def test_no_autocompletion_tells_of_a_word(conversation: Conversation, role: str
             assert complete(word) == nowhere
 
 
-def test_the_probes_would_find_the_words(conversation: Conversation):
-    """The positive control: asked directly, the database tells of every word."""
+def test_the_words_can_be_found_in_the_database(conversation: Conversation):
+    """A positive control for the other tests."""
     found = Conversation.objects.filter(title__startswith=WORDS["title"], messages__content__contains=WORDS["prompt"])
     assert found.exists()
     assert Message.objects.filter(reasoning__startswith=WORDS["reasoning"]).exists()

@@ -1,6 +1,6 @@
-"""Look for texts in the database of the environment: `python -m tests.review.finder`, with JSON in and out.
+"""Search texts in the database that the environment names: `python -m tests.review.run_search`, with JSON in and out.
 
-A process of its own, since a test run has one kind of database.
+In a process of its own, because a test run has one kind of database.
 """
 
 import json
@@ -15,24 +15,24 @@ def main() -> None:
     django.setup()
     from conversations.models import Conversation, Message, User
 
-    asked = json.load(sys.stdin)
+    given = json.load(sys.stdin)
     conversation = Conversation.objects.create(owner=User.objects.create(username="owner"), title="Texts")
-    for name, text in asked["texts"].items():
+    for name, text in given["texts"].items():
         Message.objects.create(conversation=conversation, role="user", content=text, reasoning=f"{name} text")
     names = dict(Message.objects.values_list("pk", "reasoning"))
 
-    def find(query: str, **where: bool) -> list[str]:
-        found = Message.objects.visible_to(conversation.owner).matching(query, **where)
+    def search(query: str, **options: bool) -> list[str]:
+        found = Message.objects.visible_to(conversation.owner).matching(query, **options)
         return [names[pk].removesuffix(" text") for pk in found.values_list("pk", flat=True)]
 
-    answers = {query: find(query) for query in asked["queries"]}
+    results = {query: search(query) for query in given["queries"]}
     latin = Message.objects.filter(reasoning="latin text")
     latin.update(content="A slow green frog")
-    answers["after a change"] = [find("quick"), find("frog")]
+    results["after a change"] = [search("quick"), search("frog")]
     latin.delete()
-    answers["after a deletion"] = find("frog")
-    answers["in reasoning"] = find("apanes", reasoning=True)
-    json.dump(answers, sys.stdout)
+    results["after a deletion"] = search("frog")
+    results["in reasoning"] = search("apanes", reasoning=True)
+    json.dump(results, sys.stdout)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Conversations with words to be looked for, and everybody who might look."""
+"""Conversations with known words, and a user for each role that might read them."""
 
 from django.contrib.auth.models import Group, Permission
 
@@ -6,7 +6,8 @@ from conversations.models import Conversation, Generation, Message, Status, User
 from conversations.models.permissions import EXPORT, LIST, READ, REASONING
 from tests.factories import person, queued
 
-# What each role was granted, and which of the planted words it may come to see.
+WORDS = {"title": "The title", "prompt": "Why?", "answer": "Because.", "version": "So.", "reasoning": "Let me think."}
+# The permissions of each role, and which of the words it may see.
 ROLES = {
     "anonymous": ((), set()),
     "user": ((), set()),
@@ -21,9 +22,9 @@ ROLES = {
 }
 
 
-def somebody(role: str) -> User | None:
-    """Return a person of this role; None for nobody."""
-    granted, _ = ROLES[role]
+def make_user(role: str) -> User | None:
+    """Return a user with this role; None for "anonymous"."""
+    codenames, _ = ROLES[role]
     if role == "anonymous":
         return None
     user = person(role.replace(" ", "-"))
@@ -31,14 +32,15 @@ def somebody(role: str) -> User | None:
     user.is_superuser = role == "superuser"
     user.review_limited = role == "scoped reviewer"
     user.save()
-    user.user_permissions.set(Permission.objects.filter(codename__in=granted))
+    user.user_permissions.set(Permission.objects.filter(codename__in=codenames))
     if user.review_limited:
         user.review_groups.add(Group.objects.create(name="Another group"))
     return user
 
 
-def planted(owner: User, **words: str) -> Conversation:
-    """Return a conversation of `owner` with an answer in two versions; `words` say what stands where."""
+def make_conversation(owner: User, **words: str) -> Conversation:
+    """Return a conversation whose answer has two versions; `words` replace those of `WORDS`."""
+    words = WORDS | words
     generation = queued(owner, words["prompt"])
     conversation, answer = generation.conversation, generation.message
     Conversation.objects.filter(pk=conversation.pk).update(title=words["title"])

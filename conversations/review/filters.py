@@ -1,29 +1,30 @@
-"""Which conversations a reviewer means: by what is known of them without reading."""
+"""Find conversations by metadata, without reading their content."""
 
 from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 
-from django.db.models import Exists, F, OuterRef, Q, QuerySet
+from django.db.models import Exists, F, OuterRef, Q
 from django.db.models.functions import Coalesce
 
 from conversations.models import Conversation, Feedback, Generation, User
+from conversations.models.conversation import ConversationQuerySet
 from conversations.review.models import QueueItem
 
-# What each criterion asks of one and the same answer of the conversation.
-OF_AN_ANSWER = {
+# Conditions that one and the same generation of the conversation must meet.
+GENERATION_CONDITIONS = {
     "model": lambda value: Q(model=value),
     "outcome": lambda value: Q(status=value),
     "tokens": lambda value: Q(tokens__gte=value),
-    "seconds": lambda value: Q(took__gte=timedelta(seconds=value)),
+    "seconds": lambda value: Q(duration__gte=timedelta(seconds=value)),
 }
 
 
-def select(reviewer: User, criteria: Mapping[str, Any]) -> QuerySet[Conversation]:
-    """Return the conversations in a reviewer's field that meet all criteria, newest first, their titles unread.
+def filter_conversations(reviewer: User, criteria: Mapping[str, Any]) -> ConversationQuerySet:
+    """Return the conversations this reviewer can review that meet all criteria, newest first, without titles.
 
-    `criteria`: owner (user name), group, since and until (dates of the last change), model, outcome, tokens and seconds
-    (at least; of one answer), verdict, feedback. What is None or '' is no criterion.
+    `criteria`: owner (username), group, since and until (dates of the last change), model, outcome, tokens and seconds
+    (minimum, of one generation), verdict, feedback. None and "" are ignored.
     """
     given = {name: value for name, value in criteria.items() if value not in (None, "")}
     found = Conversation.objects.reviewable_by(reviewer).newest_first().defer("title")
@@ -35,12 +36,12 @@ def select(reviewer: User, criteria: Mapping[str, Any]) -> QuerySet[Conversation
         found = found.filter(updated_at__date__gte=since)
     if until := given.get("until"):
         found = found.filter(updated_at__date__lte=until)
-    if asked := [OF_AN_ANSWER[name](value) for name, value in given.items() if name in OF_AN_ANSWER]:
-        answers = Generation.objects.filter(conversation=OuterRef("pk")).annotate(
+    if conditions := [build(given[name]) for name, build in GENERATION_CONDITIONS.items() if name in given]:
+        generations = Generation.objects.filter(conversation=OuterRef("pk")).annotate(
             tokens=Coalesce("prompt_tokens", 0) + Coalesce("reasoning_tokens", 0) + Coalesce("answer_tokens", 0),
-            took=F("finished_at") - F("started_at"),
+            duration=F("finished_at") - F("started_at"),
         )
-        found = found.filter(Exists(answers.filter(*asked)))
+        found = found.filter(Exists(generations.filter(*conditions)))
     if verdict := given.get("verdict"):
         found = found.filter(pk__in=QueueItem.objects.filter(verdict=verdict).values("conversation"))
     if feedback := given.get("feedback"):

@@ -1,4 +1,4 @@
-"""Nobody reviews by being a superuser; who is let to is written down, by whom and how ever it came about."""
+"""Superusers have no review permissions by default, and every change of review permissions is recorded."""
 
 import pytest
 from asgiref.sync import async_to_sync
@@ -18,59 +18,59 @@ def superuser() -> User:
     return User.objects.create_superuser("root", "root@example.org", "pw")
 
 
-def again(user: User) -> User:
+def reload(user: User) -> User:
+    """Return the user with fresh permission caches."""
     return User.objects.get(pk=user.pk)
 
 
-def grants() -> list[tuple[str, dict[str, object]]]:
-    return list(
-        AuditEntry.objects.filter(act=AuditAction.GRANTED).order_by("number").values_list("actor_name", "details")
-    )
+def changes() -> list[tuple[str, dict[str, object]]]:
+    entries = AuditEntry.objects.filter(act=AuditAction.PERMISSIONS_CHANGED).order_by("number")
+    return list(entries.values_list("actor_name", "details"))
 
 
-def test_the_reviewers_group_has_the_four_permissions():
+def test_the_reviewer_group_has_all_four_permissions():
     assert set(Group.objects.get(name="Reviewer").permissions.values_list("codename", flat=True)) == set(REVIEW)
 
 
 @pytest.mark.parametrize("codename", REVIEW)
-def test_a_superuser_has_what_was_granted_alone(superuser: User, codename: str):
-    assert superuser.has_perm("conversations.view_user")  # as ever
+def test_a_superuser_has_only_the_review_permissions_that_were_granted(superuser: User, codename: str):
+    assert superuser.has_perm("conversations.view_user")
     assert not superuser.has_perm(full(codename))
     assert not superuser.has_perms([full(codename)])
     assert not async_to_sync(superuser.ahas_perm)(full(codename))
     assert full(codename) not in superuser.get_all_permissions()
     superuser.user_permissions.add(Permission.objects.get(codename=codename))
-    granted = again(superuser)
+    granted = reload(superuser)
     assert granted.has_perm(full(codename))
     assert full(codename) in granted.get_all_permissions()
     granted.is_active = False
     assert not granted.has_perm(full(codename))
 
 
-def test_a_group_grants_and_takes():
+def test_permissions_come_and_go_with_a_group():
     user = person()
     user.groups.add(Group.objects.get(name="Reviewer"))
-    assert again(user).has_perm(full(READ))
+    assert reload(user).has_perm(full(READ))
     user.groups.clear()
-    assert not again(user).has_perm(full(READ))
+    assert not reload(user).has_perm(full(READ))
 
 
-def test_granting_is_written_down_wherever_it_happens():
+def test_changes_are_recorded_from_either_side_of_each_relation():
     user, reviewers = person(), Group.objects.get(name="Reviewer")
-    reading = Permission.objects.get(codename=READ)
+    read = Permission.objects.get(codename=READ)
     other = Permission.objects.get(codename="view_user")
     helpers = Group.objects.create(name="Helpers")
-    user.groups.add(helpers)  # gives nothing of review
+    user.groups.add(helpers)  # without review permissions
     user.user_permissions.add(other)
-    assert grants() == []
-    user.user_permissions.add(reading, other)
-    reading.user_set.remove(user)
+    assert changes() == []
+    user.user_permissions.add(read, other)
+    read.user_set.remove(user)
     reviewers.user_set.add(user)
-    helpers.permissions.add(reading)
+    helpers.permissions.add(read)
     user.review_groups.add(helpers)
     user.groups.clear()
     to = [f"user {user.pk}"]
-    assert grants() == [
+    assert changes() == [
         ("", {"to": to, "change": "given", "things": [READ]}),
         ("", {"to": to, "change": "taken", "things": [READ]}),
         ("", {"to": to, "change": "given", "things": [f"group {reviewers.pk}"]}),
@@ -80,7 +80,7 @@ def test_granting_is_written_down_wherever_it_happens():
     ]
 
 
-def test_granting_in_the_administration_is_written_down_with_who_did_it(client: Client, superuser: User):
+def test_changes_in_the_administration_are_recorded_with_who_made_them(client: Client, superuser: User):
     client.force_login(superuser)
     reviewers = Group.objects.get(name="Reviewer")
     fields = {
@@ -99,7 +99,7 @@ def test_granting_in_the_administration_is_written_down_with_who_did_it(client: 
     saved = client.post(f"/admin/conversations/user/{superuser.pk}/change/", fields)
     assert saved.status_code == 302, saved.context["errors"]
     to = [f"user {superuser.pk}"]
-    assert sorted(grants(), key=str) == sorted(
+    assert sorted(changes(), key=str) == sorted(
         [
             ("root", {"to": to, "change": "limited", "things": []}),
             ("root", {"to": to, "change": "given", "things": [f"group {reviewers.pk}"]}),
@@ -108,14 +108,13 @@ def test_granting_in_the_administration_is_written_down_with_who_did_it(client: 
         key=str,
     )
     assert AuditEntry.objects.filter(address="127.0.0.1").count() == 3
-    reading = Permission.objects.get(codename=READ)
-    group = {"name": "Helpers", "permissions": [reading.pk]}
+    group = {"name": "Helpers", "permissions": [Permission.objects.get(codename=READ).pk]}
     assert client.post("/admin/auth/group/add/", group).status_code == 302
     helpers = Group.objects.get(name="Helpers")
-    assert grants()[-1] == ("root", {"to": [f"group {helpers.pk}"], "change": "given", "things": [READ]})
+    assert changes()[-1] == ("root", {"to": [f"group {helpers.pk}"], "change": "given", "things": [READ]})
 
 
-def test_nobody_writes_in_the_trail_by_way_of_the_administration(client: Client, superuser: User):
+def test_the_administration_shows_the_audit_trail_read_only(client: Client, superuser: User):
     superuser.user_permissions.add(Permission.objects.get(codename=READ))
     client.force_login(superuser)
     assert client.get("/admin/conversations/auditentry/").status_code == 200

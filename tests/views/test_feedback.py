@@ -1,4 +1,4 @@
-"""One press rates an answer; a comment may follow, and nothing is shared that was not meant to be."""
+"""One press rates an answer, a comment is optional, and only feedback that the owner shares reaches reviewers."""
 
 import pytest
 from django.http import HttpResponse
@@ -26,7 +26,7 @@ def answer(ada: User) -> Message:
 
 
 @pytest.fixture
-def reader(client: Client, ada: User) -> Client:
+def owner(client: Client, ada: User) -> Client:
     client.force_login(ada)
     return client
 
@@ -43,51 +43,51 @@ def pressed(html: str) -> list[str]:
     ]
 
 
-def test_a_press_rates_another_changes_it_and_the_same_again_takes_it_back(reader: Client, answer: Message):
+def test_a_rating_is_saved_changed_and_deleted_by_the_same_button(owner: Client, answer: Message):
     page = answer.conversation.get_absolute_url()
-    assert pressed(reader.get(page).text) == []
-    html = press(reader, answer, "good").text
+    assert pressed(owner.get(page).text) == []
+    html = press(owner, answer, "good").text
     assert pressed(html) == ["good"]
     assert 'name="comment"' in html
-    assert pressed(reader.get(page).text) == ["good"]
-    assert pressed(press(reader, answer, "bad").text) == ["bad"]
+    assert pressed(owner.get(page).text) == ["good"]
+    assert pressed(press(owner, answer, "bad").text) == ["bad"]
     assert Feedback.objects.get().rating == "bad"
-    assert pressed(press(reader, answer, "bad").text) == []
+    assert pressed(press(owner, answer, "bad").text) == []
     assert not Feedback.objects.exists()
 
 
-def test_a_comment_follows_the_press_and_stays_when_the_rating_changes(reader: Client, answer: Message):
-    press(reader, answer, "good")
+def test_a_comment_stays_when_the_rating_changes(owner: Client, answer: Message):
+    press(owner, answer, "good")
     fields = {"rating": "good", "comment": "To the point.", "shared": "on"}
-    html = reader.post(f"/messages/{answer.pk}/feedback/", fields, headers={"HX-Request": "true"}).text
+    html = owner.post(f"/messages/{answer.pk}/feedback/", fields, headers={"HX-Request": "true"}).text
     assert pressed(html) == ["good"]
     assert "Reviewers can now read this conversation." in html
-    assert "To the point." in press(reader, answer, "bad").text
-    queue.fill()
+    assert "To the point." in press(owner, answer, "bad").text
+    queue.refresh()
     assert (Feedback.objects.get().comment, QueueItem.objects.get().why) == ("To the point.", queue.SHARED)
-    press(reader, answer, "bad")
-    queue.fill()
+    press(owner, answer, "bad")
+    queue.refresh()
     assert not QueueItem.objects.exists()  # no reviewer had claimed it
 
 
-def test_a_comment_that_is_too_long_is_said_to_be_and_kept(reader: Client, answer: Message):
-    press(reader, answer, "good")
+def test_a_comment_that_is_too_long_stays_in_the_form_with_an_error(owner: Client, answer: Message):
+    press(owner, answer, "good")
     fields = {"rating": "good", "comment": "x" * 2001}
-    html = reader.post(f"/messages/{answer.pk}/feedback/", fields, headers={"HX-Request": "true"}).text
+    html = owner.post(f"/messages/{answer.pk}/feedback/", fields, headers={"HX-Request": "true"}).text
     assert "at most 2000 characters" in html
     assert "x" * 2001 in html
 
 
-def test_without_a_script_a_press_leads_to_the_page_for_the_rest(reader: Client, answer: Message):
-    response = press(reader, answer, "good", htmx=False)
+def test_without_javascript_a_rating_leads_to_the_feedback_page(owner: Client, answer: Message):
+    response = press(owner, answer, "good", htmx=False)
     assert response.headers["Location"] == f"/messages/{answer.pk}/feedback/"
     assert 'value="good" id="id_rating_0" required checked' in " ".join(
-        reader.get(response.headers["Location"]).text.split()
+        owner.get(response.headers["Location"]).text.split()
     )
 
 
-def test_only_its_owner_rates_an_answer_and_only_as_offered(reader: Client, answer: Message, client: Client):
-    assert press(reader, answer, "report").status_code == 400
+def test_only_the_owner_can_rate_and_only_with_the_buttons_ratings(owner: Client, answer: Message, client: Client):
+    assert press(owner, answer, "report").status_code == 400
     client.force_login(person("eve"))
     assert press(client, answer, "good").status_code == 404
     assert not Feedback.objects.exists()
