@@ -45,7 +45,8 @@ class Tenant:
 
     def __init__(self, cloud: Cloud | None = None) -> None:
         self._cloud = cloud
-        self.key = new_key()
+        self.rotate_key()
+        self.key_requests = 0
         self.url = ""
         self._loop = asyncio.new_event_loop()
         self._ready = threading.Event()
@@ -66,6 +67,10 @@ class Tenant:
         self.handed_out: list[str] = []  # tokens and codes, which nobody is to find in a log
         self._codes: dict[str, tuple[dict[str, str], dict[str, Any]]] = {}
 
+    def rotate_key(self) -> None:
+        """Sign from now on with a new key, under a new id."""
+        self.key, self.kid = new_key(), uuid.uuid4().hex
+
     @property
     def variables(self) -> dict[str, str]:
         """What configures a site for this tenant; with a cloud, without a secret."""
@@ -77,7 +82,7 @@ class Tenant:
         return f"{self.url}/{TENANT}/v2.0"
 
     def sign(self, claims: dict[str, Any], key: rsa.RSAPrivateKey | None = None) -> str:
-        return jwt.encode(claims, key or self.key, "RS256", headers={"kid": "one"})
+        return jwt.encode(claims, key or self.key, "RS256", headers={"kid": self.kid})
 
     def close(self) -> None:
         self._loop.call_soon_threadsafe(self._loop.stop)
@@ -140,10 +145,13 @@ class Tenant:
         return "AADSTS700213: no matching federated identity"
 
     async def _jwks(self, request: web.Request) -> web.Response:
+        self.key_requests += 1
         if self.keys:
             return self.keys()
         key = json.loads(jwt.algorithms.RSAAlgorithm.to_jwk(self.key.public_key()))
-        return web.json_response({"keys": [{"kty": "RSA", "use": "sig", "kid": "one", "n": key["n"], "e": key["e"]}]})
+        return web.json_response(
+            {"keys": [{"kty": "RSA", "use": "sig", "kid": self.kid, "n": key["n"], "e": key["e"]}]}
+        )
 
     def _serve(self) -> None:
         asyncio.set_event_loop(self._loop)

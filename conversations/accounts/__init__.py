@@ -1,1 +1,1 @@
-"""Who may sign up and sign in, and what ends a session. `entra` is sign-in with Microsoft Entra ID."""
+"""Sign-up and sign-in, sessions, and the administration of users. `entra` is sign-in with Microsoft Entra ID."""

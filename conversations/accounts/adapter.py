@@ -16,37 +16,39 @@ from django.utils import timezone
 from conversations.accounts.invitations import invited_email
 from conversations.models import User
 
-# A working day: that long a session outlives a role or an account that the tenant has removed.
-TENANT_SESSION = timedelta(hours=12)
+# A session can outlive a role or an account that the tenant has removed by this long.
+TENANT_SESSION_DURATION = timedelta(hours=12)
 
 
 def is_managed_by_tenant(user: User) -> bool:
-    """Return whether this account came by Entra ID; then only the tenant decides who may use it."""
+    """Return whether this account signs in with Entra ID, and therefore not with a password."""
     return SocialAccount.objects.filter(user=user).exists()
 
 
 class AccountAdapter(DefaultAccountAdapter):
+    """allauth's hooks, as `SIGNUP` and sign-in with Entra ID need them."""
+
     def is_open_for_signup(self, request: HttpRequest) -> bool:
         if settings.SIGNUP != "invite":
             return settings.SIGNUP != "closed"
         email = invited_email(request)
         if email:
-            # Whoever has the link reads that mailbox, or got the link from somebody who does.
+            # The invitation was sent to this address, so it needs no confirmation.
             self.stash_verified_email(request, email)
         return bool(email)
 
     def pre_login(self, request: HttpRequest, user: User, **kwargs) -> HttpResponse | None:
-        by_tenant = "sociallogin" in (kwargs["signal_kwargs"] or {})
-        if not by_tenant and is_managed_by_tenant(user):
-            # A password, whoever set it, would outlive the account in the tenant.
+        with_entra = "sociallogin" in (kwargs["signal_kwargs"] or {})
+        if not with_entra and is_managed_by_tenant(user):
+            # A password would still work after the tenant has removed the account.
             messages.error(request, "This account signs in with Microsoft.")
             return redirect("account_login")
         return super().pre_login(request, user, **kwargs)
 
     def post_login(self, request: HttpRequest, user: User, **kwargs) -> HttpResponse:
         if "sociallogin" in (kwargs["signal_kwargs"] or {}):
-            # A number of seconds would start again with every change of the session.
-            request.session.set_expiry(timezone.now() + TENANT_SESSION)
+            # As a time: a number of seconds would start again whenever the session changes.
+            request.session.set_expiry(timezone.now() + TENANT_SESSION_DURATION)
         return super().post_login(request, user, **kwargs)
 
     def clean_password(self, password: str, user: User | None = None) -> str:
@@ -55,7 +57,7 @@ class AccountAdapter(DefaultAccountAdapter):
         return super().clean_password(password, user)
 
     def send_mail(self, template_prefix: str, email: str, context: dict[str, Any]) -> None:
-        # allauth would use the host name as the site's name.
+        # allauth uses the host name as the site's name.
         site = {"name": settings.SITE_NAME, "domain": get_current_site(self.request).domain}
         super().send_mail(template_prefix, email, {"current_site": site} | context)
 

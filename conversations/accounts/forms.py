@@ -5,7 +5,7 @@ from django.core.exceptions import ValidationError
 
 
 class SignupForm(AllauthSignupForm):
-    """allauth's form, limited to the addresses that `SIGNUP` admits."""
+    """allauth's form, limited to the addresses that `SIGNUP` allows."""
 
     def clean_email(self) -> str:
         email = super().clean_email()

@@ -1,10 +1,10 @@
-"""Invitations: signed links that let the holder of one e-mail address create an account. None is stored."""
+"""Invitations: signed links that let the holder of one email address create an account. They are not stored."""
 
 from allauth.account.models import EmailAddress
 from django.core import signing
 from django.http import HttpRequest
 
-INVITATION = "invitation"  # the query parameter of a link, the session key after it was opened, and the salt
+INVITATION = "invitation"  # the query parameter of a link, the key in the session and the salt of the signature
 INVITATION_DAYS = 7
 
 
@@ -14,13 +14,13 @@ def invitation_token(email: str) -> str:
 
 
 def invited_email(request: HttpRequest) -> str:
-    """Return the address this visitor is invited by; "" without a valid invitation."""
+    """Return the address that this visitor's invitation is for; "" without a valid invitation."""
     token = request.GET.get(INVITATION) or request.session.get(INVITATION, "")
     try:
         email = signing.loads(token, salt=INVITATION, max_age=INVITATION_DAYS * 24 * 60 * 60)
     except signing.BadSignature:
         return ""
     if EmailAddress.objects.filter(email=email).exists():
-        return ""  # it has been used
+        return ""  # already used
     request.session[INVITATION] = token
     return email

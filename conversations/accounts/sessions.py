@@ -1,4 +1,4 @@
-"""Open sockets follow what happens to an account: signing out or a new password makes them check their session."""
+"""Publish sign-outs and new passwords, so that open sockets check their session again."""
 
 from allauth.account.signals import password_changed, password_reset, password_set
 from django.contrib.auth.signals import user_logged_out
@@ -10,12 +10,12 @@ from conversations.models import User
 
 
 @receiver(user_logged_out, dispatch_uid="sockets")
-def end_session(request: HttpRequest | None, user: User | None, **_kwargs) -> None:
+def publish_sign_out(request: HttpRequest | None, user: User | None, **_kwargs) -> None:
     if request and user:
-        request.session.flush()  # Django does so only after this signal, when sockets would already have looked
+        request.session.flush()  # Django does it after this signal, and sockets would still find the session
         publish(Topic.ACCOUNT_CHANGED, user.pk)
 
 
 @receiver((password_changed, password_reset, password_set), dispatch_uid="sockets")
-def password_replaced(user: User, **_kwargs) -> None:
+def publish_new_password(user: User, **_kwargs) -> None:
     publish(Topic.ACCOUNT_CHANGED, user.pk)

@@ -14,9 +14,9 @@ from pathlib import Path
 
 import psycopg
 
+from tests.accounts.entra.visitor import Visitor
 from tests.conftest import unused_port
 from tests.endpoint import Endpoint, Exchange
-from tests.entra.visitor import Visitor
 from tests.services import PostgreSQL
 from tests.site import Person, Site, migrate
 from tests.tenant import Tenant

@@ -12,9 +12,9 @@ from subprocess import CompletedProcess
 import psycopg
 import pytest
 
+from tests.accounts.entra.visitor import Visitor
 from tests.conftest import connection
 from tests.endpoint import Endpoint
-from tests.entra.visitor import Visitor
 from tests.screen import Screen
 from tests.services import PostgreSQL
 from tests.site import PASSWORD, Person, Site, manage, migrate, read_rows

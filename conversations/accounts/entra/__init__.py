@@ -1,7 +1,6 @@
-"""Sign-in with Entra ID: allauth's OpenID Connect, for the people of one tenant. How it is set up: docs/entra.md.
+"""Sign-in with Entra ID: allauth's OpenID Connect provider for the people of one tenant. Set-up: docs/entra.md.
 
-Whoever gets a token for this site from the tenant gets in, whatever `SIGNUP` says: that the tenant lets somebody use
-the site is an invitation by its administrator. Their account is the tenant's alone. It is known by tenant and object
-id, never by an address: no account that exists is ever joined to it, it has no password and no mailbox here, and what
-its app roles give is given and taken at each sign-in.
+Anyone who gets a token for this site from the tenant can sign in, whatever `SIGNUP` says. Their account is identified
+by tenant and object id, and never matched to an existing account by email address. It has no password and no email
+address here. The app roles of the tenant are applied at each sign-in.
 """

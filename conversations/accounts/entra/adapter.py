@@ -1,4 +1,4 @@
-"""allauth's adapter for accounts that are somebody else's: here, those of the tenant alone."""
+"""allauth's adapter for external accounts; here, only those of the tenant."""
 
 from typing import Any
 
@@ -20,7 +20,7 @@ class SocialAccountAdapter(DefaultSocialAccountAdapter):
     def list_apps(
         self, request: HttpRequest, provider: str | None = None, client_id: str | None = None
     ) -> list[SocialApp]:
-        """Return the registration that the settings name; none that somebody wrote into the database."""
+        """Return the registration from the settings; registrations in the database are ignored."""
         if not settings.ENTRA_TENANT_ID:
             return []
         app = SocialApp(
@@ -36,32 +36,32 @@ class SocialAccountAdapter(DefaultSocialAccountAdapter):
         return True
 
     def populate_user(self, request: HttpRequest, sociallogin: SocialLogin, data: dict[str, Any]) -> User:
-        """Name the account as the tenant does; allauth finds another user name if that one is taken."""
+        """Take the username from the tenant; allauth chooses another if it is taken."""
         user = sociallogin.user
         user.username = data["username"]
-        _rename(user, sociallogin)
+        _update_name(sociallogin)
         return user
 
     def pre_social_login(self, request: HttpRequest, sociallogin: SocialLogin) -> None:
         user = sociallogin.user
         if user.pk is None:
-            return  # somebody new; `save_user` comes
+            return  # allauth calls `save_user` next
         with transaction.atomic():
-            _rename(user, sociallogin)
+            _update_name(sociallogin)
             user.save(update_fields=["first_name", "last_name"])
             _apply_roles(request, sociallogin)
 
     def save_user(self, request: HttpRequest, sociallogin: SocialLogin, form: Any = None) -> User:
-        """Make the account with its roles, or not at all."""
-        get_adapter(request).unstash_verified_email(request)  # an invitation is for an account with an address
+        """Create the account with its roles, in one transaction."""
+        get_adapter(request).unstash_verified_email(request)  # an invitation must not add an address to this account
         try:
             with transaction.atomic():
                 user = super().save_user(request, sociallogin, form)
                 _apply_roles(request, sociallogin)
                 return user
         except IntegrityError as error:
-            # A double click: the same person's other sign-in made it a moment ago.
-            raise ImmediateHttpResponse(failures.page(request, Stale("made twice at once"))) from error
+            # A double click: another request for the same person has just created the account.
+            raise ImmediateHttpResponse(failures.response(request, Stale("account already created"))) from error
 
     def on_authentication_error(
         self,
@@ -71,17 +71,18 @@ class SocialAccountAdapter(DefaultSocialAccountAdapter):
         exception: Exception | None = None,
         extra_context: dict[str, Any] | None = None,
     ) -> None:
-        """Answer with our page, whatever went wrong on the way."""
+        """Respond with our page for every failure."""
         if isinstance(exception, SignInFailed):
             failure = exception
         elif "state" in (extra_context or {}) and "error" in request.GET:
-            failure = failures.told_by(request.GET)
+            failure = failures.from_oauth_error(request.GET)
         else:
-            failure = Stale("no such sign-in is under way")
-        raise ImmediateHttpResponse(failures.page(request, failure))
+            failure = Stale("unknown state")
+        raise ImmediateHttpResponse(failures.response(request, failure))
 
 
-def _rename(user: User, sociallogin: SocialLogin) -> None:
+def _update_name(sociallogin: SocialLogin) -> None:
+    user = sociallogin.user
     user.first_name, _, user.last_name = sociallogin.account.extra_data["name"].partition(" ")
 
 

@@ -1,7 +1,7 @@
-"""allauth's OAuth 2.0 client, which proves without a secret what it is: by a token of the managed identity.
+"""allauth's OAuth 2.0 client, which can authenticate with a token of the managed identity instead of a secret.
 
-The app registration trusts that identity (a federated credential), so its token stands for the client secret as a
-client assertion: RFC 7523, section 2.2.
+The app registration trusts that identity (a federated credential), so its token serves as a client assertion: RFC 7523,
+section 2.2.
 """
 
 from http import HTTPStatus
@@ -12,20 +12,20 @@ from allauth.socialaccount.providers.oauth2.client import OAuth2Client
 from requests import RequestException
 
 from chatsite.identity import NoToken, identity
-from conversations.accounts.entra.failures import Unreachable, told_by
+from conversations.accounts.entra.failures import Unreachable, from_oauth_error
 
-EXCHANGE = "api://AzureADTokenExchange/.default"  # the audience that federated credentials have
+EXCHANGE = "api://AzureADTokenExchange/.default"  # the scope whose audience federated credentials accept
 
 
 class EntraClient(OAuth2Client):
     def get_access_token(
         self, code: str, pkce_code_verifier: str | None = None, extra_data: dict[str, str] | None = None
     ) -> dict[str, Any]:
-        """Redeem a code; return an answer that holds an ID token and nothing else. Raises `SignInFailed`.
+        """Redeem a code; return a response that contains nothing but an ID token. Raises `SignInFailed`.
 
-        Instead of allauth's, which puts all that came into its error, tokens too, and has a KeyError for some answers.
+        allauth's own puts the whole response, tokens included, into its error, and raises KeyError for some responses.
         """
-        answer = fetch(
+        answer = fetch_json(
             "POST",
             self.access_token_url,
             grant_type="authorization_code",
@@ -33,13 +33,13 @@ class EntraClient(OAuth2Client):
             redirect_uri=self.callback_url,
             client_id=self.consumer_key,
             code_verifier=pkce_code_verifier or "",
-            **self._proof(),
+            **self._client_authentication(),
         )
         if not isinstance(answer.get("id_token"), str):
-            raise told_by(answer)
-        return {"access_token": "", "id_token": answer["id_token"]}  # allauth takes one along; nobody here needs it
+            raise from_oauth_error(answer)
+        return {"access_token": "", "id_token": answer["id_token"]}  # allauth requires the key; the token is not used
 
-    def _proof(self) -> dict[str, str]:
+    def _client_authentication(self) -> dict[str, str]:
         if self.consumer_secret:
             return {"client_secret": self.consumer_secret}
         try:
@@ -52,11 +52,11 @@ class EntraClient(OAuth2Client):
         }
 
 
-def fetch(method: str, address: str, **form: str) -> dict[str, Any]:
-    """Return the JSON object at an address of the tenant's; raise `Unreachable` without one."""
+def fetch_json(method: str, url: str, **form: str) -> dict[str, Any]:
+    """Return the JSON object that the tenant responds with; raise `Unreachable` if there is none."""
     try:
-        with get_adapter().get_requests_session() as session:  # with allauth's time-out
-            response = session.request(method, address, data=form, allow_redirects=False)
+        with get_adapter().get_requests_session() as session:  # with allauth's timeout
+            response = session.request(method, url, data=form, allow_redirects=False)
             answer = response.json()
     except RequestException as error:
         raise Unreachable(type(error).__name__) from error

@@ -1,13 +1,13 @@
-"""Why a sign-in ends without anybody signed in, and the page that says so.
+"""Why a sign-in failed, and the page that says so.
 
 SignInFailed
-├── Declined        the person, or the tenant, said no
-├── Stale           begun too long ago, already used, or begun in another browser
-├── Unreachable     Microsoft, or the identity that vouches for this site, does not answer
-├── Misconfigured   Microsoft does not take this site for what it says it is
-└── Untrusted       a token that is not one of this tenant for this site and this browser
+├── Declined        the person cancelled, or the tenant refused
+├── Stale           started too long ago or in another browser, or already completed
+├── Unreachable     Microsoft, or the endpoint of the managed identity, does not respond
+├── Misconfigured   Microsoft rejects this site's registration or its credential
+└── Untrusted       the token is not from this tenant, for this site and for this browser
 
-What is raised with them goes to the log: names and codes, nothing that a stranger chose freely, no token, no secret.
+Their arguments are logged: names and codes only, no text that a visitor can choose, no token, no secret.
 """
 
 import logging
@@ -22,15 +22,15 @@ logger = logging.getLogger(__name__)
 
 
 class SignInFailed(OAuth2Error):
-    """`sentence` is for the person, `status` is the page's, `level` the log line's."""
+    """`message` and `status` are for the page, `level` is for the log."""
 
-    sentence = ""
+    message = ""
     status = 403
     level = logging.WARNING
 
 
 class Declined(SignInFailed):
-    sentence = (
+    message = (
         "Microsoft did not sign you in. Either you cancelled, or your organisation has not given you access to this "
         "site. To get access, ask your organisation's administrators."
     )
@@ -38,48 +38,45 @@ class Declined(SignInFailed):
 
 
 class Stale(SignInFailed):
-    sentence = "This sign-in has expired, was started in another browser, or has already been completed."
+    message = "This sign-in has expired, was started in another browser, or has already been completed."
     status = 400
     level = logging.INFO
 
 
 class Unreachable(SignInFailed):
-    sentence = "Microsoft cannot be reached. Try again in a minute."
+    message = "Microsoft cannot be reached. Try again in a minute."
     status = 503
 
 
 class Misconfigured(SignInFailed):
-    sentence = "Microsoft rejected this site's sign-in settings. Tell an administrator: the site's log has the reason."
+    message = "Microsoft rejected this site's sign-in settings. Tell an administrator: the site's log has the reason."
     status = 503
     level = logging.ERROR
 
 
 class Untrusted(SignInFailed):
-    sentence = "Your Microsoft account could not be verified. Sign in with an account from this site's organisation."
+    message = "Your Microsoft account could not be verified. Sign in with an account from this site's organisation."
 
 
-def code(answer: Mapping[str, object]) -> str:
-    """Return the error's name and Entra's number for it (AADSTS7000222), and nothing else of what an answer says."""
-    name = re.match(r"[a-z_]{0,40}", str(answer.get("error", "")))[0]
+def from_oauth_error(answer: Mapping[str, object]) -> SignInFailed:
+    """Return the failure for an error response of the OAuth 2.0 protocol."""
+    error = str(answer.get("error", ""))
+    name = re.match(r"[a-z_]{1,40}", error)
     number = re.match(r"AADSTS\d{1,12}", str(answer.get("error_description", "")))
-    return f"{name or 'without a name'} {number[0] if number else ''}".strip()
-
-
-def told_by(answer: Mapping[str, object]) -> SignInFailed:
-    """Return what an error in the OAuth 2.0 protocol means for a person."""
-    match answer.get("error"):
+    code = " ".join(found[0] for found in (name, number) if found) or "no error code"
+    match error:
         case "access_denied":
-            return Declined(code(answer))
+            return Declined(code)
         case "invalid_grant":
-            return Stale(code(answer))
+            return Stale(code)
         case "server_error" | "temporarily_unavailable":
-            return Unreachable(code(answer))
-    return Misconfigured(code(answer))
+            return Unreachable(code)
+    return Misconfigured(code)
 
 
-def page(request: HttpRequest, failure: SignInFailed) -> HttpResponse:
-    """Say why nobody was signed in; somebody who already is (they went back) is taken on instead."""
+def response(request: HttpRequest, failure: SignInFailed) -> HttpResponse:
+    """Return the page for a failure; redirect people who went back after they had signed in."""
     if isinstance(failure, Stale) and request.user.is_authenticated:
         return redirect("new")
-    logger.log(failure.level, "nobody was signed in with Entra ID: %s (%s)", type(failure).__name__, failure)
-    return render(request, "account/entra_failed.html", {"sentence": failure.sentence}, status=failure.status)
+    logger.log(failure.level, "sign-in with Entra ID failed: %s (%s)", type(failure).__name__, failure)
+    return render(request, "account/entra_failed.html", {"message": failure.message}, status=failure.status)

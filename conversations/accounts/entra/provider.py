@@ -1,4 +1,4 @@
-"""allauth's OpenID Connect provider, made for one tenant of Entra ID. allauth finds it by this module's name."""
+"""allauth's OpenID Connect provider for one tenant of Entra ID. allauth finds it by this module's name."""
 
 from typing import Any
 
@@ -11,25 +11,25 @@ from django.http import HttpRequest
 from django.urls import reverse
 
 from conversations.accounts.entra import tokens
-from conversations.accounts.entra.client import EntraClient, fetch
+from conversations.accounts.entra.client import EntraClient
 from conversations.accounts.entra.failures import Stale
 
 ID = "entra"
 
 
 class EntraOAuth2Adapter(OpenIDConnectOAuth2Adapter):
-    """Where the tenant's addresses are, and what is believed of its answer."""
+    """The tenant's endpoints, and what is accepted of their responses."""
 
     client_class: type[OAuth2Client] = EntraClient
     nonce = ""
 
     @property
     def openid_config(self) -> dict[str, str]:
-        authority = tokens.authority()
+        # As Microsoft documents them: sign-in does not depend on a discovery document.
+        base = tokens.authority_url()
         return {
-            "authorization_endpoint": f"{authority}/oauth2/v2.0/authorize",
-            "token_endpoint": f"{authority}/oauth2/v2.0/token",
-            "jwks_uri": f"{authority}/discovery/v2.0/keys",
+            "authorization_endpoint": f"{base}/oauth2/v2.0/authorize",
+            "token_endpoint": f"{base}/oauth2/v2.0/token",
         }
 
     def get_callback_url(self, request: HttpRequest, app: Any) -> str:
@@ -39,13 +39,12 @@ class EntraOAuth2Adapter(OpenIDConnectOAuth2Adapter):
         self, request: HttpRequest, app: Any, client: OAuth2Client, pkce_code_verifier: str | None = None
     ) -> dict[str, Any]:
         if not pkce_code_verifier:
-            raise Stale("no verifier")
-        self.nonce = tokens.nonce(pkce_code_verifier)
+            raise Stale("no code verifier")
+        self.nonce = tokens.nonce_for(pkce_code_verifier)
         return super().get_access_token_data(request, app, client, pkce_code_verifier)
 
     def complete_login(self, request: HttpRequest, app: Any, token: Any, **kwargs) -> Any:
-        keys = fetch("GET", self.openid_config["jwks_uri"])
-        claims = tokens.verify(kwargs["response"]["id_token"], keys, self.nonce)
+        claims = tokens.verify(kwargs["response"]["id_token"], self.nonce)
         return self.get_provider().sociallogin_from_response(request, claims)
 
 
@@ -63,23 +62,24 @@ class EntraProvider(OpenIDConnectProvider):
         return reverse("entra_callback")
 
     def get_default_scope(self) -> list[str]:
-        return ["openid", "profile"]  # the object id comes with the profile; no address is asked for
+        return ["openid", "profile"]  # `profile` includes the object id; the email address is not requested
 
     def get_auth_params(self) -> dict[str, str]:
-        # Signing out here does not sign out of Microsoft: at a shared computer one press would bring the last one back.
+        # Signing out here does not sign out of Microsoft: on a shared computer, the next person could sign in as the
+        # last one without a password.
         return {"prompt": "select_account"}
 
     def get_redirect_from_request_kwargs(self, request: HttpRequest) -> dict[str, Any]:
-        # allauth would also take scopes, parameters and another purpose from the address.
+        # allauth would also accept scopes, parameters and another process from the query string.
         return {"process": AuthProcess.LOGIN, "next_url": get_next_redirect_url(request)}
 
     def get_pkce_params(self) -> dict[str, Any]:
         parameters = super().get_pkce_params()
-        return parameters | {"nonce": tokens.nonce(parameters["code_verifier"])}
+        return parameters | {"nonce": tokens.nonce_for(parameters["code_verifier"])}
 
     def extract_uid(self, data: dict[str, Any]) -> str:
-        # Not `sub`, which is another one for each registration: a site registered anew would know nobody. The object id
-        # is also what the tenant's administrators find a person by.
+        # Not `sub`, which differs for each registration: a new registration would lose all accounts. The object id is
+        # also how the tenant's administrators find a person.
         return f"{data['tid']}/{data['oid']}"
 
 

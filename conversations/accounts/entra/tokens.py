@@ -1,5 +1,6 @@
-"""What the tenant says about a person: an ID token, and whether to believe it."""
+"""Verify the tenant's ID tokens."""
 
+import functools
 import hashlib
 import hmac
 from typing import Any
@@ -7,58 +8,72 @@ from typing import Any
 import jwt
 from django.conf import settings
 
+from conversations.accounts.entra.client import fetch_json
 from conversations.accounts.entra.failures import Untrusted
 
-CLOCKS_APART = 60  # seconds that ours and Microsoft's may be
-REQUIRED = ["iss", "aud", "exp", "iat", "nonce", "tid", "oid"]
+CLOCK_SKEW_SECONDS = 60
+REQUIRED_CLAIMS = ["iss", "aud", "exp", "iat", "nonce", "tid", "oid"]
 
 
-def authority() -> str:
-    """Return the address below which all of the tenant's are.
+class SigningKeys(jwt.PyJWKClient):
+    """The tenant's keys, cached for five minutes and fetched again for a key id that is not among them."""
 
-    They follow from it by Microsoft's documented rule, so no discovery stands between a person and the sign-in, and
-    the issuer is known beforehand instead of being what the answer claims.
+    def fetch_data(self) -> Any:
+        """Return the JWK set; raise `Unreachable` without one."""
+        return fetch_json("GET", self.uri)
+
+
+@functools.cache
+def signing_keys(authority_url: str) -> SigningKeys:
+    # No cooldown: the key id comes from the tenant's token endpoint, so nobody else can cause requests for new keys.
+    return SigningKeys(f"{authority_url}/discovery/v2.0/keys", cooldown_duration=0)
+
+
+def authority_url() -> str:
+    """Return the start of the tenant's URLs.
+
+    It is known in advance, by Microsoft's documentation, so the issuer need not be taken from what is to be verified.
     """
     return f"{settings.ENTRA_AUTHORITY_HOST}/{settings.ENTRA_TENANT_ID}"
 
 
-def nonce(code_verifier: str) -> str:
-    """Return what ties an ID token to the browser that holds this verifier (OpenID Connect Core, 15.5.2)."""
+def nonce_for(code_verifier: str) -> str:
+    """Return the nonce that binds an ID token to the browser with this verifier (OpenID Connect Core, 15.5.2)."""
     return hashlib.sha256(f"nonce:{code_verifier}".encode()).hexdigest()
 
 
-def verify(id_token: str, keys: dict[str, Any], expected_nonce: str) -> dict[str, Any]:
-    """Return what is kept of an ID token; raise `Untrusted` unless this tenant made it, for this site and this browser.
+def verify(id_token: str, expected_nonce: str) -> dict[str, Any]:
+    """Return the claims that are stored; raise `Untrusted` unless this tenant issued the token for this site and nonce.
 
-    allauth would leave the signature out where the token came over TLS, and take the algorithm from the token.
+    allauth would not verify the signature of a token that came over TLS, and takes the algorithm from the token.
+    Raises `Unreachable` if keys are needed and cannot be fetched.
     """
     try:
-        key = jwt.PyJWKSet.from_dict(keys)[jwt.get_unverified_header(id_token).get("kid")]
         claims = jwt.decode(
             id_token,
-            key,
+            signing_keys(authority_url()).get_signing_key_from_jwt(id_token),
             algorithms=["RS256"],
             audience=settings.ENTRA_CLIENT_ID,
-            issuer=f"{authority()}/v2.0",
-            leeway=CLOCKS_APART,
-            options={"require": REQUIRED},
+            issuer=f"{authority_url()}/v2.0",
+            leeway=CLOCK_SKEW_SECONDS,
+            options={"require": REQUIRED_CLAIMS},
         )
-    except (jwt.PyJWTError, KeyError) as error:
+    except jwt.PyJWTError as error:
         raise Untrusted(type(error).__name__) from error
     if claims["tid"] != settings.ENTRA_TENANT_ID:
         raise Untrusted("another tenant")
     if not hmac.compare_digest(str(claims["nonce"]).encode(), expected_nonce.encode()):
-        raise Untrusted("another browser's nonce")
+        raise Untrusted("another nonce")
     roles = claims.get("roles")
     return {
         "tid": claims["tid"],
         "oid": str(claims["oid"]),
-        "name": _line(claims.get("name")),
-        "preferred_username": _line(claims.get("preferred_username")),
+        "name": _printable(claims.get("name")),
+        "preferred_username": _printable(claims.get("preferred_username")),
         "roles": [role for role in roles if isinstance(role, str)] if isinstance(roles, list) else [],
     }
 
 
-def _line(value: object) -> str:
-    """Return a claim as our columns take it."""
+def _printable(value: object) -> str:
+    """Return a claim without control characters, cut to the length of our columns."""
     return "".join(filter(str.isprintable, value))[:150] if isinstance(value, str) else ""

@@ -1,4 +1,4 @@
-"""Off to Microsoft, and back."""
+"""Redirect to Microsoft, and the callback from there."""
 
 from allauth.socialaccount.adapter import get_adapter
 from allauth.socialaccount.models import SocialApp
@@ -20,21 +20,21 @@ def _provider(request: HttpRequest) -> EntraProvider:
 
 @never_cache
 def login(request: HttpRequest) -> HttpResponse:
-    """Begin a sign-in, by POST alone: a link from elsewhere cannot.
+    """Start a sign-in, by POST only, so that a link on another site cannot.
 
-    The answer is a page that goes on by itself. Chromium holds every redirect after a form against the policy's
-    `form-action`, and where a tenant's sign-in leads (its own federation server, say) nobody here knows beforehand.
+    The response is a page that redirects by itself. Chromium applies the policy's `form-action` to every redirect after
+    a form, and which servers a tenant's sign-in redirects to (its own federation server, for example) is not known.
     """
     provider = _provider(request)
     if request.method != "POST":
         return redirect("account_login")
-    away = provider.redirect_from_request(request)
-    return render(request, "account/entra_leaving.html", {"address": away["Location"]})
+    response = provider.redirect_from_request(request)
+    return render(request, "account/entra_redirect.html", {"url": response["Location"]})
 
 
 @never_cache
 @require_GET
 def callback(request: HttpRequest) -> HttpResponse:
-    """End a sign-in: somebody is signed in, or a page says why not."""
+    """Complete a sign-in, or show why it failed."""
     _provider(request)
     return OAuth2CallbackView.adapter_view(EntraOAuth2Adapter(request, ID))(request)

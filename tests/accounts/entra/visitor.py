@@ -1,4 +1,4 @@
-"""Somebody with a browser, on the way to Microsoft and back."""
+"""A visitor with a browser who signs in with Microsoft."""
 
 import re
 import sqlite3
@@ -44,18 +44,18 @@ class Visitor:
         headers = {"X-CSRFToken": self.http.cookies["csrftoken"], "Origin": self._site.url}
         return self.http.post(path, data=fields, headers=headers)
 
-    def leave(self, query: str = "", **fields: str) -> str:
-        """Press the button; return the address at which Microsoft is asked."""
+    def start(self, query: str = "", **fields: str) -> str:
+        """Press the sign-in button; return the URL at Microsoft that it leads to."""
         page = self.post(f"/accounts/entra/login/{query}", **fields)
         assert page.status_code == 200, page.text
         return unescape(re.search(r'http-equiv="refresh" content="0; url=([^"]+)"', page.text)[1])
 
-    def come_back(self, address: str) -> httpx2.Response:
-        """Ask Microsoft, and follow where it sends back to."""
-        return self.http.get(httpx2.get(address, timeout=WAIT).headers["Location"])
+    def complete(self, url: str) -> httpx2.Response:
+        """Open the URL at Microsoft, and follow its redirect back to the site."""
+        return self.http.get(httpx2.get(url, timeout=WAIT).headers["Location"])
 
     def sign_in(self, **fields: str) -> httpx2.Response:
-        return self.come_back(self.leave(**fields))
+        return self.complete(self.start(**fields))
 
     @property
     def is_signed_in(self) -> bool:
@@ -63,11 +63,11 @@ class Visitor:
 
     @property
     def account(self) -> Account:
-        """The newest account that is the tenant's."""
+        """The newest account from the tenant."""
         return Account(*self._site.rows(NEWEST)[0])
 
 
 def write(site: Site, statement: str, *arguments: Any) -> None:
-    """Change the database behind the site's back."""
+    """Change the site's database directly."""
     with closing(sqlite3.connect(site.database_url.removeprefix("sqlite:///"), timeout=20)) as database, database:
         database.execute(statement, arguments)

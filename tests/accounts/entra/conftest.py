@@ -5,14 +5,14 @@ from pathlib import Path
 
 import pytest
 
-from tests.entra.visitor import Visitor, write
+from tests.accounts.entra.visitor import Visitor, write
 from tests.site import Person, Site
 from tests.tenant import Tenant
 
 
 @pytest.fixture(scope="package")
 def joined(database_template: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Site, Tenant]]:
-    """A site where others sign up with a mailbox, and its tenant."""
+    """A site with a tenant, where people with an address of the domain can also sign up."""
     tenant = Tenant()
     database = tmp_path_factory.mktemp("entra") / "db.sqlite3"
     shutil.copy(database_template, database)
@@ -24,7 +24,7 @@ def joined(database_template: Path, tmp_path_factory: pytest.TempPathFactory) ->
 
 @pytest.fixture
 def tenant(joined: tuple[Site, Tenant]) -> Tenant:
-    """The tenant, in which somebody whom the site does not know signs in."""
+    """The tenant, where a person who is new to the site signs in next."""
     joined[1].reset()
     joined[1].person["oid"] = str(uuid.uuid4())
     return joined[1]
@@ -43,7 +43,7 @@ def visitor(entra: Site) -> Iterator[Visitor]:
 
 @pytest.fixture
 def local(entra: Site, join: Callable[..., Person]) -> Person:
-    """Somebody with an account of the site's own, and an address that is known to be theirs."""
+    """A person with a local account and a confirmed email address."""
     person = join(entra)
     write(entra, "update account_emailaddress set verified = 1 where email = ?", f"{person.name}@example.org")
     return person

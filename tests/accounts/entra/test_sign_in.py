@@ -1,4 +1,4 @@
-"""Who gets in by Entra ID, as whom, and with which roles."""
+"""Who can sign in with Entra ID, to which account, and with which roles."""
 
 import json
 import re
@@ -20,21 +20,21 @@ from conversations.accounts.entra import roles
 from conversations.accounts.entra.adapter import SocialAccountAdapter
 from conversations.accounts.entra.provider import ID, EntraProvider
 from conversations.models import User
+from tests.accounts.entra.visitor import Visitor, write
 from tests.cloud import Cloud
-from tests.entra.visitor import Visitor, write
 from tests.site import PASSWORD, ROOT, WAIT, Person, Site
 from tests.tenant import ADA, CLIENT, SECRET, TENANT, Tenant
 
 BUTTON = "Sign in with Microsoft"
 
 
-def test_the_button_is_there_where_a_tenant_is_configured(visitor: Visitor):
+def test_the_button_is_shown_if_a_tenant_is_configured(visitor: Visitor):
     for path in ("/accounts/login/", "/accounts/signup/"):
         assert BUTTON in visitor.http.get(path).text
 
 
 @pytest.mark.django_db
-def test_without_a_tenant_there_is_nothing_of_it(client: Client):
+def test_without_a_tenant_there_is_no_button_and_no_url(client: Client):
     page = client.get("/accounts/login/").content.decode()
     assert "Sign in" in page
     assert BUTTON not in page
@@ -42,14 +42,12 @@ def test_without_a_tenant_there_is_nothing_of_it(client: Client):
         assert client.get(path).status_code == 404
 
 
-def test_somebody_of_the_tenant_gets_an_account_without_password_or_address(
-    visitor: Visitor, tenant: Tenant, entra: Site
-):
+def test_a_new_person_gets_an_account_without_password_and_email_address(visitor: Visitor, tenant: Tenant, entra: Site):
     tenant.person["preferred_username"] = "grace@example.org"
     tenant.person["name"] = "Grace Brewster Hopper"
     assert not visitor.is_signed_in
-    signed_in = visitor.sign_in()
-    assert (signed_in.status_code, signed_in.headers["Location"]) == (302, "/")
+    response = visitor.sign_in()
+    assert (response.status_code, response.headers["Location"]) == (302, "/")
     assert visitor.is_signed_in
     account = visitor.account
     assert account[1:5] == ("grace@example.org", "Grace", "Brewster Hopper", "")
@@ -59,7 +57,7 @@ def test_somebody_of_the_tenant_gets_an_account_without_password_or_address(
     assert entra.rows("select count(*) from socialaccount_socialtoken") == [(0,)]
 
 
-def test_the_site_asks_for_a_name_alone_and_proves_who_redeems_the_code(visitor: Visitor, tenant: Tenant):
+def test_the_site_requests_only_the_profile_and_authenticates_with_its_secret(visitor: Visitor, tenant: Tenant):
     visitor.sign_in()
     [asked], [redeemed] = tenant.asked, tenant.redeemed
     assert set(asked["scope"].split()) == {"openid", "profile"}
@@ -67,16 +65,16 @@ def test_the_site_asks_for_a_name_alone_and_proves_who_redeems_the_code(visitor:
     assert "client_assertion" not in redeemed
 
 
-def test_an_address_chooses_neither_scope_nor_purpose(visitor: Visitor, tenant: Tenant):
+def test_the_query_string_cannot_change_scope_or_process(visitor: Visitor, tenant: Tenant):
     query = "?scope=Mail.Read&auth_params=prompt%3Dnone&process=connect&action=reauthenticate"
-    signed_in = visitor.come_back(visitor.leave(query))
-    assert signed_in.headers["Location"] == "/"
+    response = visitor.complete(visitor.start(query))
+    assert response.headers["Location"] == "/"
     [asked] = tenant.asked
     assert "Mail.Read" not in asked["scope"]
     assert asked["prompt"] == "select_account"
 
 
-def test_somebody_known_is_the_same_person_under_another_name(visitor: Visitor, tenant: Tenant):
+def test_a_known_person_keeps_their_account_under_another_name(visitor: Visitor, tenant: Tenant):
     visitor.sign_in()
     key = visitor.account.id
     visitor.post("/accounts/logout/")
@@ -91,7 +89,7 @@ def test_somebody_known_is_the_same_person_under_another_name(visitor: Visitor, 
     assert (account.id, account.first_name, account.last_name) == (key, "Ada", "King")
 
 
-def test_no_account_is_joined_by_an_address(visitor: Visitor, tenant: Tenant, entra: Site, local: Person):
+def test_no_account_is_matched_by_email_address(visitor: Visitor, tenant: Tenant, entra: Site, local: Person):
     address = f"{local.name}@example.org"
     [(key,)] = entra.rows("select id from conversations_user where username = ?", local.name)
     claims = ("email", "preferred_username", "upn", "unique_name", "verified_primary_email")
@@ -105,7 +103,7 @@ def test_no_account_is_joined_by_an_address(visitor: Visitor, tenant: Tenant, en
         assert owner.is_signed_in
 
 
-def test_a_user_name_that_is_taken_goes_to_nobody_else(visitor: Visitor, tenant: Tenant, local: Person):
+def test_a_username_that_is_taken_or_invalid_is_replaced(visitor: Visitor, tenant: Tenant, local: Person):
     for name in (local.name.upper(), "", "guest#EXT#@example.org", "admin", "x" * 999):
         tenant.person |= {"oid": str(uuid.uuid4()), "name": "Ada\0 " + "x" * 999, "preferred_username": name}
         visitor.sign_in()
@@ -113,47 +111,61 @@ def test_a_user_name_that_is_taken_goes_to_nobody_else(visitor: Visitor, tenant:
         assert re.fullmatch(r"ada.*|x{150}", visitor.account.username)
 
 
-def test_roles_are_given_and_taken_at_each_sign_in_and_written_down(visitor: Visitor, tenant: Tenant, entra: Site):
-    def reviews(key: int) -> bool:
+def test_roles_are_applied_at_each_sign_in_and_recorded(visitor: Visitor, tenant: Tenant, entra: Site):
+    def is_in_group(key: int) -> bool:
         return bool(entra.rows("select 1 from conversations_user_groups where user_id = ?", key))
 
-    for given, is_staff, is_reviewer in (
+    for app_roles, is_staff, is_reviewer in (
         ([], False, False),
         (["Staff"], True, False),
         (["Reviewer", "Something else"], True, True),
         (["Reviewer"], True, True),
         (["staff", "Administrator"], False, False),
     ):
-        tenant.person["roles"] = given
+        tenant.person["roles"] = app_roles
         visitor.sign_in()
         account = visitor.account
-        assert (bool(account.is_staff), reviews(account.id)) == (is_staff, is_reviewer), given
+        assert (bool(account.is_staff), is_in_group(account.id)) == (is_staff, is_reviewer), app_roles
         assert visitor.http.get("/admin/").status_code == (200 if is_staff else 302)
     rows = entra.rows("select actor_name, details from conversations_auditentry where act = 'granted' order by number")
-    told = [(name, details) for name, details in rows if f'"user {account.id}"' in details]
-    assert [name for name, _ in told] == ["Entra ID", "Entra ID"]
-    assert ['"change": "given"' in told[0][1], '"change": "taken"' in told[1][1]] == [True, True]
+    changes = [(name, details) for name, details in rows if f'"user {account.id}"' in details]
+    assert [name for name, _ in changes] == ["Entra ID", "Entra ID"]
+    assert ['"change": "given"' in changes[0][1], '"change": "taken"' in changes[1][1]] == [True, True]
 
 
-def test_a_tenant_makes_no_superuser(visitor: Visitor, tenant: Tenant):
+def test_signing_keys_are_fetched_once_until_they_change(visitor: Visitor, tenant: Tenant):
+    visitor.sign_in()
+    requests = tenant.key_requests
+    for _ in range(2):
+        visitor.sign_in()
+        assert visitor.is_signed_in
+    assert tenant.key_requests == requests
+    visitor.post("/accounts/logout/")
+    tenant.rotate_key()
+    visitor.sign_in()
+    assert visitor.is_signed_in
+    assert tenant.key_requests == requests + 1
+
+
+def test_no_role_makes_a_superuser(visitor: Visitor, tenant: Tenant):
     tenant.person |= {"roles": ["Staff", "Superuser", "Reviewer"], "is_superuser": True}
     visitor.sign_in()
     assert (visitor.account.is_staff, visitor.account.is_superuser) == (1, 0)
 
 
-def test_a_sign_in_lasts_a_working_day_whatever_happens_in_it(visitor: Visitor, entra: Site):
+def test_a_session_lasts_twelve_hours_from_sign_in(visitor: Visitor, entra: Site):
     visitor.sign_in()
     [cookie] = [cookie for cookie in visitor.http.cookies.jar if cookie.name == "sessionid"]
     assert 11 * 3600 < cookie.expires - time.time() <= 12 * 3600
     session = "select expire_date, session_data from django_session where session_key = ?"
     [(expires, data)] = entra.rows(session, cookie.value)
-    visitor.leave()
-    [(expires_then, data_then)] = entra.rows(session, cookie.value)
-    assert data_then != data
-    assert expires_then == expires
+    visitor.start()
+    [(expires_later, data_later)] = entra.rows(session, cookie.value)
+    assert data_later != data
+    assert expires_later == expires
 
 
-def test_a_person_comes_back_to_the_page_they_wanted_and_to_no_other_site(visitor: Visitor, tenant: Tenant):
+def test_sign_in_returns_to_the_requested_page_but_not_to_another_site(visitor: Visitor, tenant: Tenant):
     tenant.person["roles"] = ["Staff"]
     page = visitor.http.get("/admin/", follow_redirects=True)
     assert 'name="next" value="/admin/"' in page.text
@@ -162,7 +174,7 @@ def test_a_person_comes_back_to_the_page_they_wanted_and_to_no_other_site(visito
     assert visitor.sign_in(next="https://elsewhere.example/").headers["Location"] == "/"
 
 
-def test_a_password_opens_no_account_of_the_tenants(visitor: Visitor, entra: Site, local: Person):
+def test_an_account_of_the_tenant_cannot_sign_in_with_a_password(visitor: Visitor, entra: Site, local: Person):
     visitor.sign_in()
     account = visitor.account
     assert "/accounts/password/change/" not in visitor.http.get("/preferences/").text
@@ -175,22 +187,22 @@ def test_a_password_opens_no_account_of_the_tenants(visitor: Visitor, entra: Sit
         local.name,
         account.id,
     )
-    with Visitor(entra) as somebody:
-        assert somebody.post("/accounts/login/", login=local.name, password=PASSWORD).headers["Location"] == "/"
-    with Visitor(entra) as somebody:
-        refused = somebody.post("/accounts/login/", login=account.username, password=PASSWORD)
-        assert "This account signs in with Microsoft." in somebody.http.get(refused.headers["Location"]).text
-        assert not somebody.is_signed_in
+    with Visitor(entra) as another:
+        assert another.post("/accounts/login/", login=local.name, password=PASSWORD).headers["Location"] == "/"
+    with Visitor(entra) as another:
+        refused = another.post("/accounts/login/", login=account.username, password=PASSWORD)
+        assert "This account signs in with Microsoft." in another.http.get(refused.headers["Location"]).text
+        assert not another.is_signed_in
 
 
-def test_no_page_ties_another_account_to_ones_own(visitor: Visitor):
+def test_no_page_connects_another_account(visitor: Visitor):
     visitor.sign_in()
     for path in ("accounts/3rdparty/", "accounts/3rdparty/signup/", "accounts/social/connections/"):
         assert visitor.http.get(f"/{path}").status_code == 404
 
 
 @pytest.mark.django_db
-def test_the_same_person_twice_at_once_gets_one_account_and_no_invitation(client: Client, rf: RequestFactory, settings):
+def test_two_sign_ins_at_once_create_one_account_and_use_no_invitation(client: Client, rf: RequestFactory, settings):
     settings.ENTRA_TENANT_ID, settings.ENTRA_CLIENT_ID = TENANT, CLIENT
     claims = {"tid": TENANT, "oid": ADA, "name": "Ada", "preferred_username": "ada", "roles": ["Reviewer"]}
     request = rf.get("/")
@@ -210,9 +222,7 @@ def test_the_same_person_twice_at_once_gets_one_account_and_no_invitation(client
     assert not EmailAddress.objects.exists()
 
 
-def test_on_azure_the_managed_identity_stands_for_a_secret_and_the_tenant_for_sign_up(
-    make_site: Callable[..., Site], cloud: Cloud
-):
+def test_on_azure_the_managed_identity_replaces_the_secret(make_site: Callable[..., Site], cloud: Cloud):
     with closing(Tenant(cloud)) as tenant:
         site = make_site(SIGNUP="closed", **tenant.variables)
         with Visitor(site) as visitor:
@@ -222,7 +232,7 @@ def test_on_azure_the_managed_identity_stands_for_a_secret_and_the_tenant_for_si
             assert (refused.status_code, "cannot be reached" in refused.text) == (503, True)
             cloud.status = 200
             deadline = time.monotonic() + WAIT
-            while visitor.sign_in().status_code == 503:  # for a second the identity remembers that it was refused
+            while visitor.sign_in().status_code == 503:  # the identity does not retry for a second
                 assert time.monotonic() < deadline
             assert visitor.is_signed_in
         [form] = tenant.redeemed
@@ -232,7 +242,7 @@ def test_on_azure_the_managed_identity_stands_for_a_secret_and_the_tenant_for_si
             assert secret not in "".join(site.lines)
 
 
-def test_the_documented_registration_is_what_the_site_takes():
+def test_the_documented_registration_matches_the_site():
     [manifest] = re.findall(r"```json\n(.*?)```", (ROOT / "docs/entra.md").read_text(), re.DOTALL)
     registration = json.loads(manifest)
     assert [role["value"] for role in registration["appRoles"]] == [roles.STAFF, roles.REVIEWER]

@@ -1,4 +1,4 @@
-"""Accounts: in by name or e-mail, out, a new password, a forgotten one."""
+"""Local accounts: sign-up, sign-in, sign-out, passwords, invitations and the first administrator."""
 
 import re
 import shutil
@@ -29,11 +29,11 @@ def sign_up(client: httpx2.Client, name: str, email: str) -> httpx2.Response:
 
 @pytest.fixture
 def client_of() -> Callable[[Site], httpx2.Client]:
-    """A browser of somebody who has no account yet."""
+    """Return a browser of a visitor without an account."""
     return lambda site: httpx2.Client(base_url=site.url, headers=from_elsewhere(), timeout=WAIT)
 
 
-def test_a_person_signs_out_and_in_by_name_or_by_e_mail(person: Person):
+def test_a_person_signs_in_with_username_or_email_address(person: Person):
     for login in (person.name, f"{person.name.upper()}@example.org"):
         assert person.post("/accounts/logout/").status_code == 302
         assert person.http.get("/").status_code == 302
@@ -52,7 +52,7 @@ def test_a_new_password_replaces_the_old_one(person: Person):
     assert sign_in(person, person.name, "another staple 2") == 302
 
 
-def test_a_forgotten_password_is_replaced_by_the_link_in_a_mail(person: Person):
+def test_a_forgotten_password_is_reset_with_the_link_in_an_email(person: Person):
     site, printed = person.site, len(person.site.lines)
     person.post("/accounts/logout/")
     assert person.post("/accounts/password/reset/", email=f"{person.name}@example.org").status_code == 302
@@ -65,7 +65,7 @@ def test_a_forgotten_password_is_replaced_by_the_link_in_a_mail(person: Person):
     assert sign_in(person, person.name, "another staple 2") == 302
 
 
-def test_mail_names_the_site(shared_site: Site, make_person):
+def test_email_subjects_start_with_the_name_of_the_site(shared_site: Site, make_person):
     printed = len(shared_site.lines)
     make_person()
     assert shared_site.await_line("Subject:", printed).strip() == "Subject: [Ponder] Please Confirm Your Email Address"
@@ -83,12 +83,12 @@ def test_signing_out_closes_open_sockets(person: Person):
 
 
 @pytest.mark.parametrize(("debug", "page"), [("false", "Sign-up is closed"), ("true", "Create an account")])
-def test_nobody_signs_up_by_default_but_where_developers_work(make_site, client_of, debug: str, page: str):
+def test_by_default_sign_up_is_open_only_with_debug(make_site, client_of, debug: str, page: str):
     with client_of(make_site(SIGNUP=None, DEBUG=debug)) as client:
         assert page in client.get("/accounts/signup/").text
 
 
-def test_only_addresses_of_the_domain_sign_up_and_in_by_their_own_mailbox(make_site, client_of):
+def test_only_confirmed_addresses_of_the_domain_can_sign_in(make_site, client_of):
     site = make_site(SIGNUP="domain:Example.org")
     with client_of(site) as client:
         assert "Create an account" in client.get("/accounts/login/").text
@@ -102,7 +102,7 @@ def test_only_addresses_of_the_domain_sign_up_and_in_by_their_own_mailbox(make_s
         assert client.get("/").status_code == 200
 
 
-def test_an_invitation_lets_one_address_in_once(make_site, client_of):
+def test_an_invitation_creates_one_account_for_its_address(make_site, client_of):
     site = make_site(SIGNUP="invite")
     invited = site.manage("invite", "Ada@example.org")
     link = invited.stdout.strip()
@@ -120,13 +120,13 @@ def test_an_invitation_lets_one_address_in_once(make_site, client_of):
         assert "has already been used" in another.get(path).text
 
 
-def test_an_invitation_is_made_where_it_is_looked_at(shared_site: Site):
+def test_invitations_are_only_created_if_sign_up_is_by_invitation(shared_site: Site):
     refused = shared_site.manage("invite", "ada@example.org")
     assert refused.returncode == 1
     assert "SIGNUP is open" in refused.stderr
 
 
-def test_only_the_first_administrator_is_made_and_its_password_told_once(database_template: Path, tmp_path: Path):
+def test_one_administrator_is_created_and_its_password_printed_once(database_template: Path, tmp_path: Path):
     url = f"sqlite:///{shutil.copy(database_template, tmp_path / 'db.sqlite3')}"
     first, second = (manage("first_administrator", DATABASE_URL=url) for _ in range(2))
     assert "password: " in first.stdout
