@@ -349,7 +349,7 @@ TEMPLATES = [
                 "django.template.context_processors.request",
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
-                "conversations.views.context.site",
+                "conversations.views.context_processors.site",
             ]
         },
     }

@@ -1,5 +1,3 @@
-import uuid
-
 from django import forms
 from django.conf import settings
 from django.core.exceptions import ValidationError
@@ -9,7 +7,7 @@ from conversations.models.conversation import TITLE_CHARACTERS
 
 
 class PromptForm(forms.Form):
-    """A prompt: `content` as it was typed, outer white space included, and the `key` that makes a resend harmless."""
+    """A prompt: `content`, with leading and trailing white space, and the `key` that makes a resend harmless."""
 
     content = forms.CharField(
         strip=False,
@@ -32,16 +30,13 @@ class PromptForm(forms.Form):
 
     @property
     def first_error(self) -> str:
-        return next(message for messages in self.errors.values() for message in messages)
+        return next(str(message) for messages in self.errors.values() for message in messages)
 
 
 class KeyForm(forms.Form):
-    """The `key` of an action that starts a generation; without one every POST counts."""
+    """The `key` that makes a resend harmless, for actions without other fields."""
 
     key = forms.UUIDField(required=False)
-
-    def clean_key(self) -> uuid.UUID | None:
-        return self.cleaned_data["key"]
 
 
 class PreferencesForm(forms.ModelForm):
@@ -52,7 +47,7 @@ class PreferencesForm(forms.ModelForm):
 
 
 class RatingForm(forms.Form):
-    """A rating by one press."""
+    """A rating by one of the two buttons below an answer."""
 
     rating = forms.ChoiceField(choices=[(Rating.GOOD, "Good"), (Rating.BAD, "Poor")])
 
@@ -71,7 +66,7 @@ class RenameForm(forms.Form):
 
 
 class SearchForm(forms.Form):
-    """Words to look for, and the message before which to go on."""
+    """Search terms, and the id of the last message on the page before."""
 
     q = forms.CharField(
         max_length=200,
@@ -80,8 +75,8 @@ class SearchForm(forms.Form):
     before = forms.IntegerField(required=False, min_value=1)
 
 
-class PlaceForm(forms.Form):
-    """Where in a conversation a page of messages is: before a message, or around one; by their ids."""
+class PositionForm(forms.Form):
+    """The position of a page of messages: before a message, or around one. Both are ids."""
 
     before = forms.IntegerField(required=False, min_value=1)
     message = forms.IntegerField(required=False, min_value=1)

@@ -1,4 +1,4 @@
-"""What monitors read: metrics for who brings the token, and log lines that say what they are about and nothing more."""
+"""Metrics need the token, log lines contain ids and no content, and the daily limit is enforced."""
 
 import json
 import re
@@ -10,17 +10,17 @@ import httpx2
 from tests.endpoint import Endpoint, Exchange
 from tests.site import Person, Site
 
-TOKEN = "a-token-for-the-monitor"
+TOKEN = "a-token-for-metrics"
 
 
 def metrics(site: Site, token: str = TOKEN) -> dict[str, float]:
-    answer = httpx2.get(f"{site.url}/metrics", headers={"Authorization": f"Bearer {token}"})
-    assert answer.status_code == 200
-    samples = (line.rpartition(" ") for line in answer.text.splitlines() if not line.startswith("#"))
+    response = httpx2.get(f"{site.url}/metrics", headers={"Authorization": f"Bearer {token}"})
+    assert response.status_code == 200
+    samples = (line.rpartition(" ") for line in response.text.splitlines() if not line.startswith("#"))
     return {name: float(value) for name, _, value in samples}
 
 
-def test_metrics_tell_what_runs_and_how_it_ended(
+def test_metrics_count_running_and_ended_generations(
     make_site: Callable[..., Site], join: Callable[..., Person], endpoint: Endpoint
 ):
     async def answer(exchange: Exchange) -> None:
@@ -51,17 +51,17 @@ def test_metrics_tell_what_runs_and_how_it_ended(
     assert after['chat_request_seconds_count{method="POST",status="302"}'] >= 3
 
 
-def test_without_the_token_there_are_no_metrics(make_site: Callable[..., Site], endpoint: Endpoint):
+def test_metrics_need_the_token(make_site: Callable[..., Site], endpoint: Endpoint):
     site = make_site(METRICS_TOKEN=TOKEN)
     for headers in ({}, {"Authorization": "Bearer something else"}, {"Authorization": TOKEN[:-1]}):
         assert httpx2.get(f"{site.url}/metrics", headers=headers).status_code == 404
 
 
-def test_metrics_that_nobody_configured_are_nowhere(shared_site: Site):
+def test_without_the_setting_there_are_no_metrics(shared_site: Site):
     assert httpx2.get(f"{shared_site.url}/metrics", headers={"Authorization": "Bearer x"}).status_code == 404
 
 
-def test_log_lines_name_what_they_are_about_by_ids_and_hold_no_word_of_it(
+def test_log_lines_contain_ids_and_no_content(
     make_site: Callable[..., Site], join: Callable[..., Person], endpoint: Endpoint
 ):
     async def fail(exchange: Exchange) -> None:
@@ -74,7 +74,7 @@ def test_log_lines_name_what_they_are_about_by_ids_and_hold_no_word_of_it(
     conversation = person.ask("a secret question")
     person.await_end(conversation)
     site.await_line("failed: StreamCut")
-    lines = [json.loads(line) for line in site.lines if line.startswith("{")]  # beside them stands e-mail, printed
+    lines = [json.loads(line) for line in site.lines if line.startswith("{")]  # emails are printed too
     [line] = [line for line in lines if "failed: StreamCut" in line["message"]]
     assert line["conversation"] == conversation.strip("/").split("/")[1]
     assert line["level"] == "warning"
@@ -82,7 +82,7 @@ def test_log_lines_name_what_they_are_about_by_ids_and_hold_no_word_of_it(
     assert not any(word in str(lines) for word in ("secret", person.name))
 
 
-def test_who_has_used_up_a_days_tokens_is_told_and_keeps_what_was_typed(
+def test_a_prompt_beyond_the_daily_limit_is_refused_and_stays_in_the_composer(
     make_site: Callable[..., Site], join: Callable[..., Person], endpoint: Endpoint
 ):
     async def answer(exchange: Exchange) -> None:

@@ -92,7 +92,7 @@ def actions(generation: Generation, message: Message) -> list[Action]:
 def live_actions(generation_id: int, status: str, activity: str) -> list[Action]:
     """Return the actions, besides Stop, for a generation that is queued or running."""
     if status == Status.QUEUED:
-        return [Action("cancel", "Cancel", reverse("take-back", args=[generation_id]))]
+        return [Action("cancel", "Cancel", reverse("cancel", args=[generation_id]))]
     if status == Status.THINKING and activity == THINKING:
         return [Action("answer-now", "Answer now", reverse("answer-now", args=[generation_id]))]
     return []

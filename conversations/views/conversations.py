@@ -1,67 +1,66 @@
-"""Pages: a new conversation, one conversation, the list of them; rename and delete."""
+"""Pages: a new conversation, one conversation, the list of conversations; rename and delete."""
 
 import uuid
 
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from conversations import actions
-from conversations.forms import PlaceForm, RenameForm
+from conversations.forms import PositionForm, RenameForm
 from conversations.models import Conversation
-from conversations.views.messages import begin
-from conversations.views.pages import listing, page, page_with, thread_page
+from conversations.request import SignedInRequest
+from conversations.views.messages import start_conversation
+from conversations.views.pages import conversation_list, page_context, thread_around, thread_page
 
 
 @login_required
 @require_safe
-def new(request: HttpRequest) -> HttpResponse:
-    return render(request, "conversations/conversation.html", page(request))
+def new(request: SignedInRequest) -> HttpResponse:
+    return render(request, "conversations/conversation.html", page_context(request))
 
 
 @login_required
 @require_http_methods(["GET", "HEAD", "POST"])
-def index(request: HttpRequest) -> HttpResponse:
-    """List conversations, or begin one by POST."""
+def index(request: SignedInRequest) -> HttpResponse:
+    """List conversations; by POST, start one."""
     if request.method == "POST":
-        return begin(request)
+        return start_conversation(request)
     template = "_conversation_list" if request.htmx else "list"
-    return render(request, f"conversations/{template}.html", listing(request.user, request.GET.get("before", "")))
+    context = conversation_list(request.user, request.GET.get("before", ""))
+    return render(request, f"conversations/{template}.html", context)
 
 
 @login_required
 @require_safe
-def show(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
-    """Show a conversation's newest messages; with `before`, the id of a message, those that stand before that one.
+def show(request: SignedInRequest, pk: uuid.UUID) -> HttpResponse:
+    """Show a conversation's newest messages.
 
-    With `message`, the id of one, those around it, also where they stand in a version that was left.
+    `?before=` (a message id) shows the messages before that one; `?message=` the messages around one, of any version.
     """
     conversation = get_object_or_404(Conversation.objects.visible_to(request.user), pk=pk)
-    form = PlaceForm(request.GET)
+    form = PositionForm(request.GET)
     form.is_valid()
-    before, wanted = form.cleaned_data.get("before"), form.cleaned_data.get("message")
-    if wanted:
-        context = page_with(conversation, get_object_or_404(conversation.messages, pk=wanted))
+    before, message = form.cleaned_data.get("before"), form.cleaned_data.get("message")
+    if message:
+        context = thread_around(conversation, get_object_or_404(conversation.messages, pk=message))
         if context is None:
-            return redirect(conversation)  # the browser keeps the fragment that names the message
+            return redirect(conversation)  # the browser keeps the URL's fragment, which names the message
     elif before:
         context = thread_page(conversation, before=before)
     else:
-        return render(request, "conversations/conversation.html", page(request, conversation))
+        return render(request, "conversations/conversation.html", page_context(request, conversation))
     if request.htmx:
         return render(request, "conversations/_messages.html", context)
-    return render(
-        request,
-        "conversations/earlier.html",
-        {**listing(request.user), **context, "conversation": conversation},
-    )
+    context = {**conversation_list(request.user), **context, "conversation": conversation}
+    return render(request, "conversations/earlier.html", context)
 
 
 @login_required
 @require_POST
-def rename(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
+def rename(request: SignedInRequest, pk: uuid.UUID) -> HttpResponse:
     conversation = get_object_or_404(Conversation.objects.visible_to(request.user), pk=pk)
     form = RenameForm(request.POST)
     if form.is_valid():
@@ -73,7 +72,7 @@ def rename(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
 
 @login_required
 @require_POST
-def delete(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
+def delete(request: SignedInRequest, pk: uuid.UUID) -> HttpResponse:
     conversation = get_object_or_404(Conversation.objects.visible_to(request.user), pk=pk)
     if not actions.delete(conversation=conversation):
         messages.error(request, "You cannot delete this conversation yet: it must be kept for legal reasons.")

@@ -1,57 +1,54 @@
-"""An answer's particulars, and copies of it to take away."""
+"""Details about an answer, and its text to copy."""
 
 import json
 import re
 from typing import Any
 
 from django.contrib.auth.decorators import login_required
-from django.http import HttpRequest, HttpResponse
-from django.shortcuts import get_object_or_404, render
+from django.http import HttpResponse
+from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
 from conversations.inference.request_log import rebuild_request
-from conversations.models import Generation, Message, Role
+from conversations.models import Generation, Message
 from conversations.rendering import outcomes
 from conversations.rendering.plain_text import to_plain_text
+from conversations.request import SignedInRequest
+from conversations.views.lookups import get_answer
 
-# Characters that reorder text (Unicode 23.2): JSON may name them instead, and then they do nothing to the page.
+# Characters that reorder text (Unicode 23.2). JSON can escape them, so that they do not reorder the page.
 REORDERING = re.compile("[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
-SEPARATOR = "\n\n---\n\n"  # between what was thought and the answer
+SEPARATOR = "\n\n---\n\n"  # between reasoning and answer
 
 
 @login_required
 @require_safe
-def show(request: HttpRequest, pk: int) -> HttpResponse:
-    """Tell of each part of an answer how it came to be, and show the request it was asked for with."""
-    message = _answer(request, pk)
-    context = {"message": message, "parts": [_told(part, message) for part in message.parts]}
+def show(request: SignedInRequest, pk: int) -> HttpResponse:
+    """Show outcome, times and tokens of each generation of an answer, and the request that was sent for it."""
+    message = get_answer(request, pk)
+    context = {"message": message, "parts": [_part_context(part, message) for part in message.parts]}
     return render(request, "conversations/details.html", context)
 
 
 @login_required
 @require_safe
-def copy(request: HttpRequest, pk: int, form: str) -> HttpResponse:
-    """Return an answer as `form`, 'markdown' or 'text'; with `?reasoning=1` behind what was thought."""
-    message = _answer(request, pk)
-    texts = list(message.text_so_far()) if request.GET.get("reasoning") else [message.text_so_far()[1]]
+def copy(request: SignedInRequest, pk: int, form: str) -> HttpResponse:
+    """Return an answer as `form`, "markdown" or "text"; with `?reasoning=1`, its reasoning first."""
+    message = get_answer(request, pk)
+    reasoning, content = message.text_so_far()
+    texts = [reasoning, content] if request.GET.get("reasoning") else [content]
     if form == "text":
         texts = [to_plain_text(text) for text in texts]
-    copied = SEPARATOR.join(filter(None, texts))
-    return HttpResponse(copied, content_type="text/plain; charset=utf-8")
+    return HttpResponse(SEPARATOR.join(filter(None, texts)), content_type="text/plain; charset=utf-8")
 
 
-def _answer(request: HttpRequest, pk: int) -> Message:
-    answers = Message.objects.visible_to(request.user).filter(role=Role.ASSISTANT).select_related("conversation")
-    return get_object_or_404(answers, pk=pk)
-
-
-def _told(part: Generation, message: Message) -> dict[str, Any]:
+def _part_context(part: Generation, message: Message) -> dict[str, Any]:
     part.message = message
-    body, thought = rebuild_request(part) or (None, 0)
+    body, words_not_sent = rebuild_request(part) or (None, 0)
     text = json.dumps(body, ensure_ascii=False, indent=2) if body else ""
     return {
         "generation": part,
         "notice": "" if part.is_live else outcomes.notice(part, message),
         "request": REORDERING.sub(lambda found: f"\\u{ord(found[0]):04x}", text),
-        "not_sent": thought,
+        "not_sent": words_not_sent,
     }

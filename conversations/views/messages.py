@@ -1,4 +1,4 @@
-"""Commands about messages and their generations: by POST, answered by the socket, or by the page without script."""
+"""Commands about messages and their generations, by POST. The socket shows the effect; without JavaScript, the page."""
 
 import uuid
 from collections.abc import Callable
@@ -6,7 +6,7 @@ from functools import wraps
 
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.utils.html import format_html
@@ -18,14 +18,16 @@ from conversations import actions
 from conversations.forms import KeyForm, PromptForm
 from conversations.models import Conversation, Generation, Message, Role
 from conversations.rendering import fragments
-from conversations.views.pages import DRAFT, page, thread_page
+from conversations.request import SignedInRequest
+from conversations.views.lookups import get_answer
+from conversations.views.pages import DRAFT, page_context, thread_page
 
 
 def within_daily_limit(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
-    """Say so, and keep what was typed, when a person has used up what they may ask in a day."""
+    """Show an error and keep the text when a prompt exceeds the person's daily limit."""
 
     @wraps(view)
-    def asked(request: HttpRequest, *args, **kwargs) -> HttpResponse:
+    def wrapper(request: SignedInRequest, *args, **kwargs) -> HttpResponse:
         try:
             return view(request, *args, **kwargs)
         except actions.DailyLimitReached as reached:
@@ -33,18 +35,18 @@ def within_daily_limit(view: Callable[..., HttpResponse]) -> Callable[..., HttpR
                 return HttpResponse(fragments.composer_error(str(reached)), status=422)
             messages.error(request, str(reached))
             request.session[DRAFT] = request.POST.get("content", "")
-            conversation = kwargs.get("pk")
-            return redirect("conversation", conversation) if isinstance(conversation, uuid.UUID) else redirect("new")
+            pk = kwargs.get("pk")
+            return redirect("conversation", pk) if isinstance(pk, uuid.UUID) else redirect("new")
 
-    return asked
+    return wrapper
 
 
 @within_daily_limit
-def begin(request: HttpRequest) -> HttpResponse:
-    """Begin a conversation with its first prompt; redirect to it."""
+def start_conversation(request: SignedInRequest) -> HttpResponse:
+    """Create a conversation with its first prompt; redirect to it."""
     form = PromptForm(request.POST)
     if not form.is_valid():
-        return _refuse(request, form)
+        return _invalid_prompt(request, form)
     generation = actions.send_message(user=request.user, **form.cleaned_data)
     url = generation.conversation.get_absolute_url()
     return HttpResponseClientRedirect(url) if request.htmx else redirect(url)
@@ -53,11 +55,11 @@ def begin(request: HttpRequest) -> HttpResponse:
 @login_required
 @require_POST
 @within_daily_limit
-def send(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
+def send(request: SignedInRequest, pk: uuid.UUID) -> HttpResponse:
     conversation = get_object_or_404(Conversation.objects.visible_to(request.user), pk=pk)
     form = PromptForm(request.POST)
     if not form.is_valid():
-        return _refuse(request, form, conversation)
+        return _invalid_prompt(request, form, conversation)
     actions.send_message(user=request.user, conversation=conversation, **form.cleaned_data)
     return _done(request, conversation)
 
@@ -65,9 +67,9 @@ def send(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
 @login_required
 @require_POST
 @within_daily_limit
-def regenerate(request: HttpRequest, pk: int) -> HttpResponse:
-    """Ask again for an answer, whether it failed (retry) or a person wants another."""
-    message = get_object_or_404(Message.objects.visible_to(request.user), pk=pk, role=Role.ASSISTANT)
+def regenerate(request: SignedInRequest, pk: int) -> HttpResponse:
+    """Generate an answer again: after a failure, or as another version."""
+    message = get_answer(request, pk)
     actions.regenerate(user=request.user, message=message, key=_key(request))
     return _done(request, message.conversation)
 
@@ -76,8 +78,8 @@ def regenerate(request: HttpRequest, pk: int) -> HttpResponse:
 @require_http_methods(["GET", "HEAD", "POST"])
 @vary_on_headers("HX-Request")
 @within_daily_limit
-def edit(request: HttpRequest, pk: int) -> HttpResponse:
-    """Show the form that edits a prompt; by POST, ask what it says in the prompt's place."""
+def edit(request: SignedInRequest, pk: int) -> HttpResponse:
+    """Show the form that edits a prompt; by POST, add the edited prompt as a new version."""
     prompt = get_object_or_404(Message.objects.visible_to(request.user), pk=pk, role=Role.USER)
     if request.method != "POST":
         return _show_edit(request, prompt)
@@ -91,15 +93,15 @@ def edit(request: HttpRequest, pk: int) -> HttpResponse:
 @login_required
 @require_POST
 @within_daily_limit
-def continue_answer(request: HttpRequest, pk: int) -> HttpResponse:
-    message = get_object_or_404(Message.objects.visible_to(request.user), pk=pk, role=Role.ASSISTANT)
+def continue_answer(request: SignedInRequest, pk: int) -> HttpResponse:
+    message = get_answer(request, pk)
     actions.continue_answer(user=request.user, message=message, key=_key(request))
     return _done(request, message.conversation)
 
 
 @login_required
 @require_POST
-def select(request: HttpRequest, pk: int) -> HttpResponse:
+def select(request: SignedInRequest, pk: int) -> HttpResponse:
     message = get_object_or_404(Message.objects.visible_to(request.user), pk=pk)
     actions.select(message=message)
     return _done(request, message.conversation)
@@ -107,7 +109,7 @@ def select(request: HttpRequest, pk: int) -> HttpResponse:
 
 @login_required
 @require_POST
-def stop(request: HttpRequest, pk: int) -> HttpResponse:
+def stop(request: SignedInRequest, pk: int) -> HttpResponse:
     generation = get_object_or_404(Generation.objects.visible_to(request.user), pk=pk)
     actions.stop(generation=generation)
     return _done(request, generation.conversation)
@@ -116,7 +118,7 @@ def stop(request: HttpRequest, pk: int) -> HttpResponse:
 @login_required
 @require_POST
 @within_daily_limit
-def answer_now(request: HttpRequest, pk: int) -> HttpResponse:
+def answer_now(request: SignedInRequest, pk: int) -> HttpResponse:
     generation = get_object_or_404(Generation.objects.visible_to(request.user), pk=pk)
     actions.answer_now(user=request.user, generation=generation, key=_key(request))
     return _done(request, generation.conversation)
@@ -124,12 +126,16 @@ def answer_now(request: HttpRequest, pk: int) -> HttpResponse:
 
 @login_required
 @require_POST
-def cancel(request: HttpRequest, pk: int) -> HttpResponse:
-    """Take back a prompt that waits; its text goes back to where it was written."""
+def cancel(request: SignedInRequest, pk: int) -> HttpResponse:
+    """Cancel a queued prompt, and return its text to the composer."""
     generation = get_object_or_404(Generation.objects.visible_to(request.user), pk=pk)
     content = actions.cancel(generation=generation)
     if content is None:
-        return _say(request, generation.conversation, "It is too late to cancel: the model has already started.")
+        error = "It is too late to cancel: the model has already started."
+        if request.htmx:
+            return HttpResponse(fragments.composer_error(error), status=422)
+        messages.warning(request, error)
+        return redirect(generation.conversation)
     conversation = Conversation.objects.filter(pk=generation.conversation_id).first()
     if request.htmx and conversation:
         return HttpResponse(format_html("<p>{}</p>", content))
@@ -138,26 +144,18 @@ def cancel(request: HttpRequest, pk: int) -> HttpResponse:
     return HttpResponseClientRedirect(url) if request.htmx else redirect(url)
 
 
-def _key(request: HttpRequest) -> uuid.UUID | None:
+def _key(request: SignedInRequest) -> uuid.UUID | None:
     form = KeyForm(request.POST)
     return form.cleaned_data["key"] if form.is_valid() else None
 
 
-def _done(request: HttpRequest, conversation: Conversation) -> HttpResponse:
-    """Answer a command whose effect the socket shows; without script the page does."""
+def _done(request: SignedInRequest, conversation: Conversation) -> HttpResponse:
+    """Return the response to a command. For htmx it has no content: the socket brings the effect."""
     return HttpResponse(status=204) if request.htmx else redirect(conversation)
 
 
-def _say(request: HttpRequest, conversation: Conversation, sentence: str) -> HttpResponse:
-    """Say why a command was not carried out."""
-    if request.htmx:
-        return HttpResponse(fragments.composer_error(sentence), status=422)
-    messages.warning(request, sentence)
-    return redirect(conversation)
-
-
-def _show_edit(request: HttpRequest, prompt: Message, form: PromptForm | None = None) -> HttpResponse:
-    """Show the form that edits `prompt`; after one that was not valid, with what was typed and what is wrong."""
+def _show_edit(request: SignedInRequest, prompt: Message, form: PromptForm | None = None) -> HttpResponse:
+    """Show the form that edits `prompt`; with an invalid `form`, its text and its first error."""
     edit = {
         "pk": prompt.pk,
         "content": request.POST.get("content", "") if form else prompt.content,
@@ -168,16 +166,18 @@ def _show_edit(request: HttpRequest, prompt: Message, form: PromptForm | None = 
         return HttpResponse(fragments.edit_error(prompt.pk, form.first_error), status=422)
     if request.htmx:
         return render(request, "conversations/_edit.html", {"edit": edit, "conversation": prompt.conversation})
-    # Without a script the thread is shown up to the prompt: what follows is about to be left.
-    context = page(request, prompt.conversation, edit=edit, **thread_page(prompt.conversation, last=prompt.pk))
+    # Without JavaScript, show the thread up to the prompt: the new version will replace the rest.
+    context = page_context(request, prompt.conversation, edit=edit, **thread_page(prompt.conversation, last=prompt.pk))
     return render(request, "conversations/edit.html", context, status=422 if form else 200)
 
 
-def _refuse(request: HttpRequest, form: PromptForm, conversation: Conversation | None = None) -> HttpResponse:
-    """Say what is wrong with a prompt and keep what was typed."""
+def _invalid_prompt(
+    request: SignedInRequest, form: PromptForm, conversation: Conversation | None = None
+) -> HttpResponse:
+    """Show the first error of a prompt and keep its text."""
     if request.htmx:
         return HttpResponse(fragments.composer_error(form.first_error), status=422)
-    context = page(
+    context = page_context(
         request,
         conversation,
         composer_error=form.first_error,

@@ -1,10 +1,8 @@
-"""What the conversation page and its sidebar need to know."""
+"""The context of the conversation page and of its sidebar."""
 
 import uuid
-from collections.abc import Iterable
 from typing import Any
 
-from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.http import urlencode
 from django.utils.safestring import mark_safe
@@ -12,36 +10,39 @@ from django.utils.safestring import mark_safe
 from conversations.inference import endpoint
 from conversations.models import Conversation, Message, User
 from conversations.models.conversation import Tree
+from conversations.pagination import take_page
 from conversations.rendering import fragments
-from conversations.review.models import AuditEntry
+from conversations.request import SignedInRequest
+from conversations.review.notices import review_notices
 
-PAGE = 30
-REVIEWS = 2
-DRAFT = "draft"  # in the session: a prompt that was taken back, for the composer of the next page
+CONVERSATIONS_PER_PAGE = 30
+DRAFT = "draft"  # the key in the session of a text for the composer of the next page
 
 
-def page(request: HttpRequest, conversation: Conversation | None = None, **context: Any) -> dict[str, Any]:
-    """Return the context of the conversation page; without `conversation`, of the page that begins one."""
-    shown = thread_page(conversation) if conversation else {}
-    # The page shows these in their final form; the socket brings everything after them.
-    thread = [message for message, _ in shown.get("entries", [])]
+def page_context(request: SignedInRequest, conversation: Conversation | None = None, **context: Any) -> dict[str, Any]:
+    """Return the context of a conversation's page; without `conversation`, of the page for a new one."""
+    thread_context = thread_page(conversation) if conversation else {}
+    thread = [message for message, _ in thread_context.get("entries", [])]
     live = [message for message in thread if message.is_live]
-    settled = thread[: thread.index(live[0])] if live else thread
-    socket = f"/ws{reverse('conversation', args=[conversation.pk])}" if conversation else ""
-    seen = {"first": settled[0].pk, "seen": settled[-1].pk} if settled else {}
-    listed = listing(request.user, live=conversation is not None)
-    if conversation and listed["conversations"]:
-        seen["listed"] = listed["conversations"][0].cursor
+    # The page shows these in their final form; the socket sends everything after them.
+    finished = thread[: thread.index(live[0])] if live else thread
+    sidebar = conversation_list(request.user, live=conversation is not None)
+    socket_url = ""
+    if conversation:
+        shown = {"first": finished[0].pk, "seen": finished[-1].pk} if finished else {}
+        if sidebar["conversations"]:
+            shown["listed"] = sidebar["conversations"][0].cursor
+        socket_url = f"/ws{conversation.get_absolute_url()}?{urlencode(shown)}"
     return {
-        **listed,
-        **shown,
+        **sidebar,
+        **thread_context,
         "conversation": conversation,
-        "reviews": reviews_of(conversation) if conversation else [],
+        "review_notices": review_notices(conversation) if conversation else [],
         "composer_url": reverse("send", args=[conversation.pk]) if conversation else reverse("conversations"),
         "composer_key": uuid.uuid4(),
         "composer_content": request.session.pop(DRAFT, ""),
         "live_generation": live[0].generation.pk if live else None,
-        "socket_url": f"{socket}?{urlencode(seen)}" if conversation else "",
+        "socket_url": socket_url,
         "model_name": endpoint.name(),
         "local_model": endpoint.is_local(),
         "no_endpoint": not endpoint.name(),
@@ -49,36 +50,31 @@ def page(request: HttpRequest, conversation: Conversation | None = None, **conte
     }
 
 
-def reviews_of(conversation: Conversation) -> Iterable[AuditEntry]:
-    """Return the newest times the conversation was read by others, as far as its owner is told."""
-    return AuditEntry.objects.visible_to_owner(conversation.owner_id).filter(conversation_id=conversation.pk)[:REVIEWS]
-
-
 def thread_page(conversation: Conversation, *, before: int | None = None, last: int | None = None) -> dict[str, Any]:
-    """Return a page of messages: those that end the thread, or stand before the message with the id `before`.
+    """Return the context of a page of messages: the thread's last, or those before the message with the id `before`.
 
-    With `last` the thread is the one that ends with this message. What `before` names may stand in a version that was
-    left.
+    The thread is the selected branch, or with `last` the branch that ends at that message. If `before` is not in it,
+    the thread is the branch that ends at `before`.
     """
     tree = conversation.tree()
     path = tree.path_to(last or conversation.leaf_id)
     if before not in path:
         path = tree.path_to(before) or path
-    return _part(conversation, tree, path, path.index(before) if before in path else len(path))
+    return _page_of_path(conversation, tree, path, path.index(before) if before in path else len(path))
 
 
-def page_with(conversation: Conversation, message: Message) -> dict[str, Any] | None:
-    """Return a page of messages with `message` in its middle, in whatever version; None if the newest page has it."""
+def thread_around(conversation: Conversation, message: Message) -> dict[str, Any] | None:
+    """Return the context of a page of messages around `message`, of any version; None if the last page contains it."""
     tree = conversation.tree()
     path = tree.path_to(conversation.leaf_id)
     if message.pk in path[-fragments.PAGE :]:
         return None
     if message.pk not in path:
         path = tree.path_to(tree.newest_leaf(message.pk))
-    return _part(conversation, tree, path, min(len(path), path.index(message.pk) + fragments.PAGE // 2))
+    return _page_of_path(conversation, tree, path, min(len(path), path.index(message.pk) + fragments.PAGE // 2))
 
 
-def _part(conversation: Conversation, tree: Tree, path: list[int], end: int) -> dict[str, Any]:
+def _page_of_path(conversation: Conversation, tree: Tree, path: list[int], end: int) -> dict[str, Any]:
     start = max(0, end - fragments.PAGE)
     return {
         "entries": fragments.entries(conversation.read(tree, path[start:end])),
@@ -87,15 +83,13 @@ def _part(conversation: Conversation, tree: Tree, path: list[int], end: int) -> 
     }
 
 
-def listing(user: User, before: str = "", *, live: bool = False) -> dict[str, Any]:
-    """Return one page of a person's conversations, newest first, and the address of the next one ('' at the end).
+def conversation_list(user: User, before: str = "", *, live: bool = False) -> dict[str, Any]:
+    """Return the context of one page of a person's conversations, newest first.
 
-    `before` is the cursor of the last one listed. `live` is for a page whose socket keeps the list true: it tells where
-    an answer runs.
+    `before` is the cursor of the last conversation on the page before. With `live`, for a page whose socket keeps the
+    list up to date, each conversation shows whether an answer is running in it.
     """
-    rows = Conversation.objects.visible_to(user).below(before)
-    found = list((rows.listed() if live else rows.newest_first())[: PAGE + 1])
-    older = ""
-    if len(found) > PAGE:
-        older = f"{reverse('conversations')}?{urlencode({'before': found[PAGE - 1].cursor})}"
-    return {"conversations": found[:PAGE], "older_page": bool(before), "older_url": older}
+    older = Conversation.objects.visible_to(user).below(before)
+    page, last = take_page(older.listed() if live else older.newest_first(), CONVERSATIONS_PER_PAGE)
+    older_url = f"{reverse('conversations')}?{urlencode({'before': last.cursor})}" if last else ""
+    return {"conversations": page, "older_page": bool(before), "older_url": older_url}

@@ -1,22 +1,22 @@
-"""How a person likes the page."""
-
 from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpResponse
 from django.shortcuts import redirect, render
 
 from conversations import actions
 from conversations.forms import PreferencesForm
+from conversations.request import SignedInRequest
 
 
 @login_required
-def edit(request: HttpRequest) -> HttpResponse:
+def edit(request: SignedInRequest) -> HttpResponse:
+    """Show and change preferences, and show how many of the day's tokens are used."""
     form = PreferencesForm(request.POST or None, instance=request.user)
     if request.method == "POST" and form.is_valid():
         form.save()
         messages.success(request, "Preferences saved.")
         return redirect("preferences")
     used = actions.tokens_today(request.user) if settings.USER_DAILY_TOKENS else None
-    context = {"form": form, "used": used, "a_day": settings.USER_DAILY_TOKENS}
+    context = {"form": form, "used": used, "daily_limit": settings.USER_DAILY_TOKENS}
     return render(request, "conversations/preferences.html", context)

@@ -1,34 +1,33 @@
-"""A person's search through what they asked and were answered."""
-
 from django.contrib.auth.decorators import login_required
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpResponse
 from django.shortcuts import render
 from django.utils.http import urlencode
 from django.views.decorators.http import require_safe
 
 from conversations.forms import SearchForm
 from conversations.models import Message
+from conversations.pagination import take_page
 from conversations.rendering.snippets import snippet
+from conversations.request import SignedInRequest
 
-PAGE = 20
+RESULTS_PER_PAGE = 20
 
 
 @login_required
 @require_safe
-def search(request: HttpRequest) -> HttpResponse:
-    """List the messages that hold all words asked for, newest first."""
+def search(request: SignedInRequest) -> HttpResponse:
+    """List this person's questions and answers that contain all words, newest first."""
     form = SearchForm(request.GET or None)
-    found, older = [], ""
+    results, older = [], ""
     if form.is_valid():
         query, before = form.cleaned_data["q"], form.cleaned_data["before"]
         messages = Message.objects.visible_to(request.user).matching(query)
         if before:
             messages = messages.filter(pk__lt=before)
-        ids = list(messages.order_by("-pk").values_list("pk", flat=True)[: PAGE + 1])
-        rows = list(
-            Message.objects.filter(pk__in=ids).select_related("conversation").defer("reasoning").order_by("-pk")
-        )
-        found = [(row, snippet(row.content, query)) for row in rows[:PAGE]]
-        if len(rows) > PAGE:
-            older = urlencode({"q": query, "before": rows[PAGE - 1].pk})
-    return render(request, "conversations/search.html", {"form": form, "found": found, "older": older})
+        # Ids first: to join the conversations to every match would cost as much as the search.
+        ids = list(messages.order_by("-pk").values_list("pk", flat=True)[: RESULTS_PER_PAGE + 1])
+        found = Message.objects.filter(pk__in=ids).select_related("conversation").defer("reasoning").order_by("-pk")
+        page, last = take_page(found, RESULTS_PER_PAGE)
+        results = [(message, snippet(message.content, query)) for message in page]
+        older = urlencode({"q": query, "before": last.pk}) if last else ""
+    return render(request, "conversations/search.html", {"form": form, "results": results, "older": older})

@@ -5,7 +5,7 @@ from django.http import HttpRequest
 
 
 def site(request: HttpRequest) -> dict[str, Any]:
-    """Context of every template."""
+    """Return what every template can use."""
     user = getattr(request, "user", None)
     return {
         "SITE_NAME": settings.SITE_NAME,
