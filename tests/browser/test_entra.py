@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
+from tests.accounts.entra.tenant import Tenant
 from tests.browser.test_accessibility import check
 from tests.site import Site, from_elsewhere
-from tests.tenant import Tenant
 
 
 @pytest.fixture(scope="module")
@@ -46,12 +46,12 @@ def test_a_person_signs_in_through_their_organisations_own_server(visitor: Page,
 
 def test_a_person_who_is_not_let_in_is_told_and_tries_again(visitor: Page, joined: tuple[Site, Tenant]):
     site, tenant = joined
-    tenant.refusal = {"error": "access_denied"}
+    tenant.error = {"error": "access_denied"}
     visitor.goto(f"{site.url}/accounts/signup/")
     visitor.get_by_role("button", name="Sign in with Microsoft").click()
     expect(visitor.get_by_role("heading", name="Sign-in failed")).to_be_visible()
     check(visitor, "not let in")
-    tenant.refusal = {}
+    tenant.error = {}
     visitor.get_by_role("link", name="Try again").click()
     visitor.get_by_role("button", name="Sign in with Microsoft").click()
     visitor.wait_for_url(f"{site.url}/")

@@ -14,12 +14,12 @@ from pathlib import Path
 
 import psycopg
 
+from tests.accounts.entra.tenant import Tenant
 from tests.accounts.entra.visitor import Visitor
 from tests.conftest import unused_port
 from tests.endpoint import Endpoint, Exchange
 from tests.services import PostgreSQL
 from tests.site import Person, Site, migrate
-from tests.tenant import Tenant
 
 HERE = Path(__file__).parent
 ADMIN = "/admin/conversations"

@@ -12,13 +12,13 @@ from subprocess import CompletedProcess
 import psycopg
 import pytest
 
+from tests.accounts.entra.tenant import Tenant
 from tests.accounts.entra.visitor import Visitor
 from tests.conftest import connection
 from tests.endpoint import Endpoint
 from tests.screen import Screen
 from tests.services import PostgreSQL
 from tests.site import PASSWORD, Person, Site, manage, migrate, read_rows
-from tests.tenant import Tenant
 from tests.upgrade.stored import (
     SECRET_KEY,
     answers,

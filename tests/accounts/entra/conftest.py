@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.accounts.entra.tenant import Tenant
 from tests.accounts.entra.visitor import Visitor, write
 from tests.site import Person, Site
-from tests.tenant import Tenant
 
 
 @pytest.fixture(scope="package")

@@ -11,15 +11,15 @@ import jwt
 import pytest
 from aiohttp import web
 
+from tests.accounts.entra.tenant import SECRET, TENANT, Tenant, new_key, redirect
 from tests.accounts.entra.visitor import Visitor, write
 from tests.site import WAIT, Site
-from tests.tenant import SECRET, TENANT, Tenant, new_key, sent_to
 
 
 def test_a_get_request_starts_no_sign_in(visitor: Visitor, tenant: Tenant):
     assert visitor.http.get("/accounts/entra/login/?next=/admin/").headers["Location"] == "/accounts/login/"
     assert visitor.http.post("/accounts/entra/login/").status_code == 403
-    assert tenant.asked == []
+    assert tenant.authorize_requests == []
 
 
 def unsigned(tenant: Tenant, claims: dict[str, Any]) -> str:
@@ -93,7 +93,7 @@ def test_an_invalid_token_is_rejected(
     ],
 )
 def test_an_error_from_microsoft_has_a_page(visitor: Visitor, tenant: Tenant, error: str, status: int, message: str):
-    tenant.refusal = {"error": error, "error_description": "AADSTS65004: declined\nforged line"}
+    tenant.error = {"error": error, "error_description": "AADSTS65004: declined\nforged line"}
     page = visitor.sign_in()
     assert page.status_code == status
     assert message in page.text
@@ -119,19 +119,19 @@ def disconnect() -> web.Response:
         (lambda: web.json_response({"access_token": "canary"}), "rejected this site"),
         (lambda: web.json_response(["canary"]), "cannot be reached"),
         (lambda: web.Response(text="<h1>canary</h1>", status=502), "cannot be reached"),
-        (lambda: sent_to("https://elsewhere.example/"), "cannot be reached"),
+        (lambda: redirect("https://elsewhere.example/"), "cannot be reached"),
         (disconnect, "cannot be reached"),
     ],
 )
 def test_an_unusable_response_from_microsoft_has_a_page(
     visitor: Visitor, tenant: Tenant, answer: Callable[[], web.Response], message: str
 ):
-    tenant.answer = answer
+    tenant.token_response = answer
     assert message in visitor.sign_in().text
-    tenant.answer = None
+    tenant.token_response = None
     if message == "cannot be reached":
         tenant.rotate_key()  # so that the site must fetch the keys
-        tenant.keys = answer
+        tenant.keys_response = answer
         assert message in visitor.sign_in().text
     assert not visitor.is_signed_in
 
@@ -142,7 +142,7 @@ def test_a_callback_works_once_and_only_in_the_browser_that_started(visitor: Vis
     with Visitor(entra) as thief:
         stolen = thief.http.get(callback)
     assert (stolen.status_code, stale in stolen.text) == (400, True)
-    assert tenant.redeemed == []
+    assert tenant.token_requests == []
     assert visitor.http.get(callback).status_code == 302
     assert visitor.http.get(callback).headers["Location"] == "/"  # already signed in
     visitor.post("/accounts/logout/")
@@ -161,15 +161,15 @@ def test_a_deactivated_account_cannot_sign_in(visitor: Visitor, entra: Site):
 
 def test_the_log_has_the_reason_and_no_secrets(visitor: Visitor, entra: Site, tenant: Tenant):
     printed = len(entra.lines)
-    tenant.answer = lambda: web.json_response(
+    tenant.token_response = lambda: web.json_response(
         {"error": "invalid_client", "error_description": f"AADSTS7000222: {SECRET} has expired"}, status=401
     )
     visitor.sign_in()
     line = entra.await_line("Misconfigured (invalid_client AADSTS7000222)", printed)
     assert json.loads(line)["level"] == "error"
-    tenant.answer = None
+    tenant.token_response = None
     visitor.sign_in()
     log = "".join(entra.lines)
     assert "Traceback" not in log
-    for secret in (SECRET, *tenant.handed_out, *(form["code_verifier"] for form in tenant.redeemed)):
+    for secret in (SECRET, *tenant.issued, *(form["code_verifier"] for form in tenant.token_requests)):
         assert secret not in log

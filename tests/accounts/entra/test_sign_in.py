@@ -20,10 +20,10 @@ from conversations.accounts.entra import roles
 from conversations.accounts.entra.adapter import SocialAccountAdapter
 from conversations.accounts.entra.provider import ID, EntraProvider
 from conversations.models import User
+from tests.accounts.entra.tenant import ADA, CLIENT, SECRET, TENANT, Tenant
 from tests.accounts.entra.visitor import Visitor, write
 from tests.cloud import Cloud
 from tests.site import PASSWORD, ROOT, WAIT, Person, Site
-from tests.tenant import ADA, CLIENT, SECRET, TENANT, Tenant
 
 BUTTON = "Sign in with Microsoft"
 
@@ -59,19 +59,19 @@ def test_a_new_person_gets_an_account_without_password_and_email_address(visitor
 
 def test_the_site_requests_only_the_profile_and_authenticates_with_its_secret(visitor: Visitor, tenant: Tenant):
     visitor.sign_in()
-    [asked], [redeemed] = tenant.asked, tenant.redeemed
-    assert set(asked["scope"].split()) == {"openid", "profile"}
-    assert redeemed["client_secret"] == SECRET
-    assert "client_assertion" not in redeemed
+    [authorize_request], [token_request] = tenant.authorize_requests, tenant.token_requests
+    assert set(authorize_request["scope"].split()) == {"openid", "profile"}
+    assert token_request["client_secret"] == SECRET
+    assert "client_assertion" not in token_request
 
 
 def test_the_query_string_cannot_change_scope_or_process(visitor: Visitor, tenant: Tenant):
     query = "?scope=Mail.Read&auth_params=prompt%3Dnone&process=connect&action=reauthenticate"
     response = visitor.complete(visitor.start(query))
     assert response.headers["Location"] == "/"
-    [asked] = tenant.asked
-    assert "Mail.Read" not in asked["scope"]
-    assert asked["prompt"] == "select_account"
+    [request] = tenant.authorize_requests
+    assert "Mail.Read" not in request["scope"]
+    assert request["prompt"] == "select_account"
 
 
 def test_a_known_person_keeps_their_account_under_another_name(visitor: Visitor, tenant: Tenant):
@@ -235,10 +235,10 @@ def test_on_azure_the_managed_identity_replaces_the_secret(make_site: Callable[.
             while visitor.sign_in().status_code == 503:  # the identity does not retry for a second
                 assert time.monotonic() < deadline
             assert visitor.is_signed_in
-        [form] = tenant.redeemed
+        [form] = tenant.token_requests
         assert "client_secret" not in form
         assert [form["client_assertion"]] == cloud.tokens("api://AzureADTokenExchange")
-        for secret in (form["client_assertion"], *tenant.handed_out):
+        for secret in (form["client_assertion"], *tenant.issued):
             assert secret not in "".join(site.lines)
 
 

@@ -1,10 +1,9 @@
-"""One tenant of Entra ID for tests: a real OpenID Connect provider on loopback.
+"""A tenant of Entra ID for tests: an OpenID Connect provider on loopback.
 
 tenant.person = {"oid": ADA, "name": "Ada Lovelace", "roles": ["Reviewer"]}    # who signs in next
-tenant.refusal = {"error": "access_denied"}                                     # unless it says no
+tenant.error = {"error": "access_denied"}                                       # or the error returned instead
 
-It holds what is sent to it against the protocol, as Entra ID does: the registered address to come back to, PKCE, a code
-that is good once, and the proof of who redeems it, a secret or a token of the managed identity.
+Like Entra ID, it checks the redirect URI, PKCE, that a code is used once, and the client's secret or assertion.
 """
 
 import asyncio
@@ -32,8 +31,8 @@ EXCHANGE = "api://AzureADTokenExchange"
 ADA = "00000000-0000-4000-8000-0000000000ad"
 
 
-def sent_to(address: str, **query: str) -> web.Response:
-    return web.Response(status=302, headers={"Location": f"{address}?{urlencode(query)}"})
+def redirect(url: str, **query: str) -> web.Response:
+    return web.Response(status=302, headers={"Location": f"{url}?{urlencode(query)}"})
 
 
 def new_key() -> rsa.RSAPrivateKey:
@@ -41,7 +40,7 @@ def new_key() -> rsa.RSAPrivateKey:
 
 
 class Tenant:
-    """The server, in a thread with an event loop of its own. It trusts the managed identity of a `cloud`."""
+    """The server, in a thread with its own event loop. It accepts tokens of the managed identity of `cloud`."""
 
     def __init__(self, cloud: Cloud | None = None) -> None:
         self._cloud = cloud
@@ -55,16 +54,16 @@ class Tenant:
         assert self._ready.wait(WAIT)
 
     def reset(self) -> None:
-        """Let Ada in, as at first."""
+        """Restore the initial state: Ada signs in. Keys stay, because the site caches them."""
         self.person: dict[str, Any] = {"oid": ADA, "name": "Ada Lovelace", "preferred_username": "ada@example.org"}
-        self.refusal: dict[str, str] = {}  # what it sends a browser back with instead of a code
-        self.is_federated = False  # browsers are sent on to a server of the tenant's own, at another origin
+        self.error: dict[str, str] = {}  # parameters of the callback, instead of a code
+        self.is_federated = False  # sign-in redirects to another origin, as a federation server does
         self.forge: Callable[[dict[str, Any]], str] = self.sign  # from claims to ID token
-        self.answer: Callable[[], web.Response] | None = None  # to whoever redeems a code
-        self.keys: Callable[[], web.Response] | None = None
-        self.asked: list[dict[str, str]] = []  # what browsers brought
-        self.redeemed: list[dict[str, str]] = []  # what the site sent with codes
-        self.handed_out: list[str] = []  # tokens and codes, which nobody is to find in a log
+        self.token_response: Callable[[], web.Response] | None = None  # instead of a token
+        self.keys_response: Callable[[], web.Response] | None = None  # instead of the keys
+        self.authorize_requests: list[dict[str, str]] = []
+        self.token_requests: list[dict[str, str]] = []
+        self.issued: list[str] = []  # codes and tokens, which must not be logged
         self._codes: dict[str, tuple[dict[str, str], dict[str, Any]]] = {}
 
     def rotate_key(self) -> None:
@@ -73,9 +72,9 @@ class Tenant:
 
     @property
     def variables(self) -> dict[str, str]:
-        """What configures a site for this tenant; with a cloud, without a secret."""
-        found = {"ENTRA_TENANT_ID": TENANT, "ENTRA_CLIENT_ID": CLIENT, "ENTRA_AUTHORITY_HOST": self.url}
-        return found | (self._cloud.variables if self._cloud else {"ENTRA_CLIENT_SECRET": SECRET})
+        """Return the environment of a site for this tenant; with a cloud, without a secret."""
+        common = {"ENTRA_TENANT_ID": TENANT, "ENTRA_CLIENT_ID": CLIENT, "ENTRA_AUTHORITY_HOST": self.url}
+        return common | (self._cloud.variables if self._cloud else {"ENTRA_CLIENT_SECRET": SECRET})
 
     @property
     def issuer(self) -> str:
@@ -88,38 +87,38 @@ class Tenant:
         self._loop.call_soon_threadsafe(self._loop.stop)
 
     async def _authorize(self, request: web.Request) -> web.Response:
-        asked = dict(request.query)
+        query = dict(request.query)
         if self.is_federated and request.url.host != "localhost":
-            return sent_to(self.url.replace("127.0.0.1", "localhost") + request.path, **asked)
-        self.asked.append(asked)
-        redirect_uri = asked["redirect_uri"]
-        assert asked["client_id"] == CLIENT
-        assert asked["response_type"] == "code"
-        assert asked["code_challenge_method"] == "S256"
+            return redirect(self.url.replace("127.0.0.1", "localhost") + request.path, **query)
+        self.authorize_requests.append(query)
+        redirect_uri = query["redirect_uri"]
+        assert query["client_id"] == CLIENT
+        assert query["response_type"] == "code"
+        assert query["code_challenge_method"] == "S256"
         assert redirect_uri.endswith("/accounts/entra/login/callback/")
-        if self.refusal:
-            return sent_to(redirect_uri, **self.refusal, state=asked["state"])
+        if self.error:
+            return redirect(redirect_uri, **self.error, state=query["state"])
         code = f"code-{uuid.uuid4().hex}"
-        self.handed_out.append(code)
-        self._codes[code] = (asked, dict(self.person))
-        return sent_to(redirect_uri, code=code, state=asked["state"])
+        self.issued.append(code)
+        self._codes[code] = (query, dict(self.person))
+        return redirect(redirect_uri, code=code, state=query["state"])
 
     async def _token(self, request: web.Request) -> web.Response:
         form = {name: str(value) for name, value in (await request.post()).items()}
-        self.redeemed.append(form)
-        if self.answer:
-            return self.answer()
-        if refused := self._proof_fails(form):
-            return web.json_response({"error": "invalid_client", "error_description": refused}, status=401)
-        asked, person = self._codes.pop(form["code"], ({}, {}))
+        self.token_requests.append(form)
+        if self.token_response:
+            return self.token_response()
+        if error := self._client_error(form):
+            return web.json_response({"error": "invalid_client", "error_description": error}, status=401)
+        query, person = self._codes.pop(form["code"], ({}, {}))
         digest = hashlib.sha256(form["code_verifier"].encode()).digest()
         challenge = base64.urlsafe_b64encode(digest).rstrip(b"=").decode()
-        if asked.get("code_challenge") != challenge or asked["redirect_uri"] != form["redirect_uri"]:
+        if query.get("code_challenge") != challenge or query["redirect_uri"] != form["redirect_uri"]:
             return web.json_response({"error": "invalid_grant", "error_description": "AADSTS54005: used"}, status=400)
         assert form["grant_type"] == "authorization_code"
-        id_token = self.forge(self.claims(asked["nonce"]) | person)
+        id_token = self.forge(self.claims(query["nonce"]) | person)
         access_token = f"access-{uuid.uuid4().hex}"
-        self.handed_out += [id_token, access_token]
+        self.issued += [id_token, access_token]
         return web.json_response({"token_type": "Bearer", "access_token": access_token, "id_token": id_token})
 
     def claims(self, nonce: str) -> dict[str, Any]:
@@ -134,7 +133,7 @@ class Tenant:
             "sub": "pairwise",
         }
 
-    def _proof_fails(self, form: dict[str, str]) -> str:
+    def _client_error(self, form: dict[str, str]) -> str:
         if form["client_id"] != CLIENT:
             return "AADSTS700016: unknown application"
         if "client_secret" in form:
@@ -146,8 +145,8 @@ class Tenant:
 
     async def _jwks(self, request: web.Request) -> web.Response:
         self.key_requests += 1
-        if self.keys:
-            return self.keys()
+        if self.keys_response:
+            return self.keys_response()
         key = json.loads(jwt.algorithms.RSAAlgorithm.to_jwk(self.key.public_key()))
         return web.json_response(
             {"keys": [{"kty": "RSA", "use": "sig", "kid": self.kid, "n": key["n"], "e": key["e"]}]}
