@@ -5,7 +5,7 @@ from django.db import migrations
 
 
 def create_cache_table(apps: Any, schema_editor: Any) -> None:
-    """Create the table of the database cache, which counts sign-in attempts; its command skips one that is there."""
+    """Create the table of the database cache, which counts sign-in attempts. The command skips an existing table."""
     call_command("createcachetable", database=schema_editor.connection.alias, verbosity=0)
 
 

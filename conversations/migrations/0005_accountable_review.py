@@ -12,8 +12,8 @@ PERMISSIONS = [
     ("export_conversations", "Can export what may be read"),
 ]
 
-# A row may only be added, and only at the end. TRUNCATE fires no trigger for rows, and SQLite's INSERT OR REPLACE none
-# for the row it deletes: each is refused on its own. A later migration that rebuilds this table must bring these again.
+# Rows can only be appended. TRUNCATE does not fire row triggers, and SQLite's INSERT OR REPLACE does not fire them for
+# the row it deletes, so these have triggers of their own. A migration that rebuilds this table must create them again.
 POSTGRESQL = """
 create function conversations_audit_refuse() returns trigger language plpgsql as $$
 begin
@@ -50,7 +50,7 @@ def refuse_changes(apps: Any, schema_editor: Any) -> None:
 
 
 def create_reviewers(apps: Any, schema_editor: Any) -> None:
-    """Create the group `Reviewer` with the four permissions, which Django itself would make after all migrations."""
+    """Create the group `Reviewer` with the four permissions, which Django creates only after all migrations."""
     kind, _ = apps.get_model("contenttypes", "ContentType").objects.get_or_create(
         app_label="conversations", model="conversation"
     )

@@ -2,9 +2,9 @@ from typing import Any
 
 from django.db import migrations
 
-# A substring of three characters or more is found by its trigrams. Shorter ones (most Chinese words have two characters)
-# by words: each Chinese, Japanese or Korean character counts as one. `upper` is how Django asks for `icontains`. Only
-# the first 150,000 characters of a text have words: a tsvector holds no more than a megabyte.
+# Substrings of three or more characters are found by trigrams; shorter ones, such as most Chinese words, by words, where
+# each Chinese, Japanese or Korean character is one. Django's `icontains` compares `upper`. Only the first 150,000
+# characters of a text are split into words, because a tsvector is limited to a megabyte.
 POSTGRESQL = r"""
 create extension if not exists pg_trgm;
 create function conversations_words(text) returns tsvector language sql immutable parallel safe as $$
@@ -16,8 +16,8 @@ create index message_reasoning_trigrams on conversations_message using gin (uppe
 create index message_content_words on conversations_message using gin (conversations_words(content));
 create index message_reasoning_words on conversations_message using gin (conversations_words(reasoning));
 """
-# The texts stay where they are; triggers keep the index true to them. A later migration that has Django rebuild the
-# table of messages must bring the triggers again.
+# The index has no copy of the texts; triggers update it. A migration for which Django rebuilds the table of messages must
+# create the triggers again.
 SQLITE = [
     """create virtual table conversations_message_search using fts5
 (content, reasoning, content='conversations_message', content_rowid='id', tokenize='trigram')""",

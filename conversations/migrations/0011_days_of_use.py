@@ -11,7 +11,7 @@ update conversations_feedback set conversation_id = (
 
 
 def check_now(apps: Any, schema_editor: Any) -> None:
-    """Check the new references at once: PostgreSQL alters no table on which deferred checks still wait."""
+    """Check the new references now, because PostgreSQL cannot alter a table with pending deferred checks."""
     if schema_editor.connection.vendor == "postgresql":
         schema_editor.execute("set constraints all immediate")
 

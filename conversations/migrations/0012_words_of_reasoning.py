@@ -5,6 +5,6 @@ class Migration(migrations.Migration):
     dependencies = [("conversations", "0011_days_of_use")]
 
     operations = [
-        # It may be null, so that SQLite need not build the table anew, and an earlier version of the site can go on.
+        # Nullable, so that SQLite does not rebuild the table and an earlier version of the site can keep running.
         migrations.AddField(model_name="message", name="reasoning_words", field=models.PositiveIntegerField(null=True)),
     ]
