@@ -1,4 +1,4 @@
-"""System checks: what settings alone cannot tell, said at every start."""
+"""System checks, which run at every start."""
 
 from typing import Any
 
@@ -9,7 +9,7 @@ from conversations.inference import endpoint
 
 
 @register(Tags.compatibility)
-def model_is_connected(app_configs: Any, **kwargs) -> list[Warning]:
+def check_model_configured(app_configs: Any, **kwargs) -> list[Warning]:
     if endpoint.name():
         return []
     hint = "Set AZURE_INFERENCE_ENDPOINT and AZURE_DEEPSEEK_DEPLOYMENT, or OPENAI_BASE_URL and OPENAI_MODEL."
@@ -17,7 +17,7 @@ def model_is_connected(app_configs: Any, **kwargs) -> list[Warning]:
 
 
 @register(Tags.security, deploy=True)
-def public_origin_is_named(app_configs: Any, **kwargs) -> list[Warning]:
+def check_public_origin(app_configs: Any, **kwargs) -> list[Warning]:
     if settings.CSRF_TRUSTED_ORIGINS:
         return []
     hint = "Set it to the site's public origin, such as https://chat.example.org. An https origin makes cookies secure."

@@ -1,4 +1,4 @@
-"""Websocket addresses, and who may open them."""
+"""Websocket URLs, and the check of their origin."""
 
 from typing import Any
 from urllib.parse import urlsplit
@@ -18,15 +18,15 @@ _sockets = CookieMiddleware(
 
 
 async def websocket_application(scope: dict[str, Any], receive: Any, send: Any) -> None:
-    """Open a socket for pages of this very origin, and for clients that are no browser."""
+    """Accept sockets of pages from this origin, and of clients that are not browsers."""
     application = _sockets if is_same_origin(scope) else WebsocketDenier()
     await application(scope, receive, send)
 
 
 def is_same_origin(scope: dict[str, Any]) -> bool:
-    """Tell whether `Origin` is this site, scheme and port included, or one of CSRF_TRUSTED_ORIGINS.
+    """Return whether `Origin` is this site, including scheme and port, or one of CSRF_TRUSTED_ORIGINS.
 
-    Browsers always send the header and pages cannot forge it; who leaves it out brings no other site's cookies.
+    Browsers always send the header, and pages cannot change it. A client without it does not have a user's cookies.
     """
     headers = dict(scope["headers"])
     if (origin := headers.get(b"origin")) is None:
@@ -40,5 +40,5 @@ def is_same_origin(scope: dict[str, Any]) -> bool:
 
 
 def _name(host: str) -> str:
-    """Return a Host header without its port; a literal IPv6 address keeps its brackets."""
+    """Return a Host header without its port; an IPv6 address keeps its brackets."""
     return host[: host.rindex("]") + 1] if host.startswith("[") and "]" in host else host.partition(":")[0].lower()

@@ -17,9 +17,9 @@ from conversations.inference.stream import Outcome, stream
 from conversations.models import Kind
 
 QUESTION = "Which is greater, 9.11 or 9.8? Answer in one sentence."
-# An answer that was cut. Whoever completes it goes on with 5; whoever begins anew does not.
+# An answer that was cut off. A model that continues it writes 5 next; one that starts again does not.
 CUT_ANSWER = [
-    {"role": "user", "content": "Count from 1 to 9, with commas and blanks between. Write nothing else."},
+    {"role": "user", "content": "Count from 1 to 9, separated by commas and spaces. Write nothing else."},
     {"role": "assistant", "content": "1, 2, 3, 4,"},
 ]
 Record = Callable[[bytes], object] | None
@@ -35,9 +35,9 @@ class Command(BaseCommand):
     def handle(self, *args, record: Path | None, **options) -> None:
         with contextlib.ExitStack() as stack:
             file = stack.enter_context(record.open("wb")) if record else None
-            asyncio.run(self.open_and_ask(file.write if file else None))
+            asyncio.run(self.open_and_report(file.write if file else None))
 
-    async def open_and_ask(self, record: Record) -> None:
+    async def open_and_report(self, record: Record) -> None:
         try:
             endpoint = await open_endpoint()
         except local.LocalModelError as error:
@@ -47,61 +47,61 @@ class Command(BaseCommand):
                 "No endpoint is configured. Set OPENAI_BASE_URL and OPENAI_MODEL, or AZURE_INFERENCE_ENDPOINT."
             )
         try:
-            await self.ask(endpoint, record)
+            await self.report(endpoint, record)
         finally:
             await endpoint.close()
             identity.close()
 
-    async def ask(self, endpoint: Endpoint, record: Record) -> None:
-        self.say("Endpoint", endpoint.description)
-        self.say("Authentication", endpoint.authentication)
-        self.say("Model", endpoint.model)
-        began = time.monotonic()
+    async def report(self, endpoint: Endpoint, record: Record) -> None:
+        self.print_row("Endpoint", endpoint.description)
+        self.print_row("Authentication", endpoint.authentication)
+        self.print_row("Model", endpoint.model)
+        started = time.monotonic()
         totals = DeltaTotals[float]()
         first, length = totals.first_at, totals.characters
 
         def sink(deltas: list[Delta]) -> None:
-            totals.add(deltas, time.monotonic() - began)
+            totals.add(deltas, time.monotonic() - started)
 
         request = endpoint.request([{"role": "user", "content": QUESTION}])
         try:
             outcome = await stream(endpoint.create, request, sink, stall_seconds=settings.STALL_SECONDS, record=record)
         except errors.InferenceError as error:
             raise CommandError(self.failure(error)) from error
-        self.say(
+        self.print_row(
             "Reasoning",
             f"{length[Kind.REASONING]} characters in {outcome.reasoning_field}" if length[Kind.REASONING] else "none",
         )
-        self.say("First reasoning", f"{first[Kind.REASONING]:.2f} s" if Kind.REASONING in first else "-")
-        self.say("First answer", f"{first[Kind.ANSWER]:.2f} s" if Kind.ANSWER in first else "-")
-        self.say("Answer", f"{length[Kind.ANSWER]} characters, finish reason {outcome.finish_reason}")
+        self.print_row("First reasoning", f"{first[Kind.REASONING]:.2f} s" if Kind.REASONING in first else "-")
+        self.print_row("First answer", f"{first[Kind.ANSWER]:.2f} s" if Kind.ANSWER in first else "-")
+        self.print_row("Answer", f"{length[Kind.ANSWER]} characters, finish reason {outcome.finish_reason}")
         usage = outcome.usage
-        self.say(
+        self.print_row(
             "Usage",
             f"prompt {usage.prompt_tokens}, reasoning {usage.reasoning_tokens}, answer {usage.answer_tokens}",
         )
         completes = await self.completes_prefixes(endpoint)
-        self.say("Cut answers", "continued by prefix completion" if completes else "continued by asking")
+        self.print_row("Cut answers", "continued by prefix completion" if completes else "continued by asking")
         for line in self.advice(endpoint, outcome, length, completes):
-            self.say("To set", line)
+            self.print_row("To set", line)
 
     async def completes_prefixes(self, endpoint: Endpoint) -> bool:
-        """Try whether the endpoint goes on with an answer that a request ends with, in the form for its host."""
-        said: list[str] = []
+        """Return whether the endpoint continues an answer that is the last message of a request."""
+        answer: list[str] = []
         request = endpoint.request(CUT_ANSWER, continuing=True, as_prefix=True)
         try:
             await stream(
                 endpoint.create,
                 request,
-                lambda deltas: said.extend(delta.text for delta in deltas if delta.kind == Kind.ANSWER),
+                lambda deltas: answer.extend(delta.text for delta in deltas if delta.kind == Kind.ANSWER),
                 stall_seconds=settings.STALL_SECONDS,
             )
         except errors.InferenceError:
-            return False  # as good as any answer: it does not take such a request
-        return "".join(said).lstrip().startswith("5")
+            return False  # it does not accept such a request
+        return "".join(answer).lstrip().startswith("5")
 
-    def say(self, what: str, value: object) -> None:
-        self.stdout.write(f"{what:<15} {value}")
+    def print_row(self, label: str, value: object) -> None:
+        self.stdout.write(f"{label:<15} {value}")
 
     def advice(self, endpoint: Endpoint, outcome: Outcome, length: dict[Kind, int], completes: bool) -> list[str]:
         lines = []
@@ -118,7 +118,7 @@ class Command(BaseCommand):
         return lines or ["Nothing: the endpoint provides everything the site needs."]
 
     def failure(self, error: errors.InferenceError) -> str:
-        """Return one sentence: what failed, and the variable that is most likely to fix it."""
+        """Return one sentence: the error, and the setting that is most likely to be wrong."""
         if identity.fails(settings.AZURE_TOKEN_SCOPE) and settings.RUNNING_IN_PRODUCTION:
             hint = "check AZURE_CLIENT_ID, and that the identity is assigned to this app"
         elif identity.fails(settings.AZURE_TOKEN_SCOPE):

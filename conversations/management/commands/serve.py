@@ -16,8 +16,8 @@ from conversations.generation.worker import GenerationWorker
 from conversations.inference import endpoint, local
 from conversations.rendering import pool
 
-TURN_SECONDS = 0.0005
-SOCKET_CLOSE_SECONDS = 0.5  # for browsers to receive the close frame that tells them to come back
+SWITCH_SECONDS = 0.0005
+SOCKET_CLOSE_SECONDS = 0.5  # for browsers to receive the close frame, after which they reconnect
 
 
 class Command(BaseCommand):
@@ -29,11 +29,11 @@ class Command(BaseCommand):
         parser.add_argument("--port", type=int, default=settings.PORT)
 
     def handle(self, *args, host: str, port: int, **options) -> None:
-        # Imported late: Daphne takes the event loop policy as it finds it, and other commands need no reactor.
+        # Imported late, because Daphne installs a reactor, which no other command needs.
         from chatsite.asgi import application
         from chatsite.server import Server
 
-        if taken(host, port):
+        if is_port_in_use(host, port):
             raise CommandError(f"Port {port} is already in use on {host}. Set PORT to another one.")
         self.endpoint: endpoint.Endpoint | None = None
         self.worker: GenerationWorker | None = None
@@ -43,10 +43,10 @@ class Command(BaseCommand):
             sys.exit(1)
 
     async def start(self, server: Any) -> None:
-        # The loop gives the interpreter's lock away with every read and write, and has it back when a thread that
-        # asks the database has used up its turn: 5 ms by default, for each of them.
-        sys.setswitchinterval(TURN_SECONDS)
-        # What is loaded by now stays: looking through it for cycles would be a twentieth of a busy server's time.
+        # The event loop releases the GIL at every read and write. To get it back it waits for one switch interval, by
+        # default 5 ms, for each database thread that is ready to run.
+        sys.setswitchinterval(SWITCH_SECONDS)
+        # Objects loaded so far are permanent. Collecting them would take a twentieth of a busy server's time.
         gc.collect()
         gc.freeze()
         gc.set_threshold(20_000, 20, 20)
@@ -63,7 +63,7 @@ class Command(BaseCommand):
         model = self.endpoint.model if self.endpoint else "none connected (see README.md)"
         self.stdout.write(f"Model: {model}")
         self.stdout.write(f"{settings.SITE_NAME} is running at http://{host}:{port} (Ctrl-C to stop)")
-        self.stdout.flush()  # a pipe, as containers have, would keep it
+        self.stdout.flush()  # containers have a pipe, which is buffered
 
     async def stop(self) -> None:
         if self.worker:
@@ -77,8 +77,8 @@ class Command(BaseCommand):
         pool.close()
 
 
-def taken(host: str, port: int) -> bool:
-    """Tell whether something listens there already; said before a model is loaded for nothing."""
+def is_port_in_use(host: str, port: int) -> bool:
+    """Return whether another process listens there. Checked before a model is loaded in vain."""
     with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
