@@ -1,4 +1,4 @@
-"""An answer's details: how it came to be, and the request exactly as it was sent."""
+"""The details page of an answer, and the answer as Markdown and plain text."""
 
 import json
 import re
@@ -22,7 +22,7 @@ USAGE = {
 
 
 async def cut_then_finish(exchange: Exchange) -> None:
-    """Be cut by length in the first answer; finish every other."""
+    """Reach the length limit in the first answer only."""
     await exchange.reason("A secret thought.")
     await exchange.answer("One two three")
     await exchange.finish("length" if len(exchange.body["messages"]) <= 2 else "stop", USAGE)
@@ -49,7 +49,7 @@ def test_the_page_shows_each_request_as_the_endpoint_received_it(make_site, join
     [first] = answers(site, conversation)
     ada.ask("Second?", conversation)
     ada.await_end(conversation)
-    # The first answer grows after it was sent along with the second question.
+    # The first answer is continued after it was part of the second request.
     ada.post(f"/messages/{first}/continue/")
     ada.await_end(conversation)
     first, second = answers(site, conversation)
@@ -63,7 +63,7 @@ def test_the_page_shows_each_request_as_the_endpoint_received_it(make_site, join
     assert "\u202e" not in page
 
 
-def test_a_request_that_left_older_turns_out_is_shown_without_them(make_site, join, endpoint: Endpoint):
+def test_a_request_without_older_turns_is_shown_without_them(make_site, join, endpoint: Endpoint):
     site = make_site(CONTEXT_TOKENS=200)
     ada = join(site, "ada")
     conversation = ada.ask("First? " + "word " * 50)
@@ -75,7 +75,7 @@ def test_a_request_that_left_older_turns_out_is_shown_without_them(make_site, jo
 
 
 @pytest.mark.django_db
-def test_a_stranger_sees_neither_details_nor_copies(client: Client):
+def test_details_and_copies_are_not_visible_to_other_users(client: Client):
     message = queued(person("ada")).message
     paths = [f"/messages/{message.pk}/{name}/" for name in ("details", "markdown", "text")]
     client.force_login(person("eve"))
@@ -85,7 +85,7 @@ def test_a_stranger_sees_neither_details_nor_copies(client: Client):
 
 
 @pytest.mark.django_db
-def test_a_request_that_was_not_sent_or_not_kept_is_not_made_up(client: Client):
+def test_the_page_says_when_a_request_was_not_sent_or_not_stored(client: Client):
     generation = queued(person())
     client.force_login(generation.owner)
     path = f"/messages/{generation.message_id}/details/"
@@ -95,7 +95,7 @@ def test_a_request_that_was_not_sent_or_not_kept_is_not_made_up(client: Client):
 
 
 @pytest.mark.django_db
-def test_an_answer_is_copied_as_markdown_or_text_and_with_what_was_thought(client: Client):
+def test_an_answer_is_copied_as_markdown_or_text_with_and_without_reasoning(client: Client):
     generation = queued(person())
     Message.objects.filter(pk=generation.message_id).update(content="**Yes**\n\n- a\n- b", reasoning="So *it* is.")
     generation.status = "complete"

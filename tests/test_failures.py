@@ -1,4 +1,4 @@
-"""Each failure of an endpoint, as a person meets it: a sentence, the prompt kept, the composer free."""
+"""The failures of an endpoint, as users see them: a notice, with the prompt saved and the composer ready."""
 
 import re
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from tests.endpoint import Endpoint, Exchange, Respond, think_and_answer
 from tests.site import Person
 
 
-def refusing(status: int, code: str = "", **headers: str) -> Respond:
+def fail_with(status: int, code: str = "", **headers: str) -> Respond:
     async def respond(exchange: Exchange) -> None:
         await exchange.fail(
             status, code, "canary-detail", headers={name.replace("_", "-"): v for name, v in headers.items()}
@@ -18,37 +18,37 @@ def refusing(status: int, code: str = "", **headers: str) -> Respond:
     return respond
 
 
-async def cut(exchange: Exchange) -> None:
+async def break_off(exchange: Exchange) -> None:
     await exchange.reason("Part of a thought")
     await exchange.answer("Part of an answer")
 
 
-async def garbage(exchange: Exchange) -> None:
+async def send_invalid_json(exchange: Exchange) -> None:
     await exchange.answer("Part of an answer")
     await exchange.raw(b"data: {oh no\n\n")
 
 
-async def page(exchange: Exchange) -> None:
+async def send_html(exchange: Exchange) -> None:
     await exchange.start(content_type="text/html")
     await exchange.raw(b"<h1>It works</h1>")
 
 
-async def filtered(exchange: Exchange) -> None:
+async def filter_answer(exchange: Exchange) -> None:
     await exchange.answer("Part of an answer")
     await exchange.finish("content_filter")
 
 
-async def too_short(exchange: Exchange) -> None:
+async def reach_length_limit(exchange: Exchange) -> None:
     await exchange.reason("Part of a thought")
     await exchange.finish("length")
 
 
-async def silent(exchange: Exchange) -> None:
+async def only_think(exchange: Exchange) -> None:
     await exchange.reason("Part of a thought")
     await exchange.finish("stop")
 
 
-async def overloaded(exchange: Exchange) -> None:
+async def run_out_of_resources(exchange: Exchange) -> None:
     await exchange.answer("Part of an answer")
     await exchange.finish("insufficient_system_resource")
 
@@ -59,30 +59,28 @@ class Case:
     respond: Respond
     status: str
     sentence: str
-    logged: str = ""  # what the log line names; '' where an ending is no failure
+    logged: str = ""  # the error's name in the log; empty if nothing is logged
 
 
 CASES = [
-    Case("401", refusing(401), "failed", "refused this site&#x27;s credentials", "NotAuthorised"),
-    Case("429", refusing(429, retry_after="300"), "failed", "has reached its usage limit", "RateLimited"),
-    Case("quota", refusing(429, "insufficient_quota"), "failed", "has reached its usage limit", "RateLimited"),
-    Case("500", refusing(500, retry_after="0"), "failed", "reported an error", "EndpointFailed"),
-    Case("too long", refusing(400, "context_length_exceeded"), "failed", "too long for the model", "ContextTooLong"),
-    Case("filtered before", refusing(400, "content_filter"), "filtered", "content filter blocked this", "Filtered"),
-    Case("filtered after", filtered, "filtered", "content filter blocked this"),
-    Case("cut", cut, "failed", "The connection to the model was lost", "StreamCut"),
-    Case("garbage", garbage, "failed", "that this site cannot read", "Malformed"),
-    Case("no stream", page, "failed", "that this site cannot read", "Malformed"),
-    Case("out of room", too_short, "length", "reached its length limit while thinking"),
-    Case("only thought", silent, "complete", "finished thinking without giving an answer"),
-    Case("overloaded", overloaded, "failed", "ran out of resources mid-answer"),
+    Case("401", fail_with(401), "failed", "refused this site&#x27;s credentials", "NotAuthorised"),
+    Case("429", fail_with(429, retry_after="300"), "failed", "has reached its usage limit", "RateLimited"),
+    Case("quota", fail_with(429, "insufficient_quota"), "failed", "has reached its usage limit", "RateLimited"),
+    Case("500", fail_with(500, retry_after="0"), "failed", "reported an error", "EndpointFailed"),
+    Case("too long", fail_with(400, "context_length_exceeded"), "failed", "too long for the model", "ContextTooLong"),
+    Case("filtered before", fail_with(400, "content_filter"), "filtered", "content filter blocked this", "Filtered"),
+    Case("filtered after", filter_answer, "filtered", "content filter blocked this"),
+    Case("cut", break_off, "failed", "The connection to the model was lost", "StreamCut"),
+    Case("garbage", send_invalid_json, "failed", "that this site cannot read", "Malformed"),
+    Case("no stream", send_html, "failed", "that this site cannot read", "Malformed"),
+    Case("out of room", reach_length_limit, "length", "reached its length limit while thinking"),
+    Case("only thought", only_think, "complete", "finished thinking without giving an answer"),
+    Case("overloaded", run_out_of_resources, "failed", "ran out of resources mid-answer"),
 ]
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
-def test_a_failure_has_its_sentence_and_the_conversation_goes_on(
-    case: Case, everybody: Person, shared_endpoint: Endpoint
-):
+def test_a_failure_is_shown_and_the_conversation_can_continue(case: Case, everybody: Person, shared_endpoint: Endpoint):
     person, site = everybody, everybody.site
     shared_endpoint.respond = case.respond
     printed = len(site.lines)
@@ -108,12 +106,12 @@ def test_a_failure_has_its_sentence_and_the_conversation_goes_on(
     assert person.await_end(conversation)[-1][0] == "complete"
 
 
-def test_the_sentence_comes_in_the_live_frames_too(everybody: Person, shared_endpoint: Endpoint):
-    async def wait_and_cut(exchange: Exchange) -> None:
+def test_a_failure_is_shown_in_live_frames(everybody: Person, shared_endpoint: Endpoint):
+    async def wait_and_break_off(exchange: Exchange) -> None:
         await exchange.answer("Part")
         await exchange.gate("watched")
 
-    shared_endpoint.respond = wait_and_cut
+    shared_endpoint.respond = wait_and_break_off
     conversation = everybody.ask("Why?")
     with everybody.socket(conversation) as socket:
         frames = ""
@@ -128,8 +126,8 @@ def test_the_sentence_comes_in_the_live_frames_too(everybody: Person, shared_end
     assert 'data-action="retry"' in frames
 
 
-def test_trying_again_answers_in_place_when_nothing_had_come(everybody: Person, shared_endpoint: Endpoint):
-    shared_endpoint.respond = refusing(401)
+def test_retrying_a_failure_without_text_reuses_the_message(everybody: Person, shared_endpoint: Endpoint):
+    shared_endpoint.respond = fail_with(401)
     conversation = everybody.ask("Why?")
     everybody.await_end(conversation)
     key = everybody.site.uuid(conversation.strip("/").split("/")[-1])
@@ -141,7 +139,7 @@ def test_trying_again_answers_in_place_when_nothing_had_come(everybody: Person, 
     assert everybody.site.rows(find, key) == [(message,)]
 
 
-def test_a_stream_that_stalls_is_given_up(make_site, join, endpoint: Endpoint):
+def test_a_stalled_stream_fails(make_site, join, endpoint: Endpoint):
     async def stall(exchange: Exchange) -> None:
         await exchange.reason("Part of a thought")
         await exchange.gate("never")
@@ -156,7 +154,7 @@ def test_a_stream_that_stalls_is_given_up(make_site, join, endpoint: Endpoint):
     assert endpoint.exchanges[0].closed_by_client.wait(30)
 
 
-def test_an_endpoint_that_is_not_there_is_said_to_be_out_of_reach(make_site, join, endpoint: Endpoint):
+def test_an_unreachable_endpoint_is_reported(make_site, join, endpoint: Endpoint):
     site = make_site(OPENAI_BASE_URL="http://127.0.0.1:9/v1")
     person = join(site)
     [(status, error, *_)] = person.await_end(person.ask("Why?"))

@@ -1,4 +1,4 @@
-"""A conversation over HTTP and its socket: what is asked, sent on, shown and kept."""
+"""Conversations over HTTP and their socket, from the question to the stored answer."""
 
 import re
 import threading
@@ -35,7 +35,7 @@ def generations(person: Person, conversation: str) -> list[int]:
     return [pk for (pk,) in rows]
 
 
-def test_reasoning_and_answer_are_kept_apart(person: Person, shared_endpoint: Endpoint):
+def test_reasoning_and_answer_are_stored_separately(person: Person, shared_endpoint: Endpoint):
     conversation = person.ask("Which is greater, 9.11 or 9.8?")
     assert person.await_end(conversation) == [
         ("complete", "", "Let me think. Both are decimals.", "**9.8** is greater than 9.11.")
@@ -46,7 +46,7 @@ def test_reasoning_and_answer_are_kept_apart(person: Person, shared_endpoint: En
     assert "30 tokens" in page
 
 
-def test_a_second_question_carries_the_first_turn_and_no_reasoning(make_site, join, endpoint: Endpoint):
+def test_a_second_request_includes_the_first_turn_without_reasoning(make_site, join, endpoint: Endpoint):
     person = join(make_site(SYSTEM_PROMPT="Be brief."))
     conversation = person.ask("First?")
     person.await_end(conversation)
@@ -61,7 +61,7 @@ def test_a_second_question_carries_the_first_turn_and_no_reasoning(make_site, jo
     assert "Let me think" not in str(endpoint.exchanges[1].body)
 
 
-def test_live_frames_lead_to_what_a_fresh_page_shows(person: Person, shared_endpoint: Endpoint):
+def test_live_frames_result_in_what_a_fresh_page_shows(person: Person, shared_endpoint: Endpoint):
     shared_endpoint.respond = in_steps
     conversation = person.ask("Why?")
     shared_endpoint.await_reached("thought")
@@ -78,12 +78,12 @@ def test_live_frames_lead_to_what_a_fresh_page_shows(person: Person, shared_endp
 
 
 @pytest.mark.parametrize("conversation", ["new", "open"])
-def test_one_key_stores_one_prompt_however_often_it_is_sent(
+def test_a_prompt_that_is_sent_repeatedly_with_one_key_is_stored_once(
     person: Person, shared_endpoint: Endpoint, conversation: str
 ):
     path = "/conversations/" if conversation == "new" else f"{person.ask('Before')}messages/"
     fields = {"content": "Only once", "key": str(uuid.uuid4())}
-    person.http.get("/")  # the clients below share a cookie that is there already
+    person.http.get("/")  # sets the cookie that the threads share
     replies: list[str] = []
 
     def send() -> None:
@@ -104,7 +104,7 @@ def test_one_key_stores_one_prompt_however_often_it_is_sent(
     assert stored == [(1,)]
 
 
-def test_a_prompt_sent_while_an_answer_runs_waits_and_is_answered_after_it(person: Person, shared_endpoint: Endpoint):
+def test_a_prompt_sent_while_an_answer_runs_is_queued_behind_it(person: Person, shared_endpoint: Endpoint):
     shared_endpoint.respond = in_steps
     conversation = person.ask("First?")
     shared_endpoint.await_reached("thought")
@@ -119,7 +119,7 @@ def test_a_prompt_sent_while_an_answer_runs_waits_and_is_answered_after_it(perso
     assert shared_endpoint.exchanges[1].body["messages"][1] == {"role": "assistant", "content": "It is so."}
 
 
-def test_a_person_runs_no_more_at_once_than_allowed(make_site, join, endpoint: Endpoint):
+def test_a_user_has_no_more_running_generations_than_allowed(make_site, join, endpoint: Endpoint):
     endpoint.respond = in_steps
     person = join(make_site(USER_CONCURRENCY=2))
     conversations = [person.ask(f"Question {n}") for n in range(3)]
@@ -131,7 +131,7 @@ def test_a_person_runs_no_more_at_once_than_allowed(make_site, join, endpoint: E
         assert person.await_end(conversation)[0][0] == "complete"
 
 
-def test_stop_before_the_first_word_closes_the_connection_upstream(person: Person, shared_endpoint: Endpoint):
+def test_stop_before_the_first_word_closes_the_connection_to_the_endpoint(person: Person, shared_endpoint: Endpoint):
     async def wait(exchange: Exchange) -> None:
         await exchange.start()
         await exchange.gate("never")
@@ -146,7 +146,7 @@ def test_stop_before_the_first_word_closes_the_connection_upstream(person: Perso
     assert "Stopped." in person.http.get(conversation).text
 
 
-def test_stop_keeps_both_texts(person: Person, shared_endpoint: Endpoint):
+def test_stop_saves_reasoning_and_answer(person: Person, shared_endpoint: Endpoint):
     shared_endpoint.respond = in_steps
     conversation = person.ask("Why?")
     shared_endpoint.open("thought")
@@ -163,7 +163,7 @@ def test_stop_keeps_both_texts(person: Person, shared_endpoint: Endpoint):
     assert person.site.rows(chunks, generation) == [(0,)]
 
 
-def test_a_queued_prompt_is_stopped_without_being_sent(person: Person, shared_endpoint: Endpoint):
+def test_a_stopped_queued_prompt_is_not_sent(person: Person, shared_endpoint: Endpoint):
     shared_endpoint.respond = in_steps
     conversation = person.ask("First?")
     shared_endpoint.await_reached("thought")
@@ -175,7 +175,7 @@ def test_a_queued_prompt_is_stopped_without_being_sent(person: Person, shared_en
     assert len(shared_endpoint.exchanges) == 1
 
 
-def test_deleting_a_running_conversation_stops_it_first(person: Person, shared_endpoint: Endpoint):
+def test_deleting_a_conversation_stops_its_running_generation(person: Person, shared_endpoint: Endpoint):
     shared_endpoint.respond = in_steps
     conversation = person.ask("Why?")
     shared_endpoint.await_reached("thought")
@@ -195,7 +195,7 @@ def test_deleting_a_running_conversation_stops_it_first(person: Person, shared_e
     assert person.await_end(person.ask("Still there?"))[0][0] == "complete"
 
 
-def test_a_title_is_changed_and_an_empty_one_refused(person: Person, shared_endpoint: Endpoint):
+def test_a_conversation_is_renamed_but_not_to_an_empty_title(person: Person, shared_endpoint: Endpoint):
     conversation = person.ask("Why?")
     person.post(f"{conversation}rename/", title="Reasons")
     assert "Reasons" in person.http.get(conversation).text
@@ -219,7 +219,7 @@ def test_the_list_is_paged_newest_first(person: Person, shared_endpoint: Endpoin
     assert person.http.get("/conversations/?before=nonsense").status_code == 200
 
 
-def test_what_no_longer_fits_is_left_out_and_the_page_says_where(make_site, join, endpoint: Endpoint):
+def test_the_page_shows_which_messages_no_longer_fit_into_the_context(make_site, join, endpoint: Endpoint):
     person = join(make_site(CONTEXT_TOKENS=400))
     conversation = person.ask("old " * 150)
     person.await_end(conversation)
@@ -234,7 +234,7 @@ def test_what_no_longer_fits_is_left_out_and_the_page_says_where(make_site, join
     assert "New question" in after
 
 
-def test_what_the_end_of_a_long_answer_changes_is_put_right_where_it_stands(person: Person, shared_endpoint: Endpoint):
+def test_the_end_of_a_long_answer_corrects_earlier_fragments(person: Person, shared_endpoint: Endpoint):
     async def answer(exchange: Exchange) -> None:
         await exchange.answer("See [this].\n\n```python\n")
         for number in range(0, 800, 40):

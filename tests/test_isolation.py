@@ -1,4 +1,4 @@
-"""Two people see nothing of each other. Each refusal stands beside the same thing allowed to its owner."""
+"""Users cannot access each other's data. Each test also checks that the owner has access."""
 
 from collections.abc import Callable
 
@@ -11,7 +11,7 @@ from tests.site import Person
 
 @pytest.fixture
 def owned(person: Person, shared_endpoint: Endpoint) -> str:
-    """The path of a conversation of `person`, answered."""
+    """The path of a finished conversation of `person`."""
     conversation = person.ask("My secret question")
     person.await_end(conversation)
     return conversation
@@ -31,7 +31,7 @@ def ids(person: Person, conversation: str) -> tuple[int, int]:
     return message, generation
 
 
-def test_a_page_is_its_owners_alone(owned: str, person: Person, stranger: Person):
+def test_only_the_owner_can_open_a_conversation(owned: str, person: Person, stranger: Person):
     assert "My secret question" in person.http.get(owned).text
     refused = stranger.http.get(owned)
     assert refused.status_code == 404
@@ -42,7 +42,7 @@ def test_a_page_is_its_owners_alone(owned: str, person: Person, stranger: Person
 
 
 @pytest.mark.parametrize("htmx", [False, True])
-def test_every_command_is_its_owners_alone(owned: str, person: Person, stranger: Person, htmx: bool):
+def test_only_the_owner_can_change_a_conversation(owned: str, person: Person, stranger: Person, htmx: bool):
     message, generation = ids(person, owned)
     [(prompt,)] = person.site.rows("select parent_id from conversations_message where id = ?", message)
     assert stranger.http.get(f"/messages/{prompt}/edit/").status_code == 404
@@ -68,14 +68,14 @@ def test_every_command_is_its_owners_alone(owned: str, person: Person, stranger:
         assert person.post(path, htmx=htmx, **fields).status_code in (200, 204, 302), path
 
 
-def test_a_socket_is_its_owners_alone(owned: str, person: Person, stranger: Person):
+def test_only_the_owner_can_open_a_socket(owned: str, person: Person, stranger: Person):
     with person.socket(owned) as socket:
         assert "My secret question" in socket.recv(timeout=30)
     with pytest.raises(InvalidStatus), stranger.socket(owned):
         pass
 
 
-def test_nothing_opens_without_signing_in(owned: str, person: Person):
+def test_every_page_requires_signing_in(owned: str, person: Person):
     cookies = dict(person.http.cookies)
     person.http.cookies.clear()
     for path in (owned, "/", "/conversations/", "/admin/"):
@@ -89,7 +89,7 @@ def test_nothing_opens_without_signing_in(owned: str, person: Person):
     assert person.http.get(owned).status_code == 200
 
 
-def test_a_socket_opens_for_pages_of_this_site_alone(owned: str, person: Person):
+def test_sockets_are_refused_for_pages_of_other_sites(owned: str, person: Person):
     with person.socket(owned, Origin=person.site.url) as socket:
         assert socket.recv(timeout=30)
     for origin in ("https://evil.example", person.site.url.replace("http:", "ftp:"), person.site.url + "1", "null"):
@@ -97,7 +97,7 @@ def test_a_socket_opens_for_pages_of_this_site_alone(owned: str, person: Person)
             pass
 
 
-def test_a_post_without_the_forms_token_is_refused(owned: str, person: Person):
+def test_a_post_without_the_csrf_token_is_refused(owned: str, person: Person):
     refused = person.http.post(
         f"{owned}messages/", data={"content": "forged"}, headers={"Origin": "https://evil.example"}
     )
@@ -105,6 +105,6 @@ def test_a_post_without_the_forms_token_is_refused(owned: str, person: Person):
     assert "forged" not in person.http.get(owned).text
 
 
-def test_staff_pages_are_not_for_everybody(owned: str, person: Person):
+def test_the_administration_requires_staff(owned: str, person: Person):
     refused = person.http.get("/admin/conversations/conversation/")
     assert refused.status_code == 302

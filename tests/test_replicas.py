@@ -1,4 +1,4 @@
-"""Two processes over PostgreSQL and Redis: any of them takes a prompt, a viewer, a stop."""
+"""Two replicas over PostgreSQL and Redis: each can accept prompts, viewers and stop requests."""
 
 import contextlib
 import uuid
@@ -59,7 +59,7 @@ async def think_then_wait(exchange: Exchange) -> None:
     await exchange.finish()
 
 
-def test_a_viewer_on_another_replica_sees_thought_and_end(here: Person, there: Person, endpoint: Endpoint):
+def test_a_viewer_on_another_replica_sees_reasoning_and_outcome(here: Person, there: Person, endpoint: Endpoint):
     endpoint.respond = think_then_wait
     conversation = here.ask("Who is there?")
     endpoint.await_reached("thought")
@@ -67,14 +67,14 @@ def test_a_viewer_on_another_replica_sees_thought_and_end(here: Person, there: P
         frames = ""
         while "First thought." not in frames or 'data-source="live"' not in frames:
             frames += socket.recv(timeout=30)
-        assert 'data-source="storage" hx-swap-oob' not in frames  # it never came from what was committed
+        assert 'data-source="storage" hx-swap-oob' not in frames  # it was never read from the database
         endpoint.open("thought")
         while "The answer." not in frames or 'data-status="complete"' not in frames:
             frames += socket.recv(timeout=30)
     assert here.answers(conversation) == [("complete", "", "First thought.", "The answer.")]
 
 
-def test_a_viewer_on_another_replica_hears_of_a_queued_prompts_claim(here: Person, there: Person, endpoint: Endpoint):
+def test_a_viewer_on_another_replica_sees_a_queued_prompt_start(here: Person, there: Person, endpoint: Endpoint):
     endpoint.respond = think_then_wait
     conversation = here.ask("Who is there?")
     here.ask("And who else?", conversation)

@@ -1,10 +1,10 @@
-"""People search what they asked and were answered, and nobody else's."""
+"""Users search their own questions and answers."""
 
 from tests.endpoint import Endpoint, Exchange
 from tests.site import Person
 
 
-def test_people_find_their_own_words_and_answers(make_person, shared_endpoint: Endpoint):
+def test_search_finds_own_questions_and_answers_only(make_person, shared_endpoint: Endpoint):
     async def answer(exchange: Exchange) -> None:
         await exchange.reason("a thought of quinces")
         await exchange.answer("Plant the <b>medlar</b> in autumn. 枇杷很好吃。")
@@ -26,5 +26,5 @@ def test_people_find_their_own_words_and_answers(make_person, shared_endpoint: E
         assert "<mark>" in page
         assert "No results." in find(bob, words)
     assert "&lt;b&gt;<mark>medlar</mark>&lt;/b&gt;" in find(ada, "medlar")
-    assert "No results." in find(ada, "quinces")  # what was only thought is no answer
+    assert "No results." in find(ada, "quinces")  # reasoning is not searched
     assert "Use 200 characters or fewer" in find(ada, "x" * 201)

@@ -1,4 +1,4 @@
-"""Turns as a tree, over HTTP and the socket: edit, continue, answer now, take back."""
+"""Edit, continue, answer now and cancel, over HTTP and the socket."""
 
 import re
 from html import unescape
@@ -11,8 +11,8 @@ from tests.site import Person
 WAIT = 30
 
 
-async def cut(exchange: Exchange) -> None:
-    """Be cut by length in the middle of code, and write the rest when asked to go on."""
+async def cut_off(exchange: Exchange) -> None:
+    """Reach the length limit in the middle of code; write the rest when asked to continue."""
     if len(exchange.body["messages"]) > 1:
         await exchange.reason("On with it.")
         await exchange.answer("    return a + b\n```\n\nThat is all.")
@@ -23,8 +23,8 @@ async def cut(exchange: Exchange) -> None:
         await exchange.finish("length")
 
 
-async def think_until_told(exchange: Exchange) -> None:
-    """Think without end; without thinking, answer."""
+async def think_until_opened(exchange: Exchange) -> None:
+    """Think until the gate opens; without thinking, answer at once."""
     if exchange.body.get("chat_template_kwargs", {}).get("thinking") is False:
         await exchange.answer("At once.")
         await exchange.finish()
@@ -36,7 +36,7 @@ async def think_until_told(exchange: Exchange) -> None:
 
 
 def newest(person: Person, conversation: str) -> tuple[int, int, int]:
-    """Return the ids of the newest prompt, of its answer and of the generation of that."""
+    """Return the ids of the newest prompt, its answer and its generation."""
     key = person.site.uuid(conversation.strip("/").split("/")[-1])
     [row] = person.site.rows(
         "select m.parent_id, m.id, g.id from conversations_generation g join conversations_message m"
@@ -51,7 +51,7 @@ def text(page: str) -> str:
 
 
 @pytest.mark.parametrize("htmx", [False, True])
-def test_an_edited_prompt_is_asked_in_place_of_the_old_one(person: Person, shared_endpoint: Endpoint, htmx: bool):
+def test_an_edited_prompt_replaces_the_old_version(person: Person, shared_endpoint: Endpoint, htmx: bool):
     conversation = person.ask("Why?")
     person.await_end(conversation)
     prompt, *_ = newest(person, conversation)
@@ -73,7 +73,7 @@ def test_an_edited_prompt_is_asked_in_place_of_the_old_one(person: Person, share
 
 
 @pytest.mark.parametrize("htmx", [False, True])
-def test_what_was_typed_is_kept_when_an_edit_is_refused(person: Person, shared_endpoint: Endpoint, htmx: bool):
+def test_an_invalid_edit_keeps_the_typed_text(person: Person, shared_endpoint: Endpoint, htmx: bool):
     conversation = person.ask("Why?")
     person.await_end(conversation)
     prompt, *_ = newest(person, conversation)
@@ -89,8 +89,8 @@ def test_what_was_typed_is_kept_when_an_edit_is_refused(person: Person, shared_e
     assert len(shared_endpoint.exchanges) == 1
 
 
-def test_a_cut_answer_is_gone_on_with_in_words_and_no_reasoning_is_sent(person: Person, shared_endpoint: Endpoint):
-    shared_endpoint.respond = cut
+def test_an_answer_is_continued_by_a_request_without_reasoning(person: Person, shared_endpoint: Endpoint):
+    shared_endpoint.respond = cut_off
     conversation = person.ask("Write code")
     [(status, *_)] = person.await_end(conversation)
     assert status == "length"
@@ -112,8 +112,8 @@ def test_a_cut_answer_is_gone_on_with_in_words_and_no_reasoning_is_sent(person: 
     assert "60 tokens" in page
 
 
-def test_a_cut_answer_is_completed_where_the_endpoint_does_that(make_site, join, endpoint: Endpoint):
-    endpoint.respond = cut
+def test_an_answer_is_continued_by_prefix_completion_if_configured(make_site, join, endpoint: Endpoint):
+    endpoint.respond = cut_off
     person = join(make_site(PREFIX_COMPLETION="true"))
     conversation = person.ask("Write code")
     person.await_end(conversation)
@@ -126,10 +126,10 @@ def test_a_cut_answer_is_completed_where_the_endpoint_does_that(make_site, join,
     assert "I write code." not in str(body)
 
 
-def test_a_viewer_who_comes_while_an_answer_is_gone_on_with_sees_one_text(person: Person, shared_endpoint: Endpoint):
+def test_a_viewer_who_joins_a_continuation_sees_one_text(person: Person, shared_endpoint: Endpoint):
     async def slowly(exchange: Exchange) -> None:
         if len(exchange.body["messages"]) == 1:
-            await cut(exchange)
+            await cut_off(exchange)
             return
         await exchange.answer("    return a + b\n")
         await exchange.gate("in the middle")
@@ -164,11 +164,11 @@ def test_a_viewer_who_comes_while_an_answer_is_gone_on_with_sees_one_text(person
     assert person.answers(conversation)[-1][3].endswith("def add(a, b):\n    return a + b\n```\n\nThat is all.")
 
 
-def test_an_answer_is_wanted_now(person: Person, shared_endpoint: Endpoint):
+def test_answer_now_stops_thinking_and_answers(person: Person, shared_endpoint: Endpoint):
     async def respond(exchange: Exchange) -> None:
         if exchange.body.get("chat_template_kwargs"):
             await exchange.gate("asked twice")
-        await think_until_told(exchange)
+        await think_until_opened(exchange)
 
     shared_endpoint.respond = respond
     conversation = person.ask("Why?")
@@ -195,10 +195,8 @@ def test_an_answer_is_wanted_now(person: Person, shared_endpoint: Endpoint):
 
 
 @pytest.mark.parametrize("htmx", [False, True])
-def test_a_prompt_that_waits_is_taken_back_to_where_it_was_written(
-    person: Person, shared_endpoint: Endpoint, htmx: bool
-):
-    shared_endpoint.respond = think_until_told
+def test_a_cancelled_prompt_returns_to_the_composer(person: Person, shared_endpoint: Endpoint, htmx: bool):
+    shared_endpoint.respond = think_until_opened
     conversation = person.ask("Why?")
     shared_endpoint.await_reached("thought")
     person.ask("<b>And</b> then?", conversation)
@@ -206,14 +204,14 @@ def test_a_prompt_that_waits_is_taken_back_to_where_it_was_written(
     page = person.http.get(conversation).text
     assert "Waiting…" in page
     assert f'action="/generations/{generation}/take-back/"' in page
-    taken = person.post(f"/generations/{generation}/take-back/", htmx=htmx)
+    cancelled = person.post(f"/generations/{generation}/take-back/", htmx=htmx)
     if htmx:
-        assert taken.text == "<p>&lt;b&gt;And&lt;/b&gt; then?</p>"
+        assert cancelled.text == "<p>&lt;b&gt;And&lt;/b&gt; then?</p>"
     else:
-        assert taken.headers["Location"] == conversation
+        assert cancelled.headers["Location"] == conversation
         page = person.http.get(conversation).text
         assert "&lt;b&gt;And&lt;/b&gt; then?</textarea>" in page
-        assert "then?" not in person.http.get(conversation).text, "it is put there once"
+        assert "then?" not in person.http.get(conversation).text, "the text is restored once"
     assert [status for status, *_ in person.answers(conversation)] == ["thinking"]
     shared_endpoint.open("thought")
     person.await_end(conversation)
@@ -221,19 +219,19 @@ def test_a_prompt_that_waits_is_taken_back_to_where_it_was_written(
 
 
 @pytest.mark.parametrize("htmx", [False, True])
-def test_a_prompt_whose_turn_has_come_stays_and_the_page_says_so(person: Person, shared_endpoint: Endpoint, htmx: bool):
+def test_cancelling_too_late_is_reported(person: Person, shared_endpoint: Endpoint, htmx: bool):
     conversation = person.ask("Why?")
     person.await_end(conversation)
     *_, generation = newest(person, conversation)
     refused = person.post(f"/generations/{generation}/take-back/", htmx=htmx)
     assert refused.status_code == (422 if htmx else 302)
-    told = refused.text if htmx else person.http.get(conversation).text
-    assert "It is too late to cancel" in told
+    page = refused.text if htmx else person.http.get(conversation).text
+    assert "It is too late to cancel" in page
     assert person.answers(conversation)[0][3] == "**9.8** is greater than 9.11."
 
 
-def test_taking_back_the_only_prompt_leads_to_a_new_conversation_with_its_text(make_site, join, endpoint: Endpoint):
-    endpoint.respond = think_until_told
+def test_cancelling_the_only_prompt_opens_a_new_conversation_with_its_text(make_site, join, endpoint: Endpoint):
+    endpoint.respond = think_until_opened
     person = join(make_site(USER_CONCURRENCY=1))
     running = person.ask("Why?")
     endpoint.await_reached("thought")
@@ -246,7 +244,7 @@ def test_taking_back_the_only_prompt_leads_to_a_new_conversation_with_its_text(m
     assert person.await_end(running)[0][0] == "complete"
 
 
-def test_each_end_offers_what_can_be_done_next(person: Person, shared_endpoint: Endpoint):
+def test_each_outcome_offers_the_next_actions(person: Person, shared_endpoint: Endpoint):
     async def end(exchange: Exchange) -> None:
         reason, thought, said = exchange.body["messages"][-1]["content"].split(",")
         if thought:

@@ -1,4 +1,4 @@
-"""Words are counted in every script."""
+"""Counting the words of texts in any script."""
 
 import pytest
 
@@ -21,5 +21,5 @@ from conversations.models.words import count_words
         ("مرحبا بالعالم", 2),
     ],
 )
-def test_words_are_counted_as_people_of_each_script_count_them(text: str, words: int):
+def test_words_are_counted_in_every_script(text: str, words: int):
     assert count_words(text) == words
