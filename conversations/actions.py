@@ -1,4 +1,4 @@
-"""Every write by owners that has side effects: validate, one short transaction, publish what changed."""
+"""The writes of owners that have side effects: one short transaction each, and events about what changed."""
 
 import uuid
 from collections.abc import Callable
@@ -18,11 +18,11 @@ from conversations.models.prepared import prepared
 
 
 class DailyLimitReached(Exception):
-    """The rest of this person's `USER_DAILY_TOKENS` does not cover the prompt; the message is what they read."""
+    """The prompt exceeds what is left of the user's `USER_DAILY_TOKENS`. The message is for the user."""
 
 
 def tokens_today(user: User) -> int:
-    """Return how many tokens this person has used since midnight in the site's time zone."""
+    """Return the number of tokens used since midnight in the site's time zone."""
     midnight = timezone.localtime().replace(hour=0, minute=0, second=0, microsecond=0)
     return Generation.objects.filter(owner=user, created_at__gte=midnight).tokens()
 
@@ -30,10 +30,10 @@ def tokens_today(user: User) -> int:
 def send_message(
     *, user: User, content: str, key: uuid.UUID | None = None, conversation: Conversation | None = None
 ) -> Generation:
-    """Store a prompt, an empty answer and its queued generation; return the generation.
+    """Create a prompt, an empty answer and a queued generation; return the generation.
 
-    Without `conversation`, create one. Using a `key` again returns the generation that it created the first time.
-    Raises `DailyLimitReached`, as all actions that start a generation do.
+    Also create the conversation if it is not given. Using a `key` again returns the generation created with it. Raises
+    `DailyLimitReached`, like all actions that queue a generation.
     """
 
     def write() -> Generation:
@@ -50,9 +50,9 @@ def send_message(
 
 
 def edit(*, user: User, prompt: Message, content: str, key: uuid.UUID | None = None) -> Generation:
-    """Add a new version of `prompt` and answer it; return the generation.
+    """Create another version of `prompt` and queue its answer; return the generation.
 
-    Generations that are queued or running below the old version are stopped.
+    Live generations below the old version are stopped.
     """
 
     def write() -> Generation:
@@ -68,32 +68,29 @@ def edit(*, user: User, prompt: Message, content: str, key: uuid.UUID | None = N
 
 
 def regenerate(*, user: User, message: Message, key: uuid.UUID | None = None) -> Generation:
-    """Generate an answer again; return the new generation.
+    """Queue another generation for an answer and return it; if the answer is live, return its generation.
 
-    An answer with text stays, and the new one becomes another version beside it; an empty one is filled. If the answer
-    is still being generated, return that generation.
+    If the answer has text, the new text becomes another version.
     """
 
     def write() -> Generation:
         conversation = _lock(message.conversation)
-        # Read after locking: of a double click, the second waits there.
+        # Read after locking, so that of a double click the second sees the first.
         return _regenerate(conversation, Message.objects.get(pk=message.pk), key)
 
     return _once(user, key, write)
 
 
 def continue_answer(*, user: User, message: Message, key: uuid.UUID | None = None) -> Generation:
-    """Continue an answer that was cut off; return the new generation.
+    """Queue the continuation of an answer and return it; if the answer is live, return its generation.
 
-    An empty answer is generated again. If the answer is still being generated, return that generation.
+    An answer without content is regenerated.
     """
 
     def write() -> Generation:
         conversation = _lock(message.conversation)
         current = Message.objects.get(pk=message.pk)
-        if current.is_live:
-            return current.generation
-        if not current.content:
+        if not current.content or current.is_live:
             return _regenerate(conversation, current, key)
         return _queue(conversation, current, key, joined_at=len(current.content))
 
@@ -101,47 +98,47 @@ def continue_answer(*, user: User, message: Message, key: uuid.UUID | None = Non
 
 
 def answer_now(*, user: User, generation: Generation, key: uuid.UUID | None = None) -> Generation:
-    """Stop a generation that is thinking and answer without thinking instead; return the new generation.
+    """Stop a generation that is thinking, and queue an answer without thinking; return the new generation.
 
-    The reasoning stays as a version. If the generation is queued or has answer text, return it unchanged.
+    The reasoning is kept as another version. If the generation is queued or has answer text, return it unchanged.
     """
 
     def write() -> Generation:
         conversation = _lock(generation.conversation)
         current = Generation.objects.select_related("message__parent").get(pk=generation.pk)
-        thinking, prompt = current.message, current.message.parent
-        if current.status in (Status.QUEUED, Status.ANSWERING) or thinking.content:
+        message, prompt = current.message, current.message.prompt
+        if current.status in (Status.QUEUED, Status.ANSWERING) or message.content:
             return current
         if earlier := Generation.objects.live().filter(message__parent=prompt, without_thinking=True).first():
             return earlier
         answer = _queue_answer(conversation, prompt, key, without_thinking=True)
         if current.is_live:
             stop(generation=current)
-            _reparent(conversation, thinking, answer.message)
+            _reparent(conversation, message, answer.message)
         return answer
 
     return _once(user, key, write)
 
 
 def cancel(*, generation: Generation) -> str | None:
-    """Delete a queued generation and what was stored for it alone; return None if it has already started.
+    """Delete a queued generation, with its answer and prompt unless they have other text; None if it has started.
 
-    Return the prompt's text if the prompt was deleted too, "" if the prompt has other answers. Later prompts are
-    attached to what came before. An empty conversation is deleted.
+    Return the prompt's text if the prompt was deleted, otherwise "". Later prompts are attached to what came before. An
+    empty conversation is deleted.
     """
     with transaction.atomic():
         conversation = _lock(generation.conversation)
-        # Locked and read again: either a worker has claimed it by now, or none can.
-        waiting = Generation.objects.select_for_update().filter(pk=generation.pk, status=Status.QUEUED).first()
-        if waiting is None:
+        # Locked, so that no worker can claim it from here on.
+        queued = Generation.objects.select_for_update().filter(pk=generation.pk, status=Status.QUEUED).first()
+        if queued is None:
             return None
-        waiting.delete()
+        queued.delete()
         publish(Topic.CONVERSATION_CHANGED, conversation.pk)
         publish(Topic.LIST_CHANGED, conversation.owner_id, conversation.pk)
         answer = Message.objects.select_related("parent").get(pk=generation.message_id)
         if answer.generation is not None:
             return ""
-        prompt = answer.parent
+        prompt = answer.prompt
         other = prompt.children.exclude(pk=answer.pk).last()
         before = other.pk if other else prompt.parent_id
         answer.children.update(parent=before)
@@ -162,12 +159,12 @@ def select(*, message: Message) -> None:
 
 
 def stop(*, generation: Generation) -> None:
-    """Stop a generation: at once if it is queued, otherwise by a request to the worker that runs it."""
+    """Stop a generation: at once if it is queued, otherwise by a request to its worker."""
     now = timezone.now()
     queued = Generation.objects.filter(pk=generation.pk, status=Status.QUEUED)
     if queued.update(status=Status.STOPPED, stop_requested=True, finished_at=now):
         publish(Topic.LIST_CHANGED, generation.owner_id, generation.conversation_id)
-    else:  # its worker publishes the end
+    else:  # its worker publishes the outcome
         Generation.objects.filter(pk=generation.pk, status__in=RUNNING).update(stop_requested=True)
     publish(Topic.STOP_REQUESTED, generation.pk)
     publish(Topic.CONVERSATION_CHANGED, generation.conversation_id)
@@ -181,12 +178,12 @@ def rename(*, conversation: Conversation, title: str) -> None:
 
 
 def delete(*, conversation: Conversation) -> bool:
-    """Stop what runs in a conversation and delete it; return False if a legal hold forbids that."""
+    """Stop a conversation's live generations and delete it; return False if a legal hold prevents that."""
     with transaction.atomic():
         holds = LegalHold.objects.in_force()
         if holds.filter(Q(conversation=conversation) | Q(user=conversation.owner_id)).exists():
             return False
-        LegalHold.objects.filter(conversation=conversation).delete()  # lifted ones protect the row too
+        LegalHold.objects.filter(conversation=conversation).delete()  # lifted holds also reference the row
         for generation in conversation.generations.live():
             stop(generation=generation)
         Conversation.objects.filter(pk=conversation.pk).delete()
@@ -196,9 +193,9 @@ def delete(*, conversation: Conversation) -> bool:
 
 
 def give_feedback(*, message: Message, rating: str, comment: str, shared: bool) -> Feedback:
-    """Save the owner's feedback on an answer, in place of earlier feedback. A report is always shared with reviewers.
+    """Save the owner's feedback on an answer, replacing earlier feedback. Reports are always shared with reviewers.
 
-    Shared feedback reaches the review queue when `review.queue.fill` runs.
+    `review.queue.fill` adds shared feedback to the review queue.
     """
     feedback, _ = Feedback.objects.update_or_create(
         message=message,
@@ -214,7 +211,7 @@ def give_feedback(*, message: Message, rating: str, comment: str, shared: bool) 
 
 
 def rate(*, message: Message, rating: str) -> Feedback | None:
-    """Save a rating and leave the rest of the feedback as it is; the current rating again deletes the feedback."""
+    """Save a rating, keeping the rest of the feedback; delete the feedback if it already has this rating."""
     given = Feedback.objects.filter(message=message).first()
     if given is None:
         return give_feedback(message=message, rating=rating, comment="", shared=False)
@@ -225,9 +222,9 @@ def rate(*, message: Message, rating: str) -> Feedback | None:
 
 
 def _once(user: User, key: uuid.UUID | None, write: Callable[[], Generation], content: str = "") -> Generation:
-    """Run `write` in a transaction; if this person has used `key` before, return the generation it created then.
+    """Run `write` in a transaction. If this user has used `key` before, return the generation created with it.
 
-    `content` is the new prompt, for the daily limit.
+    `content` is the new prompt, which the daily limit applies to.
     """
     earlier = Generation.objects.visible_to(user).filter(key=key) if key else Generation.objects.none()
     if settings.USER_DAILY_TOKENS and (sentence := _limit_reached(user, content)):
@@ -238,14 +235,14 @@ def _once(user: User, key: uuid.UUID | None, write: Callable[[], Generation], co
         with transaction.atomic():
             return write()
     except IntegrityError:
-        # The unique constraint also decides between two requests at once, and saves a query for everybody else.
+        # The unique constraint finds used keys without a query, also between concurrent requests.
         if generation := earlier.first():
             return generation
         raise
 
 
 def _limit_reached(user: User, content: str) -> str:
-    """Return why a person may not send this prompt today; "" if they may. The answer's length is not known yet."""
+    """Return why the user may not send this prompt today; "" if they may. The answer is not taken into account."""
     used, a_day = tokens_today(user), settings.USER_DAILY_TOKENS
     midnight = f"after midnight ({timezone.get_current_timezone_name()})"
     if used >= a_day:
@@ -257,23 +254,24 @@ def _limit_reached(user: User, content: str) -> str:
 
 
 def _lock(conversation: Conversation) -> Conversation:
-    """Lock and reread the row, so that of two prompts at once the second follows the first in the tree."""
+    """Lock the row and read it again, so that of two concurrent prompts the second follows the first in the tree."""
     if not (found := _locked(conversation.pk)):
         raise Conversation.DoesNotExist
     return found[0]
 
 
 @prepared
-def _locked(pk: Any) -> QuerySet:
+def _locked(pk: Any) -> QuerySet[Any]:
     return Conversation.objects.select_for_update().filter(pk=pk)
 
 
 def _regenerate(conversation: Conversation, message: Message, key: uuid.UUID | None) -> Generation:
-    if message.generation is not None and message.generation.is_live:
-        return message.generation
+    generation = message.generation
+    if generation is not None and generation.is_live:
+        return generation
     if message.content or message.reasoning:
-        return _queue_answer(conversation, message.parent, key)
-    without_thinking = message.generation is not None and message.generation.without_thinking
+        return _queue_answer(conversation, message.prompt, key)
+    without_thinking = generation is not None and generation.without_thinking
     return _queue(conversation, message, key, without_thinking=without_thinking)
 
 
@@ -296,14 +294,14 @@ def _queue(conversation: Conversation, answer: Message, key: uuid.UUID | None, *
 
 
 def _reparent(conversation: Conversation, old: Message, new: Message) -> None:
-    """Attach what is queued below the answer `old` to the answer `new`, to be answered after it."""
-    queued = Generation.objects.live_below(old).filter(status=Status.QUEUED).order_by("pk")
-    waiting = list(queued.select_for_update())
+    """Move the prompts below the answer `old` to the answer `new`, and their generations behind its own."""
+    queued = Generation.objects.live_below(old).filter(status=Status.QUEUED).order_by("pk").select_for_update()
+    generations = list(queued)
     old.children.update(parent=new)
     conversation.leaf_id = conversation.tree().newest_leaf(new.pk)
     conversation.save(update_fields=["leaf"])
-    # A conversation's queue is ordered by primary key: older rows are inserted again, behind the new generation.
-    for generation in waiting:
+    # A conversation's queue is ordered by primary key, so these rows are inserted again.
+    for generation in generations:
         generation.delete()
         generation.save(force_insert=True)
         publish(Topic.GENERATION_QUEUED, generation.pk)

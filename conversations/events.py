@@ -1,8 +1,8 @@
-"""The event bus: says in this process, and to the other replicas, that something changed. The database says what.
+"""The event bus: publish and subscribe, in this process and between replicas. An event says that something changed.
 
-Only this module uses the channel layer. Subscribers run on the event loop. Events can be lost, while Redis is away for
-example, so nothing may depend on one alone: workers sweep, sockets check their session, live views read what was
-committed.
+Only this module uses the channel layer. Subscribers are called on the event loop. Events can be lost, for example while
+Redis is unavailable, so nothing may depend on them alone: workers also sweep the queue, sockets check their session
+regularly, and mirrors read committed text.
 """
 
 import asyncio
@@ -22,12 +22,12 @@ from chatsite import metrics
 logger = logging.getLogger(__name__)
 
 GROUP = "processes"
-SEND_SECONDS = 0.25  # a frozen Redis must not delay publishers
+SEND_TIMEOUT = 0.25  # seconds, so that a frozen Redis does not delay publishers
 RETRY_SECONDS = 1.0
-CLOSE_SECONDS = 1.0  # cancelling the layer's receive sends an unsubscribe, which a frozen Redis never answers
+CLOSE_TIMEOUT = 1.0  # a cancelled receive sends an unsubscribe, to which a frozen Redis does not respond
 OUTAGES = (RedisError, OSError)  # TimeoutError is an OSError
 
-# What subscribers get: the subject as text, or the data the event was published with.
+# The argument of callbacks: the subject as a string, or the event's data.
 Payload = str | dict[str, Any]
 Callback = Callable[[Any], object]
 
@@ -38,9 +38,9 @@ class Scope(Enum):
 
 
 class Topic(Enum):
-    """Every kind of event: its name between replicas, also of different versions, its scope, and how it is addressed.
+    """The kinds of events: name between replicas, scope, and whether to subscribe to one subject (`by_subject`).
 
-    With `by_subject`, subscribers name the subject whose events they want.
+    Names must not change, because replicas of different versions run side by side during an upgrade.
     """
 
     CONVERSATION_CHANGED = ("conversation", Scope.CLUSTER, True)  # subject: conversation id
@@ -63,7 +63,7 @@ CLUSTER_NAMES = {topic.wire_name for topic in Topic if topic.scope is Scope.CLUS
 
 
 class Subscription:
-    """A callback's registration; `close` ends it. Closing twice does no harm."""
+    """A registered callback, until `close`. Closing again has no effect."""
 
     def __init__(self, subscribers: dict[str, set["Subscription"]], address: str, callback: Callback) -> None:
         self.callback = callback
@@ -85,10 +85,10 @@ class Subscription:
 
 
 class EventBus:
-    """Subscribers of this process, and the connection to the other replicas. `start` and `close` frame its life."""
+    """The subscribers of this process, and between `start` and `close` the connection to other replicas."""
 
     def __init__(self) -> None:
-        self.channel = ""  # where other replicas reach this process; "" while they cannot
+        self.channel = ""  # on which other replicas can reach this process; "" while they cannot
         self._subscribers: dict[str, set[Subscription]] = defaultdict(set)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._tasks: set[asyncio.Task[object]] = set()
@@ -100,11 +100,11 @@ class EventBus:
 
     @property
     def subscriptions(self) -> int:
-        """How many subscriptions are open."""
+        """The number of open subscriptions."""
         return sum(map(len, self._subscribers.values()))
 
     def start(self) -> None:
-        """Call subscribers on the running event loop from now on; listen to other replicas if Redis is configured."""
+        """Call subscribers on the running event loop from now on, and receive from other replicas if Redis is used."""
         self._loop = asyncio.get_running_loop()
         if settings.REDIS_URL:
             self._spawn(self._receive())
@@ -114,19 +114,19 @@ class EventBus:
         for task in tasks:
             task.cancel()
         if tasks:
-            await asyncio.wait(tasks, timeout=CLOSE_SECONDS)
+            await asyncio.wait(tasks, timeout=CLOSE_TIMEOUT)
 
     def subscribe(self, topic: Topic, callback: Callback, subject: object = None) -> Subscription:
-        """Call `callback` with the payload of each event; only of `subject` if the topic is published by subject.
+        """Call `callback` with the payload of each event, for topics with `by_subject` of events with this subject.
 
-        Call this on the event loop, and close what it returns.
+        Call this on the event loop, and close the subscription.
         """
         return Subscription(self._subscribers, _address(topic, subject), callback)
 
     def publish(self, topic: Topic, subject: object = "", data: object = None) -> None:
-        """Publish an event when the current transaction commits; at once outside a transaction.
+        """Publish an event when the current transaction commits, or at once outside a transaction.
 
-        Never blocks. Any thread may call this. `data`, if given, is the payload instead of the subject.
+        Does not block, and may be called in any thread. `data` replaces the subject as payload.
         """
         payload = _payload(subject, data)
         if transaction.get_connection().in_atomic_block:
@@ -135,7 +135,7 @@ class EventBus:
             self._schedule(topic, subject, payload)
 
     async def send(self, channel: str, topic: Topic, subject: object, data: dict[str, Any]) -> bool:
-        """Send an event to one other process; return whether the channel layer took it in time."""
+        """Send an event to one other process; return whether the channel layer accepted it in time."""
         message = self._message(_address(topic, subject), data)
         return await self._send(get_channel_layer().send(channel, message))
 
@@ -162,7 +162,7 @@ class EventBus:
 
     async def _send(self, sending: Coroutine[Any, Any, None]) -> bool:
         try:
-            async with asyncio.timeout(SEND_SECONDS):
+            async with asyncio.timeout(SEND_TIMEOUT):
                 await sending
         except OUTAGES as error:
             logger.info("event not sent to other replicas: %s", type(error).__name__)

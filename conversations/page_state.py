@@ -1,5 +1,6 @@
-"""What an open page shows of a conversation, and what has to be sent so that it shows what the database holds."""
+"""What an open page shows of a conversation, and what to send so that it shows what the database contains."""
 
+import asyncio
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -7,19 +8,19 @@ from typing import NamedTuple
 
 from conversations.generation.live import LiveText, live_text
 from conversations.models import Conversation, Message, Status
-from conversations.models.conversation import Tree, visible
+from conversations.models.conversation import Tree, parse_cursor, visible_conversation
 from conversations.models.generation import LIVE
 from conversations.rendering import fragments, outcomes
 from conversations.sidebar import Sidebar
 
 
 class NotVisible(Exception):
-    """The conversation is gone, or belongs to somebody else."""
+    """The conversation was deleted, or belongs to another user."""
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class ShownMessage:
-    """What a page shows of a message: its newest generation and, while that runs, its live text."""
+    """What a page shows of a message: its newest generation and, while that is live, its live text."""
 
     generation_id: int | None
     live: LiveText | None = None
@@ -27,58 +28,68 @@ class ShownMessage:
 
 
 class View(NamedTuple):
-    """What there is to show of a conversation."""
+    """What the database contains of a conversation."""
 
     tree: Tree
-    path: list[int]  # message ids, from the first prompt on
-    newest: dict[int, int]  # newest generation by message; of messages that the page may show
-    live: set[int]  # messages that are being generated
+    path: list[int]  # ids of the messages from the first prompt to the leaf
+    newest: dict[int, int]  # newest generation by message, of the messages that the page may show
+    live: set[int]  # ids of live messages
 
 
 class Difference(NamedTuple):
-    """What a page lacks of a view."""
+    """What a page does not show of a view."""
 
     view: View
     first: int  # index in the path of the first message to show
-    reset: bool  # the page starts again with the newest messages
-    removed: list[int]  # messages that it shows and should not
-    changed: list[Message]  # messages that it does not show yet, or not in this state
+    reset: bool  # replace all messages by the newest ones
+    removed: list[int]  # messages to remove
+    changed: list[Message]  # messages to add or replace
     articles: str  # HTML of `changed`, without live text
-    endings: dict[int, list[str]]  # by message: fragments that show how it ended
+    endings: dict[int, list[str]]  # fragments that show the outcome, by message
     sidebar: list[str]  # fragments that update the list of conversations
 
 
 class PageState:
-    """The state of one open page. `query` is what the page said about itself when it opened its socket.
+    """The state of one open page. `query` is that of its socket's URL.
 
-    Its keys: `first` and `seen`, ids of the first and last message that the page shows in final form, and `listed`, the
-    cursor of the conversation at the top of its list.
+    Its keys: `first` and `seen`, the ids of the first and last message that the page shows in final form, and `listed`,
+    the cursor of the first conversation in its list.
     """
 
-    def __init__(self, user_id: int, conversation_id: uuid.UUID, query: Mapping[str, str]) -> None:
+    def __init__(self, conversation_id: uuid.UUID, query: Mapping[str, str]) -> None:
+        self.changed = asyncio.Event()  # something changed since the last comparison with the database
         self.shown: dict[int, ShownMessage] = {}
-        self._sidebar = Sidebar(query.get("listed", ""))
-        self._user_id = user_id
+        top = parse_cursor(query.get("listed", ""))
+        self._sidebar = Sidebar(top) if top else None
         self._conversation_id = conversation_id
-        self._query: Mapping[str, str] | None = query  # None once it has been compared with the database
-        self._path: list[int] = []  # what the page shows and, before `_first`, could load
+        self._query: Mapping[str, str] | None = query  # None after the first comparison with the database
+        self._path: list[int] = []  # of what the page shows and, before `_first`, could load
         self._first = 0
-        self._stale = False  # the page shows a branch that was left in another window
-        self._running: int | None = -1  # the generation that its Stop button names; at first unknown
+        self._is_stale = False  # the page shows a branch that was left in another window
+        self._running: int | None = -1  # the generation that its Stop button stops; at first unknown
+
+    @property
+    def live_texts(self) -> dict[ShownMessage, LiveText]:
+        return {shown: shown.live for shown in self.shown.values() if shown.live}
+
+    def conversation_changed(self, _conversation_id: str) -> None:
+        self.changed.set()
 
     def list_changed(self, conversation_id: str) -> None:
         """Note that a conversation in this user's list changed."""
-        if conversation_id != str(self._conversation_id):  # which `read` looks at in any case
+        # `read` compares the page's own conversation every time.
+        if self._sidebar and conversation_id != str(self._conversation_id):
             self._sidebar.note_change(conversation_id)
+        self.changed.set()
 
-    def read(self) -> Difference:
+    def read(self, user_id: int) -> Difference:
         """Compare the page with the database. Blocking: call it in a thread, and `apply` its result before the next.
 
         Raises `NotVisible`.
         """
-        # Looked up before the database is read, so that a text which ends meanwhile counts as live once more.
+        # Before the database is read: a text that ends meanwhile is handled by the next comparison.
         ended = [pk for pk, shown in self.shown.items() if shown.live and shown.live.ended]
-        conversation, view = self._view()
+        conversation, view = self._view(user_id)
         same = common_length(self._path, view.path)
         reset = same < self._first or not self._path or len(view.path) - same > fragments.PAGE
         first = max(0, len(view.path) - fragments.PAGE) if reset else self._first
@@ -90,27 +101,26 @@ class PageState:
             if shown is None or shown.generation_id != view.newest.get(pk):
                 changed.append(pk)
             elif pk in view.live and (shown.live is None or pk in ended):
-                changed.append(pk)  # requeued, and being generated again
+                changed.append(pk)  # it was requeued and is live again
             elif pk not in view.live and shown.live and shown.delivered:
                 endings[pk] = _ending(conversation, view.tree, pk, shown.live)
         messages = conversation.read(view.tree, changed) if changed else []
         articles = "".join(fragments.article(m, fragments.state_of(m, with_text=False)) for m in messages)
-        sidebar = []
-        if self._sidebar.top:
-            sidebar = self._sidebar.update(self._user_id, conversation, running=bool(view.live))
+        conversation.is_live = bool(view.live)
+        sidebar = self._sidebar.update(user_id, conversation) if self._sidebar else []
         return Difference(view, first, reset, removed, messages, articles, endings, sidebar)
 
     def apply(self, difference: Difference) -> list[str]:
-        """Take the page to the view of `difference`; return the frames to send for it."""
+        """Update this state by `difference`; return the frames that do the same to the page."""
         view, parts = difference.view, []
         for pk in difference.removed:
             self.shown.pop(pk, None)
         if difference.reset:
             first = difference.first
             earlier = fragments.earlier(self._conversation_id, view.path[first]) if first else ""
-            if self._path or self._stale or earlier:
+            if self._path or self._is_stale or earlier:
                 parts.append(fragments.replace("messages", earlier))
-            self._stale = False
+            self._is_stale = False
         else:
             parts += [fragments.remove(f"message-{pk}") for pk in difference.removed]
         self._path, self._first = view.path, difference.first
@@ -127,11 +137,11 @@ class PageState:
             parts.append(fragments.composer_actions(running))
         for pk, shown in self.shown.items():
             if shown.live and pk not in view.live and shown.live.status == Status.QUEUED:
-                shown.live.end()  # stopped while it was queued: no runner will end its text
+                shown.live.end()  # stopped while queued, so no runner ends its text
         return fragments.frames([*parts, *difference.sidebar])
 
-    def _view(self) -> tuple[Conversation, View]:
-        if not (found := visible(self._user_id, self._conversation_id)):
+    def _view(self, user_id: int) -> tuple[Conversation, View]:
+        if not (found := visible_conversation(user_id, self._conversation_id)):
             raise NotVisible
         [conversation] = found
         tree = conversation.tree()
@@ -143,10 +153,11 @@ class PageState:
             if first is not None and seen is not None:
                 self._first, self._path = first, path[: seen + 1]
             else:
-                self._stale = "seen" in query
+                self._is_stale = "seen" in query
         last_page = max(0, len(path) - fragments.PAGE)
         window = path[min(self._first, last_page) if self._path else last_page :]
-        newest, live = {}, set()
+        newest: dict[int, int] = {}
+        live: set[int] = set()
         for message, generation, status in conversation.statuses(window):  # the newest of a message comes last
             newest[message] = generation
             (live.add if status in LIVE else live.discard)(message)
@@ -157,7 +168,7 @@ class PageState:
 
 def _ending(conversation: Conversation, tree: Tree, pk: int, sent: LiveText) -> list[str]:
     messages = conversation.read(tree, [pk], reasoning=True)
-    return [part for message in messages for part in fragments.final_parts(message, sent.thought, sent.html)]
+    return [part for message in messages for part in fragments.final_parts(message, sent.message_reasoning, sent.html)]
 
 
 def _show(message: Message, view: View) -> ShownMessage:
@@ -165,10 +176,11 @@ def _show(message: Message, view: View) -> ShownMessage:
         return ShownMessage(view.newest.get(message.pk))
     generation_id = view.newest[message.pk]
     live = live_text(generation_id, message.pk)
-    if message.generation is not None and message.generation.pk == generation_id:  # else a newer one was queued since
-        live.update(activity=outcomes.activity(message.generation))
-        if message.generation.goes_on:
-            live.go_on_from(message)
+    generation = message.generation
+    if generation is not None and generation.pk == generation_id:  # else a newer one was queued since
+        live.update(activity=outcomes.activity(generation))
+        if generation.is_continuation:
+            live.continue_from(message)
     return ShownMessage(generation_id, live)
 
 

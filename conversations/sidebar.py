@@ -1,58 +1,56 @@
 """Updates for the list of conversations beside an open one."""
 
+import uuid
+from datetime import datetime
+
 from django.db.models import Q
 
 from conversations.models import Conversation, Generation
-from conversations.models.conversation import ConversationQuerySet, place_of
 from conversations.rendering import fragments
 
-MAX_MISSED = 30  # conversations that a page which was disconnected for long is told about
+MAX_MISSED = 30  # conversations that the first update includes
 
 
 class Sidebar:
-    """What one page's list shows: titles, where an answer runs, and the order of the newest.
+    """What the list on one page shows: titles, which conversations are live, and the order of the newest.
 
-    `top` is the cursor of the conversation at the top of the list; None for a page without a list.
+    `top` is the parsed cursor of the conversation at the top of the list.
     """
 
-    def __init__(self, top: str) -> None:
-        self.top = place_of(top)
+    def __init__(self, top: tuple[datetime, uuid.UUID]) -> None:
+        self._top = top
         self._pending: set[str] = set()  # ids of conversations that changed
-        self._shown: tuple[str, bool] | None = None  # of the page's own conversation: title, and whether it is answered
+        self._shown: tuple[str, bool] | None = None  # title and `is_live` of the page's own conversation
 
     def note_change(self, conversation_id: str) -> None:
         """Include another conversation of this user in the next update."""
         self._pending.add(conversation_id)
 
-    def update(self, user_id: int, own: Conversation, *, running: bool) -> list[str]:
-        """Return the fragments that bring the list and the page's title up to date. Blocking: it reads the database.
+    def update(self, user_id: int, own: Conversation) -> list[str]:
+        """Return the fragments that update the list and the page's title. Blocking: it reads the database.
 
-        `own` is the page's conversation as it was read just now; `running` is whether an answer runs in it.
+        `own` is the page's conversation as it is now, including `is_live`.
         """
-        # The first update finds by itself what changed before it, so changes noted until then wait for the second.
-        pending, own.running = set(self._pending) if self._shown else set(), running
-        others = self._read(user_id, pending).exclude(pk=own.pk) if pending or not self._shown else []
-        found = list(others if self._shown else others[:MAX_MISSED])
-        # A page that has just connected shows nothing as running.
-        top, shown = self.top, self._shown or (own.title, False)
+        listed = Conversation.objects.visible_to(user_id).listed().exclude(pk=own.pk)
+        if self._shown is None:
+            # This finds all changes before it by itself. Those that were noted meanwhile are left for the next update.
+            pending: set[str] = set()
+            live = Generation.objects.live().filter(owner=user_id).values("conversation")
+            found = list(listed.filter(Q(updated_at__gt=self._top[0]) | Q(pk__in=live))[:MAX_MISSED])
+        else:
+            pending = set(self._pending)
+            found = list(listed.filter(pk__in=pending)) if pending else []
+        top, shown = self._top, self._shown or (own.title, False)  # a page that has just connected shows none as live
         parts = [fragments.title(own.title)] if own.title != shown[0] else []
         deleted = pending - {str(conversation.pk) for conversation in found}
         parts += [fragments.remove(f"listed-{pk}") for pk in deleted]
-        if shown != (own.title, running) or own.updated_at > top[0]:
+        if shown != (own.title, own.is_live) or own.updated_at > top[0]:
             found.append(own)
         for conversation in sorted(found, key=lambda conversation: conversation.updated_at):
             is_newer = conversation.updated_at > top[0]
             parts.append(fragments.listed(conversation, own, at_top=is_newer and conversation.pk != top[1]))
             if is_newer:
                 top = conversation.updated_at, conversation.pk
-        self.top, self._shown = top, (own.title, running)
+        self._top, self._shown = top, (own.title, own.is_live)
         self._pending -= pending
         return parts
-
-    def _read(self, user_id: int, pending: set[str]) -> ConversationQuerySet:
-        """Return what changed; at first, what is newer than the page's list, or being answered."""
-        conversations = Conversation.objects.visible_to(user_id).listed()
-        if self._shown is not None:
-            return conversations.filter(pk__in=pending)
-        live = Generation.objects.live().filter(owner=user_id).values("conversation")
-        return conversations.filter(Q(updated_at__gt=self.top[0]) | Q(pk__in=live))

@@ -1,4 +1,4 @@
-"""Asking the database from the event loop."""
+"""Call blocking functions from the event loop."""
 
 import asyncio
 from collections.abc import Callable
@@ -9,10 +9,10 @@ from django.db import close_old_connections
 T = TypeVar("T")
 
 
-async def in_thread(function: Callable[..., T], *args: Any) -> T:
-    """Return what `function` returns, called in one of the threads that ask the database.
+async def run_in_thread(function: Callable[..., T], *args: Any) -> T:
+    """Return the result of `function`, called in a thread that may use the database.
 
-    Channels' `database_sync_to_async` does the same at three times the price, which is a fifth of a short query's.
+    Channels' `database_sync_to_async` does the same at three times the overhead, a fifth of a short query's time.
     """
     return await asyncio.get_running_loop().run_in_executor(None, _call, function, args)
 

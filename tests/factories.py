@@ -1,8 +1,8 @@
-"""Rows for tests, made by the site's own actions."""
+"""Rows for tests, created by the site's own actions."""
 
 from conversations import actions
 from conversations.generation import commit
-from conversations.models import Conversation, Generation, User, Worker
+from conversations.models import Conversation, Generation, Message, User, Worker
 
 
 def person(name: str = "ada") -> User:
@@ -14,8 +14,14 @@ def queued(user: User, content: str = "Why?", conversation: Conversation | None 
 
 
 def claimed(user: User, worker: Worker | None = None) -> tuple[Worker, commit.Claim]:
-    """Return a worker and a generation it has claimed."""
+    """Return a worker and its claim of a new generation."""
     worker = worker or Worker.objects.create()
     claim = commit.claim(worker.pk, queued(user).pk)
     assert claim is not None
     return worker, claim
+
+
+def shown_messages(conversation: Conversation) -> list[Message]:
+    """Return the messages from the first prompt to the leaf."""
+    tree = conversation.tree()
+    return conversation.read(tree, tree.path_to(conversation.leaf_id))

@@ -49,7 +49,7 @@ def examples() -> dict[str, list[tuple[Any, ...]]]:
     first = queued(ada)
     conversation = first.conversation_id
     claim = commit.claim(worker.pk, first.pk)
-    commit.finish(worker.pk, claim, commit.End(Status.COMPLETE, "because", "Yes."), {"request": {"model": "m"}})
+    commit.finish(worker.pk, claim, commit.Result(Status.COMPLETE, "because", "Yes."), {"request": {"model": "m"}})
     Feedback.objects.create(message=first.message, conversation=first.conversation, rating=Rating.GOOD)
     running = queued(ada, "And?", first.conversation)
     claim = commit.claim(worker.pk, running.pk)
@@ -64,25 +64,25 @@ def examples() -> dict[str, list[tuple[Any, ...]]]:
         "generation.commit._claim": [(claimable.pk, 0, worker.pk, 1, 0, now)],
         "generation.commit._slots": [(ada.pk,)],
         "generation.commit._message": [(first.message_id,)],
-        "generation.commit._owned": [(worker.pk,)],
-        "generation.commit._orphans": [([worker.pk],), ([worker.pk, 0, 1],)],
-        "generation.commit._note": [
+        "generation.commit._claimed_ids": [(worker.pk,)],
+        "generation.commit._orphan_ids": [([worker.pk],), ([worker.pk, 0, 1],)],
+        "generation.commit._update_generation": [
             (first.pk, {"request": {"messages": [1, "two"]}, "finish_reason": "stop"}),
             (first.pk, {"request": None}),
         ],
-        "generation.commit._end_mine": [(worker.pk, running.pk, claim.attempt, end)],
-        "generation.commit._end_any": [(running.pk, end)],
-        "generation.commit._write_text": [(first.message_id, text)],
-        "generation.commit._date": [(conversation, {"updated_at": now})],
+        "generation.commit._finish_owned": [(worker.pk, running.pk, claim.attempt, end)],
+        "generation.commit._finish_orphan": [(running.pk, end)],
+        "generation.commit._update_message": [(first.message_id, text)],
+        "generation.commit._update_conversation": [(conversation, {"updated_at": now})],
         "generation.runner._generation": [(first.pk,)],
         "generation.runner._without_reasoning": [(messages,)],
-        "models.conversation.visible": [(ada.pk, conversation)],
-        "models.conversation._shape": [(conversation,)],
-        "models.conversation._attempts": [(conversation, messages)],
+        "models.conversation.visible_conversation": [(ada.pk, conversation)],
+        "models.conversation._parents": [(conversation,)],
+        "models.conversation._generations": [(conversation, messages)],
         "models.conversation._statuses": [(conversation, messages), (conversation, messages[:2])],
         "models.conversation._messages": [(conversation, messages)],
         "models.conversation._without_reasoning": [(conversation, messages)],
-        "models.conversation._thoughts": [(conversation, messages)],
+        "models.conversation._reasoning": [(conversation, messages)],
     }
 
 

@@ -3,9 +3,9 @@ import uuid
 import pytest
 
 from conversations import actions
-from conversations.generation.commit import End, claim, finish
+from conversations.generation.commit import Result, claim, finish
 from conversations.models import Conversation, Generation, Message, Role, Status, User, Worker
-from tests.factories import claimed, person, queued
+from tests.factories import claimed, person, queued, shown_messages
 
 pytestmark = pytest.mark.django_db
 
@@ -13,7 +13,7 @@ pytestmark = pytest.mark.django_db
 def test_a_prompt_is_stored_with_an_empty_answer_and_a_queued_generation():
     generation = actions.send_message(user=person(), content="Which is greater,\n9.11 or 9.8?")
     conversation = generation.conversation
-    prompt, answer = conversation.thread()
+    prompt, answer = shown_messages(conversation)
     assert (prompt.role, prompt.content, prompt.parent) == (
         Role.USER,
         "Which is greater,\n9.11 or 9.8?",
@@ -31,19 +31,19 @@ def test_the_same_key_stores_one_prompt():
     assert Message.objects.filter(role=Role.USER).count() == 1
 
 
-def test_a_key_is_the_persons_own():
+def test_users_do_not_share_keys():
     key = uuid.uuid4()
     mine = actions.send_message(user=person("ada"), content="Why?", key=key)
     theirs = actions.send_message(user=person("bob"), content="Why?", key=key)
     assert mine.conversation != theirs.conversation
 
 
-def test_prompts_follow_each_other_in_the_tree():
+def test_a_second_prompt_follows_the_first_answer():
     user = person()
     first = queued(user)
     second = queued(user, "And?", first.conversation)
     first.conversation.refresh_from_db()
-    assert [m.content for m in first.conversation.thread()] == ["Why?", "", "And?", ""]
+    assert [m.content for m in shown_messages(first.conversation)] == ["Why?", "", "And?", ""]
     assert second.message.parent.parent == first.message
 
 
@@ -55,7 +55,7 @@ def test_a_queued_generation_is_stopped_at_once():
     assert generation.finished_at is not None
 
 
-def test_a_running_generation_is_asked_to_stop():
+def test_stopping_a_running_generation_requests_it():
     claimed(person())
     generation = Generation.objects.get()
     actions.stop(generation=generation)
@@ -63,38 +63,38 @@ def test_a_running_generation_is_asked_to_stop():
     assert (generation.status, generation.stop_requested) == (Status.THINKING, True)
 
 
-def test_an_ended_generation_is_not_changed_by_stop():
+def test_stop_does_not_change_a_finished_generation():
     worker, claim = claimed(person())
-    finish(worker.pk, claim, End(Status.COMPLETE, "", "answer"), {})
+    finish(worker.pk, claim, Result(Status.COMPLETE, "", "answer"), {})
     actions.stop(generation=Generation.objects.get())
     generation = Generation.objects.get()
     assert (generation.status, generation.stop_requested) == (Status.COMPLETE, False)
 
 
-def test_retrying_an_empty_answer_generates_it_in_its_place():
+def test_retrying_an_empty_answer_reuses_its_message():
     user = person()
     worker, claim = claimed(user)
-    finish(worker.pk, claim, End(Status.FAILED, "", "", "It failed."), {})
+    finish(worker.pk, claim, Result(Status.FAILED, "", "", "It failed."), {})
     message = Message.objects.get(pk=claim.message_id)
     again = actions.regenerate(user=user, message=message)
     assert again.message == message
     assert again.status == Status.QUEUED
 
 
-def test_retrying_an_answer_with_text_keeps_it_and_puts_the_new_one_beside_it():
+def test_retrying_an_answer_with_text_creates_another_version():
     user = person()
     worker, claim = claimed(user)
-    finish(worker.pk, claim, End(Status.INTERRUPTED, "thought", "part", "It broke."), {})
+    finish(worker.pk, claim, Result(Status.INTERRUPTED, "thought", "part", "It broke."), {})
     message = Message.objects.get(pk=claim.message_id)
     again = actions.regenerate(user=user, message=message)
     assert again.message != message
     assert again.message.parent == message.parent
     message.refresh_from_db()
     assert message.content == "part"
-    assert Conversation.objects.get().thread()[-1] == again.message
+    assert shown_messages(Conversation.objects.get())[-1] == again.message
 
 
-def test_retrying_what_is_still_running_starts_nothing():
+def test_retrying_a_running_answer_queues_nothing():
     user = person()
     _, claim = claimed(user)
     message = Message.objects.get(pk=claim.message_id)
@@ -102,22 +102,22 @@ def test_retrying_what_is_still_running_starts_nothing():
     assert Generation.objects.count() == 1
 
 
-def test_selecting_a_version_shows_it_with_what_followed():
+def test_selecting_a_version_shows_it_with_its_later_messages():
     user = person()
     worker, claim = claimed(user)
-    finish(worker.pk, claim, End(Status.COMPLETE, "", "first"), {})
+    finish(worker.pk, claim, Result(Status.COMPLETE, "", "first"), {})
     first = Message.objects.get(pk=claim.message_id)
     follow_up = queued(user, "And?", first.conversation)
     second = actions.regenerate(user=user, message=first).message
     conversation = Conversation.objects.get()
-    assert conversation.thread()[-1] == second
-    assert conversation.thread()[-1].versions == [first.pk, second.pk]
+    assert shown_messages(conversation)[-1] == second
+    assert shown_messages(conversation)[-1].versions == [first.pk, second.pk]
     actions.select(message=first)
     conversation.refresh_from_db()
     assert conversation.leaf == follow_up.message
 
 
-def test_deleting_a_conversation_deletes_all_it_holds():
+def test_deleting_a_conversation_deletes_its_messages_and_generations():
     user = person()
     claimed(user)
     kept = queued(user).conversation
@@ -128,26 +128,27 @@ def test_deleting_a_conversation_deletes_all_it_holds():
 
 
 def ended(user: User, status: Status = Status.COMPLETE, reasoning: str = "thought", content: str = "answer") -> Message:
-    """Return the answer of a new conversation, which ended so."""
+    """Return the answer of a new conversation, with this result."""
     worker, claim = claimed(user)
-    finish(worker.pk, claim, End(status, reasoning, content), {})
+    finish(worker.pk, claim, Result(status, reasoning, content), {})
     return Message.objects.get(pk=claim.message_id)
 
 
-def path() -> list[str]:
-    return [message.content for message in Conversation.objects.get().thread()]
+def contents() -> list[str]:
+    """Return the contents of the shown messages of the only conversation."""
+    return [message.content for message in shown_messages(Conversation.objects.get())]
 
 
-def test_an_edited_prompt_stands_beside_the_old_one_with_an_answer_of_its_own():
+def test_an_edited_prompt_is_another_version_with_its_own_answer():
     user = person()
     answer = ended(user)
     queued(user, "And?", answer.conversation)
     generation = actions.edit(user=user, prompt=answer.parent, content="Why not?")
-    assert path() == ["Why not?", ""]
+    assert contents() == ["Why not?", ""]
     edited = generation.message.parent
-    assert Conversation.objects.get().thread()[0].versions == [answer.parent_id, edited.pk]
+    assert shown_messages(Conversation.objects.get())[0].versions == [answer.parent_id, edited.pk]
     actions.select(message=answer.parent)
-    assert path() == ["Why?", "answer", "And?", ""]
+    assert contents() == ["Why?", "answer", "And?", ""]
 
 
 def test_the_same_key_edits_once():
@@ -158,7 +159,7 @@ def test_the_same_key_edits_once():
     assert Message.objects.filter(role=Role.USER).count() == 2
 
 
-def test_editing_stops_what_runs_and_waits_below_and_nothing_else():
+def test_editing_stops_live_generations_below_the_old_version_only():
     user = person()
     _, claim = claimed(user)
     running = Generation.objects.get(pk=claim.generation_id)
@@ -171,24 +172,24 @@ def test_editing_stops_what_runs_and_waits_below_and_nothing_else():
     assert running.stop_requested
 
 
-def test_going_on_appends_to_the_same_answer():
+def test_continuing_appends_to_the_same_answer():
     user = person()
     answer = ended(user, Status.STOPPED, "thought", "It is so beca")
     more = actions.continue_answer(user=user, message=answer)
-    assert (more.message, more.joined_at, more.goes_on) == (answer, 13, True)
+    assert (more.message, more.joined_at, more.is_continuation) == (answer, 13, True)
     worker = Worker.objects.create()
-    finish(worker.pk, claim(worker.pk, more.pk), End(Status.LENGTH, "once more", "use of th"), {})
+    finish(worker.pk, claim(worker.pk, more.pk), Result(Status.LENGTH, "once more", "use of th"), {})
     again = actions.continue_answer(user=user, message=answer)
     assert again.joined_at == 22
-    finish(worker.pk, claim(worker.pk, again.pk), End(Status.COMPLETE, "", "at."), {})
+    finish(worker.pk, claim(worker.pk, again.pk), Result(Status.COMPLETE, "", "at."), {})
     answer = Message.objects.get(pk=answer.pk)
     assert answer.content == "It is so because of that."
     assert answer.reasoning == "thought\n\nonce more"
-    assert answer.joins == [13, 22]
+    assert answer.continuation_offsets == [13, 22]
     assert [part.pk for part in answer.parts] == list(Generation.objects.order_by("pk").values_list("pk", flat=True))
 
 
-def test_an_answer_that_is_being_gone_on_with_is_asked_once():
+def test_an_answer_that_is_being_continued_is_not_continued_twice():
     user = person()
     answer = ended(user, Status.STOPPED)
     first = actions.continue_answer(user=user, message=answer)
@@ -196,16 +197,16 @@ def test_an_answer_that_is_being_gone_on_with_is_asked_once():
     assert Generation.objects.count() == 2
 
 
-def test_going_on_with_a_mere_thought_asks_again():
+def test_continuing_an_answer_without_content_regenerates_it():
     user = person()
-    thought = ended(user, Status.STOPPED, "thought", "")
-    again = actions.continue_answer(user=user, message=thought)
-    assert again.message != thought
-    assert again.message.parent == thought.parent
-    assert not again.goes_on
+    unanswered = ended(user, Status.STOPPED, "thought", "")
+    again = actions.continue_answer(user=user, message=unanswered)
+    assert again.message != unanswered
+    assert again.message.parent == unanswered.parent
+    assert not again.is_continuation
 
 
-def test_answering_now_stops_the_thought_and_asks_beside_it_without_thinking():
+def test_answer_now_stops_thinking_and_queues_another_version_without_thinking():
     user = person()
     _, claim = claimed(user)
     thinking = Generation.objects.get(pk=claim.generation_id)
@@ -213,36 +214,36 @@ def test_answering_now_stops_the_thought_and_asks_beside_it_without_thinking():
     thinking.refresh_from_db()
     assert thinking.stop_requested
     assert (now.without_thinking, now.status) == (True, Status.QUEUED)
-    assert Conversation.objects.get().thread()[-1].versions == [thinking.message_id, now.message_id]
+    assert shown_messages(Conversation.objects.get())[-1].versions == [thinking.message_id, now.message_id]
     assert actions.answer_now(user=user, generation=thinking) == now
     assert Generation.objects.count() == 2
 
 
-def test_what_waits_behind_a_thought_follows_the_answer_that_is_wanted_now():
+def test_answer_now_moves_queued_prompts_below_the_new_answer():
     user = person()
     worker, first = claimed(user)
     conversation = Generation.objects.get().conversation
     key = uuid.uuid4()
     actions.send_message(user=user, content="And?", conversation=conversation, key=key)
     now = actions.answer_now(user=user, generation=Generation.objects.get(pk=first.generation_id))
-    assert path() == ["Why?", "", "And?", ""]
-    assert Conversation.objects.get().thread()[1] == now.message
-    finish(worker.pk, first, End(Status.STOPPED, "thought", ""), {})
+    assert contents() == ["Why?", "", "And?", ""]
+    assert shown_messages(Conversation.objects.get())[1] == now.message
+    finish(worker.pk, first, Result(Status.STOPPED, "thought", ""), {})
     waiting = Generation.objects.get(key=key)
     assert claim(worker.pk, waiting.pk) is None
     assert claim(worker.pk, now.pk) is not None
 
 
-def test_an_answer_without_thinking_that_failed_is_tried_again_without_thinking():
+def test_retrying_an_answer_without_thinking_does_not_think_either():
     user = person()
     now = actions.answer_now(user=user, generation=ended(user, Status.LENGTH, "thought", "").generation)
     worker = Worker.objects.create()
-    finish(worker.pk, claim(worker.pk, now.pk), End(Status.FAILED, "", "", "It failed."), {})
+    finish(worker.pk, claim(worker.pk, now.pk), Result(Status.FAILED, "", "", "It failed."), {})
     again = actions.regenerate(user=user, message=now.message)
     assert (again.message, again.without_thinking) == (now.message, True)
 
 
-def test_an_answer_that_has_begun_is_not_asked_for_once_more():
+def test_answer_now_does_not_change_a_generation_that_is_answering():
     user = person()
     claimed(user)
     Generation.objects.update(status=Status.ANSWERING)
@@ -251,55 +252,55 @@ def test_an_answer_that_has_begun_is_not_asked_for_once_more():
     assert not Generation.objects.get().stop_requested
 
 
-def test_a_thought_that_ended_without_an_answer_can_be_answered_without_thinking():
+def test_reasoning_that_ended_without_an_answer_can_be_answered_without_thinking():
     user = person()
-    thought = ended(user, Status.LENGTH, "thought", "")
-    now = actions.answer_now(user=user, generation=thought.generation)
+    unanswered = ended(user, Status.LENGTH, "thought", "")
+    now = actions.answer_now(user=user, generation=unanswered.generation)
     assert now.without_thinking
-    assert now.message.parent == thought.parent
+    assert now.message.parent == unanswered.parent
 
 
-def test_a_prompt_that_waits_is_taken_back_with_its_answer():
+def test_cancelling_a_queued_prompt_deletes_it_and_its_answer():
     user = person()
     _, claim = claimed(user)
     conversation = Generation.objects.get().conversation
     second = queued(user, "And?", conversation)
     third = queued(user, "So?", conversation)
     assert actions.cancel(generation=second) == "And?"
-    assert path() == ["Why?", "", "So?", ""]
+    assert contents() == ["Why?", "", "So?", ""]
     assert Generation.objects.filter(pk__in=[claim.generation_id, third.pk]).count() == Generation.objects.count() == 2
     assert actions.cancel(generation=third) == "So?"
-    assert path() == ["Why?", ""]
+    assert contents() == ["Why?", ""]
 
 
-def test_a_prompt_whose_turn_has_come_is_not_taken_back():
+def test_a_claimed_prompt_is_not_cancelled():
     claimed(person())
     assert actions.cancel(generation=Generation.objects.get()) is None
-    assert path() == ["Why?", ""]
+    assert contents() == ["Why?", ""]
 
 
-def test_taking_back_the_only_prompt_deletes_its_conversation():
+def test_cancelling_the_only_prompt_deletes_its_conversation():
     generation = queued(person())
     assert actions.cancel(generation=generation) == "Why?"
     assert not Conversation.objects.exists()
     assert not Message.objects.exists()
 
 
-def test_taking_back_an_edited_prompt_shows_the_old_one_with_what_followed():
+def test_cancelling_an_edited_prompt_shows_the_old_version_with_its_later_messages():
     user = person()
     answer = ended(user)
     follow_up = queued(user, "And?", answer.conversation)
     actions.stop(generation=follow_up)
     edited = actions.edit(user=user, prompt=answer.parent, content="Why not?")
     assert actions.cancel(generation=edited) == "Why not?"
-    assert path() == ["Why?", "answer", "And?", ""]
+    assert contents() == ["Why?", "answer", "And?", ""]
 
 
-def test_taking_back_another_version_or_the_rest_of_an_answer_leaves_what_was_there():
+def test_cancelling_another_version_or_a_continuation_keeps_the_earlier_text():
     user = person()
     answer = ended(user, Status.STOPPED)
     assert actions.cancel(generation=actions.regenerate(user=user, message=answer)) == ""
-    assert path() == ["Why?", "answer"]
+    assert contents() == ["Why?", "answer"]
     assert actions.cancel(generation=actions.continue_answer(user=user, message=answer)) == ""
-    assert path() == ["Why?", "answer"]
+    assert contents() == ["Why?", "answer"]
     assert Generation.objects.get().status == Status.STOPPED

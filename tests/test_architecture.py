@@ -17,6 +17,7 @@ LAYERS = (
     {"inference", "rendering", "migrations", "request"},
     {"actions", "generation", "sidebar", "checks"},
     {"page_state", "forms"},
+    {"forwarding"},
     {"consumers"},  # below review, without which the core works
     {"review"},
     {"accounts"},

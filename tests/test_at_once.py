@@ -1,6 +1,6 @@
-"""What several threads do at the same moment, each with a connection of its own.
+"""Concurrent writes by several threads, each with its own database connection.
 
-In a file by itself: these tests commit, and the database is emptied after them, of what migrations had put there too.
+In a file of their own: these tests commit, and all tables are emptied after them, also of rows that migrations created.
 """
 
 import threading
@@ -12,7 +12,7 @@ import pytest
 from django.db import connection, connections
 
 from conversations import actions
-from conversations.generation.commit import Claim, End, claim, finish
+from conversations.generation.commit import Claim, Result, claim, finish
 from conversations.models import Generation, Status, User, Worker
 from conversations.review import audit, queue
 from conversations.review.models import QueueItem
@@ -22,7 +22,7 @@ from tests.review.factories import make_conversation
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
-def test_many_claimers_at_once_never_run_more_than_the_slots_allow(settings):
+def test_concurrent_claims_never_exceed_the_slots(settings):
     settings.USER_CONCURRENCY = 3
     user = person()
     generations = [queued(user).pk for _ in range(6)]
@@ -40,43 +40,43 @@ def test_many_claimers_at_once_never_run_more_than_the_slots_allow(settings):
     assert sorted(Generation.objects.running().values_list("slot", flat=True)) == [0, 1, 2]
 
 
-def test_a_prompt_is_taken_back_or_claimed_and_never_both():
+def test_a_prompt_is_either_cancelled_or_claimed():
     user = person()
     worker = Worker.objects.create()
 
-    def race(take: Callable[[], object]) -> object:
+    def race(function: Callable[[], object]) -> object:
         try:
-            return take()
+            return function()
         finally:
             connections.close_all()
 
     for number in range(10):
         generation = queued(user, f"Question {number}")
-        takers = [partial(claim, worker.pk, generation.pk), partial(actions.cancel, generation=generation)]
+        competitors = [partial(claim, worker.pk, generation.pk), partial(actions.cancel, generation=generation)]
         with ThreadPoolExecutor(2) as threads:
-            made, content = threads.map(race, takers)
+            made, content = threads.map(race, competitors)
         assert (made is None) != (content is None)
         if made:
-            assert finish(worker.pk, made, End(Status.COMPLETE, "", "answer"), {})
+            assert finish(worker.pk, made, Result(Status.COMPLETE, "", "answer"), {})
 
 
-def test_of_many_who_take_an_item_at_once_one_has_it():
+def test_concurrent_claims_of_a_queue_item_assign_it_once():
     report = make_conversation(person("owner"))
     actions.give_feedback(message=report.leaf, rating="report", comment="", shared=True)
     queue.refresh()
     item = QueueItem.objects.get()
     reviewers = [person(f"reviewer{n}") for n in range(8)]
-    together, taken = threading.Barrier(len(reviewers)), []
+    barrier, claimed = threading.Barrier(len(reviewers)), []
 
-    def take(reviewer: User) -> None:
-        together.wait(30)
+    def claim_item(reviewer: User) -> None:
+        barrier.wait(30)
         if queue.claim(actor=audit.Actor(reviewer), item=item):
-            taken.append(reviewer)
+            claimed.append(reviewer)
         connection.close()
 
-    threads = [threading.Thread(target=take, args=[reviewer]) for reviewer in reviewers]
+    threads = [threading.Thread(target=claim_item, args=[reviewer]) for reviewer in reviewers]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join(60)
-    assert [QueueItem.objects.get().taken_by] == taken
+    assert [QueueItem.objects.get().taken_by] == claimed

@@ -1,4 +1,4 @@
-"""Events reach subscribers after the commit, in this process and in other replicas, and subscriptions always end."""
+"""Events reach their subscribers after the commit, in this process and in other replicas."""
 
 import asyncio
 import threading
@@ -6,12 +6,11 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from django.db import DatabaseError, transaction
+from django.db import transaction
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection
 
-from conversations import consumers
-from conversations.events import EventBus, Topic, bus
+from conversations.events import EventBus, Topic
 from tests.endpoint import Endpoint, Exchange
 from tests.screen import parse
 from tests.services import Redis
@@ -23,30 +22,31 @@ MAKE_SUPERUSER = (
 )
 
 
-async def answer_when_opened(exchange: Exchange) -> None:
+async def answer_after_gate(exchange: Exchange) -> None:
     await exchange.answer("First words.")
     await exchange.gate("answer")
     await exchange.answer(" Last words.")
     await exchange.finish()
 
 
-def receive(bus: EventBus, topic: Topic, subject: object = None) -> tuple[list[Any], asyncio.Event]:
+def subscribed(bus: EventBus, topic: Topic, subject: object = None) -> tuple[list[Any], asyncio.Event]:
+    """Subscribe; return the list of payloads, and an event that is set with each."""
     payloads: list[Any] = []
     received = asyncio.Event()
 
-    def note(payload: Any) -> None:
+    def callback(payload: Any) -> None:
         payloads.append(payload)
         received.set()
 
-    bus.subscribe(topic, note, subject)
+    bus.subscribe(topic, callback, subject)
     return payloads, received
 
 
 async def test_an_event_reaches_the_subscribers_of_its_topic_and_subject():
     bus = EventBus()
     bus.start()
-    payloads, received = receive(bus, Topic.CONVERSATION_CHANGED, 7)
-    others, _ = receive(bus, Topic.CONVERSATION_CHANGED, 8)
+    payloads, received = subscribed(bus, Topic.CONVERSATION_CHANGED, 7)
+    others, _ = subscribed(bus, Topic.CONVERSATION_CHANGED, 8)
     await asyncio.to_thread(bus.publish, Topic.CONVERSATION_CHANGED, 7)
     await received.wait()
     bus.publish(Topic.LIST_CHANGED, 7, "elsewhere")
@@ -58,27 +58,27 @@ async def test_an_event_reaches_the_subscribers_of_its_topic_and_subject():
     await bus.close()
 
 
-async def test_a_closed_subscription_hears_nothing_and_leaves_nothing_behind():
+async def test_a_closed_subscription_gets_no_events():
     bus = EventBus()
     bus.start()
-    heard: list[str] = []
-    with bus.subscribe(Topic.ACCOUNT_CHANGED, heard.append) as subscription:
+    received_after_close: list[str] = []
+    with bus.subscribe(Topic.ACCOUNT_CHANGED, received_after_close.append) as subscription:
         pass
     subscription.close()
-    payloads, received = receive(bus, Topic.DRAINING)
+    payloads, received = subscribed(bus, Topic.DRAINING)
     bus.publish(Topic.ACCOUNT_CHANGED, 1)
     bus.publish(Topic.DRAINING)
     await received.wait()
-    assert (heard, payloads) == ([], [""])
+    assert (received_after_close, payloads) == ([], [""])
     assert bus.subscriptions == 1
     await bus.close()
 
 
 @pytest.mark.django_db(transaction=True)
-async def test_an_event_waits_for_the_commit_and_a_rollback_publishes_nothing():
+async def test_events_are_published_after_the_commit_and_not_after_a_rollback():
     bus = EventBus()
     bus.start()
-    payloads, received = receive(bus, Topic.ACCOUNT_CHANGED)
+    payloads, received = subscribed(bus, Topic.ACCOUNT_CHANGED)
     published, commit = threading.Event(), threading.Event()
 
     def write() -> None:
@@ -104,7 +104,7 @@ async def test_an_event_waits_for_the_commit_and_a_rollback_publishes_nothing():
 
 
 class Layer:
-    """A channel layer that hands on what a test puts into it, and keeps what is sent."""
+    """A channel layer with messages from the test, which keeps what is sent."""
 
     def __init__(self) -> None:
         self.incoming: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
@@ -131,11 +131,11 @@ def layer(monkeypatch: pytest.MonkeyPatch, settings) -> Layer:
     return layer
 
 
-async def test_an_event_of_this_process_alone_is_neither_sent_nor_received(layer: Layer):
+async def test_events_with_process_scope_are_neither_sent_nor_received(layer: Layer):
     bus = EventBus()
     bus.start()
-    draining, drained = receive(bus, Topic.DRAINING)
-    stops, stopped = receive(bus, Topic.STOP_REQUESTED)
+    draining, drained = subscribed(bus, Topic.DRAINING)
+    stops, stopped = subscribed(bus, Topic.STOP_REQUESTED)
     for topic, payload in (("draining", ""), ("unknown", ""), ("stop", "5")):
         layer.incoming.put_nowait({"type": "ring", "topic": topic, "subject": payload, "from": "other"})
     await stopped.wait()
@@ -150,30 +150,19 @@ async def test_an_event_of_this_process_alone_is_neither_sent_nor_received(layer
     await bus.close()
 
 
-async def test_a_subscriber_that_fails_does_not_keep_later_events_away(layer: Layer):
+async def test_a_failing_subscriber_does_not_prevent_later_events(layer: Layer):
     bus = EventBus()
     bus.start()
     errors: list[Any] = []
     asyncio.get_running_loop().set_exception_handler(lambda _loop, context: errors.append(context["exception"]))
     bus.subscribe(Topic.STOP_REQUESTED, int)
-    queued, received = receive(bus, Topic.GENERATION_QUEUED)
+    queued, received = subscribed(bus, Topic.GENERATION_QUEUED)
     for topic, payload in (("stop", "no number"), ("queued", "5")):
         layer.incoming.put_nowait({"type": "ring", "topic": topic, "subject": payload, "from": "other"})
     await received.wait()
     assert queued == ["5"]
     assert [type(error) for error in errors] == [ValueError]
     await bus.close()
-
-
-def consumer() -> consumers.ConversationConsumer:
-    consumer = consumers.ConversationConsumer()
-    consumer.scope = {
-        "url_route": {"kwargs": {"conversation_id": "x"}},
-        "query_string": b"",
-        "cookies": {},
-        "outbox": None,
-    }
-    return consumer
 
 
 def close_code(socket: ClientConnection, within: float) -> int:
@@ -185,38 +174,7 @@ def close_code(socket: ClientConnection, within: float) -> int:
             return closed.rcvd.code
 
 
-async def test_a_socket_that_cannot_read_the_database_leaves_no_subscription(monkeypatch: pytest.MonkeyPatch):
-    async def fail(*_: object) -> None:
-        raise DatabaseError
-
-    before = bus.subscriptions
-    monkeypatch.setattr(consumers, "in_thread", fail)
-    for _ in range(5):
-        with pytest.raises(DatabaseError):
-            await consumer().connect()
-    assert bus.subscriptions == before
-
-
-async def test_a_socket_that_is_abandoned_while_it_connects_leaves_no_subscription(monkeypatch: pytest.MonkeyPatch):
-    reading, go_on = asyncio.Event(), asyncio.Event()
-
-    async def wait(*_: object) -> None:
-        reading.set()
-        await go_on.wait()
-
-    before = bus.subscriptions
-    monkeypatch.setattr(consumers, "in_thread", wait)
-    connecting = asyncio.create_task(consumer().connect())
-    await reading.wait()
-    assert bus.subscriptions > before
-    connecting.cancel()
-    await asyncio.gather(connecting, return_exceptions=True)
-    assert bus.subscriptions == before
-
-
-def test_deactivation_in_the_administration_closes_sockets_at_once(
-    shared_site: Site, shared_endpoint: Endpoint, person: Person
-):
+def test_deactivating_a_user_closes_their_sockets_at_once(shared_site: Site, shared_endpoint: Endpoint, person: Person):
     [admin] = people(shared_site, 1)
     [(admin_id,)] = shared_site.rows(
         "select max(id) from conversations_user where username not like 'person%' and is_superuser = ?", False
@@ -247,7 +205,7 @@ def test_a_draining_replica_closes_only_its_own_sockets(
 ):
     settings = {"database_url": postgresql_database, "REDIS_URL": redis_server.url}
     staying = make_site(**settings)
-    endpoint.respond = answer_when_opened
+    endpoint.respond = answer_after_gate
     person = Person(staying, "ada")
     conversation = person.ask("Why?")
     endpoint.await_reached("answer")

@@ -1,4 +1,4 @@
-"""A conversation of a thousand messages costs no more to open than one of thirty."""
+"""Opening a conversation with a thousand messages costs no more than opening one with thirty."""
 
 from collections.abc import Callable
 
@@ -10,7 +10,7 @@ from pytest_django import DjangoAssertNumQueries
 
 from conversations.models import Conversation, Generation, Message, Role, Status, User
 from conversations.rendering.fragments import PAGE
-from tests.factories import person
+from tests.factories import person, shown_messages
 from tests.site import Person, Site
 
 pytestmark = pytest.mark.django_db
@@ -61,18 +61,18 @@ def test_a_page_shows_the_newest_messages_in_few_queries(
     assert shown(page) == list(range(500 - PAGE // 2, 500))
 
 
-def test_what_was_thought_is_not_read_with_the_page(reader: Client, user: User):
+def test_reasoning_is_not_loaded_with_the_page(reader: Client, user: User):
     conversation = conversation_of(user, 3)
     with CaptureQueriesContext(connection) as queries:
         html = reader.get(conversation.get_absolute_url()).text
     assert html.count(">2 words<") == html.count("Read the reasoning") == 3
     assert "Thought 2." not in html
     assert not any('"conversations_message"."reasoning"' in query["sql"] for query in queries)
-    answer = conversation.thread()[-1]
+    answer = shown_messages(conversation)[-1]
     assert "Thought 2." in reader.get(f"/messages/{answer.pk}/reasoning/").text
 
 
-def test_words_that_an_earlier_version_of_the_site_did_not_count_are_counted_at_once(
+def test_uncounted_words_are_counted_with_one_more_query(
     reader: Client, user: User, django_assert_num_queries: DjangoAssertNumQueries
 ):
     conversation = conversation_of(user, 3)
@@ -85,14 +85,14 @@ def test_words_that_an_earlier_version_of_the_site_did_not_count_are_counted_at_
     assert html.count(">2 words<") == counted.count(">2 words<") == 3
 
 
-def test_versions_and_parts_cost_no_query_more(
+def test_versions_and_continuations_need_no_more_queries(
     reader: Client, user: User, django_assert_num_queries: DjangoAssertNumQueries
 ):
     conversation = conversation_of(user, turns=3)
     page = conversation.get_absolute_url()
     with CaptureQueriesContext(connection) as plain:
         reader.get(page)
-    prompt, answer, *_ = conversation.thread()
+    prompt, answer, *_ = shown_messages(conversation)
     Message.objects.create(conversation=conversation, role=Role.USER, content="Another first question?")
     Message.objects.create(conversation=conversation, parent=prompt, role=Role.ASSISTANT, content="Another answer.")
     Generation.objects.create(
@@ -104,7 +104,7 @@ def test_versions_and_parts_cost_no_query_more(
     assert html.count('aria-label="Continued here"') == 1
 
 
-def test_every_message_is_found_on_the_way_back(reader: Client, user: User):
+def test_paging_back_shows_every_message(reader: Client, user: User):
     conversation = conversation_of(user, 40)
     seen, query = [], ""
     for headers in ({}, {"HX-Request": "true"}, {}):
@@ -115,13 +115,13 @@ def test_every_message_is_found_on_the_way_back(reader: Client, user: User):
     assert (seen, query) == (list(range(40)), "")
 
 
-def test_a_short_conversation_has_nothing_earlier(reader: Client, user: User):
+def test_a_short_conversation_has_no_link_to_earlier_messages(reader: Client, user: User):
     page = reader.get(conversation_of(user, PAGE // 2).get_absolute_url()).content.decode()
     assert len(shown(page)) == PAGE // 2
     assert 'class="earlier"' not in page
 
 
-def test_a_message_is_found_where_it_stands(
+def test_a_link_to_a_message_opens_the_page_around_it(
     reader: Client, user: User, django_assert_max_num_queries: DjangoAssertNumQueries
 ):
     conversation = conversation_of(user, 100)
@@ -133,31 +133,33 @@ def test_a_message_is_found_where_it_stands(
             return reader.get(address, {"message": asked[f"Question {number}?"]}).content.decode()
 
     page = page_with(50)
-    assert shown(page) == list(range(43, 58)), "the page does not begin and end around the message"
+    assert shown(page) == list(range(43, 58)), "the page is not centred on the message"
     later = page.partition(f'href="{address}?message=')[2].partition("#")[0]
     assert int(later) == asked["Question 58?"] - 1  # the answer before it is the last one of this page
     assert reader.get(address, {"message": asked["Question 99?"]}).headers["Location"] == address
     assert shown(page_with(0)) == list(range(8))
 
 
-def test_a_message_is_found_in_a_version_that_was_left(reader: Client, user: User):
+def test_a_link_to_a_message_in_another_branch_opens_that_branch(reader: Client, user: User):
     conversation = conversation_of(user, 40)
     address = conversation.get_absolute_url()
     old = conversation.messages.get(content="Question 39?")
-    conversation.leaf = Message.objects.create(conversation=conversation, role=Role.USER, content="Another beginning")
+    conversation.leaf = Message.objects.create(
+        conversation=conversation, role=Role.USER, content="Another first question"
+    )
     conversation.save()
     page = reader.get(address, {"message": old.pk}).content.decode()
     assert f'id="message-{old.pk}"' in page
-    assert "Another beginning" not in page
+    assert "Another first question" not in page
     earlier = page.partition(f'href="{address}?before=')[2].partition('"')[0]
     assert shown(reader.get(address, {"before": earlier}).content.decode()) == list(range(10, 25))
 
 
-@pytest.mark.parametrize("place", ["message", "before"])
+@pytest.mark.parametrize("parameter", ["message", "before"])
 @pytest.mark.parametrize("pk", ["0", "-1", "x", "9" * 30, "9" * 5_000])
-def test_a_place_that_is_none_is_no_error(reader: Client, user: User, place: str, pk: str):
+def test_invalid_message_ids_are_not_an_error(reader: Client, user: User, parameter: str, pk: str):
     conversation = conversation_of(user, 1)
-    assert reader.get(conversation.get_absolute_url(), {place: pk}).status_code in (200, 404)
+    assert reader.get(conversation.get_absolute_url(), {parameter: pk}).status_code in (200, 404)
 
 
 def test_a_message_of_another_conversation_is_not_found(reader: Client, user: User):
@@ -170,24 +172,24 @@ from conversations.models import *
 from tests.test_long_conversation import conversation_of
 user = User.objects.get(username="ada")
 conversation = conversation_of(user, 20)
-Message.objects.create(conversation=conversation, role="user", content="Another beginning")
+Message.objects.create(conversation=conversation, role="user", content="Another first question")
 print(conversation.get_absolute_url())
 """
 
 
-def test_a_page_begins_anew_when_the_thread_changes_above_what_it_shows(site: Site, join: Callable[..., Person]):
+def test_a_page_is_reset_when_the_branch_changes_above_what_it_shows(site: Site, join: Callable[..., Person]):
     ada = join(site, "ada")
     conversation = site.manage("shell", "--no-imports", "-c", BRANCHES).stdout.split()[-1]
     page = ada.http.get(conversation).text
     query = page.partition(f'ws-connect="/ws{conversation}')[2].partition('"')[0].replace("&amp;", "&")
-    [(other,)] = site.rows("select id from conversations_message where content = 'Another beginning'")
+    [(other,)] = site.rows("select id from conversations_message where content = 'Another first question'")
     [(first,)] = site.rows("select id from conversations_message where content = 'Question 0?'")
     with ada.socket(conversation, query) as socket:
-        assert "message-" not in socket.recv(timeout=30)  # it shows all there is
+        assert "message-" not in socket.recv(timeout=30)  # it shows all messages
         ada.post(f"/messages/{other}/select/")
         frame = socket.recv(timeout=30)
         assert '<div id="messages" hx-swap-oob="innerHTML"></div>' in frame
-        assert "Another beginning" in frame
+        assert "Another first question" in frame
         ada.post(f"/messages/{first}/select/")
         frame = socket.recv(timeout=30)
         assert 'class="earlier"' in frame

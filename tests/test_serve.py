@@ -106,7 +106,7 @@ def test_a_terminated_server_writes_down_what_it_could_not_end(make_site, join, 
     assert site.stop() == 0
     [(status, error, reasoning, _)] = person.answers(conversation)
     assert (status, reasoning) == ("interrupted", "Hm.")
-    assert "3 characters are saved" in error
+    assert "3 characters were saved" in error
     assert site.rows("select count(*) from conversations_worker") == [(0,)]
 
 

@@ -1,4 +1,4 @@
-"""The list of conversations beside an open one is kept true by its socket."""
+"""The socket of a conversation keeps the list of conversations beside it up to date."""
 
 import re
 from collections.abc import Callable
@@ -7,6 +7,7 @@ import pytest
 from django.test import Client
 
 from conversations.models import Generation, Status
+from conversations.models.conversation import parse_cursor
 from conversations.sidebar import Sidebar
 from tests.endpoint import Endpoint, Exchange
 from tests.factories import person, queued
@@ -16,7 +17,7 @@ ENTRY = '<li id="listed-{}">'
 STATE = "answer in progress"
 
 
-async def answer_when_told(exchange: Exchange) -> None:
+async def answer_after_gate(exchange: Exchange) -> None:
     await exchange.gate("answer")
     await exchange.answer("Because.")
     await exchange.finish()
@@ -27,20 +28,20 @@ def pk(conversation: str) -> str:
 
 
 def query_of(person: Person, conversation: str) -> str:
-    """Return the query with which a page opens its socket."""
+    """Return the query of a page's socket URL."""
     page = person.http.get(conversation).text
     return re.search(rf'ws-connect="/ws{conversation}([^"]*)"', page)[1].replace("&amp;", "&")
 
 
 def asked(person: Person, question: str) -> str:
-    """Return a conversation in which this was asked and answered."""
+    """Return a conversation with this question and an answer."""
     conversation = person.ask(question)
     person.await_end(conversation)
     return conversation
 
 
 def await_frame(socket, *parts: str) -> str:
-    """Return the first frame that holds all of `parts`."""
+    """Return the first frame that contains all of `parts`."""
     while True:
         frame = socket.recv(timeout=WAIT)
         if all(part in frame for part in parts):
@@ -52,12 +53,14 @@ def endpoint(shared_endpoint: Endpoint) -> Endpoint:
     return shared_endpoint
 
 
-def test_a_page_hears_of_its_owners_other_conversations(make_person: Callable[[], Person], endpoint: Endpoint):
+def test_the_list_follows_changes_in_the_owners_other_conversations(
+    make_person: Callable[[], Person], endpoint: Endpoint
+):
     ada, bob = make_person(), make_person()
     other, here = asked(ada, "There?"), asked(ada, "Here?")
     query = query_of(ada, here)
-    endpoint.respond = answer_when_told
-    strange = bob.ask("Bob's?")
+    endpoint.respond = answer_after_gate
+    bobs = bob.ask("Bob's?")
     with ada.socket(here, query) as socket:
         socket.recv(timeout=WAIT)
         ada.ask("And then?", other)
@@ -65,7 +68,7 @@ def test_a_page_hears_of_its_owners_other_conversations(make_person: Callable[[]
         endpoint.open("answer")
         ended = await_frame(socket, f'"listed-state-{pk(other)}"')
         assert STATE not in ended
-        assert ENTRY.format(pk(other)) not in ended  # it stays where it is
+        assert ENTRY.format(pk(other)) not in ended  # it does not move
         ada.post(f"{other}rename/", title="Elsewhere & <b>")
         await_frame(socket, f'"listed-title-{pk(other)}"', "Elsewhere &amp; &lt;b&gt;")
         ada.post(f"{here}rename/", title="At home")
@@ -76,38 +79,38 @@ def test_a_page_hears_of_its_owners_other_conversations(make_person: Callable[[]
         ada.await_end(new)
         ada.post(f"{other}delete/")
         await_frame(socket, f'"listed-{pk(other)}" hx-swap-oob="delete"')
-        assert pk(strange) not in frame
+        assert pk(bobs) not in frame
 
 
-def test_a_page_that_was_away_is_told_what_it_missed(make_person: Callable[[], Person], endpoint: Endpoint):
+def test_a_page_that_was_disconnected_is_sent_what_it_missed(make_person: Callable[[], Person], endpoint: Endpoint):
     ada = make_person()
     other, here = asked(ada, "There?"), asked(ada, "Here?")
     query = query_of(ada, here)
-    endpoint.respond = answer_when_told
+    endpoint.respond = answer_after_gate
     ada.ask("And then?", other)
     new = ada.ask("Something new?")
     with ada.socket(here, query) as socket:
         frame = await_frame(socket, "listed-state")
-        assert frame.index(ENTRY.format(pk(other))) < frame.index(ENTRY.format(pk(new)))  # each goes to the top
+        assert frame.index(ENTRY.format(pk(other))) < frame.index(ENTRY.format(pk(new)))  # each is moved to the top
         assert frame.count(STATE) == 2
         endpoint.open("answer")
         await_frame(socket, f'"listed-state-{pk(new)}"')
     ada.await_end(new), ada.await_end(other)
 
 
-def test_a_page_shows_where_an_answer_runs(make_person: Callable[[], Person], endpoint: Endpoint):
+def test_the_list_shows_which_conversations_are_live(make_person: Callable[[], Person], endpoint: Endpoint):
     ada = make_person()
-    endpoint.respond = answer_when_told
+    endpoint.respond = answer_after_gate
     here, other = ada.ask("Here?"), ada.ask("There?")
     assert ada.http.get(here).text.count(STATE) == 2
-    assert STATE not in ada.http.get("/").text  # without a socket it would not be told of the end
+    assert STATE not in ada.http.get("/").text  # this page has no socket to update it
     endpoint.open("answer")
     ada.await_end(here), ada.await_end(other)
     assert STATE not in ada.http.get(here).text
 
 
 @pytest.mark.parametrize("listed", ["x", "2026-99-99T00:00:00_x", "2026-01-01T00:00:00_" + "0" * 32, "%00"])
-def test_a_socket_takes_no_harm_from_a_list_that_is_none(make_person: Callable[[], Person], listed: str):
+def test_an_invalid_list_cursor_is_ignored(make_person: Callable[[], Person], listed: str):
     ada = make_person()
     conversation = ada.ask("Why?")
     ada.await_end(conversation)
@@ -116,20 +119,21 @@ def test_a_socket_takes_no_harm_from_a_list_that_is_none(make_person: Callable[[
 
 
 @pytest.mark.django_db
-def test_what_is_renamed_while_a_page_connects_is_not_taken_for_deleted():
+def test_a_rename_during_connect_is_not_shown_as_a_deletion():
     user = person()
     here, other = queued(user, "Here?").conversation, queued(user, "There?").conversation
     Generation.objects.update(status=Status.COMPLETE)
-    sidebar = Sidebar(other.cursor)
+    here.is_live = False
+    sidebar = Sidebar(parse_cursor(other.cursor))
     sidebar.note_change(str(other.pk))
-    assert sidebar.update(user.pk, here, running=False) == []
-    found = "".join(sidebar.update(user.pk, here, running=False))
-    assert f'id="listed-title-{other.pk}"' in found
-    assert "delete" not in found
+    assert sidebar.update(user.pk, here) == []
+    html = "".join(sidebar.update(user.pk, here))
+    assert f'id="listed-title-{other.pk}"' in html
+    assert "delete" not in html
     key = str(other.pk)
     other.delete()
     sidebar.note_change(key)
-    assert sidebar.update(user.pk, here, running=False) == [f'<div id="listed-{key}" hx-swap-oob="delete"></div>']
+    assert sidebar.update(user.pk, here) == [f'<div id="listed-{key}" hx-swap-oob="delete"></div>']
 
 
 @pytest.mark.django_db

@@ -1,7 +1,7 @@
-"""What a worker writes: claims, the one-second commit, ends, and the settling of what dead workers left.
+"""The writes of a worker: claims, the commit once a second, results, and the recovery of orphans.
 
-Every statement is conditional on `worker`, `attempt` and a live status. That is the fence: a worker that was taken for
-dead finds its rows gone from the answer and drops them. All functions are synchronous and run in threads.
+Each statement is conditional on `worker`, `attempt` and a running status. This is the fence: a worker that was declared
+dead no longer matches its rows, and abandons them. All functions are synchronous and run in threads.
 """
 
 import uuid
@@ -17,17 +17,17 @@ from django.utils import timezone
 
 from conversations.inference.chunks import Usage
 from conversations.models import Chunk, Conversation, Generation, Kind, Message, Status, Worker
-from conversations.models.generation import RUNNING
+from conversations.models.generation import RUNNING, GenerationQuerySet
 from conversations.models.prepared import prepared, prepared_update
 from conversations.models.words import count_words
 
-RESTARTED = "The server restarted"
-DATABASE_AWAY = "The database was unavailable for too long"
+SERVER_RESTARTED = "The server restarted"
+DATABASE_UNAVAILABLE = "The database was unavailable"
 
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """A generation that is this worker's to run."""
+    """A worker's right to run a generation."""
 
     generation_id: int
     attempt: int
@@ -44,19 +44,19 @@ class Claim:
 
 @dataclass(slots=True)
 class Progress:
-    """What one running generation has to write since the last commit."""
+    """What a running generation has to write since the last commit."""
 
     generation_id: int
     attempt: int
-    sequence: int
-    pieces: Sequence[tuple[Kind, str]]
-    relabels: bool = False
-    fields: dict[str, object] = field(default_factory=dict)  # columns of the generation that changed
+    sequence: int  # of the first chunk
+    chunks: Sequence[tuple[Kind, str]]
+    relabels: bool = False  # chunks that were committed earlier are reasoning
+    fields: dict[str, object] = field(default_factory=dict)  # changed columns of the generation
 
 
 @dataclass(frozen=True, slots=True)
-class End:
-    """How a generation ended, with all that it said."""
+class Result:
+    """The outcome of a generation, with all of its text."""
 
     status: Status
     reasoning: str
@@ -67,31 +67,33 @@ class End:
 
 
 def claim(worker_id: int, generation_id: int) -> Claim | None:
-    """Claim a queued generation; None if it is gone, not its turn, or its owner's slots are taken."""
+    """Claim a queued generation; None if it is no longer queued, not the next one, or its owner has no free slot."""
     found = _queued(generation_id)
     if not found:
         return None
     [(attempt, owner, message, conversation)] = found
-    taken = dict(_slots(owner))
-    if conversation in taken:
+    used = dict(_slots(owner))
+    if conversation in used:
         return None
-    for slot in sorted(set(range(settings.USER_CONCURRENCY)) - set(taken.values())):
+    for slot in sorted(set(range(settings.USER_CONCURRENCY)) - set(used.values())):
         try:
             claimed = _claim(generation_id, attempt, worker_id, attempt + 1, slot, timezone.now())
         except IntegrityError:
-            continue  # another claimer was faster to this slot, or to this conversation: the constraints told
+            continue  # a concurrent claim has taken this slot, or runs in this conversation
         return Claim(generation_id, attempt + 1, message, conversation, owner) if claimed else None
     return None
 
 
 @prepared
-def _queued(generation: Any) -> QuerySet:
+def _queued(generation: Any) -> QuerySet[Any, Any]:
     queued = Generation.objects.filter(pk=generation, status=Status.QUEUED)
     return queued.values_list("attempt", "owner", "message", "conversation")
 
 
 @prepared_update
-def _claim(generation: Any, attempt: Any, worker: Any, next_attempt: Any, slot: Any, now: Any) -> tuple[QuerySet, dict]:
+def _claim(
+    generation: Any, attempt: Any, worker: Any, next_attempt: Any, slot: Any, now: Any
+) -> tuple[QuerySet[Any], dict[str, Any]]:
     ahead = Generation.objects.filter(conversation=OuterRef("conversation"), status=Status.QUEUED, pk__lt=generation)
     queued = Generation.objects.filter(pk=generation, status=Status.QUEUED, attempt=attempt).exclude(Exists(ahead))
     claimed = {"status": Status.THINKING, "worker": worker, "attempt": next_attempt, "slot": slot, "started_at": now}
@@ -99,31 +101,31 @@ def _claim(generation: Any, attempt: Any, worker: Any, next_attempt: Any, slot: 
 
 
 @prepared
-def _slots(owner: Any) -> QuerySet:
+def _slots(owner: Any) -> QuerySet[Any, Any]:
     return Generation.objects.running().filter(owner=owner).values_list("conversation", "slot")
 
 
 @prepared
-def _message(pk: Any) -> QuerySet:
+def _message(pk: Any) -> QuerySet[Any]:
     return Message.objects.filter(pk=pk)
 
 
 def commit(worker_id: int, progress: Sequence[Progress]) -> dict[int, bool] | None:
-    """Write what all running generations said since the last commit, in one transaction, and beat.
+    """Write the progress of all running generations in one transaction, with the worker's heartbeat.
 
-    Return stop_requested by generation id for those that are still this worker's; None if the worker itself was taken
-    for dead and must register anew.
+    Return `stop_requested` by generation id for those that this worker still owns; None if the worker itself was
+    declared dead and must register again.
     """
     with transaction.atomic():
         if not Worker.objects.filter(pk=worker_id).update(beat=F("beat") + 1):
             return None
-        held = _hold(worker_id, {p.generation_id: p.attempt for p in progress})
-        mine = [p for p in progress if p.generation_id in held]
-        for p in mine:
+        stop_requests = _lock_owned(worker_id, {p.generation_id: p.attempt for p in progress})
+        owned = [p for p in progress if p.generation_id in stop_requests]
+        for p in owned:
             if p.relabels:
                 Chunk.objects.filter(generation=p.generation_id).update(kind=Kind.REASONING)
             if p.fields:
-                _note(p.generation_id, p.fields)
+                _update_generation(p.generation_id, p.fields)
         Chunk.objects.bulk_create(
             (
                 Chunk(
@@ -133,88 +135,98 @@ def commit(worker_id: int, progress: Sequence[Progress]) -> dict[int, bool] | No
                     kind=kind,
                     text=text,
                 )
-                for p in mine
-                for number, (kind, text) in enumerate(p.pieces)
+                for p in owned
+                for number, (kind, text) in enumerate(p.chunks)
             ),
-            # A commit whose answer was lost with the connection is repeated.
+            # A commit is repeated if the connection was lost before the database confirmed it.
             ignore_conflicts=True,
         )
-    return held
+    return stop_requests
 
 
-def finish(worker_id: int, claimed: Claim, end: End, fields: dict[str, object]) -> bool:
-    """Fold a generation's text into its message and end it, in one transaction; False if it was taken away."""
+def finish(worker_id: int, claimed: Claim, result: Result, fields: dict[str, object]) -> bool:
+    """Store the result of a generation in one transaction; False if this worker no longer owns it.
+
+    `fields` are further columns of the generation that changed.
+    """
     with transaction.atomic():
-        return _fold(partial(_end_mine, worker_id, claimed.generation_id, claimed.attempt), claimed, end, fields)
+        update = partial(_finish_owned, worker_id, claimed.generation_id, claimed.attempt)
+        return _store_result(update, claimed, result, fields)
 
 
 def release(worker_id: int, claimed: Claim) -> bool:
-    """Give back a generation that has said nothing yet; False if it was taken away."""
-    return bool(
-        Generation.objects.filter(
-            pk=claimed.generation_id, worker=worker_id, attempt=claimed.attempt, status__in=RUNNING
-        ).update(status=Status.QUEUED, worker=None, slot=None, started_at=None)
-    )
+    """Requeue a generation that has no text yet; False if this worker no longer owns it."""
+    owned = Generation.objects.running().filter(pk=claimed.generation_id, worker=worker_id, attempt=claimed.attempt)
+    return bool(_requeue(owned))
 
 
-def unowned(worker_id: int, known: Collection[int]) -> dict[int, Claim]:
-    """Return, by id, what this worker has claimed without knowing: the answer to a claim was lost."""
-    unknown = {pk for (pk,) in _owned(worker_id)} - set(known)
-    lost = Generation.objects.running().filter(worker=worker_id, pk__in=unknown) if unknown else ()
-    return {generation.pk: Claim.of(generation) for generation in lost}
+def orphaned_claims(worker_id: int, known: Collection[int]) -> dict[int, Claim]:
+    """Return, by id, the generations claimed by this worker that are not in `known`.
 
-
-def settle_orphans(dead: list[int]) -> list[tuple[int, uuid.UUID]]:
-    """End or requeue what the workers `dead`, and workers whose row is gone, left running.
-
-    Return the owners' and the conversations' ids.
-
-    A generation that said nothing and has been tried once goes back to the queue; any other ends as interrupted.
+    The response of the database to such a claim was lost.
     """
-    settled = []
-    for (pk,) in _orphans(dead):
+    unknown = {pk for (pk,) in _claimed_ids(worker_id)} - set(known)
+    orphaned = Generation.objects.running().filter(worker=worker_id, pk__in=unknown) if unknown else ()
+    return {generation.pk: Claim.of(generation) for generation in orphaned}
+
+
+def recover_orphans(dead: list[int]) -> list[tuple[int, uuid.UUID]]:
+    """Finish or requeue the running generations of the workers `dead`, and of workers that no longer have a row.
+
+    A generation without text is requeued after its first attempt; any other is interrupted, or stopped if that was
+    requested. Return the ids of owners and conversations.
+    """
+    recovered = []
+    for (pk,) in _orphan_ids(dead):
         with transaction.atomic():
-            generation = _orphaned_by(dead).select_for_update(of=("self",)).filter(pk=pk).first()
+            generation = _orphans(dead).select_for_update(of=("self",)).filter(pk=pk).first()
             if generation is None:
                 continue
-            said = generation.said_so_far()
-            if not any(said) and generation.attempt < 2 and not generation.stop_requested:
-                Generation.objects.filter(pk=pk).update(status=Status.QUEUED, worker=None, slot=None, started_at=None)
+            text = generation.committed_text()
+            if not any(text) and generation.attempt < 2 and not generation.stop_requested:
+                _requeue(Generation.objects.filter(pk=pk))
             else:
-                status = Status.STOPPED if generation.stop_requested else Status.INTERRUPTED
-                kept = sum(map(len, generation.message.followed_by(*said)))
-                error = "" if generation.stop_requested else interrupted(RESTARTED, kept)
-                _fold(partial(_end_any, pk), Claim.of(generation), End(status, *said, error), {})
-            settled.append((generation.owner_id, generation.conversation_id))
+                characters = sum(map(len, generation.message.joined_with(*text)))
+                result = (
+                    Result(Status.STOPPED, *text)
+                    if generation.stop_requested
+                    else Result(Status.INTERRUPTED, *text, interruption_notice(SERVER_RESTARTED, characters))
+                )
+                _store_result(partial(_finish_orphan, pk), Claim.of(generation), result, {})
+            recovered.append((generation.owner_id, generation.conversation_id))
     Worker.objects.filter(pk__in=dead).delete()
-    return settled
+    return recovered
 
 
 @prepared
-def _owned(worker: Any) -> QuerySet:
+def _claimed_ids(worker: Any) -> QuerySet[Any, Any]:
     return Generation.objects.running().filter(worker=worker).values_list("pk")
 
 
 @prepared
-def _orphans(dead: Any) -> QuerySet:
-    return _orphaned_by(dead).values_list("pk")
+def _orphan_ids(dead: Any) -> QuerySet[Any, Any]:
+    return _orphans(dead).values_list("pk")
 
 
-def _orphaned_by(dead: Any) -> QuerySet:
+def _orphans(dead: Any) -> GenerationQuerySet:
     return Generation.objects.running().filter(Q(worker=None) | Q(worker__in=dead))
 
 
-def interrupted(cause: str, characters: int) -> str:
-    """Return the sentence for an answer that the site itself cut short just now."""
+def _requeue(generations: GenerationQuerySet) -> int:
+    return generations.update(status=Status.QUEUED, worker=None, slot=None, started_at=None)
+
+
+def interruption_notice(cause: str, characters: int) -> str:
+    """Return the sentence for an answer that the site interrupted just now, with `characters` of text."""
     time = timezone.localtime().strftime("%H:%M %Z")
-    kept = f"{characters:,} characters are saved" if characters else "no text had arrived yet"
-    return f"{cause} at {time}; {kept}."
+    saved = f"{characters:,} characters were saved" if characters else "No text had arrived yet"
+    return f"{cause} at {time}. {saved}."
 
 
-def _hold(worker_id: int, attempts: dict[int, int]) -> dict[int, bool]:
-    """Lock the generations that are still this worker's; return stop_requested by id.
+def _lock_owned(worker_id: int, attempts: dict[int, int]) -> dict[int, bool]:
+    """Lock the generations that this worker still owns; return `stop_requested` by id.
 
-    On PostgreSQL the rows are locked to the transaction's end; on SQLite the IMMEDIATE transaction holds the database.
+    PostgreSQL locks the rows until the transaction ends; on SQLite the IMMEDIATE transaction locks the database.
     """
     rows = (
         Generation.objects.select_for_update()
@@ -226,50 +238,52 @@ def _hold(worker_id: int, attempts: dict[int, int]) -> dict[int, bool]:
 
 
 @prepared_update
-def _note(generation: Any, columns: Any) -> tuple[QuerySet, dict]:
+def _update_generation(generation: Any, columns: Any) -> tuple[QuerySet[Any], dict[str, Any]]:
     return Generation.objects.filter(pk=generation), columns
 
 
 @prepared_update
-def _end_mine(worker: Any, generation: Any, attempt: Any, columns: Any) -> tuple[QuerySet, dict]:
+def _finish_owned(worker: Any, generation: Any, attempt: Any, columns: Any) -> tuple[QuerySet[Any], dict[str, Any]]:
     return Generation.objects.running().filter(pk=generation, worker=worker, attempt=attempt), columns
 
 
 @prepared_update
-def _end_any(generation: Any, columns: Any) -> tuple[QuerySet, dict]:
+def _finish_orphan(generation: Any, columns: Any) -> tuple[QuerySet[Any], dict[str, Any]]:
     return Generation.objects.running().filter(pk=generation), columns
 
 
 @prepared_update
-def _write_text(message: Any, columns: Any) -> tuple[QuerySet, dict]:
+def _update_message(message: Any, columns: Any) -> tuple[QuerySet[Any], dict[str, Any]]:
     return Message.objects.filter(pk=message), columns
 
 
 @prepared_update
-def _date(conversation: Any, columns: Any) -> tuple[QuerySet, dict]:
+def _update_conversation(conversation: Any, columns: Any) -> tuple[QuerySet[Any], dict[str, Any]]:
     return Conversation.objects.filter(pk=conversation), columns
 
 
-def _fold(fenced: Callable[[dict[str, object]], int], claimed: Claim, end: End, fields: dict[str, object]) -> bool:
-    """Write an end, by `fenced`, and its text; False, and nothing, if that does not find the generation any more."""
+def _store_result(
+    update: Callable[[dict[str, object]], int], claimed: Claim, result: Result, fields: dict[str, object]
+) -> bool:
+    """Write a result by `update`, which includes the fence, and its text; False if `update` matches no row."""
     now = timezone.now()
-    ended = {
-        "status": end.status,
+    columns = {
+        "status": result.status,
         "slot": None,
-        "error": end.error,
-        "finish_reason": end.finish_reason,
-        "prompt_tokens": end.usage.prompt_tokens,
-        "reasoning_tokens": end.usage.reasoning_tokens,
-        "answer_tokens": end.usage.answer_tokens,
-        "cached_tokens": end.usage.cached_tokens,
+        "error": result.error,
+        "finish_reason": result.finish_reason,
+        "prompt_tokens": result.usage.prompt_tokens,
+        "reasoning_tokens": result.usage.reasoning_tokens,
+        "answer_tokens": result.usage.answer_tokens,
+        "cached_tokens": result.usage.cached_tokens,
         "finished_at": now,
     }
-    if not fenced(fields | ended):
+    if not update(fields | columns):
         return False
     [message] = _message(claimed.message_id)
-    reasoning, content = message.followed_by(end.reasoning, end.content)
+    reasoning, content = message.joined_with(result.reasoning, result.content)
     text = {"reasoning": reasoning, "reasoning_words": count_words(reasoning), "content": content}
-    _write_text(claimed.message_id, text)
+    _update_message(claimed.message_id, text)
     Chunk.objects.filter(generation=claimed.generation_id).delete()
-    _date(claimed.conversation_id, {"updated_at": now})
+    _update_conversation(claimed.conversation_id, {"updated_at": now})
     return True

@@ -1,37 +1,36 @@
-"""LiveText: what a generation has said so far, and cursors into it."""
+"""The text of a running generation in memory, and cursors into it."""
 
 import asyncio
 import time
 import weakref
-from bisect import bisect_right
 from collections.abc import Iterable, Sequence
 from enum import StrEnum
-from itertools import accumulate
 from typing import NamedTuple
 
 from django.utils.html import escape
 
+from conversations.generation.text_buffer import TextBuffer
 from conversations.inference.deltas import Delta
 from conversations.models import Kind, Message, Status
-from conversations.models.generation import thought_seconds
-from conversations.models.message import PARAGRAPH
+from conversations.models.generation import total_thinking_seconds
+from conversations.models.message import PARAGRAPH_BREAK
 from conversations.rendering import fragments, outcomes
 from conversations.rendering.fragments import FRAME_CHARACTERS
 from conversations.rendering.incremental import IncrementalRenderer, assemble
 
-SLOT_SECONDS = 0.021  # apart are the moments at which frames are made, of whichever texts
+TICK_SECONDS = 0.021  # all frames are made at multiples of this time
 
 
 class Source(StrEnum):
-    """Where the text of a live generation comes from, as the page tells it."""
+    """Where a live text comes from; a page shows it."""
 
     LIVE = "live"
-    STORAGE = "storage"  # what was committed, a second old at most
-    UNSTORED = "unstored"  # live, and the database has been away for a while
+    STORAGE = "storage"  # committed chunks, up to a second old
+    UNSTORED = "unstored"  # live, but the database has been unavailable for some seconds
 
 
-class Shown(NamedTuple):
-    """The phase and status that a page shows."""
+class DisplayState(NamedTuple):
+    """What a page shows of a live message besides its text."""
 
     status: str = Status.QUEUED
     queue_position: int | None = None
@@ -40,53 +39,20 @@ class Shown(NamedTuple):
 
 
 class Cursor(NamedTuple):
-    """How much of a LiveText a viewer has been sent. A new one is at zero: joining late is the same as lagging."""
+    """How much of a LiveText a viewer has been sent. All viewers start at zero, so joining late is like lagging."""
 
     epoch: int = 0
     reasoning: int = 0  # pieces
     finalised: int = 0  # fragments
-    tail: int = 0  # version
-    shown: Shown = Shown()
-
-
-class Growing:
-    """Text that only grows: cheap to append to, and to read from any offset."""
-
-    def __init__(self) -> None:
-        self.pieces: list[str] = []
-        self._ends: list[int] = []
-
-    def __str__(self) -> str:
-        return "".join(self.pieces)
-
-    def __len__(self) -> int:
-        self._measure()
-        return self._ends[-1] if self._ends else 0
-
-    def append(self, text: str) -> None:
-        for start in range(0, len(text), FRAME_CHARACTERS):
-            self.pieces.append(text[start : start + FRAME_CHARACTERS])
-
-    def after(self, offset: int) -> str:
-        """Return what follows the first `offset` characters."""
-        self._measure()
-        at = bisect_right(self._ends, offset)
-        begin = self._ends[at - 1] if at else 0
-        return "".join(self.pieces[at:])[offset - begin :]
-
-    def _measure(self) -> None:
-        new = map(len, self.pieces[len(self._ends) :])
-        if self._ends:
-            self._ends += list(accumulate(new, initial=self._ends[-1]))[1:]
-        else:
-            self._ends = list(accumulate(new))
+    tail: int = 0  # version of the text that is not finalised
+    display: DisplayState = DisplayState()
 
 
 class LiveText:
-    """The text of one live generation in this process, fed by its runner or by a mirror of one elsewhere.
+    """The text of one live generation in this process. Its runner feeds it, or a mirror if that is in another process.
 
-    Only the event loop touches it. `version` counts changes; `epoch` counts the times that what was sent stopped being
-    true (answer text that turned out to be reasoning, an attempt that began anew), so that cursors begin again.
+    Used on the event loop only. `version` counts changes. `epoch` counts how often text that was already sent became
+    invalid, by relabelling or by a new attempt; cursors start again then.
     """
 
     def __init__(self, generation_id: int, message_id: int) -> None:
@@ -100,27 +66,28 @@ class LiveText:
         self.ended = False
         self.version = 0
         self.epoch = 0
-        self.reasoning = Growing()
-        self.answer = Growing()
-        self._before = ("", "")  # reasoning and answer with which this generation goes on
-        self._seconds_before: float | None = None
-        self._joins: list[int] = []
-        self._thought_before: list[str] = []
         self.source = Source.STORAGE
-        self.thought_seconds: float | None = None
+        self.notice = ""
+        self.final_thinking_seconds: float | None = None  # None until thinking has ended
+        self.reasoning = TextBuffer()  # of this generation only, like `answer`
+        self.answer = TextBuffer()
+        # Of the message that this generation continues.
+        self._earlier_reasoning: list[str] = []
+        self._earlier_text = ("", "")
+        self._earlier_seconds: float | None = None
+        self._continuation_offsets: list[int] = []
         self._queue_position: int | None = None
-        self._notice = ""
         self._activity = outcomes.THINKING
         self._renderer = IncrementalRenderer(fragments.id_prefix(message_id))
-        self._thinking_from: float | None = None
-        self._changed: asyncio.Event | None = None  # there while somebody waits
+        self._started: float | None = None
+        self._changed: asyncio.Event | None = None  # exists while someone waits for it
         self._frames: dict[Cursor, tuple[int, list[str], Cursor]] = {}
 
     @property
     def thinking_seconds(self) -> float | None:
-        if self.thought_seconds is not None or self._thinking_from is None:
-            return self.thought_seconds
-        return time.monotonic() - self._thinking_from
+        if self.final_thinking_seconds is not None or self._started is None:
+            return self.final_thinking_seconds
+        return time.monotonic() - self._started
 
     @property
     def tail_characters(self) -> int:
@@ -128,39 +95,40 @@ class LiveText:
 
     @property
     def characters(self) -> int:
-        """How long the message is by now."""
-        return sum(map(len, self._before)) + len(self.reasoning) + len(self.answer)
+        """Return the length of the message's reasoning and answer."""
+        return sum(map(len, self._earlier_text)) + len(self.reasoning) + len(self.answer)
 
     @property
-    def thought(self) -> str:
-        """All reasoning that a viewer is shown."""
-        return "".join(self._thought_before) + str(self.reasoning)
+    def message_reasoning(self) -> str:
+        """Return the message's reasoning, as it is shown to viewers."""
+        return "".join(self._earlier_reasoning) + str(self.reasoning)
 
     @property
     def html(self) -> str:
-        """What the answer's container holds at a viewer who has been sent all of an ended text."""
+        """Return the HTML of the message's answer at a viewer who has been sent all of an ended text."""
         return assemble(self._renderer.finalised)
 
     @property
-    def shown(self) -> Shown:
-        return Shown(self.status, self._queue_position, self._notice, self._activity)
+    def display(self) -> DisplayState:
+        return DisplayState(self.status, self._queue_position, self.notice, self._activity)
 
-    def go_on_from(self, message: Message) -> None:
-        """Show what the message said before this generation, in front of what it says; the first to tell counts."""
-        if self._seconds_before is None:
-            self._before, self._joins = (message.reasoning, message.content), message.joins
-            self._seconds_before = thought_seconds(message.parts[:-1]) or 0.0
-            self._show_anew()
-            self._touch()
+    def continue_from(self, message: Message) -> None:
+        """Show this generation's text as a continuation of `message`. Only the first call has an effect."""
+        if self._earlier_seconds is None:
+            self._earlier_text = (message.reasoning, message.content)
+            self._continuation_offsets = message.continuation_offsets
+            self._earlier_seconds = total_thinking_seconds(message.parts[:-1]) or 0.0
+            self._restart_rendering()
+            self._notify()
 
-    def begin(self, attempt: int, seconds_ago: float = 0.0) -> None:
-        """Start the clock: a worker has claimed the generation. What an earlier attempt said is void."""
+    def start(self, attempt: int, seconds_ago: float = 0.0) -> None:
+        """Start an attempt, which a worker claimed `seconds_ago`. Text of an earlier attempt is dropped."""
         self.attempt, self.relabels = attempt, 0
         if self.reasoning.pieces or self.answer.pieces:
-            self.reasoning, self.answer = Growing(), Growing()
-            self._show_anew()
-        self.thought_seconds = None
-        self._thinking_from = time.monotonic() - seconds_ago
+            self.reasoning, self.answer = TextBuffer(), TextBuffer()
+            self._restart_rendering()
+        self.final_thinking_seconds = None
+        self._started = time.monotonic() - seconds_ago
         self._queue_position = None
         self._set_status(Status.THINKING)
 
@@ -171,14 +139,14 @@ class LiveText:
             if not delta.text:
                 continue
             if delta.kind == Kind.REASONING:
-                self._think(delta.text)
+                self._append_reasoning(delta.text)
             else:
                 if self.status == Status.THINKING:
-                    self.thought_seconds = self.thinking_seconds
+                    self.final_thinking_seconds = self.thinking_seconds
                     self._set_status(Status.ANSWERING)
                 self.answer.append(delta.text)
                 self._renderer.feed(delta.text)
-        self._touch()
+        self._notify()
 
     def update(
         self,
@@ -188,55 +156,55 @@ class LiveText:
         notice: str | None = None,
         activity: str = "",
     ) -> None:
-        """Change what is shown besides the text: its source, position in the queue, notice and activity."""
-        before = (self.source, self.shown)
+        """Change what is shown besides the text."""
+        before = (self.source, self.display)
         self.source = source or self.source
         self._queue_position = queue_position or self._queue_position
-        self._notice = self._notice if notice is None else notice
+        self.notice = self.notice if notice is None else notice
         self._activity = activity or self._activity
-        if before != (self.source, self.shown):
-            self._touch()
+        if before != (self.source, self.display):
+            self._notify()
 
     def end(self) -> None:
-        """Say that this text grows no further here: the generation ended or was lost. The database tells."""
+        """Mark this text as ended: the generation has an outcome, or was lost. The database has the rest."""
         self.ended = True
         self._renderer.close()
-        if _live.get(self.generation_id) is self:
-            del _live[self.generation_id]
-        self._touch()
+        if _live_texts.get(self.generation_id) is self:
+            del _live_texts[self.generation_id]
+        self._notify()
 
-    async def change_after(self, version: int) -> None:
-        """Wait until `version` is no longer the newest."""
+    async def wait_for_change(self, version: int) -> None:
+        """Wait until `version` is outdated."""
         while self.version == version:
             self._changed = self._changed or asyncio.Event()
             await self._changed.wait()
 
     def is_behind(self, cursor: Cursor) -> bool:
-        """Tell whether a viewer at `cursor` has yet to be sent text that is there."""
-        thought = len(self._thought_before) + len(self.reasoning.pieces)
-        at_end = (self.epoch, thought, len(self._renderer.finalised))
-        return (cursor.epoch, cursor.reasoning, cursor.finalised) != at_end
+        """Return whether there is finalised text that a viewer at `cursor` has not been sent."""
+        reasoning = len(self._earlier_reasoning) + len(self.reasoning.pieces)
+        newest = (self.epoch, reasoning, len(self._renderer.finalised))
+        return (cursor.epoch, cursor.reasoning, cursor.finalised) != newest
 
-    def since(self, cursor: Cursor) -> tuple[list[str], Cursor]:
-        """Return frames that bring a viewer at `cursor` to now or some way towards it, and the cursor it is at then.
+    def frames_since(self, cursor: Cursor) -> tuple[list[str], Cursor]:
+        """Return frames for a viewer at `cursor`, and its new cursor. A viewer that lags needs several calls.
 
-        Viewers at one cursor share one encoding.
+        Frames are cached, so that viewers at the same cursor share them.
         """
-        known = self._frames.get(cursor)
-        if known is None or known[0] != self.version:
-            if known is None and len(self._frames) > 64:
+        cached = self._frames.get(cursor)
+        if cached is None or cached[0] != self.version:
+            if cached is None and len(self._frames) > 64:
                 self._frames.clear()
-            known = self._frames[cursor] = (self.version, *self._encode(cursor))
-        return known[1], known[2]
+            cached = self._frames[cursor] = (self.version, *self._encode(cursor))
+        return cached[1], cached[2]
 
     def _encode(self, cursor: Cursor) -> tuple[list[str], Cursor]:
         pk, parts = self.message_id, []
         if cursor.epoch != self.epoch:
             parts += [fragments.replace(f"{part}-{pk}", "") for part in ("reasoning", "finalised", "tail")]
-            cursor = Cursor(epoch=self.epoch, shown=cursor.shown)
-        own = max(0, cursor.reasoning - len(self._thought_before))
-        thought = [*self._thought_before[cursor.reasoning :], *self.reasoning.pieces[own:]]
-        pieces = _up_to(thought, FRAME_CHARACTERS)
+            cursor = Cursor(epoch=self.epoch, display=cursor.display)
+        own = max(0, cursor.reasoning - len(self._earlier_reasoning))
+        unsent = [*self._earlier_reasoning[cursor.reasoning :], *self.reasoning.pieces[own:]]
+        pieces = _first_pieces(unsent, FRAME_CHARACTERS)
         if pieces:
             parts.append(fragments.append(f"reasoning-{pk}", escape("".join(pieces))))
         self._renderer.finalise()
@@ -246,60 +214,61 @@ class LiveText:
             parts.append(fragments.append(finalised[at].target or f"finalised-{pk}", finalised[at].html))
             room -= len(finalised[at].html)
             at += 1
-        reached = Cursor(self.epoch, cursor.reasoning + len(pieces), at, cursor.tail, cursor.shown)
+        reached = Cursor(self.epoch, cursor.reasoning + len(pieces), at, cursor.tail, cursor.display)
         if not self.is_behind(reached):
-            tail, shown = bool(self._before[1]) + len(self.answer.pieces) + self.ended, self.shown
+            tail, display = bool(self._earlier_text[1]) + len(self.answer.pieces) + self.ended, self.display
             if tail != cursor.tail:
                 parts.append(fragments.replace(f"tail-{pk}", self._renderer.tail_html()))
-            if shown != cursor.shown:
-                parts.append(fragments.progress(pk, self.generation_id, *shown, self._shown_seconds, self.thought))
-            reached = Cursor(self.epoch, reached.reasoning, at, tail, shown)
+            if display != cursor.display:
+                seconds = self._message_thinking_seconds
+                parts.append(fragments.progress(pk, self.generation_id, *display, seconds, self.message_reasoning))
+            reached = Cursor(self.epoch, reached.reasoning, at, tail, display)
         return fragments.frames(parts), reached
 
     @property
-    def _shown_seconds(self) -> float | None:
-        if self._seconds_before is None or self.status == Status.THINKING:
+    def _message_thinking_seconds(self) -> float | None:
+        if self._earlier_seconds is None or self.status == Status.THINKING:
             return self.thinking_seconds
-        return self._seconds_before + (self.thinking_seconds or 0.0 if self.reasoning.pieces else 0.0)
+        return self._earlier_seconds + (self.thinking_seconds or 0.0 if self.reasoning.pieces else 0.0)
 
-    def _think(self, text: str) -> None:
-        if self._thought_before and not self.reasoning.pieces:
-            self._thought_before.append(PARAGRAPH)
+    def _append_reasoning(self, text: str) -> None:
+        if self._earlier_reasoning and not self.reasoning.pieces:
+            self._earlier_reasoning.append(PARAGRAPH_BREAK)
         self.reasoning.append(text)
 
-    def _show_anew(self) -> None:
-        reasoning, answer = self._before
-        before = Growing()
-        before.append(reasoning)
-        self._thought_before = before.pieces
-        if self._thought_before and self.reasoning.pieces:
-            self._thought_before.append(PARAGRAPH)
+    def _restart_rendering(self) -> None:
+        reasoning, answer = self._earlier_text
+        buffer = TextBuffer()
+        buffer.append(reasoning)
+        self._earlier_reasoning = buffer.pieces
+        if self._earlier_reasoning and self.reasoning.pieces:
+            self._earlier_reasoning.append(PARAGRAPH_BREAK)
         self._renderer = IncrementalRenderer(fragments.id_prefix(self.message_id))
-        self._renderer.feed(answer, self._joins)
+        self._renderer.feed(answer, self._continuation_offsets)
         self.epoch += 1
 
     def _relabel(self) -> None:
-        self._think(str(self.answer))
-        self.answer = Growing()
-        self._show_anew()
+        self._append_reasoning(str(self.answer))
+        self.answer = TextBuffer()
+        self._restart_rendering()
         self.relabels += 1
-        # The answer that follows begins answering anew; until it comes, the model was thinking all along.
-        self.thought_seconds = None
+        # The model is thinking until the next answer text.
+        self.final_thinking_seconds = None
         self._set_status(Status.THINKING)
 
     def _set_status(self, status: str) -> None:
         self.status = status
-        self._touch()
+        self._notify()
 
-    def _touch(self) -> None:
+    def _notify(self) -> None:
         self.version += 1
         if self._changed:
             self._changed.set()
             self._changed = None
 
 
-def _up_to(pieces: Sequence[str], characters: int) -> Sequence[str]:
-    """Return the first pieces, together not much over so many characters."""
+def _first_pieces(pieces: Sequence[str], characters: int) -> Sequence[str]:
+    """Return the first pieces up to the one in which `characters` is reached."""
     end = 0
     while end < len(pieces) and characters > 0:
         characters -= len(pieces[end])
@@ -307,27 +276,27 @@ def _up_to(pieces: Sequence[str], characters: int) -> Sequence[str]:
     return pieces[:end]
 
 
-_live: "weakref.WeakValueDictionary[int, LiveText]" = weakref.WeakValueDictionary()
+_live_texts: "weakref.WeakValueDictionary[int, LiveText]" = weakref.WeakValueDictionary()
 
 
 def live_text(generation_id: int, message_id: int) -> LiveText:
-    """Return this process's LiveText of a generation; runner and viewers share it as long as one of them holds it."""
-    if (live := _live.get(generation_id)) is None:
-        live = _live[generation_id] = LiveText(generation_id, message_id)
+    """Return this process's LiveText of a generation, which exists while its runner or a viewer has a reference."""
+    if (live := _live_texts.get(generation_id)) is None:
+        live = _live_texts[generation_id] = LiveText(generation_id, message_id)
     return live
 
 
-def waiting() -> list[LiveText]:
-    """Return the texts in this process that somebody watches and no worker has claimed yet."""
-    return [live for live in _live.values() if live.status == Status.QUEUED]
+def queued_texts() -> list[LiveText]:
+    """Return the texts in this process whose generation is still queued."""
+    return [live for live in _live_texts.values() if live.status == Status.QUEUED]
 
 
-def tick_seconds(tail_characters: int) -> float:
-    """Return how long a frame gathers deltas: 42 ms, more for a long open tail and in a process with much to do.
+def gather_seconds(tail_characters: int) -> float:
+    """Return how long to gather deltas before the next frame: 42 ms; more for a long tail or with many live texts.
 
-    A frame costs several times what a delta does. 50 texts make it 84 ms, 200 make it 231. The frames of all texts fall
-    into the same slots: what several do at a time costs a third less than what each does by itself, woken for it alone.
+    A frame costs several times as much as a delta. With 50 texts it is 84 ms, with 200 it is 231. The frames of all
+    texts are made at the same ticks, because several at a time cost a third less than the same number one by one.
     """
-    slots = round(min(0.25, 0.04 + tail_characters / 100_000 + len(_live) / 1_000) / SLOT_SECONDS)
+    ticks = round(min(0.25, 0.04 + tail_characters / 100_000 + len(_live_texts) / 1_000) / TICK_SECONDS)
     now = time.monotonic()
-    return (now // SLOT_SECONDS + slots) * SLOT_SECONDS - now
+    return (now // TICK_SECONDS + ticks) * TICK_SECONDS - now

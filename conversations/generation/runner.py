@@ -1,4 +1,4 @@
-"""One generation: from its claim to its end."""
+"""Run one claimed generation until it has an outcome."""
 
 import asyncio
 import logging
@@ -13,8 +13,9 @@ from django.db.models import QuerySet
 from django.utils import timezone
 
 from chatsite import metrics
-from conversations.generation.commit import Claim, End, Progress, finish, interrupted, release
-from conversations.generation.live import Source, live_text, tick_seconds
+from conversations.generation.commit import Claim, Progress, Result, finish, interruption_notice, release
+from conversations.generation.live import Source, gather_seconds, live_text
+from conversations.inference.chunks import Usage
 from conversations.inference.continuation import OverlapTrimmer
 from conversations.inference.deltas import Delta, DeltaTotals, merge
 from conversations.inference.endpoint import Endpoint
@@ -25,160 +26,158 @@ from conversations.inference.stream import Outcome, stream
 from conversations.models import Conversation, Generation, Kind, Message, Status
 from conversations.models.prepared import prepared
 from conversations.rendering import outcomes
-from conversations.threads import in_thread
+from conversations.threads import run_in_thread
 
 logger = logging.getLogger(__name__)
 
-RETRY_SECONDS = 1.0  # while the database is away the end of a generation waits for it, as long as the process lives
+RETRY_SECONDS = 1.0  # between attempts to write a result while the database is unavailable
+INTERNAL_ERROR = "Something went wrong on this site. Your question has been saved. Try again."
+OUT_OF_RESOURCES = "The model ran out of resources mid-answer. What arrived has been saved. Try again."
 
 
 class Run:
-    """A claimed generation: its live text, what is not committed yet, and the task that streams it."""
+    """A claimed generation: its live text, its uncommitted text, and the task that streams it."""
 
     def __init__(self, claimed: Claim, worker_id: Callable[[], int], endpoint: Endpoint) -> None:
         self.claim = claimed
         self.live = live_text(claimed.generation_id, claimed.message_id)
+        self.uncommitted_characters = 0  # including those of a commit that is in progress
         self._worker_id = worker_id
         self._endpoint = endpoint
-        self._kept: list[tuple[Kind, str]] = []  # of a commit that failed
         self._uncommitted: list[Delta] = []
-        self.waiting_characters = 0  # of what is not known to be stored, also while a commit of it hangs
-        self._sequence = 0
-        self._relabelled = False
+        self._failed_chunks: list[tuple[Kind, str]] = []  # of commits that failed
+        self._sequence = 0  # of the next chunk
+        self._relabels = False
         self._fields: dict[str, object] = {"model": endpoint.model}
         self._totals = DeltaTotals[datetime]()
         self._streaming: asyncio.Task[Outcome] | None = None
-        self._ending: str | None = None
-        self._reason = ""
-        self._cause = ""
-        self._begun = time.monotonic()
+        self._cancelled_as: Status | None = None
+        self._notice = ""
+        self._cause = ""  # label of the metric
+        self._started = time.monotonic()
 
     async def run(self) -> None:
-        """Stream to the end and write it down. Whatever happens, it gets exactly one outcome or goes back."""
+        """Stream the answer and write the result. In any case, the generation ends with one outcome or is requeued."""
         self.live.is_fed = self.live.has_runner = True
-        self.live.begin(self.claim.attempt)
+        self.live.start(self.claim.attempt)
         self.live.update(source=Source.LIVE)
         self._streaming = asyncio.get_running_loop().create_task(self._stream())
-        if self._ending is not None:
+        if self._cancelled_as is not None:
             self._streaming.cancel()
         try:
-            end = self._outcome(await self._streaming)
+            result = self._from_outcome(await self._streaming)
         except asyncio.CancelledError:
-            if self._ending is None:
+            if self._cancelled_as is None:
                 raise
-            if self._ending == Status.QUEUED:
-                await self._give_back()
+            if self._cancelled_as == Status.QUEUED:
+                await self._requeue()
                 return
-            end = self._end(self._ending, self._reason)
+            result = self._result(self._cancelled_as, self._notice)
         except DatabaseError:
-            await self._give_back()  # it went away before the prompt was read
+            await self._requeue()  # the prompt could not be read
             return
         except Generation.DoesNotExist:
-            self.live.end()  # deleted between the claim and now: there is nothing to answer, and nothing to write
+            self.live.end()  # deleted after the claim
             return
         except InferenceError as error:
             logger.warning("generation %s failed: %s: %s", self.claim.generation_id, type(error).__name__, error.detail)
             self._cause = type(error).__name__
-            end = self._end(Status.FILTERED if isinstance(error, Filtered) else Status.FAILED, error.sentence)
+            result = self._result(Status.FILTERED if isinstance(error, Filtered) else Status.FAILED, error.sentence)
         except Exception:
-            # A fault of ours. The person hears that it was, the log gets the traceback, the row does not stay open.
+            # Any bug must end the generation, or its conversation would be blocked.
             logger.exception("generation %s failed", self.claim.generation_id)
-            self._cause = "OurFault"
-            end = self._end(
-                Status.FAILED, "Something went wrong on this site. Your question has been saved. Try again."
-            )
-        await self._finish(end)
+            self._cause = "InternalError"
+            result = self._result(Status.FAILED, INTERNAL_ERROR)
+        await self._finish(result)
 
     def stop(self) -> None:
-        """End as stopped, keeping what was said."""
+        """End as stopped, with the text so far."""
         self._cancel(Status.STOPPED)
 
     def interrupt(self, cause: str) -> None:
-        """End because the site cannot go on: with text as interrupted, without any by going back to the queue."""
+        """End as interrupted because of `cause`, a clause; or requeue the generation if it has no text."""
         if not len(self.live.reasoning) + len(self.live.answer):
             self._cancel(Status.QUEUED)
-        elif self._ending is None:
-            self._reason = interrupted(cause, self.live.characters)
-            self.live.update(notice=self._reason)
+        elif self._cancelled_as is None:
+            self._notice = interruption_notice(cause, self.live.characters)
+            self.live.update(notice=self._notice)
             self._cancel(Status.INTERRUPTED)
 
-    def drop(self) -> None:
-        """Leave a generation that another worker has taken: write nothing more."""
+    def abandon(self) -> None:
+        """Stop without writing anything, because another worker owns the generation."""
         if self._streaming:
             self._streaming.cancel()
         self.live.end()
 
     def take_progress(self) -> Progress:
-        """Return what is not committed yet, for `note_stored` or, should the commit fail, for `keep_progress`."""
+        """Return what is not committed. Pass it to `mark_committed` or, if the commit fails, to `restore_progress`."""
         uncommitted = merge(self._uncommitted)
         if uncommitted and uncommitted[0].relabels:
-            self._relabelled = True
-            self._kept = [(Kind.REASONING, text) for _, text in self._kept]
-        pieces = [*self._kept, *((delta.kind, delta.text) for delta in uncommitted if delta.text)]
+            self._relabels = True
+            self._failed_chunks = [(Kind.REASONING, text) for _, text in self._failed_chunks]
+        chunks = [*self._failed_chunks, *((delta.kind, delta.text) for delta in uncommitted if delta.text)]
         progress = Progress(
-            self.claim.generation_id,
-            self.claim.attempt,
-            self._sequence,
-            pieces,
-            self._relabelled,
-            self._fields,
+            self.claim.generation_id, self.claim.attempt, self._sequence, chunks, self._relabels, self._fields
         )
-        self._sequence += len(pieces)
-        self._kept, self._uncommitted, self._relabelled, self._fields = [], [], False, {}
+        self._sequence += len(chunks)
+        self._failed_chunks, self._uncommitted, self._relabels, self._fields = [], [], False, {}
         return progress
 
-    def note_stored(self, progress: Progress) -> None:
-        self.waiting_characters -= sum(len(text) for _, text in progress.pieces)
+    def mark_committed(self, progress: Progress) -> None:
+        self.uncommitted_characters -= sum(len(text) for _, text in progress.chunks)
 
-    def keep_progress(self, progress: Progress) -> None:
-        # As they are: a commit may have reached the database before its answer was lost, and is then only repeated.
-        self._sequence, self._kept = progress.sequence, list(progress.pieces)
-        self._relabelled |= progress.relabels
+    def restore_progress(self, progress: Progress) -> None:
+        # Unchanged: if the database did commit them, the same chunks are ignored the next time.
+        self._sequence, self._failed_chunks = progress.sequence, list(progress.chunks)
+        self._relabels |= progress.relabels
         self._fields = progress.fields | self._fields
 
-    def _cancel(self, ending: str) -> None:
-        if self._ending is None:
-            self._ending = ending
+    def _cancel(self, status: Status) -> None:
+        if self._cancelled_as is None:
+            self._cancelled_as = status
             if self._streaming:
                 self._streaming.cancel()
 
     async def _stream(self) -> Outcome:
-        generation, prompt, last = await in_thread(self._prompt)
+        generation, prompt, last = await run_in_thread(self._prompt)
         self._fields["context_start"] = prompt.context_start
         self.live.update(activity=outcomes.activity(generation))
         trimmer = None
-        if generation.goes_on:
-            self.live.go_on_from(last)
-            trimmer = None if self._endpoint.completes_prefixes else OverlapTrimmer(last.content, self._feed)
-        thinking = False if generation.without_thinking else None
-        request = self._endpoint.request(prompt.messages, thinking=thinking, continuing=generation.goes_on)
+        if generation.is_continuation:
+            self.live.continue_from(last)
+            trimmer = None if self._endpoint.completes_prefixes else OverlapTrimmer(last.content, self.feed)
+        request = self._endpoint.request(
+            prompt.messages,
+            thinking=False if generation.without_thinking else None,
+            continuing=generation.is_continuation,
+        )
         self._fields["request"] = stored_request(request, prompt)
         try:
             return await stream(
                 self._endpoint.create,
                 request,
-                trimmer or self._feed,
+                trimmer or self.feed,
                 stall_seconds=settings.STALL_SECONDS,
-                gather_seconds=lambda: tick_seconds(self.live.tail_characters),
+                gather_seconds=lambda: gather_seconds(self.live.tail_characters),
             )
         finally:
             if trimmer:
                 trimmer.close()
 
     def _prompt(self) -> tuple[Generation, Prompt, Message]:
-        """Return the generation, its prompt, and the last message of that: a question, or an answer to go on with."""
+        """Return the generation, its prompt, and the last message of that: a question, or the answer to continue."""
         found = _generation(self.claim.generation_id)
         if not found:
             raise Generation.DoesNotExist
         [generation] = found
         conversation = Conversation(self.claim.conversation_id)
         tree = conversation.tree()
-        path = tree.path_to(generation.message_id)[: None if generation.goes_on else -1]
+        path = tree.path_to(generation.message_id)[: None if generation.is_continuation else -1]
         by_id = {message.pk: message for message in _without_reasoning(path)}
-        history = [by_id[pk] for pk in path if pk in by_id]  # what was deleted meanwhile is gone
+        history = [by_id[pk] for pk in path if pk in by_id]  # without messages that were deleted meanwhile
         if not history:
             raise Generation.DoesNotExist
-        if generation.goes_on:
+        if generation.is_continuation:
             history[-1:] = conversation.read(tree, path[-1:])
         prompt = build_prompt(
             history,
@@ -188,60 +187,66 @@ class Run:
         )
         return generation, prompt, history[-1]
 
-    def _feed(self, deltas: list[Delta]) -> None:
+    def feed(self, deltas: list[Delta]) -> None:
         first_at = dict(self._totals.first_at)
         self._totals.add(deltas, timezone.now())
         if self._totals.first_at != first_at:
             self._fields["first_thought_at"] = self._totals.first_at.get(Kind.REASONING)
             self._fields["first_answer_at"] = self._totals.first_at.get(Kind.ANSWER)
             if not first_at:
-                metrics.FIRST_DELTA.observe(time.monotonic() - self._begun)
+                metrics.FIRST_DELTA.observe(time.monotonic() - self._started)
         self._uncommitted += deltas
-        self.waiting_characters += sum(len(delta.text) for delta in deltas)
+        self.uncommitted_characters += sum(len(delta.text) for delta in deltas)
         before = self.live.status
         self.live.feed(deltas)
         if self.live.status != before:
             self._fields["status"] = self.live.status
 
-    def _outcome(self, outcome: Outcome) -> End:
-        if outcome.finish_reason == "content_filter":
-            return self._end(Status.FILTERED, Filtered.sentence, outcome)
-        if outcome.finish_reason == "insufficient_system_resource":
-            sentence = "The model ran out of resources mid-answer. What arrived has been saved. Try again."
-            return self._end(Status.FAILED, sentence, outcome)
-        return self._end(Status.LENGTH if outcome.finish_reason == "length" else Status.COMPLETE, "", outcome)
+    def _from_outcome(self, outcome: Outcome) -> Result:
+        match outcome.finish_reason:
+            case "content_filter":
+                status, error = Status.FILTERED, Filtered.sentence
+            case "insufficient_system_resource":
+                status, error = Status.FAILED, OUT_OF_RESOURCES
+            case "length":
+                status, error = Status.LENGTH, ""
+            case _:
+                status, error = Status.COMPLETE, ""
+        return self._result(status, error, outcome.finish_reason, outcome.usage)
 
-    def _end(self, status: str, error: str, outcome: Outcome | None = None) -> End:
-        told = {"finish_reason": outcome.finish_reason, "usage": outcome.usage} if outcome else {}
-        return End(status, str(self.live.reasoning), str(self.live.answer), error, **told)
+    def _result(self, status: Status, error: str, finish_reason: str = "", usage: Usage | None = None) -> Result:
+        reasoning, answer = str(self.live.reasoning), str(self.live.answer)
+        return Result(status, reasoning, answer, error, finish_reason, usage or Usage())
 
-    async def _finish(self, end: End) -> None:
-        if not await self._write(finish, end, self._fields):
-            logger.warning("generation %s was taken over; its end is not ours to write", self.claim.generation_id)
+    async def _finish(self, result: Result) -> None:
+        if await self._write(finish, result, self._fields):
+            metrics.ENDED.labels(result.status, self._cause).inc()
+            metrics.DURATION.observe(time.monotonic() - self._started)
         else:
-            metrics.ENDED.labels(end.status, self._cause).inc()
-            metrics.DURATION.observe(time.monotonic() - self._begun)
+            logger.warning("generation %s is owned by another worker, result dropped", self.claim.generation_id)
         self.live.end()
 
-    async def _give_back(self) -> None:
+    async def _requeue(self) -> None:
         await self._write(release)
         self.live.end()
 
     async def _write(self, write: Callable[..., bool], *arguments: object) -> bool:
-        """Write the end, waiting for the database if it is away; False if the generation was taken away meanwhile."""
+        """Call `write`, again and again while the database is unavailable; False if another worker owns the row."""
         while True:
             try:
-                return await in_thread(write, self._worker_id(), self.claim, *arguments)
+                return await run_in_thread(write, self._worker_id(), self.claim, *arguments)
             except DatabaseError as error:
-                logger.warning("generation %s waits to be written: %s", self.claim.generation_id, type(error).__name__)
+                logger.warning(
+                    "result of generation %s not written, retrying: %s", self.claim.generation_id, type(error).__name__
+                )
                 await asyncio.sleep(RETRY_SECONDS)
 
 
 @prepared
-def _generation(pk: Any) -> QuerySet:
+def _generation(pk: Any) -> QuerySet[Any]:
     return Generation.objects.filter(pk=pk)
 
 
 @prepared
-def _without_reasoning(messages: Any) -> QuerySet:
+def _without_reasoning(messages: Any) -> QuerySet[Any]:
     return Message.objects.filter(pk__in=messages).defer("reasoning")

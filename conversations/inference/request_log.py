@@ -39,18 +39,18 @@ def rebuild_request(generation: Generation) -> tuple[dict[str, Any], int] | None
     history = _history(generation)
     messages: list[dict[str, Any]] = [*to_messages(history, stored["system"])]
     messages[-1] |= stored["marks"]
-    reasoning_words = sum(message.thought_words for message in history if message.attempts)
+    reasoning_words = sum(message.reasoning_word_count for message in history if message.generation_list)
     return stored["body"] | {"messages": messages + stored["after"]}, reasoning_words
 
 
 def _history(generation: Generation) -> list[Message]:
     """Return the messages that were sent, as they were then."""
     conversation, tree = generation.conversation, generation.conversation.tree()
-    path = tree.path_to(generation.message_id if generation.goes_on else generation.message.parent_id)
+    path = tree.path_to(generation.message_id if generation.is_continuation else generation.message.parent_id)
     start = path.index(generation.context_start_id) if generation.context_start_id in path else 0
     history = conversation.read(tree, path[start:])
     for message in history:
         # A conversation runs one answer at a time, in the order of their ids.
-        later = [attempt.joined_at or 0 for attempt in message.attempts if attempt.pk >= generation.pk]
+        later = [attempt.joined_at or 0 for attempt in message.generation_list if attempt.pk >= generation.pk]
         message.content = message.content[: min(later, default=None)]
     return history

@@ -14,46 +14,43 @@ from django.utils.dateparse import parse_datetime
 from conversations.models import permissions
 from conversations.models.generation import Generation
 from conversations.models.legal_hold import LegalHold
-from conversations.models.message import Message
+from conversations.models.message import Message, MessageQuerySet
 from conversations.models.prepared import prepared
 
 TITLE_CHARACTERS = 80
 
 
-class ConversationQuerySet(models.QuerySet):
+class ConversationQuerySet(models.QuerySet["Conversation"]):
     def visible_to(self, user: Any) -> "ConversationQuerySet":
         """Keep what this person may open on the site: their own conversations."""
         return self.filter(owner=user)
 
     def reviewable_by(self, user: Any) -> "ConversationQuerySet":
-        """Keep what is in this reviewer's field, whatever of it they may see; see `User.review_permissions`."""
+        """Keep the conversations of people whom this reviewer may review. Permissions are checked separately."""
         if not user.review_limited:
             return self.all()
         return self.filter(Exists(user.review_groups.filter(user=OuterRef("owner"))))
 
-    def running(self) -> "ConversationQuerySet":
-        """Keep those in which an answer waits or runs."""
+    def live(self) -> "ConversationQuerySet":
+        """Keep those in which an answer is queued or running."""
         return self.filter(Exists(Generation.objects.live().filter(conversation=OuterRef("pk"))))
 
     def deletable(self) -> "ConversationQuerySet":
-        """Leave out what a legal hold keeps, and what is being answered."""
+        """Exclude live conversations and those under a legal hold, of their own or of their owner."""
         holds = LegalHold.objects.in_force()
         on_it, on_its_owner = holds.filter(conversation=OuterRef("pk")), holds.filter(user=OuterRef("owner"))
-        return self.exclude(Exists(on_it)).exclude(Exists(on_its_owner)).exclude(pk__in=Conversation.objects.running())
+        return self.exclude(Exists(on_it)).exclude(Exists(on_its_owner)).exclude(pk__in=Conversation.objects.live())
 
     def listed(self) -> "ConversationQuerySet":
-        """Newest first, each with `running`: whether an answer waits or runs in it."""
+        """Order newest first, with `is_live`."""
         live = Generation.objects.live().filter(conversation=OuterRef("pk"))
-        return self.newest_first().annotate(running=Exists(live))
+        return self.newest_first().annotate(is_live=Exists(live))  # type: ignore[no-redef]  # declared below
 
-    def below(self, cursor: str) -> "ConversationQuerySet":
-        """Keep what stands below a `Conversation.cursor`, newest first; all, if it is none.
-
-        A page costs the same however far back it lies.
-        """
-        if place := place_of(cursor):
-            when, pk = place
-            return self.filter(Q(updated_at__lt=when) | Q(updated_at=when, pk__lt=pk))
+    def older_than(self, cursor: str) -> "ConversationQuerySet":
+        """Keep what comes after a `Conversation.cursor`, newest first; everything if it is not valid."""
+        if parsed := parse_cursor(cursor):
+            updated_at, pk = parsed
+            return self.filter(Q(updated_at__lt=updated_at) | Q(updated_at=updated_at, pk__lt=pk))
         return self.all()
 
     def newest_first(self) -> "ConversationQuerySet":
@@ -61,7 +58,7 @@ class ConversationQuerySet(models.QuerySet):
 
 
 class Conversation(models.Model):
-    """A tree of messages with one path through it, ending at `leaf`, that the page shows."""
+    """A tree of messages. The page shows the branch that ends at `leaf`."""
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     owner = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, related_name="conversations")
@@ -69,7 +66,8 @@ class Conversation(models.Model):
     leaf = models.ForeignKey("Message", models.SET_NULL, null=True, related_name="+")
     created_at = models.DateTimeField(auto_now_add=True)
     updated_at = models.DateTimeField(default=timezone.now)
-    running: bool  # set by `ConversationQuerySet.listed`
+
+    is_live: bool  # set by `ConversationQuerySet.listed`: an answer is queued or running
 
     objects = ConversationQuerySet.as_manager()
 
@@ -82,7 +80,7 @@ class Conversation(models.Model):
         ]
 
     def __str__(self) -> str:
-        # Titles are the prompt's first words, so they are content: keep them out of logs and admin breadcrumbs.
+        # Titles are content, which must not appear in logs and in the administration's breadcrumbs.
         return f"Conversation {self.pk}"
 
     def get_absolute_url(self) -> str:
@@ -90,12 +88,12 @@ class Conversation(models.Model):
 
     @property
     def cursor(self) -> str:
-        """Return its place among the newest; `place_of` reads it."""
+        """Return this conversation's place in the list, newest first, for `parse_cursor`."""
         return f"{self.updated_at.isoformat()}_{self.pk}"
 
     @property
     def group(self) -> str:
-        """Return the heading this conversation stands under in the sidebar (days in the site's time zone)."""
+        """Return the heading that it is listed under; days are in the site's time zone."""
         today = timezone.localdate()
         day = timezone.localtime(self.updated_at).date()
         if day >= today:
@@ -103,78 +101,78 @@ class Conversation(models.Model):
         return "Yesterday" if day == today - timedelta(days=1) else "Earlier"
 
     def tree(self) -> "Tree":
-        """Return the shape of this conversation; one query, without any text."""
-        return Tree(_shape(self.pk))
+        """Return the tree of this conversation's message ids; one query."""
+        return Tree(_parents(self.pk))
 
     def statuses(self, messages: list[int]) -> list[tuple[int, int, str]]:
-        """Return (message, generation, status) for each generation of these messages, the oldest first; one query."""
+        """Return (message, generation, status) for each generation of these messages, oldest first; one query."""
         return _statuses(self.pk, messages)
-
-    def thread(self) -> list[Message]:
-        """Return the messages from the first prompt to `leaf`, in order; see `read`."""
-        tree = self.tree()
-        return self.read(tree, tree.path_to(self.leaf_id))
 
     def read(self, tree: "Tree", ids: list[int], *, reasoning: bool = False) -> list[Message]:
         """Return these messages in this order, each with its generations, `versions` and `rating`; few queries.
 
-        Generations are read before messages: one that is seen to have ended has its text in the message by then.
-        What was thought is read with those of which it is not known how much it is, and with all if `reasoning`.
+        Reasoning is loaded if `reasoning`, for live messages, and where its words have not been counted. Messages that
+        were deleted meanwhile are left out.
         """
-        attempts = defaultdict(list)
-        for generation in _attempts(self.pk, ids):
+        # Generations are read before messages, so that the text of one that has ended is in its message.
+        generations = defaultdict(list)
+        for generation in _generations(self.pk, ids):
             generation.conversation = self
-            attempts[generation.message_id].append(generation)
+            generations[generation.message_id].append(generation)
         by_id = {message.pk: message for message in (_messages if reasoning else _without_reasoning)(self.pk, ids)}
         for pk, message in by_id.items():
             message.conversation = self
-            message.attempts, message.versions = attempts[pk], tree.versions(pk)
-        if unknown := [pk for pk, m in by_id.items() if m.attempts and (m.is_live or m.reasoning_words is None)]:
-            for pk, thought in _thoughts(self.pk, unknown):
-                by_id[pk].reasoning = thought
-        return [by_id[pk] for pk in ids if pk in by_id]  # what was deleted meanwhile is gone
+            message.generation_list, message.versions = generations[pk], tree.versions(pk)
+        missing = [pk for pk, m in by_id.items() if m.generation and (m.is_live or m.reasoning_words is None)]
+        for pk, text in _reasoning(self.pk, missing) if missing else ():
+            by_id[pk].reasoning = text
+        return [by_id[pk] for pk in ids if pk in by_id]
 
 
 @prepared
-def visible(user: Any, conversation: Any) -> models.QuerySet:
-    """Return the conversation of this id in a list, if this person (an id) may open it."""
+def visible_conversation(user: Any, conversation: Any) -> models.QuerySet[Any]:
+    """Return the conversation with this id in a list, which is empty if the user with the id `user` may not open it."""
     return Conversation.objects.visible_to(user).filter(pk=conversation)
 
 
 @prepared
-def _shape(conversation: Any) -> models.QuerySet:
+def _parents(conversation: Any) -> models.QuerySet[Any, Any]:
     return Message.objects.filter(conversation=conversation).order_by("pk").values_list("pk", "parent_id")
 
 
 @prepared
-def _attempts(conversation: Any, messages: Any) -> models.QuerySet:
+def _generations(conversation: Any, messages: Any) -> models.QuerySet[Any]:
     return Generation.objects.filter(conversation=conversation, message__in=messages).defer("request").order_by("pk")
 
 
 @prepared
-def _statuses(conversation: Any, messages: Any) -> models.QuerySet:
+def _statuses(conversation: Any, messages: Any) -> models.QuerySet[Any, Any]:
     found = Generation.objects.filter(conversation=conversation, message__in=messages)
     return found.order_by("pk").values_list("message", "pk", "status")
 
 
 @prepared
-def _messages(conversation: Any, ids: Any) -> models.QuerySet:
-    return Message.objects.filter(conversation=conversation, pk__in=ids).annotate(rating=F("feedback__rating"))
+def _messages(conversation: Any, ids: Any) -> models.QuerySet[Any]:
+    return _rated(conversation, ids)
 
 
 @prepared
-def _without_reasoning(conversation: Any, ids: Any) -> models.QuerySet:
+def _without_reasoning(conversation: Any, ids: Any) -> models.QuerySet[Any]:
+    return _rated(conversation, ids).defer("reasoning")
+
+
+def _rated(conversation: Any, ids: Any) -> MessageQuerySet:
     found = Message.objects.filter(conversation=conversation, pk__in=ids)
-    return found.annotate(rating=F("feedback__rating")).defer("reasoning")
+    return found.annotate(rating=F("feedback__rating"))  # type: ignore[no-redef]  # declared in Message
 
 
 @prepared
-def _thoughts(conversation: Any, ids: Any) -> models.QuerySet:
+def _reasoning(conversation: Any, ids: Any) -> models.QuerySet[Any, Any]:
     return Message.objects.filter(conversation=conversation, pk__in=ids).values_list("pk", "reasoning")
 
 
 class Tree:
-    """Which message of a conversation follows which: ids alone, so that a long one costs little."""
+    """The ids of a conversation's messages and of their parents. Without text, so a long conversation costs little."""
 
     def __init__(self, rows: Iterable[tuple[int, int | None]]) -> None:
         self._parents = dict(rows)
@@ -191,42 +189,39 @@ class Tree:
         return path[::-1]
 
     def versions(self, pk: int) -> list[int]:
-        """Return all that could stand in this message's place, itself among them, oldest first."""
+        """Return all versions of this message, itself included, oldest first."""
         return self._children[self._parents[pk]]
 
     def below(self, pk: int) -> list[int]:
-        """Return this message and all that follow it, in any version."""
+        """Return this message and everything below it, in all versions."""
         found = [pk]
         for message in found:
             found += self._children.get(message, [])
         return found
 
     def newest_leaf(self, pk: int | None) -> int | None:
-        """Return the end of the path that goes through this message and then always to the newest version.
-
-        None is what the first prompt follows.
-        """
+        """Follow the newest version at each step below this message, or from the root if None; return the last one."""
         while newer := self._children.get(pk):
             pk = newer[-1]
         return pk
 
 
-def place_of(cursor: str) -> tuple[datetime, uuid.UUID] | None:
-    """Return when a conversation was last asked or answered in, and its id, from its `cursor`; None from none."""
-    when, _, pk = cursor.rpartition("_")
+def parse_cursor(cursor: str) -> tuple[datetime, uuid.UUID] | None:
+    """Return `updated_at` and the id from a `Conversation.cursor`; None if it is not valid."""
+    updated_at, _, pk = cursor.rpartition("_")
     try:
-        moment, key = parse_datetime(when), uuid.UUID(pk)
+        moment, key = parse_datetime(updated_at), uuid.UUID(pk)
     except ValueError:
         return None
     return (moment, key) if moment and moment.tzinfo else None
 
 
 def title_from(prompt: str) -> str:
-    """Return the prompt's first words: at most `TITLE_CHARACTERS` characters, cut at a space where there is one."""
+    """Return the prompt's first words: at most `TITLE_CHARACTERS` characters, cut at a space if there is one."""
     line = " ".join(prompt[: TITLE_CHARACTERS * 10].split())
     if len(line) <= TITLE_CHARACTERS:
         return line
     head = line[: TITLE_CHARACTERS - 1]
     words, space, _ = head.rpartition(" ")
-    # Chinese and Japanese have no spaces: cut them where the room ends.
+    # Chinese and Japanese have no spaces.
     return (words if space and len(words) > TITLE_CHARACTERS // 2 else head).rstrip(" ,;:.") + "…"

@@ -9,10 +9,10 @@ class Rating(models.TextChoices):
 
 
 class Feedback(models.Model):
-    """The owner's rating of an answer, and whether reviewers may see it. `created_at` is when it was last given."""
+    """The owner's feedback on an answer, and whether reviewers may see it. `created_at` is when it was last changed."""
 
     message = models.OneToOneField("Message", models.CASCADE, related_name="feedback")
-    # Denormalised, so that conversations can be filtered by rating without a join through messages.
+    # Denormalised to filter conversations by rating without joining messages.
     conversation = models.ForeignKey("Conversation", models.CASCADE, related_name="+")
     rating = models.CharField(max_length=6, choices=Rating)
     comment = models.TextField("Comment (optional)", max_length=2000, blank=True)

@@ -1,5 +1,5 @@
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
 from django.db import models
@@ -7,9 +7,12 @@ from django.db.models import Count, F, OuterRef, Q, Subquery, Sum, Window
 from django.db.models.functions import Coalesce, RowNumber
 from django.utils import timezone
 
+if TYPE_CHECKING:
+    from conversations.models.message import Message
+
 
 class Status(models.TextChoices):
-    """A generation's life: queued, then thinking, then answering, then one of the six outcomes."""
+    """The states of a generation: queued, then thinking, then answering, then one of the six outcomes."""
 
     QUEUED = "queued"
     THINKING = "thinking"
@@ -27,14 +30,14 @@ LIVE = (Status.QUEUED, *RUNNING)
 
 
 class Kind(models.TextChoices):
-    """Which of a model's two voices a piece of text belongs to."""
+    """What a piece of a model's text is."""
 
     REASONING = "reasoning"
     ANSWER = "answer"
 
 
 class Worker(models.Model):
-    """A process that runs generations. `beat` counts up once a second; no clock of another machine is ever read."""
+    """A process that runs generations. `beat` is incremented once a second, so no clocks have to be compared."""
 
     beat = models.PositiveBigIntegerField(default=0)
     started_at = models.DateTimeField(default=timezone.now)
@@ -43,39 +46,40 @@ class Worker(models.Model):
         return f"Worker {self.pk}"
 
 
-class GenerationQuerySet(models.QuerySet):
+class GenerationQuerySet(models.QuerySet["Generation"]):
     def visible_to(self, user: Any) -> "GenerationQuerySet":
         return self.filter(owner=user)
 
     def live(self) -> "GenerationQuerySet":
+        """Keep the queued and the running."""
         return self.filter(status__in=LIVE)
 
     def running(self) -> "GenerationQuerySet":
         return self.filter(status__in=RUNNING)
 
     def tokens(self) -> int:
-        """Return how many tokens these cost, as the endpoint counted them: read, thought and answered."""
+        """Return the sum of all input, reasoning and answer tokens, as counted by the endpoints."""
         counts = ("prompt_tokens", "reasoning_tokens", "answer_tokens")
-        found = self.aggregate(**{name: Sum(name, default=0) for name in counts})
-        return sum(found.values())
+        sums = self.aggregate(**{name: Sum(name, default=0) for name in counts})
+        return sum(sums.values())
 
-    def live_below(self, message: Any) -> "GenerationQuerySet":
-        """Keep what waits or runs for a message and for what follows it, in any version."""
+    def live_below(self, message: "Message") -> "GenerationQuerySet":
+        """Keep the live generations of a message and of all messages below it in the tree."""
         return self.live().filter(message__in=message.conversation.tree().below(message.pk))
 
-    def in_turn(self) -> "GenerationQuerySet":
-        """Order what is queued so that a person's fiftieth prompt waits behind everybody else's first.
+    def in_queue_order(self) -> "GenerationQuerySet":
+        """Order the queued generations so that nobody's many prompts delay the first prompt of others.
 
-        `turn` counts a person's answers that run and their queued prompts up to this one.
+        They are sorted by `turn`: the owner's running generations, plus the place among the owner's queued ones.
         """
         same_owner = Generation.objects.running().filter(owner=OuterRef("owner")).order_by()
         counted = same_owner.values("owner").annotate(number=Count("pk")).values("number")
-        ahead = Window(RowNumber(), partition_by=F("owner"), order_by=F("pk").asc())
-        queued = self.filter(status=Status.QUEUED).annotate(running=Coalesce(Subquery(counted), 0), ahead=ahead)
-        return queued.annotate(turn=F("running") + F("ahead")).order_by("turn", "pk")
+        place = Window(RowNumber(), partition_by=F("owner"), order_by=F("pk").asc())
+        queued = self.filter(status=Status.QUEUED).annotate(running=Coalesce(Subquery(counted), 0), place=place)
+        return queued.annotate(turn=F("running") + F("place")).order_by("turn", "pk")
 
     def claimable(self) -> "GenerationQuerySet":
-        """Keep, in turn, what may start now: its conversation is idle, it is first there, its owner has a slot free."""
+        """Keep, in queue order, each idle conversation's first generation, if its owner has a free slot."""
         busy = Generation.objects.running().values("conversation")
         heads = (
             Generation.objects.filter(status=Status.QUEUED)
@@ -83,27 +87,27 @@ class GenerationQuerySet(models.QuerySet):
             .annotate(head=models.Min("pk"))
             .values("head")
         )
-        able = self.filter(pk__in=heads).exclude(conversation__in=busy)
-        return able.in_turn().filter(turn__lte=settings.USER_CONCURRENCY)
+        idle = self.filter(pk__in=heads).exclude(conversation__in=busy)
+        return idle.in_queue_order().filter(Q(turn__lte=settings.USER_CONCURRENCY))
 
-    def places(self) -> dict[int, int]:
-        """Return the place in line, from 1, of everything that is queued, by id; one query."""
-        return {pk: place for place, pk in enumerate(self.in_turn().values_list("pk", flat=True), 1)}
+    def queue_positions(self) -> dict[int, int]:
+        """Return the position in the queue, from 1, of each queued generation by id; one query."""
+        return {pk: position for position, pk in enumerate(self.in_queue_order().values_list("pk", flat=True), 1)}
 
 
 class Generation(models.Model):
-    """One run of the model for one assistant message, and how it ended.
+    """One run of the model for one assistant message, and its outcome.
 
-    Claimed, fed and finished by conditional updates alone: `worker` and `attempt` are the fence, the two constraints on
-    running rows are the slots (a conditional UPDATE that counts does not hold when many claim at once). Times are the
-    worker's wall clock; `error` is the sentence a person reads.
+    All changes are conditional updates. `worker` and `attempt` are the fence. The two constraints on running rows are
+    the slots: an UPDATE that counts the running rows does not limit them when many workers claim at once. Times are by
+    the worker's clock; `error` is the sentence that people read.
     """
 
     message = models.ForeignKey("Message", models.CASCADE, related_name="generations")
     conversation = models.ForeignKey("Conversation", models.CASCADE, related_name="generations")
     owner = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, related_name="generations")
     key = models.UUIDField(null=True)
-    # Where this answer begins in the message's content, in characters, if it goes on with what an earlier one said.
+    # Of a continuation: the length in characters of the message's content when it was queued.
     joined_at = models.PositiveIntegerField(null=True)
     without_thinking = models.BooleanField(default=False)
 
@@ -116,12 +120,12 @@ class Generation(models.Model):
     error = models.TextField(blank=True)
     finish_reason = models.CharField(max_length=40, blank=True)
     model = models.CharField(max_length=200, blank=True)
-    # The first message of the history that was sent, when older turns had to be left out.
+    # The first message of the history that was sent, if older turns were left out.
     context_start = models.ForeignKey("Message", models.SET_NULL, null=True, related_name="+")
-    # What was sent besides the conversation's messages; see `inference.request_log`.
+    # The request without the conversation's messages; see `inference.request_log`.
     request = models.JSONField(null=True)
     prompt_tokens = models.PositiveIntegerField(null=True)
-    cached_tokens = models.PositiveIntegerField(null=True)  # of these, those the endpoint had read before
+    cached_tokens = models.PositiveIntegerField(null=True)  # prompt tokens that the endpoint had cached
     reasoning_tokens = models.PositiveIntegerField(null=True)
     answer_tokens = models.PositiveIntegerField(null=True)
 
@@ -160,35 +164,35 @@ class Generation(models.Model):
         return self.status in LIVE
 
     @property
-    def goes_on(self) -> bool:
-        """Whether it goes on with its message's answer, which was cut; else the message has nothing else."""
+    def is_continuation(self) -> bool:
+        """Whether it continues an answer that was cut off."""
         return self.joined_at is not None
 
     @property
     def thinking_seconds(self) -> float | None:
-        """Return seconds from the claim to the first word of the answer, to the end or to now; None unclaimed."""
+        """Return the seconds from the claim to the first word of the answer, to the end or to now; None if queued."""
         if self.started_at is None:
             return None
         until = self.first_answer_at or self.finished_at or timezone.now()
         return max(0.0, (until - self.started_at).total_seconds())
 
-    def said_so_far(self) -> tuple[str, str]:
-        """Return (reasoning, answer) as committed, until they are folded into the message."""
+    def committed_text(self) -> tuple[str, str]:
+        """Return (reasoning, answer) from the chunks, which are deleted when the generation ends."""
         text: dict[str, list[str]] = {Kind.REASONING: [], Kind.ANSWER: []}
-        for kind, piece in self.chunks.order_by("attempt", "sequence").values_list("kind", "text"):
-            text[kind].append(piece)
+        for kind, chunk in self.chunks.order_by("attempt", "sequence").values_list("kind", "text"):
+            text[kind].append(chunk)
         return "".join(text[Kind.REASONING]), "".join(text[Kind.ANSWER])
 
 
-def thought_seconds(parts: Sequence[Generation]) -> float | None:
-    """Return how long all that made a message thought; a part that went on without thinking anew does not count."""
-    seconds = [part.thinking_seconds for part in parts if part.first_thought_at or not part.goes_on]
-    known = [passed for passed in seconds if passed is not None]
+def total_thinking_seconds(parts: Sequence[Generation]) -> float | None:
+    """Return how long a message's generations thought, without continuations that added no reasoning."""
+    seconds = [part.thinking_seconds for part in parts if part.first_thought_at or not part.is_continuation]
+    known = [each for each in seconds if each is not None]
     return sum(known) if known else None
 
 
 class Chunk(models.Model):
-    """A piece of a running generation's text, committed once a second; folded into the message at the end."""
+    """A second's text of a running generation. At the end the chunks are joined into the message and deleted."""
 
     generation = models.ForeignKey(Generation, models.CASCADE, related_name="chunks")
     attempt = models.PositiveSmallIntegerField()

@@ -4,13 +4,13 @@ from django.db.models import Q
 from django.utils import timezone
 
 
-class LegalHoldQuerySet(models.QuerySet):
+class LegalHoldQuerySet(models.QuerySet["LegalHold"]):
     def in_force(self) -> "LegalHoldQuerySet":
         return self.filter(lifted_at=None)
 
 
 class LegalHold(models.Model):
-    """While this is in force nothing of a person, or of a conversation, is deleted: by no period, nor by its owner."""
+    """While in force, nobody can delete the user's or the conversation's data, and no retention period applies."""
 
     user = models.ForeignKey(
         settings.AUTH_USER_MODEL, models.PROTECT, null=True, blank=True, related_name="legal_holds"

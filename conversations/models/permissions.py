@@ -1,4 +1,4 @@
-"""What a reviewer may be granted, apart from each other. Nobody has any of it by being a superuser."""
+"""The permissions of reviewers. They are independent of each other, and superusers do not have them by default."""
 
 LIST = "list_conversations"
 READ = "read_conversations"
@@ -14,5 +14,5 @@ REVIEW = {
 
 
 def full(codename: str) -> str:
-    """Return a permission's name as `User.has_perm` takes it."""
+    """Return a permission's name with its app label, as `User.has_perm` expects it."""
     return f"conversations.{codename}"

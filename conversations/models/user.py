@@ -15,8 +15,8 @@ class Theme(models.TextChoices):
     DARK = "dark", "Dark"
 
 
-class Fold(models.TextChoices):
-    """When the pane with a model's reasoning stands open by itself."""
+class ReasoningVisibility(models.TextChoices):
+    """When a page shows a model's reasoning without being asked."""
 
     THINKING = "thinking", "Show while the model is thinking"
     ALWAYS = "always", "Always show"
@@ -24,12 +24,14 @@ class Fold(models.TextChoices):
 
 
 class User(AbstractUser):
-    """A person who signs in, and how they like the page. allauth keeps the e-mail addresses, verified, beside it."""
+    """An account with its preferences and, for a reviewer, the groups to review. allauth stores email addresses."""
 
-    _ungiven = frozenset(map(permissions.full, permissions.REVIEW))
+    _review_permission_names = frozenset(map(permissions.full, permissions.REVIEW))
 
     theme = models.CharField("theme", max_length=5, choices=Theme, default=Theme.SYSTEM, blank=True)
-    reasoning = models.CharField("reasoning", max_length=8, choices=Fold, default=Fold.THINKING)
+    reasoning = models.CharField(
+        "reasoning", max_length=8, choices=ReasoningVisibility, default=ReasoningVisibility.THINKING
+    )
     single_keys = models.BooleanField("Use single-key shortcuts (press ? in a conversation to list them)", default=True)
 
     review_limited = models.BooleanField(
@@ -45,8 +47,8 @@ class User(AbstractUser):
     )
 
     def has_perm(self, perm: str, obj: Any = None) -> bool:
-        # Django gives a superuser everything; to look into conversations must be granted, and that is written down.
-        if perm in self._ungiven:
+        # Django gives superusers every permission. Those to review must be granted, which the audit trail records.
+        if perm in self._review_permission_names:
             return self.is_active and perm in self.review_permissions
         return super().has_perm(perm, obj)
 
@@ -55,17 +57,11 @@ class User(AbstractUser):
 
     def get_all_permissions(self, obj: Any = None) -> set[str]:
         granted = self.review_permissions if self.is_active else frozenset()
-        return (super().get_all_permissions(obj) - self._ungiven) | granted
+        return (super().get_all_permissions(obj) - self._review_permission_names) | granted
 
     @cached_property
     def review_permissions(self) -> frozenset[str]:
-        """Return which review permissions this person, or a group of theirs, was granted."""
-        held = Permission.objects.filter(content_type__app_label="conversations", codename__in=permissions.REVIEW)
-        held = held.filter(Q(user=self) | Q(group__user=self))
-        return frozenset(permissions.full(codename) for codename in held.values_list("codename", flat=True))
-
-    @property
-    def initials(self) -> str:
-        """Return one or two letters to stand for the person where there is no room for the name."""
-        words = (self.get_full_name() or self.username).replace("_", " ").replace(".", " ").split()
-        return "".join(word[0] for word in words[:2]).upper()
+        """Return the review permissions that were granted to this user or to a group of theirs."""
+        granted = Permission.objects.filter(content_type__app_label="conversations", codename__in=permissions.REVIEW)
+        granted = granted.filter(Q(user=self) | Q(group__user=self))
+        return frozenset(permissions.full(codename) for codename in granted.values_list("codename", flat=True))

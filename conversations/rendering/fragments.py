@@ -14,7 +14,7 @@ from django.utils.html import escape
 from django.utils.safestring import mark_safe
 
 from conversations.models import Conversation, Generation, Message, Role, Status
-from conversations.models.generation import thought_seconds
+from conversations.models.generation import total_thinking_seconds
 from conversations.models.words import count_words
 from conversations.rendering import continuation_marks, outcomes, patches, pool
 
@@ -68,12 +68,14 @@ def state_of(message: Message, *, with_text: bool = True, readonly: bool = False
     if message.role == Role.USER:
         return State(status="sent", version=_version(message), readonly=readonly)
     generation = message.generation or Generation(status=Status.COMPLETE)
-    words = 0 if generation.is_live else message.thought_words
+    words = 0 if generation.is_live else message.reasoning_word_count
     reasoning, content = "", message.content
     if generation.is_live:
-        reasoning, content = message.text_so_far() if with_text else ("", "")
-    continued_at = [offset for offset in message.joins if offset < len(content)]
-    seconds = generation.thinking_seconds if generation.status == Status.THINKING else thought_seconds(message.parts)
+        reasoning, content = message.current_text() if with_text else ("", "")
+    continued_at = [offset for offset in message.continuation_offsets if offset < len(content)]
+    seconds = (
+        generation.thinking_seconds if generation.status == Status.THINKING else total_thinking_seconds(message.parts)
+    )
     notice = "" if generation.is_live else outcomes.notice(generation, message)
     activity = outcomes.activity(generation)
     html = pool.render(continuation_marks.insert(content, continued_at), id_prefix(message.pk))
@@ -100,7 +102,7 @@ def state_of(message: Message, *, with_text: bool = True, readonly: bool = False
 
 
 def _queue_position(generation: Generation) -> int | None:
-    return Generation.objects.places().get(generation.pk) if generation.status == Status.QUEUED else None
+    return Generation.objects.queue_positions().get(generation.pk) if generation.status == Status.QUEUED else None
 
 
 def _version(message: Message) -> Version | None:
@@ -153,13 +155,13 @@ def title(text: str) -> str:
 def listed(conversation: Conversation, own: Conversation, *, at_top: bool) -> str:
     """Return the parts that update `conversation` in the list on the page of `own`, or that put it at the top.
 
-    `conversation.running` is whether an answer is queued or running in it.
+    `conversation.is_live` is whether an answer is queued or running in it.
     """
     pk = conversation.pk
     if at_top:
         entry = render_to_string("conversations/_listed.html", {"item": conversation, "conversation": own})
         return f'<ul id="listed-today" hx-swap-oob="afterbegin">{entry}</ul>'
-    state = render_to_string("conversations/_listed_state.html") if conversation.running else ""
+    state = render_to_string("conversations/_listed_state.html") if conversation.is_live else ""
     return replace(f"listed-title-{pk}", escape(conversation.title)) + replace(f"listed-state-{pk}", state)
 
 

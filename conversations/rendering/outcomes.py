@@ -24,7 +24,7 @@ class Action:
 
 def activity(generation: Generation) -> str:
     """Return what a claimed generation is doing until its first word arrives."""
-    if generation.goes_on:
+    if generation.is_continuation:
         return CONTINUING
     return ANSWERING if generation.without_thinking else THINKING
 
@@ -37,7 +37,7 @@ def notice(generation: Generation, message: Message) -> str:
         case Status.STOPPED if message.content:
             return "Stopped while answering."
         case Status.STOPPED:
-            return "Stopped while thinking." if message.thought_words else "Stopped."
+            return "Stopped while thinking." if message.reasoning_word_count else "Stopped."
         case Status.LENGTH if message.content:
             return "The answer reached its length limit."
         case Status.LENGTH:
@@ -80,7 +80,7 @@ def actions(generation: Generation, message: Message) -> list[Action]:
         return [Action("continue", "Continue", reverse("continue", args=[message.pk])), retry]
     if generation.status == Status.FAILED:
         return [retry, edit]
-    if message.thought_words and not message.content:
+    if message.reasoning_word_count and not message.content:
         answer = Action("answer-now", "Answer without thinking", reverse("answer-now", args=[generation.pk]))
         # A model that used up its tokens while thinking is likely to do so again.
         return [answer, retry] if generation.status in (Status.LENGTH, Status.COMPLETE) else [retry, answer]

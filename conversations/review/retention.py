@@ -37,7 +37,7 @@ def expired_accounts() -> QuerySet[User]:
         .exclude(last_login__gte=before)
         .exclude(pk__in=holds.exclude(user=None).values("user"))
         .exclude(conversations__in=holds.exclude(conversation=None).values("conversation"))
-        .exclude(conversations__in=Conversation.objects.running())
+        .exclude(conversations__in=Conversation.objects.live())
         .order_by("pk")
     )
 

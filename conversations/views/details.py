@@ -35,7 +35,7 @@ def show(request: SignedInRequest, pk: int) -> HttpResponse:
 def copy(request: SignedInRequest, pk: int, form: str) -> HttpResponse:
     """Return an answer as `form`, "markdown" or "text"; with `?reasoning=1`, its reasoning first."""
     message = get_answer(request, pk)
-    reasoning, content = message.text_so_far()
+    reasoning, content = message.current_text()
     texts = [reasoning, content] if request.GET.get("reasoning") else [content]
     if form == "text":
         texts = [to_plain_text(text) for text in texts]

@@ -89,7 +89,7 @@ def conversation_list(user: User, before: str = "", *, live: bool = False) -> di
     `before` is the cursor of the last conversation on the page before. With `live`, for a page whose socket keeps the
     list up to date, each conversation shows whether an answer is running in it.
     """
-    older = Conversation.objects.visible_to(user).below(before)
+    older = Conversation.objects.visible_to(user).older_than(before)
     page, last = take_page(older.listed() if live else older.newest_first(), CONVERSATIONS_PER_PAGE)
     older_url = f"{reverse('conversations')}?{urlencode({'before': last.cursor})}" if last else ""
     return {"conversations": page, "older_page": bool(before), "older_url": older_url}

@@ -14,7 +14,7 @@ from conversations.views.lookups import get_answer
 def show(request: SignedInRequest, pk: int) -> HttpResponse:
     """Return an answer's reasoning: for htmx the content of its pane, otherwise a page."""
     message = get_answer(request, pk)
-    reasoning, _ = message.text_so_far()
+    reasoning, _ = message.current_text()
     html = mark_safe(pool.render(reasoning, f"r{message.pk}"))  # noqa: S308  (sanitised)
     if request.htmx:
         return render(request, "conversations/_reasoning.html", {"html": html})

@@ -55,12 +55,12 @@ def end_all(number: int) -> Callable[[], list[Any]]:
         for generation in running:
             claim = commit.Claim.of(generation)
             if number % 2:
-                end = commit.End(Status.COMPLETE, "Thought.", f"Rival {number}.")
+                end = commit.Result(Status.COMPLETE, "Thought.", f"Rival {number}.")
                 if commit.finish(generation.worker_id, claim, end, {}):
                     won.append((generation.pk, end.status))
             else:
                 # One rival may have claimed several.
-                settled = commit.settle_orphans([generation.worker_id])
+                settled = commit.recover_orphans([generation.worker_id])
                 won += [(ids[conversation], "queued") for _, conversation in settled]
         return won
 

@@ -32,7 +32,7 @@ def test_a_killed_process_has_stored_what_was_sent_and_settles_it_when_started_a
     kept = sum(map(len, before["p0"][1:]))
     page = person.http.get(conversations[0]).text
     assert "The server restarted at" in page
-    assert f"{kept:,} characters are saved" in page
+    assert f"{kept:,} characters were saved" in page
     assert [len(speech.exchanges[prompt]) for prompt in prompts] == [1] * STREAMS  # nothing ran twice
     person.ask("Go on", conversations[0])
     assert person.await_end(conversations[0])[-1][0] == "complete"

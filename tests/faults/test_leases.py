@@ -136,7 +136,7 @@ def test_an_owner_that_thaws_finds_itself_fenced_and_writes_nothing_more(story: 
     for prompt in FROZEN:
         [exchange] = story.speech.exchanges[prompt]
         assert exchange.closed_by_client.wait(30)  # it has noticed
-    story.frozen.await_line("this worker was taken for dead")
+    story.frozen.await_line("this worker was declared dead")
     story.tab.read_until(lambda tab: tab.statuses == ["interrupted"])
     story.tab.check()
     story.tab.close()

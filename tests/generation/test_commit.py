@@ -3,14 +3,14 @@ import pytest
 from conversations import actions
 from conversations.generation.commit import (
     Claim,
-    End,
     Progress,
+    Result,
     claim,
     commit,
     finish,
+    orphaned_claims,
+    recover_orphans,
     release,
-    settle_orphans,
-    unowned,
 )
 from conversations.inference.chunks import Usage
 from conversations.models import Chunk, Generation, Kind, Message, Status, User, Worker
@@ -20,12 +20,12 @@ from tests.factories import claimed, person, queued
 pytestmark = pytest.mark.django_db
 
 
-def progress(claim: Claim, *pieces: tuple[Kind, str], sequence: int = 0, **changes) -> Progress:
-    return Progress(claim.generation_id, claim.attempt, sequence, pieces, **changes)
+def progress(claim: Claim, *chunks: tuple[Kind, str], sequence: int = 0, **changes) -> Progress:
+    return Progress(claim.generation_id, claim.attempt, sequence, chunks, **changes)
 
 
-def end(status: str = Status.COMPLETE, reasoning: str = "thought", content: str = "answer") -> End:
-    return End(status, reasoning, content)
+def result(status: Status = Status.COMPLETE, reasoning: str = "thought", content: str = "answer") -> Result:
+    return Result(status, reasoning, content)
 
 
 def test_a_claim_starts_the_generation_and_takes_a_slot():
@@ -48,11 +48,11 @@ def test_the_second_prompt_of_a_conversation_waits_for_the_first():
     conversation = Generation.objects.get().conversation
     second = queued(user, "And?", conversation)
     assert claim(worker.pk, second.pk) is None
-    finish(worker.pk, first, end(), {})
+    finish(worker.pk, first, result(), {})
     assert claim(worker.pk, second.pk) is not None
 
 
-def test_a_later_prompt_does_not_overtake_an_earlier_one_that_is_still_queued():
+def test_a_conversations_prompts_are_claimed_in_order():
     user = person()
     first = queued(user)
     second = queued(user, "And?", first.conversation)
@@ -61,7 +61,7 @@ def test_a_later_prompt_does_not_overtake_an_earlier_one_that_is_still_queued():
     assert claim(worker.pk, first.pk) is not None
 
 
-def test_a_person_has_as_many_running_generations_as_slots(settings):
+def test_a_user_has_as_many_running_generations_as_slots(settings):
     settings.USER_CONCURRENCY = 2
     user, worker = person(), Worker.objects.create()
     generations = [queued(user) for _ in range(3)]
@@ -70,17 +70,17 @@ def test_a_person_has_as_many_running_generations_as_slots(settings):
     assert claim(worker.pk, queued(person("bob")).pk) is not None
 
 
-def test_a_commit_appends_chunks_and_tells_of_stop_requests():
+def test_a_commit_appends_chunks_and_returns_stop_requests():
     worker, claim = claimed(person())
-    held = commit(worker.pk, [progress(claim, (Kind.REASONING, "Hm. "))])
-    assert held == {claim.generation_id: False}
+    stop_requests = commit(worker.pk, [progress(claim, (Kind.REASONING, "Hm. "))])
+    assert stop_requests == {claim.generation_id: False}
     Generation.objects.update(stop_requested=True)
-    held = commit(worker.pk, [progress(claim, (Kind.REASONING, "So."), (Kind.ANSWER, "Yes"), sequence=1)])
-    assert held == {claim.generation_id: True}
-    assert Message.objects.get(pk=claim.message_id).text_so_far() == ("Hm. So.", "Yes")
+    stop_requests = commit(worker.pk, [progress(claim, (Kind.REASONING, "So."), (Kind.ANSWER, "Yes"), sequence=1)])
+    assert stop_requests == {claim.generation_id: True}
+    assert Message.objects.get(pk=claim.message_id).current_text() == ("Hm. So.", "Yes")
 
 
-def test_a_commit_counts_the_worker_up():
+def test_a_commit_increments_the_heartbeat():
     worker, _ = claimed(person())
     commit(worker.pk, [])
     commit(worker.pk, [])
@@ -88,41 +88,41 @@ def test_a_commit_counts_the_worker_up():
     assert worker.beat == 2
 
 
-def test_a_commit_of_a_worker_that_was_taken_for_dead_writes_nothing():
+def test_a_commit_of_a_worker_that_was_declared_dead_writes_nothing():
     worker, claim = claimed(person())
     worker.delete()
     assert commit(worker.pk, [progress(claim, (Kind.ANSWER, "late"))]) is None
     assert not Chunk.objects.exists()
 
 
-def test_a_commit_leaves_out_what_another_worker_has_taken():
+def test_a_commit_skips_generations_that_another_worker_owns():
     user = person()
     worker, lost = claimed(user)
     _, kept = claimed(user, worker)
     Generation.objects.filter(pk=lost.generation_id).update(worker=Worker.objects.create(), attempt=2)
-    held = commit(worker.pk, [progress(lost, (Kind.ANSWER, "a")), progress(kept, (Kind.ANSWER, "b"))])
-    assert held == {kept.generation_id: False}
+    stop_requests = commit(worker.pk, [progress(lost, (Kind.ANSWER, "a")), progress(kept, (Kind.ANSWER, "b"))])
+    assert stop_requests == {kept.generation_id: False}
     assert list(Chunk.objects.values_list("generation", "text")) == [(kept.generation_id, "b")]
 
 
-def test_a_commit_of_an_earlier_attempt_is_fenced_off():
+def test_a_commit_of_an_earlier_attempt_writes_nothing():
     worker, claim = claimed(person())
     Generation.objects.update(attempt=2)
     assert commit(worker.pk, [progress(claim, (Kind.ANSWER, "a"))]) == {}
 
 
-def test_answer_chunks_become_reasoning_when_a_commit_relabels():
+def test_a_commit_that_relabels_turns_answer_chunks_into_reasoning():
     worker, claim = claimed(person())
     commit(worker.pk, [progress(claim, (Kind.ANSWER, "Thinking aloud."))])
     commit(worker.pk, [progress(claim, (Kind.ANSWER, "Yes."), sequence=1, relabels=True)])
-    assert Message.objects.get(pk=claim.message_id).text_so_far() == ("Thinking aloud.", "Yes.")
+    assert Message.objects.get(pk=claim.message_id).current_text() == ("Thinking aloud.", "Yes.")
 
 
-def test_finishing_folds_the_text_and_frees_the_slot():
+def test_finishing_moves_the_text_to_the_message_and_frees_the_slot():
     worker, claim = claimed(person())
     commit(worker.pk, [progress(claim, (Kind.REASONING, "thought"))])
-    done = End(Status.COMPLETE, "thought", "answer", finish_reason="stop", usage=Usage(12, 20, 10))
-    assert finish(worker.pk, claim, done, {"model": "m"})
+    stored = Result(Status.COMPLETE, "thought", "answer", finish_reason="stop", usage=Usage(12, 20, 10))
+    assert finish(worker.pk, claim, stored, {"model": "m"})
     generation, message = Generation.objects.get(), Message.objects.get(pk=claim.message_id)
     assert (message.reasoning, message.content) == ("thought", "answer")
     assert (generation.status, generation.slot, generation.model) == (Status.COMPLETE, None, "m")
@@ -131,10 +131,10 @@ def test_finishing_folds_the_text_and_frees_the_slot():
     assert not Chunk.objects.exists()
 
 
-def test_a_generation_ends_once():
+def test_only_the_first_result_is_stored():
     worker, claim = claimed(person())
-    assert finish(worker.pk, claim, end(), {})
-    assert not finish(worker.pk, claim, end(Status.FAILED, "", ""), {})
+    assert finish(worker.pk, claim, result(), {})
+    assert not finish(worker.pk, claim, result(Status.FAILED, "", ""), {})
     assert Generation.objects.get().status == Status.COMPLETE
 
 
@@ -145,60 +145,65 @@ def test_a_released_generation_can_be_claimed_again():
     assert again.attempt == 2
 
 
-def test_an_orphan_without_text_goes_back_to_the_queue_once():
+def test_an_orphan_without_text_is_requeued_once():
     worker, claim_ = claimed(person())
-    settle_orphans([worker.pk])
+    recover_orphans([worker.pk])
     assert Generation.objects.get().status == Status.QUEUED
     second = Worker.objects.create()
     assert claim(second.pk, claim_.generation_id)
-    settle_orphans([second.pk])
+    recover_orphans([second.pk])
     assert Generation.objects.get().status == Status.INTERRUPTED
 
 
-def test_an_orphan_with_text_ends_as_interrupted_and_keeps_it():
+def test_an_orphan_with_text_is_interrupted_and_keeps_it():
     worker, claim = claimed(person())
     commit(worker.pk, [progress(claim, (Kind.REASONING, "Hm."), (Kind.ANSWER, "Part"))])
-    assert settle_orphans([worker.pk]) == [(claim.owner_id, claim.conversation_id)]
+    assert recover_orphans([worker.pk]) == [(claim.owner_id, claim.conversation_id)]
     generation, message = Generation.objects.get(), Message.objects.get(pk=claim.message_id)
     assert (generation.status, message.reasoning, message.content) == (Status.INTERRUPTED, "Hm.", "Part")
-    assert "7 characters are saved" in generation.error
+    assert "7 characters were saved" in generation.error
     assert not Chunk.objects.exists()
     assert not Worker.objects.filter(pk=worker.pk).exists()
 
 
-def test_an_orphan_that_was_asked_to_stop_ends_as_stopped():
+def test_an_orphan_with_a_stop_request_is_stopped():
     worker, _ = claimed(person())
     Generation.objects.update(stop_requested=True)
-    settle_orphans([worker.pk])
+    recover_orphans([worker.pk])
     assert Generation.objects.get().status == Status.STOPPED
 
 
-def test_what_a_living_worker_runs_is_no_orphan():
+def test_generations_of_live_workers_are_not_orphans():
     claimed(person())
-    assert settle_orphans([]) == []
+    assert recover_orphans([]) == []
     assert Generation.objects.get().status in RUNNING
 
 
-def test_a_persons_tenth_prompt_waits_behind_anothers_first():
+def test_the_first_prompt_of_a_user_is_before_the_second_of_another():
     ada, bob = person("ada"), person("bob")
     many = [queued(ada).pk for _ in range(3)]
     one = queued(bob).pk
-    in_turn = [many[0], one, many[1], many[2]]
-    assert list(Generation.objects.claimable().values_list("pk", flat=True)) == in_turn
-    assert Generation.objects.places() == {pk: place for place, pk in enumerate(in_turn, 1)}
+    in_order = [many[0], one, many[1], many[2]]
+    assert list(Generation.objects.claimable().values_list("pk", flat=True)) == in_order
+    assert Generation.objects.queue_positions() == {pk: position for position, pk in enumerate(in_order, 1)}
 
 
-def test_what_a_person_has_running_counts_before_what_they_have_queued(settings):
+def test_running_generations_count_towards_a_users_place_in_the_queue(settings):
     settings.USER_CONCURRENCY = 2
     ada, bob = person("ada"), person("bob")
     claimed(ada)
     many = [queued(ada).pk for _ in range(3)]
     fewer = [queued(bob).pk for _ in range(2)]
-    assert list(Generation.objects.in_turn().values_list("pk", flat=True)) == [fewer[0], many[0], fewer[1], *many[1:]]
+    assert list(Generation.objects.in_queue_order().values_list("pk", flat=True)) == [
+        fewer[0],
+        many[0],
+        fewer[1],
+        *many[1:],
+    ]
     assert list(Generation.objects.claimable().values_list("pk", flat=True)) == [fewer[0], many[0], fewer[1]]
 
 
-def test_somebody_with_fifty_queued_prompts_and_no_free_slot_holds_nobody_back(settings):
+def test_fifty_queued_prompts_of_a_user_without_a_free_slot_do_not_delay_others(settings):
     settings.USER_CONCURRENCY = 1
     ada, bob = person("ada"), person("bob")
     claimed(ada)
@@ -208,47 +213,47 @@ def test_somebody_with_fifty_queued_prompts_and_no_free_slot_holds_nobody_back(s
     assert Generation.objects.claimable().first().pk == one
 
 
-def test_later_prompts_of_a_conversation_are_not_claimable_before_its_first(settings):
+def test_only_the_first_queued_prompt_of_a_conversation_is_claimable(settings):
     user = person()
     first = queued(user)
     queued(user, "And?", first.conversation)
     assert list(Generation.objects.claimable().values_list("pk", flat=True)) == [first.pk]
 
 
-def test_a_claim_whose_answer_was_lost_is_found_again():
+def test_a_claim_whose_response_was_lost_is_found():
     worker, known = claimed(person())
     _, lost = claimed(person("bob"), worker)
-    assert unowned(worker.pk, [known.generation_id]) == {lost.generation_id: lost}
+    assert orphaned_claims(worker.pk, [known.generation_id]) == {lost.generation_id: lost}
 
 
-def going_on(user: User) -> tuple[Worker, Claim]:
-    """Return a worker and its claim of a generation that goes on with "Hm." and "Part"."""
+def continuing(user: User) -> tuple[Worker, Claim]:
+    """Return a worker and its claim of a generation that continues the reasoning "Hm." and the answer "Part"."""
     worker, first = claimed(user)
-    finish(worker.pk, first, end(Status.STOPPED, "Hm.", "Part"), {})
+    finish(worker.pk, first, result(Status.STOPPED, "Hm.", "Part"), {})
     more = actions.continue_answer(user=user, message=Message.objects.get(pk=first.message_id))
     return worker, claim(worker.pk, more.pk)
 
 
-def test_finishing_what_goes_on_appends_to_what_was_there():
-    worker, claim = going_on(person())
+def test_finishing_a_continuation_appends_to_the_message():
+    worker, claim = continuing(person())
     commit(worker.pk, [progress(claim, (Kind.REASONING, "So."), (Kind.ANSWER, " two"))])
-    assert Message.objects.get(pk=claim.message_id).text_so_far() == ("Hm.\n\nSo.", "Part two")
-    assert finish(worker.pk, claim, end(Status.COMPLETE, "So.", " two."), {})
+    assert Message.objects.get(pk=claim.message_id).current_text() == ("Hm.\n\nSo.", "Part two")
+    assert finish(worker.pk, claim, result(Status.COMPLETE, "So.", " two."), {})
     message = Message.objects.get(pk=claim.message_id)
     assert (message.reasoning, message.content) == ("Hm.\n\nSo.", "Part two.")
 
 
-def test_an_orphan_that_had_not_gone_on_yet_goes_back_to_the_queue():
-    worker, _ = going_on(person())
-    settle_orphans([worker.pk])
+def test_an_orphaned_continuation_without_text_is_requeued():
+    worker, _ = continuing(person())
+    recover_orphans([worker.pk])
     assert Generation.objects.last().status == Status.QUEUED
     assert Message.objects.last().content == "Part"
 
 
-def test_an_orphan_that_had_gone_on_keeps_both_parts():
-    worker, claim = going_on(person())
+def test_an_orphaned_continuation_with_text_keeps_both_parts():
+    worker, claim = continuing(person())
     commit(worker.pk, [progress(claim, (Kind.ANSWER, " two"))])
-    settle_orphans([worker.pk])
+    recover_orphans([worker.pk])
     generation, message = Generation.objects.last(), Message.objects.get(pk=claim.message_id)
     assert (generation.status, message.reasoning, message.content) == (Status.INTERRUPTED, "Hm.", "Part two")
-    assert "11 characters are saved" in generation.error
+    assert "11 characters were saved" in generation.error

@@ -1,15 +1,14 @@
-"""How long, and how much, text waits for a database that is away."""
+"""What happens to running generations while the database is unavailable."""
 
-import asyncio
-from collections.abc import Coroutine
+import uuid
 
 import pytest
 
 from conversations.generation import worker
-from conversations.generation.commit import DATABASE_AWAY, Claim
+from conversations.generation.commit import DATABASE_UNAVAILABLE, Claim
 from conversations.generation.live import Source
 from conversations.generation.runner import Run
-from conversations.generation.worker import GenerationWorker
+from conversations.generation.worker import MAX_SECONDS_SINCE_COMMIT, UNSTORED_SECONDS, GenerationWorker
 from conversations.inference.deltas import Delta
 from conversations.models import Kind
 
@@ -18,68 +17,41 @@ class NoEndpoint:
     model = "test-model"
 
 
-class Hurried(asyncio.SelectorEventLoop):
-    """A loop in which waiting takes no time: its clock is set to when the next one has waited long enough."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._now = 0.0
-
-    def time(self) -> float:
-        return self._now
-
-    def _run_once(self) -> None:
-        if not self._ready and self._scheduled:
-            self._now = max(self._now, self._scheduled[0].when())
-        super()._run_once()
-
-
-def hurry(story: Coroutine[None, None, None]) -> None:
-    with asyncio.Runner(loop_factory=Hurried) as runner:
-        runner.run(story)
+@pytest.fixture
+async def this_worker() -> GenerationWorker:
+    return GenerationWorker(NoEndpoint())
 
 
 def streaming(generation_worker: GenerationWorker, text: str) -> Run:
-    """Return a run that has said something and waits for the database."""
+    """Return a run with uncommitted text."""
     number = len(generation_worker.runs) + 1
-    run = Run(Claim(number, 1, number, number, number), lambda: 1, NoEndpoint())
-    run._feed([Delta(Kind.REASONING, text)])
+    run = Run(Claim(number, 1, number, uuid.uuid4(), number), lambda: 1, NoEndpoint())
+    run.feed([Delta(Kind.REASONING, text)])
     generation_worker.runs[number] = run
     return run
 
 
-def test_text_waits_two_minutes_for_the_database_then_it_is_interrupted():
-    async def story() -> None:
-        this = GenerationWorker(NoEndpoint())
-        run = streaming(this, "Hm. ")
-        watch = asyncio.create_task(this._watch_database())
-        await asyncio.sleep(worker.AWAY_SECONDS - 0.5)
-        this._away = 0.0  # it came back in time, and went again
-        await asyncio.sleep(worker.AWAY_SECONDS - 0.5)
-        assert run.live.source == Source.UNSTORED
-        assert DATABASE_AWAY not in run.live.shown.notice
-        await asyncio.sleep(2 * worker.BEAT_SECONDS)
-        assert DATABASE_AWAY in run.live.shown.notice
-        assert "4 characters are saved" in run.live.shown.notice
-        watch.cancel()
-
-    hurry(story())
+async def test_generations_are_interrupted_two_minutes_after_the_last_commit(this_worker: GenerationWorker):
+    run = streaming(this_worker, "Hm. ")
+    for seconds, source in ((UNSTORED_SECONDS, Source.LIVE), (MAX_SECONDS_SINCE_COMMIT, Source.UNSTORED)):
+        this_worker.seconds_since_commit = seconds
+        this_worker.check_uncommitted()
+        assert (run.live.source, run.live.notice) == (source, "")
+    this_worker.seconds_since_commit += 1
+    this_worker.check_uncommitted()
+    assert DATABASE_UNAVAILABLE in run.live.notice
+    assert "4 characters were saved" in run.live.notice
 
 
-def test_what_a_hanging_commit_holds_is_in_memory_all_the_same(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(worker, "MOST_WAITING_CHARACTERS", 10)
-
-    async def story() -> None:
-        this = GenerationWorker(NoEndpoint())
-        runs = [streaming(this, "So. "), streaming(this, "Hm. ")]
-        watch = asyncio.create_task(this._watch_database())
-        taken = [run.take_progress() for run in runs]  # and no word of what became of it
-        await asyncio.sleep(2 * worker.BEAT_SECONDS)
-        assert not any(run.live.shown.notice for run in runs)
-        runs[0]._feed([Delta(Kind.ANSWER, "Yes.")])
-        await asyncio.sleep(2 * worker.BEAT_SECONDS)
-        assert all(DATABASE_AWAY in run.live.shown.notice for run in runs)
-        assert len(taken) == 2
-        watch.cancel()
-
-    hurry(story())
+async def test_text_of_a_commit_in_progress_counts_towards_the_limit(
+    monkeypatch: pytest.MonkeyPatch, this_worker: GenerationWorker
+):
+    monkeypatch.setattr(worker, "MAX_UNCOMMITTED_CHARACTERS", 10)
+    runs = [streaming(this_worker, "So. "), streaming(this_worker, "Hm. ")]
+    for run in runs:
+        run.take_progress()  # for a commit that hangs
+    this_worker.check_uncommitted()
+    assert not any(run.live.notice for run in runs)
+    runs[0].feed([Delta(Kind.ANSWER, "Yes.")])
+    this_worker.check_uncommitted()
+    assert all(DATABASE_UNAVAILABLE in run.live.notice for run in runs)

@@ -45,7 +45,7 @@ def find(request: ReviewRequest) -> HttpResponse:
     """List conversations by their metadata, newest first."""
     form = FilterForm(request.GET)
     found = filter_conversations(request.user, form.cleaned_data) if form.is_valid() else Conversation.objects.none()
-    older = found.below(request.GET.get("before", "")).select_related("owner")
+    older = found.older_than(request.GET.get("before", "")).select_related("owner")
     page, last = take_page(older, CONVERSATIONS_PER_PAGE)
     context = access.context(
         request,

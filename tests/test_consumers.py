@@ -1,0 +1,103 @@
+"""The socket's subscriptions, and its reaction when the database cannot be read."""
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from django.db import DatabaseError
+
+from conversations import consumers
+from conversations.events import bus
+
+
+class Outbox:
+    def __init__(self) -> None:
+        self.frames: asyncio.Queue[str] = asyncio.Queue()
+
+    def send(self, text: str) -> None:
+        self.frames.put_nowait(text)
+
+    async def drained(self) -> bool:
+        return False
+
+
+class Page:
+    """A page that sends each difference as one frame."""
+
+    def __init__(self, *_: object) -> None:
+        self.changed = asyncio.Event()
+        self.live_texts: dict[object, object] = {}
+
+    def conversation_changed(self, _: str) -> None:
+        self.changed.set()
+
+    list_changed = read = conversation_changed
+
+    def apply(self, difference: str) -> list[str]:
+        return [difference]
+
+
+def consumer() -> consumers.ConversationConsumer:
+    consumer = consumers.ConversationConsumer()
+    consumer.scope = {
+        "url_route": {"kwargs": {"conversation_id": "x"}},
+        "query_string": b"",
+        "cookies": {},
+        "outbox": Outbox(),
+    }
+    return consumer
+
+
+async def test_a_socket_that_cannot_read_the_database_leaves_no_subscription(monkeypatch: pytest.MonkeyPatch):
+    async def fail(*_: object) -> None:
+        raise DatabaseError
+
+    before = bus.subscriptions
+    monkeypatch.setattr(consumers, "run_in_thread", fail)
+    for _ in range(5):
+        with pytest.raises(DatabaseError):
+            await consumer().connect()
+    assert bus.subscriptions == before
+
+
+async def test_a_socket_that_closes_while_it_connects_leaves_no_subscription(monkeypatch: pytest.MonkeyPatch):
+    reading, proceed = asyncio.Event(), asyncio.Event()
+
+    async def wait(*_: object) -> None:
+        reading.set()
+        await proceed.wait()
+
+    before = bus.subscriptions
+    monkeypatch.setattr(consumers, "run_in_thread", wait)
+    connecting = asyncio.create_task(consumer().connect())
+    await reading.wait()
+    assert bus.subscriptions > before
+    connecting.cancel()
+    await asyncio.gather(connecting, return_exceptions=True)
+    assert bus.subscriptions == before
+
+
+async def test_a_failed_read_is_retried_and_nothing_is_sent_twice(monkeypatch: pytest.MonkeyPatch):
+    results = iter([1, "first", DatabaseError(), "second"])  # the user's id, then differences
+
+    async def run_in_thread(_function: Callable[..., Any], *_: object) -> object:
+        result = next(results)
+        if isinstance(result, Exception):
+            raise result
+        return result
+
+    async def base_send(_message: dict[str, Any]) -> None:
+        pass
+
+    monkeypatch.setattr(consumers, "run_in_thread", run_in_thread)
+    monkeypatch.setattr(consumers, "PageState", Page)
+    monkeypatch.setattr(consumers, "RETRY_SECONDS", 0)
+    socket = consumer()
+    socket.base_send = base_send
+    await socket.connect()
+    frames = socket.scope["outbox"].frames
+    assert await frames.get() == "first"
+    socket.page.changed.set()
+    assert await frames.get() == "second"
+    await socket.disconnect(1000)
