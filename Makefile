@@ -40,6 +40,7 @@ bench: test-programs staticfiles/staticfiles.json
 lint: .venv/.dev
 	@$(python) -m ruff check --quiet
 	@$(python) -m ruff format --check --quiet
+	@$(unkept) $(python) -m mypy
 
 # Exact pins for every platform and Python from 3.11 on, with the hash of each file. Pins stay as they are; to move
 # one, delete its lines from the lock (or the whole lock) first.
