@@ -1,37 +1,54 @@
-// Gives every finished block of code two buttons: one wraps its lines, one copies it. A link to a copy of an answer
-// (data-copy-from) is copied from instead of followed.
+// Adds a Wrap and a Copy button to every finished code block. A click on a link with data-copy-from copies what the link
+// points to instead of following it.
+
+const RESULT_MS = 1500;
 
 const messages = document.getElementById("messages");
 const announcer = document.getElementById("announcer");
+const shown = new WeakMap(); // label → its own text and the timer that restores it, while the label shows a result
 
-function equip(root) {
+function addButtons(root) {
   for (const caption of root.querySelectorAll("figure.code > figcaption")) {
-    // The tail is rendered anew with every frame: a button there could not be hit.
+    // The unfinished tail is replaced with every frame: a button in it would vanish before it could be clicked.
     if (caption.closest(".tail") || caption.querySelector("button")) continue;
     caption.append(button("wrap", "Wrap"), button("copy", "Copy"));
     caption.querySelector("[data-wrap]").setAttribute("aria-pressed", "false");
   }
 }
 
-function button(action, name) {
-  const made = Object.assign(document.createElement("button"), { type: "button", textContent: name });
-  made.dataset[action] = "";
-  return made;
+function button(action, text) {
+  const element = Object.assign(document.createElement("button"), { type: "button", textContent: text });
+  element.dataset[action] = "";
+  return element;
 }
 
-/** Copy by way of the selection: plain http on a local network has no navigator.clipboard. */
-function copySelected(code) {
-  if (!code.isConnected) announcer.append(code); // until it is said there that it was copied
-  getSelection().selectAllChildren(code);
+/** Copy through the selection: navigator.clipboard is missing on plain http in a local network. */
+function copySelection(source) {
+  if (!source.isConnected) announcer.append(source); // only what is in the page can be selected; showResult removes it
+  getSelection().selectAllChildren(source);
   const copied = document.execCommand("copy");
   getSelection().removeAllRanges();
   return copied;
 }
 
-async function copy(code) {
-  if (!navigator.clipboard) return copySelected(code);
-  await navigator.clipboard.writeText(code.textContent);
-  return true;
+/** Copy the text of `source`; return whether that worked. */
+async function copy(source) {
+  if (!navigator.clipboard) return copySelection(source);
+  // Rejected without permission, and when the page has lost the focus.
+  return navigator.clipboard.writeText(source.textContent).then(() => true, () => false);
+}
+
+/** Show the result as the label's text for a moment, and announce it. */
+function showResult(label, copied) {
+  const { text, timer } = shown.get(label) ?? { text: label.data };
+  clearTimeout(timer);
+  label.data = copied ? "Copied" : "Copy failed";
+  announcer.textContent = label.data;
+  const restore = () => {
+    label.data = text;
+    shown.delete(label);
+  };
+  shown.set(label, { text, timer: setTimeout(restore, RESULT_MS) });
 }
 
 messages.addEventListener("click", ({ target }) => {
@@ -41,31 +58,23 @@ messages.addEventListener("click", ({ target }) => {
 
 messages.addEventListener("click", async ({ target }) => {
   const button = target.closest("[data-copy]");
-  if (!button) return;
-  tell(button.firstChild, await copy(button.closest("figure").querySelector("code")));
+  if (button) showResult(button.firstChild, await copy(button.closest("figure").querySelector("code")));
 });
-
-function tell(label, copied) {
-  const before = label.data;
-  label.data = copied ? "Copied" : "Copy failed";
-  announcer.textContent = label.data;
-  setTimeout(() => { label.data = before; }, 1500);
-}
 
 messages.addEventListener("click", async (event) => {
   const link = event.target.closest("[data-copy-from]");
   if (!link || event.ctrlKey || event.metaKey || event.shiftKey) return;
   event.preventDefault();
   const source = document.createElement("pre");
-  const answer = await fetch(link.href).catch(() => null);
-  if (answer?.ok && !answer.redirected) source.textContent = await answer.text();
-  tell(link.firstChild, source.textContent && await copy(source).catch(() => false));
+  const response = await fetch(link.href).catch(() => null);
+  if (response?.ok && !response.redirected) source.textContent = await response.text().catch(() => "");
+  showResult(link.firstChild, source.textContent !== "" && await copy(source));
 });
 
 new MutationObserver((records) => {
   for (const { addedNodes } of records) {
-    for (const node of addedNodes) if (node instanceof Element) equip(node);
+    for (const node of addedNodes) if (node instanceof Element) addButtons(node);
   }
 }).observe(messages, { childList: true, subtree: true });
 
-equip(messages);
+addButtons(messages);

@@ -2,6 +2,7 @@
 
 import re
 
+import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import ask
@@ -101,6 +102,50 @@ def test_an_answer_is_copied_as_markdown_and_with_what_was_thought(signed_in: Pa
     assert page.evaluate("navigator.clipboard.readText()").startswith(
         "Let me think. Both are decimals.\n\n---\n\n**9.8**"
     )
+
+
+def complete_answer_with_code(page: Page, endpoint: Endpoint) -> None:
+    async def respond(exchange: Exchange) -> None:
+        await exchange.answer("```python\nprint(1)\n```\n")
+        await exchange.finish()
+
+    endpoint.respond = respond
+    ask(page, "Print 1")
+    page.wait_for_url(re.compile("/conversations/"))  # loaded, scripts too
+    expect(page.locator("article[data-status=complete]")).to_be_visible()
+
+
+@pytest.mark.parametrize("selector", ["[data-copy]", ".status-actions [data-copy-from]"])
+def test_a_copy_button_gets_its_text_back_after_two_clicks(signed_in: Page, shared_endpoint: Endpoint, selector: str):
+    page = signed_in
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    complete_answer_with_code(page, shared_endpoint)
+    button = page.locator(selector)
+    text = button.inner_text()
+    page.clock.install(time=0)
+    page.clock.pause_at(1_000)
+    for _ in range(2):
+        page.evaluate("document.getElementById('announcer').textContent = ''")
+        button.click()
+        expect(page.locator("#announcer")).to_have_text("Copied")
+    expect(button).to_contain_text("Copied")
+    page.clock.run_for(5_000)
+    expect(button).to_have_text(text)
+
+
+REJECT_COPYING = """() => {
+  navigator.clipboard.writeText = () => Promise.reject(new DOMException("", "NotAllowedError"));
+}"""
+
+
+@pytest.mark.parametrize("selector", ["[data-copy]", ".status-actions [data-copy-from]"])
+def test_a_rejected_copy_is_reported(signed_in: Page, shared_endpoint: Endpoint, selector: str):
+    page = signed_in
+    complete_answer_with_code(page, shared_endpoint)
+    page.evaluate(REJECT_COPYING)
+    page.locator(selector).click()
+    expect(page.locator(selector)).to_contain_text("Copy failed")
+    expect(page.locator("#announcer")).to_have_text("Copy failed")
 
 
 FORM_IS_ABOVE_COMPOSER = """async () => {
