@@ -171,10 +171,9 @@ def stop(*, generation: Generation) -> None:
 
 
 def rename(*, conversation: Conversation, title: str) -> None:
-    with transaction.atomic():
-        Conversation.objects.filter(pk=conversation.pk).update(title=title[:TITLE_CHARACTERS])
-        publish(Topic.CONVERSATION_CHANGED, conversation.pk)
-        publish(Topic.LIST_CHANGED, conversation.owner_id, conversation.pk)
+    Conversation.objects.filter(pk=conversation.pk).update(title=title[:TITLE_CHARACTERS])
+    publish(Topic.CONVERSATION_CHANGED, conversation.pk)
+    publish(Topic.LIST_CHANGED, conversation.owner_id, conversation.pk)
 
 
 def delete(*, conversation: Conversation) -> bool:

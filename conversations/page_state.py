@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from conversations.generation.live import LiveText, live_text
 from conversations.models import Conversation, Message, Status
-from conversations.models.conversation import Tree, parse_cursor, visible_conversation
+from conversations.models.conversation import Tree, generation_statuses, parse_cursor, visible_conversation
 from conversations.models.generation import LIVE
 from conversations.rendering import fragments, outcomes
 from conversations.sidebar import Sidebar
@@ -158,7 +158,9 @@ class PageState:
         window = path[min(self._first, last_page) if self._path else last_page :]
         newest: dict[int, int] = {}
         live: set[int] = set()
-        for message, generation, status in conversation.statuses(window):  # the newest of a message comes last
+        for message, generation, status in generation_statuses(
+            conversation.pk, window
+        ):  # the newest of a message comes last
             newest[message] = generation
             (live.add if status in LIVE else live.discard)(message)
         if query is not None:

@@ -192,7 +192,7 @@ def recover_orphans(dead: list[int]) -> list[tuple[int, uuid.UUID]]:
                     if generation.stop_requested
                     else Result(Status.INTERRUPTED, *text, interruption_notice(SERVER_RESTARTED, characters))
                 )
-                _store_result(partial(_finish_orphan, pk), Claim.of(generation), result, {})
+                _store_result(partial(_update_generation, pk), Claim.of(generation), result, {})
             recovered.append((generation.owner_id, generation.conversation_id))
     Worker.objects.filter(pk__in=dead).delete()
     return recovered
@@ -248,11 +248,6 @@ def _finish_owned(worker: Any, generation: Any, attempt: Any, columns: Any) -> t
 
 
 @prepared_update
-def _finish_orphan(generation: Any, columns: Any) -> tuple[QuerySet[Any], dict[str, Any]]:
-    return Generation.objects.running().filter(pk=generation), columns
-
-
-@prepared_update
 def _update_message(message: Any, columns: Any) -> tuple[QuerySet[Any], dict[str, Any]]:
     return Message.objects.filter(pk=message), columns
 
@@ -265,7 +260,7 @@ def _update_conversation(conversation: Any, columns: Any) -> tuple[QuerySet[Any]
 def _store_result(
     update: Callable[[dict[str, object]], int], claimed: Claim, result: Result, fields: dict[str, object]
 ) -> bool:
-    """Write a result by `update`, which includes the fence, and its text; False if `update` matches no row."""
+    """Write a result by `update` of the generation, and its text; False if `update` matches no row."""
     now = timezone.now()
     columns = {
         "status": result.status,

@@ -12,13 +12,14 @@ import time
 import weakref
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 from django.db import DatabaseError
 from django.db.models import Q
 
-from conversations.events import Subscription, Topic, bus, subscribe
+from conversations.events import Topic, bus, subscribe
 from conversations.generation.live import LiveText, Source
+from conversations.generation.runner import Run
 from conversations.inference.deltas import Delta, DeltaTotals
 from conversations.models import Chunk, Generation, Kind, Status
 from conversations.threads import run_in_thread
@@ -171,12 +172,6 @@ class Mirror:
         return generation, list(chunks.values_list("sequence", "kind", "text"))
 
 
-class HasLiveText(Protocol):
-    """A `runner.Run`, of which only this is used."""
-
-    live: LiveText
-
-
 @dataclass(slots=True)
 class RemoteViewer:
     """Another process that mirrors a generation of this one."""
@@ -192,32 +187,25 @@ class RemoteViewer:
 class MirrorSender:
     """Sends the texts of this process's runs to the processes that mirror them."""
 
-    def __init__(self, runs: Mapping[int, HasLiveText]) -> None:
+    def __init__(self, runs: Mapping[int, Run]) -> None:
         self._runs = runs
         self._viewers: dict[tuple[int, str], RemoteViewer] = {}
         self._has_viewers = asyncio.Event()
-        self._subscription: Subscription | None = None
-
-    def start(self) -> None:
-        self._subscription = subscribe(Topic.MIRROR_REQUEST, self._add_viewer)
-
-    def close(self) -> None:
-        if self._subscription:
-            self._subscription.close()
 
     async def run(self) -> None:
         """Send new text to all viewers, until cancelled."""
-        while True:
-            if not self._viewers:
-                self._has_viewers.clear()
-                await self._has_viewers.wait()
-            for key, viewer in list(self._viewers.items()):
-                run = self._runs.get(viewer.generation_id)
-                if run is None or time.monotonic() - viewer.requested_at > VIEWER_TIMEOUT:
-                    self._viewers.pop(key, None)
-                elif not await self._send(viewer, run.live):
-                    break  # the channel layer is unavailable; do not time out for each viewer
-            await asyncio.sleep(SEND_SECONDS)
+        with subscribe(Topic.MIRROR_REQUEST, self._add_viewer):
+            while True:
+                if not self._viewers:
+                    self._has_viewers.clear()
+                    await self._has_viewers.wait()
+                for key, viewer in list(self._viewers.items()):
+                    run = self._runs.get(viewer.generation_id)
+                    if run is None or time.monotonic() - viewer.requested_at > VIEWER_TIMEOUT:
+                        self._viewers.pop(key, None)
+                    elif not await self._send(viewer, run.live):
+                        break  # the channel layer is unavailable; do not time out for each viewer
+                await asyncio.sleep(SEND_SECONDS)
 
     async def send_end(self, live: LiveText) -> None:
         """Send the rest of an ended text to its viewers, in as many messages as it takes."""

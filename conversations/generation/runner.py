@@ -31,8 +31,16 @@ from conversations.threads import run_in_thread
 logger = logging.getLogger(__name__)
 
 RETRY_SECONDS = 1.0  # between attempts to write a result while the database is unavailable
+# Status and error by finish reason, if it is not simply complete.
+UNUSUAL_OUTCOMES = {
+    "content_filter": (Status.FILTERED, Filtered.sentence),
+    "insufficient_system_resource": (
+        Status.FAILED,
+        "The model ran out of resources mid-answer. What arrived has been saved. Try again.",
+    ),
+    "length": (Status.LENGTH, ""),
+}
 INTERNAL_ERROR = "Something went wrong on this site. Your question has been saved. Try again."
-OUT_OF_RESOURCES = "The model ran out of resources mid-answer. What arrived has been saved. Try again."
 
 
 class Run:
@@ -65,7 +73,9 @@ class Run:
         if self._cancelled_as is not None:
             self._streaming.cancel()
         try:
-            result = self._from_outcome(await self._streaming)
+            outcome = await self._streaming
+            status, error = UNUSUAL_OUTCOMES.get(outcome.finish_reason, (Status.COMPLETE, ""))
+            result = self._result(status, error, outcome.finish_reason, outcome.usage)
         except asyncio.CancelledError:
             if self._cancelled_as is None:
                 raise
@@ -79,10 +89,11 @@ class Run:
         except Generation.DoesNotExist:
             self.live.end()  # deleted after the claim
             return
-        except InferenceError as error:
-            logger.warning("generation %s failed: %s: %s", self.claim.generation_id, type(error).__name__, error.detail)
-            self._cause = type(error).__name__
-            result = self._result(Status.FILTERED if isinstance(error, Filtered) else Status.FAILED, error.sentence)
+        except InferenceError as failure:
+            self._cause = type(failure).__name__
+            logger.warning("generation %s failed: %s: %s", self.claim.generation_id, self._cause, failure.detail)
+            status = Status.FILTERED if isinstance(failure, Filtered) else Status.FAILED
+            result = self._result(status, failure.sentence)
         except Exception:
             # Any bug must end the generation, or its conversation would be blocked.
             logger.exception("generation %s failed", self.claim.generation_id)
@@ -201,18 +212,6 @@ class Run:
         self.live.feed(deltas)
         if self.live.status != before:
             self._fields["status"] = self.live.status
-
-    def _from_outcome(self, outcome: Outcome) -> Result:
-        match outcome.finish_reason:
-            case "content_filter":
-                status, error = Status.FILTERED, Filtered.sentence
-            case "insufficient_system_resource":
-                status, error = Status.FAILED, OUT_OF_RESOURCES
-            case "length":
-                status, error = Status.LENGTH, ""
-            case _:
-                status, error = Status.COMPLETE, ""
-        return self._result(status, error, outcome.finish_reason, outcome.usage)
 
     def _result(self, status: Status, error: str, finish_reason: str = "", usage: Usage | None = None) -> Result:
         reasoning, answer = str(self.live.reasoning), str(self.live.answer)

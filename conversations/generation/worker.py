@@ -7,6 +7,7 @@ import logging
 import math
 import time
 from collections.abc import Coroutine
+from contextlib import ExitStack
 from pathlib import Path
 from typing import IO, Any
 
@@ -15,7 +16,7 @@ from django.db import DatabaseError, connection
 
 from chatsite import metrics
 from chatsite.logs import bind_log_context
-from conversations.events import Subscription, Topic, publish, subscribe
+from conversations.events import Topic, publish, subscribe
 from conversations.generation import commit
 from conversations.generation.live import Source, queued_texts
 from conversations.generation.liveness import LivenessMonitor
@@ -80,7 +81,7 @@ class GenerationWorker:
         self._suspects: set[int] = set()  # orphaned claims that the last sweep found
         self._sender = MirrorSender(self.runs)
         self._liveness = LivenessMonitor()
-        self._subscriptions: list[Subscription] = []
+        self._subscriptions = ExitStack()
         self._tasks: set[asyncio.Task[None]] = set()
         self._loops: list[asyncio.Task[None]] = []
         self._wake = asyncio.Event()
@@ -92,11 +93,8 @@ class GenerationWorker:
         if self._lock_sqlite():
             others = await run_in_thread(_read_beats, self._id)
             await self._recover_orphans(list(others))
-        self._subscriptions = [
-            subscribe(Topic.GENERATION_QUEUED, self._queued),
-            subscribe(Topic.STOP_REQUESTED, self._stop_requested),
-        ]
-        self._sender.start()
+        self._subscriptions.enter_context(subscribe(Topic.GENERATION_QUEUED, self._queued))
+        self._subscriptions.enter_context(subscribe(Topic.STOP_REQUESTED, self._stop_requested))
         global _current
         _current = self
         loops = (self._commit_loop(), self._watch_commits(), self._sweep_loop(), self._sender.run())
@@ -105,16 +103,14 @@ class GenerationWorker:
     async def drain(self, seconds: float) -> None:
         """Stop claiming, give running generations `seconds` to finish, interrupt the others, and stop."""
         self.draining = True
-        if running := self._running():
+        if running := self._tasks.difference(self._loops):
             logger.info("draining: %s generations have %.0f s to finish", len(self.runs), seconds)
             await asyncio.wait(running, timeout=seconds)
         for run in list(self.runs.values()):
             run.interrupt(commit.SERVER_RESTARTED)
-        if running := self._running():
+        if running := self._tasks.difference(self._loops):
             await asyncio.wait(running, timeout=WRITE_SECONDS)
-        for subscription in self._subscriptions:
-            subscription.close()
-        self._sender.close()
+        self._subscriptions.close()
         for loop in self._loops:
             loop.cancel()
         await asyncio.gather(*self._loops, return_exceptions=True)
@@ -135,9 +131,6 @@ class GenerationWorker:
         if self.seconds_since_commit > MAX_SECONDS_SINCE_COMMIT or characters > MAX_UNCOMMITTED_CHARACTERS:
             for run in self.runs.values():
                 run.interrupt(commit.DATABASE_UNAVAILABLE)
-
-    def _running(self) -> list[asyncio.Task[None]]:
-        return [task for task in self._tasks if task not in self._loops]
 
     # Claiming
 

@@ -104,10 +104,6 @@ class Conversation(models.Model):
         """Return the tree of this conversation's message ids; one query."""
         return Tree(_parents(self.pk))
 
-    def statuses(self, messages: list[int]) -> list[tuple[int, int, str]]:
-        """Return (message, generation, status) for each generation of these messages, oldest first; one query."""
-        return _statuses(self.pk, messages)
-
     def read(self, tree: "Tree", ids: list[int], *, reasoning: bool = False) -> list[Message]:
         """Return these messages in this order, each with its generations, `versions` and `rating`; few queries.
 
@@ -146,7 +142,8 @@ def _generations(conversation: Any, messages: Any) -> models.QuerySet[Any]:
 
 
 @prepared
-def _statuses(conversation: Any, messages: Any) -> models.QuerySet[Any, Any]:
+def generation_statuses(conversation: Any, messages: Any) -> models.QuerySet[Any, Any]:
+    """Return (message, generation, status) for each generation of these messages, oldest first."""
     found = Generation.objects.filter(conversation=conversation, message__in=messages)
     return found.order_by("pk").values_list("message", "pk", "status")
 
