@@ -1,26 +1,29 @@
-"""A model endpoint that costs next to nothing: prepared bytes, written when they are due, and the time noted.
+"""A model endpoint with almost no cost of its own: it writes prepared bytes when they are due and records the time.
 
-It speaks as much HTTP as one well-behaved client needs. What a request is answered with is told by the name that its
-last message holds.
+It implements only the HTTP that the SDK's client needs. The name in a request's last message selects the response.
 """
 
 import asyncio
 import json
 import re
+from typing import cast
 
-from benchmarks.texts import Play
+from benchmarks.texts import Playback
 
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n"
 END = b"0\r\n\r\n"
 _LENGTH = re.compile(rb"\r\ncontent-length: *([0-9]+)", re.IGNORECASE)
-_NAME = re.compile(r"\bplay-[0-9a-f-]+")
+_NAME = re.compile(r"\bplayback-[0-9a-f-]+")
 
 
 class Endpoint:
-    """The server; `plays` by the name in the prompt. Runs on the event loop that the readers run on: one clock."""
+    """The server. `playbacks` maps the name in a prompt to its response.
+
+    It runs on the readers' event loop, so both use the same clock.
+    """
 
     def __init__(self) -> None:
-        self.plays: dict[str, Play] = {}
+        self.playbacks: dict[str, Playback] = {}
         self.base_url = ""
         self._server: asyncio.Server | None = None
 
@@ -42,8 +45,8 @@ class _Connection(asyncio.Protocol):
         self._received = b""
         self._timer: asyncio.TimerHandle | None = None
 
-    def connection_made(self, transport: asyncio.Transport) -> None:
-        self._transport = transport
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast(asyncio.Transport, transport)  # what a TCP server creates
 
     def connection_lost(self, exc: Exception | None) -> None:
         if self._timer:
@@ -57,22 +60,22 @@ class _Connection(asyncio.Protocol):
             return
         self._received = b""
         name = _NAME.search(json.loads(body)["messages"][-1]["content"])
-        play = self._endpoint.plays.get(name[0]) if name else None
-        if play is None:
+        playback = self._endpoint.playbacks.get(name[0]) if name else None
+        if playback is None:
             self._transport.write(b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n")
             return
         now = self._loop.time()
-        play.requested.append(now)
+        playback.requested.append(now)
         self._transport.write(HEAD)
-        self._send(play, now)
+        self._send(playback, now)
 
-    def _send(self, play: Play, begun: float) -> None:
-        """Write the delta that is due, each in a packet of its own, and wait for the next one's time."""
-        script, number = play.script, len(play.sent)
-        play.late.append(self._loop.time() - begun - number * script.seconds)
-        play.sent.append(self._loop.time())
+    def _send(self, playback: Playback, started: float) -> None:
+        """Write the next delta, in a packet of its own, and schedule the one after it."""
+        script, number = playback.script, len(playback.sent)
+        playback.late.append(self._loop.time() - started - number * script.seconds)
+        playback.sent.append(self._loop.time())
         self._transport.write(script.deltas[number])
         if number + 1 == len(script.deltas):
             self._transport.write(script.ending + END)
         else:
-            self._timer = self._loop.call_at(begun + (number + 1) * script.seconds, self._send, play, begun)
+            self._timer = self._loop.call_at(started + (number + 1) * script.seconds, self._send, playback, started)

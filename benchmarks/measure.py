@@ -1,4 +1,4 @@
-"""What processes cost, as Linux counts it, and where they run."""
+"""CPU time, memory and writes of processes as Linux counts them, and the cores they run on."""
 
 import contextlib
 import os
@@ -7,41 +7,41 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 CORES = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
-# The server has the first core alone; everything else here shares the second.
+# The server has the first core to itself; everything else in the benchmark shares the second.
 SERVER_CORE, LOAD_CORE = (CORES[0], CORES[1]) if len(CORES) > 1 else (None, None)
 
 
 def cpu_seconds(pid: int) -> float:
-    """Return the CPU time that a server and its rendering processes have used, those that ended excepted."""
-    return sum(time.clock_gettime(_cpu_clock(member)) for member in _family(pid))
+    """Return the CPU time that a server and its running child processes have used, in seconds."""
+    return sum(time.clock_gettime(_cpu_clock(member)) for member in _processes(pid))
 
 
 def core_seconds(core: int | None) -> float:
-    """Return the time that a core has spent on anything, this virtual machine's neighbours included; 0 for no core."""
+    """Return the seconds that a core has been busy, including time stolen by other machines; 0 without a core."""
     for line in Path("/proc/stat").read_text().splitlines():
         name, *ticks = line.split()
         if name == f"cpu{core}":
-            user, nice, system, _idle, _waiting, interrupts, soft, steal, *_ = map(int, ticks)
-            return (user + nice + system + interrupts + soft + steal) / os.sysconf("SC_CLK_TCK")
+            user, nice, system, _idle, _iowait, irq, softirq, steal, *_ = map(int, ticks)
+            return (user + nice + system + irq + softirq + steal) / os.sysconf("SC_CLK_TCK")
     return 0.0
 
 
 def peak_bytes(pid: int) -> int:
-    """Return the most memory that each of them has held, together."""
-    return sum(_field(f"/proc/{member}/status", "VmHWM") * 1024 for member in _family(pid))
+    """Return the sum of the peak memory of a server and its running child processes, in bytes."""
+    return sum(_field(f"/proc/{member}/status", "VmHWM") * 1024 for member in _processes(pid))
 
 
-def written(pid: int) -> int:
-    """Return the bytes of all write() calls of a process: for the site, of what it wrote to its database's files.
+def written_bytes(pid: int) -> int:
+    """Return the bytes of a process's write() calls: for the site, what it wrote to SQLite's files.
 
-    Its sockets to browsers are written by send(), which is not counted there.
+    Sockets are not included: they are written by send().
     """
     return _field(f"/proc/{pid}/io", "wchar")
 
 
 @contextlib.contextmanager
 def on_core(core: int | None) -> Iterator[None]:
-    """Run this process on one core; processes started meanwhile stay there."""
+    """Run this process on one core. Processes started in the meantime stay there."""
     if core is None:
         yield
         return
@@ -54,20 +54,20 @@ def on_core(core: int | None) -> Iterator[None]:
 
 
 def percentile(values: Sequence[float], percent: float) -> float | None:
-    """Return the value below which so many percent of them lie; None of nothing."""
+    """Return the value below which `percent` percent of the values lie; None if there are none."""
     ordered = sorted(values)
     return ordered[min(len(ordered) - 1, int(len(ordered) * percent / 100))] if ordered else None
 
 
-def _family(pid: int) -> list[int]:
+def _processes(pid: int) -> list[int]:
     tasks = Path(f"/proc/{pid}/task").iterdir()
-    return [pid, *(int(child) for task in tasks for child in _words(task / "children"))]
+    return [pid, *(int(child) for task in tasks for child in _read_words(task / "children"))]
 
 
-def _words(path: Path) -> list[str]:
+def _read_words(path: Path) -> list[str]:
     try:
         return path.read_text().split()
-    except FileNotFoundError:  # a thread that has ended meanwhile
+    except FileNotFoundError:  # the thread has ended in the meantime
         return []
 
 
@@ -76,5 +76,5 @@ def _field(path: str, name: str) -> int:
 
 
 def _cpu_clock(pid: int) -> int:
-    """Return the clock of a process's CPU time, all threads and those that ended included: CPUCLOCK_SCHED of Linux."""
+    """Return the id of the clock of a process's CPU time, ended threads included (Linux: CPUCLOCK_SCHED)."""
     return (~pid << 3) | 2

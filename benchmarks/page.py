@@ -1,9 +1,8 @@
 """Measure how long streaming keeps a page's main thread busy in Chromium: `python -m benchmarks.page`.
 
-A model thinks 200,000 characters and answers 50,000, in prose or in code, 100 deltas a second, to a reader who
-follows and to one who has scrolled up. Told are the tasks of a millisecond and more, by the clock and by the
-processor's own time (the machine may have other things to do), the most nodes that the page held, and how far what was
-being read has moved.
+A model sends 200,000 characters of reasoning and an answer of 50,000, in prose or in code, 100 deltas per second, to a
+reader who follows and to one who has scrolled up. The results are the tasks of a millisecond and more, in wall time and
+in CPU time (other programs may run), the most nodes in the page, and how far the text that was being read has moved.
 """
 
 import argparse
@@ -22,8 +21,8 @@ from tests.endpoint import Endpoint, Exchange
 from tests.parts import BROWSER
 from tests.site import Site, migrate, people
 
-PER_SECOND = 100
-LONG_ENOUGH_MS = 1  # tasks below this are the browser's own housekeeping, thousands of them
+PACE = 100  # deltas per second
+MIN_TASK_MS = 1  # thousands of shorter tasks are the browser's own
 WORDS = tuple("so the light meets the air and what is blue goes astray while the rest".split())  # noqa: SIM905
 
 NODES = """() => {
@@ -34,13 +33,13 @@ NODES = """() => {
 }"""
 SCROLL_UP = """() => {
   const prose = document.querySelector("[id^=answer-].prose");
-  const place = () => Math.abs(prose.getBoundingClientRect().top - before);
+  const distance = () => Math.abs(prose.getBoundingClientRect().top - before);
   scrollBy({ top: -400, behavior: "instant" });
   const before = prose.getBoundingClientRect().top;
   window.moved = 0;
-  (function look() {
-    window.moved = Math.max(window.moved, place());
-    requestAnimationFrame(look);
+  (function measure() {
+    window.moved = Math.max(window.moved, distance());
+    requestAnimationFrame(measure);
   })();
 }"""
 
@@ -64,15 +63,15 @@ def code(characters: int) -> str:
 TEXTS = {"prose": prose, "code": code}
 
 
-def play(reasoning: str, answer: str, per_second: float, size: int) -> Callable[[Exchange], Awaitable[None]]:
-    """Return an endpoint's answer: deltas of `size` characters, each when it is due."""
+def respond_with(reasoning: str, answer: str, per_second: float, size: int) -> Callable[[Exchange], Awaitable[None]]:
+    """Return a response for the endpoint: deltas of `size` characters, each sent when it is due."""
     deltas = [("reason", reasoning[at : at + size]) for at in range(0, len(reasoning), size)]
     deltas += [("answer", answer[at : at + size]) for at in range(0, len(answer), size)]
 
     async def respond(exchange: Exchange) -> None:
-        begun = asyncio.get_running_loop().time()
+        started = asyncio.get_running_loop().time()
         for number, (kind, text) in enumerate(deltas):
-            await asyncio.sleep(begun + number / per_second - asyncio.get_running_loop().time())
+            await asyncio.sleep(started + number / per_second - asyncio.get_running_loop().time())
             await getattr(exchange, kind)(text)
         await exchange.finish()
 
@@ -98,12 +97,12 @@ def main() -> None:
 
 def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.page", description=__doc__)
-    parser.add_argument("--runs", type=int, default=3, help="of each text and each reader (3)")
-    parser.add_argument("--text", nargs="+", choices=TEXTS, default=list(TEXTS), help="default: both")
-    parser.add_argument("--reasoning", type=int, default=200_000, help="characters (200,000)")
-    parser.add_argument("--answer", type=int, default=50_000, help="characters (50,000)")
-    parser.add_argument("--delta", type=int, default=50, help="characters in a delta (50)")
-    parser.add_argument("--trace", type=Path, help="keep the last trace in this file")
+    parser.add_argument("--runs", type=int, default=3, help="runs for each text and each reader (3)")
+    parser.add_argument("--text", nargs="+", choices=TEXTS, default=list(TEXTS), help="texts (both)")
+    parser.add_argument("--reasoning", type=int, default=200_000, help="characters of reasoning (200,000)")
+    parser.add_argument("--answer", type=int, default=50_000, help="characters of answer (50,000)")
+    parser.add_argument("--delta", type=int, default=50, help="characters per delta (50)")
+    parser.add_argument("--trace", type=Path, help="write the last trace to this file")
     return parser.parse_args()
 
 
@@ -113,10 +112,10 @@ def measure(site: Site, endpoint: Endpoint, browser: Browser, arguments: argpars
     runs = [(kind, reader, run) for kind in arguments.text for reader in READERS for run in range(arguments.runs)]
     for (kind, reader, run), person in zip(runs, people(site, len(runs)), strict=True):
         answer = TEXTS[kind](arguments.answer)
-        endpoint.respond = play(prose(arguments.reasoning), answer, PER_SECOND, arguments.delta)
+        endpoint.respond = respond_with(prose(arguments.reasoning), answer, PACE, arguments.delta)
         context = browser.new_context(viewport={"width": 1280, "height": 860})
         context.add_cookies([{"name": n, "value": v, "url": site.url} for n, v in person.http.cookies.items()])
-        row = watch(
+        row = measure_run(
             browser, context, site.url, scrolls_up=reader == "scrolled up", answer=len(answer), arguments=arguments
         )
         print(f"| {kind} | {reader} | {run + 1} | {row} |", flush=True)
@@ -127,39 +126,39 @@ def measure(site: Site, endpoint: Endpoint, browser: Browser, arguments: argpars
 READERS = ("follows", "scrolled up")
 
 
-def watch(
+def measure_run(
     browser: Browser, context: BrowserContext, url: str, *, scrolls_up: bool, answer: int, arguments: argparse.Namespace
 ) -> str:
-    """Ask, watch until the answer has ended, and return the cells of a row."""
+    """Ask, wait until the answer has ended, and return the last cells of a row."""
     page = context.new_page()
     page.goto(url)
     browser.start_tracing(page=page, categories=["toplevel"])
     page.fill("#composer textarea", "Why?")
     page.keyboard.press("Enter")
     page.wait_for_selector("article[data-role=assistant]")
-    most, has_scrolled = 0, False
+    most_nodes, has_scrolled = 0, False
     while page.locator("article[data-status=complete]").count() == 0:
         page.wait_for_timeout(500)
         nodes, length = page.evaluate(NODES)
-        most = max(most, nodes)
+        most_nodes = max(most_nodes, nodes)
         if scrolls_up and not has_scrolled and length > answer / 2:
             page.evaluate(SCROLL_UP)
             has_scrolled = True
-    page.wait_for_timeout(1_000)  # what comes last
-    most = max(most, page.evaluate(NODES)[0])
+    page.wait_for_timeout(1_000)  # for what is still to be swapped in
+    most_nodes = max(most_nodes, page.evaluate(NODES)[0])
     moved = page.evaluate("window.moved")
     trace = browser.stop_tracing()
     if arguments.trace:
         arguments.trace.write_bytes(trace)
-    tasks = busiest(json.loads(trace)["traceEvents"])
+    tasks = main_thread_tasks(json.loads(trace)["traceEvents"])
     wall, cpu = ([task[which] / 1000 for task in tasks] for which in ("dur", "tdur"))
-    cells = [len(tasks), statistics.median(wall), p99(wall), max(wall), p99(cpu), max(cpu), most]
-    told = " | ".join(f"{cell:,.1f}" if isinstance(cell, float) else f"{cell:,}" for cell in cells)
-    return f"{told} | {'' if moved is None else f'{moved:g}'}"
+    cells = [len(tasks), statistics.median(wall), p99(wall), max(wall), p99(cpu), max(cpu), most_nodes]
+    text = " | ".join(f"{cell:,.1f}" if isinstance(cell, float) else f"{cell:,}" for cell in cells)
+    return f"{text} | {'' if moved is None else f'{moved:g}'}"
 
 
-def busiest(events: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Return the tasks, long enough to count, of the renderer's main thread that did most: the page's own."""
+def main_thread_tasks(events: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return the tasks of at least `MIN_TASK_MS` on the busiest main thread of a renderer, which is the page's."""
     threads: dict[tuple[int, int], list[dict[str, Any]]] = {
         (event["pid"], event["tid"]): []
         for event in events
@@ -170,7 +169,7 @@ def busiest(events: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
         if event["ph"] == "X" and event["name"].endswith("RunTask") and key in threads:
             threads[key].append(event)
     tasks = max(threads.values(), key=lambda tasks: sum(task["dur"] for task in tasks))
-    return [task for task in tasks if task["dur"] >= 1000 * LONG_ENOUGH_MS]
+    return [task for task in tasks if task["dur"] >= 1000 * MIN_TASK_MS]
 
 
 def p99(values: Sequence[float]) -> float:

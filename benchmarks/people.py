@@ -1,7 +1,7 @@
-"""Put people into a site's database, behind its back: `python -m benchmarks.people COUNT` prints them as JSON.
+"""Create users directly in a site's database: `python -m benchmarks.people COUNT` prints them as JSON.
 
-The site's own limits on signing up and in (20 and 30 a minute) are meant for what a benchmark does. Each person gets a
-session, as after signing in, and a conversation with one finished turn.
+Signing up and in through the site is limited to 20 and 30 requests per minute. Each user gets a session, as after
+signing in, and a conversation with one finished answer.
 """
 
 import json
@@ -34,12 +34,12 @@ def main(count: int) -> None:
             session[HASH_SESSION_KEY] = user.get_session_auth_hash()
             session.save()
             conversation = Conversation.objects.create(owner=user, title="An earlier question")
-            asked = Message.objects.create(conversation=conversation, role=Role.USER, content="An earlier question")
-            said = Message.objects.create(
-                conversation=conversation, parent=asked, role=Role.ASSISTANT, content="An answer."
+            prompt = Message.objects.create(conversation=conversation, role=Role.USER, content="An earlier question")
+            answer = Message.objects.create(
+                conversation=conversation, parent=prompt, role=Role.ASSISTANT, content="An answer."
             )
-            Generation.objects.create(message=said, conversation=conversation, owner=user, status=Status.COMPLETE)
-            conversation.leaf = said
+            Generation.objects.create(message=answer, conversation=conversation, owner=user, status=Status.COMPLETE)
+            conversation.leaf = answer
             conversation.save()
             people.append({"session": session.session_key, "conversation": conversation.get_absolute_url()})
     print(json.dumps(people))

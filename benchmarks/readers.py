@@ -1,15 +1,16 @@
-"""Who reads: clients that use the public URLs and sockets as a browser does, and note when each word is there."""
+"""Clients that use the public URLs and sockets like a browser and record when each word arrives."""
 
 import asyncio
 import re
 import uuid
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from html import unescape
 
 import aiohttp
 
-from benchmarks.texts import Play
+from benchmarks.texts import Playback
 
 _TOKEN = re.compile(r'"X-CSRFToken": "(\w+)"')
 _SOCKET = re.compile(r'ws-connect="([^"]+)"')
@@ -19,12 +20,12 @@ _ENDED = re.compile(r'data-status="(complete|stopped|length|filtered|failed|inte
 
 @dataclass(slots=True)
 class Reading:
-    """What one reader saw of one play; times are the event loop's."""
+    """What one reader received of one playback. Times are the event loop's, in seconds."""
 
     name: str
-    play: Play
+    playback: Playback
     posted: float = 0.0
-    seen: list[float] = field(default_factory=list)  # when each delta's word was first there
+    seen: list[float] = field(default_factory=list)  # when each delta's word first arrived
     ended: float = 0.0
     received: int = 0  # bytes of the socket's messages
     reasoning: str = ""
@@ -33,17 +34,17 @@ class Reading:
 
     @property
     def first_delta_seconds(self) -> float:
-        """Return the time from the prompt to the first word, without the time that the endpoint took."""
-        return (self.seen[0] - self.posted) - (self.play.sent[0] - self.play.requested[-1])
+        """Return the seconds from the prompt to the first word, without the time that the endpoint took."""
+        return (self.seen[0] - self.posted) - (self.playback.sent[0] - self.playback.requested[-1])
 
-    def notice(self, text: str, now: float) -> None:
-        """Note which words are there by now."""
-        last = self.play.script.number_in(text)
+    def record(self, text: str, now: float) -> None:
+        """Record the words in `text`, and all before them, as received."""
+        last = self.playback.script.number_in(text)
         self.seen += [now] * (last + 1 - len(self.seen))
 
-    def take(self, html: str, now: float) -> None:
-        """Do with a page or a frame what a browser would: add its reasoning, see how the answer stands."""
-        self.notice(html, now)
+    def apply(self, html: str, now: float) -> None:
+        """Apply a page or a frame like a browser: add its reasoning, read the answer's status."""
+        self.record(html, now)
         for attributes, inside in _REASONING.findall(html):
             self.reasoning = (self.reasoning if "beforeend" in attributes else "") + unescape(inside)
         if found := _ENDED.search(html):
@@ -51,15 +52,16 @@ class Reading:
 
 
 class Reader:
-    """A person at the site: `open` a conversation's page, then `ask` in it; or `begin` a new one."""
+    """A person at the site: `open` a conversation's page, then `ask` in it; or `open_new`, then `ask_new`."""
 
     def __init__(self, site_url: str, session: str, conversation: str) -> None:
-        jar = aiohttp.CookieJar(unsafe=True)  # else it takes none from an address without a name
+        jar = aiohttp.CookieJar(unsafe=True)  # accepts cookies from an IP address
         jar.update_cookies({"sessionid": session})
         self._http = aiohttp.ClientSession(site_url, cookie_jar=jar, connector=aiohttp.TCPConnector(limit=0))
         self._conversation = conversation
         self._token = ""
-        self._socket: aiohttp.ClientWebSocketResponse | None = None
+        self._resources = AsyncExitStack()
+        self._resources.push_async_callback(self._http.close)
 
     async def open(self) -> None:
         await self._load(self._conversation)
@@ -74,17 +76,15 @@ class Reader:
             reading.posted = asyncio.get_running_loop().time()
             await self._post(f"{self._conversation}messages/", reading)
 
-    async def begin(self, reading: Reading) -> None:
-        """Send the prompt as the first of a conversation, follow to its page, open its socket and read."""
+    async def ask_new(self, reading: Reading) -> None:
+        """Send the prompt as the first of a new conversation, open its page; return when the answer has ended."""
         reading.posted = asyncio.get_running_loop().time()
-        where = await self._post("/conversations/", reading)
-        reading.take(await self._load(where["HX-Redirect"]), asyncio.get_running_loop().time())
+        headers = await self._post("/conversations/", reading)
+        reading.apply(await self._load(headers["HX-Redirect"]), asyncio.get_running_loop().time())
         await self._read(reading)
 
     async def close(self) -> None:
-        if self._socket:
-            await self._socket.close()
-        await self._http.close()
+        await self._resources.aclose()
 
     async def _post(self, path: str, reading: Reading) -> Mapping[str, str]:
         fields = {"content": reading.name, "key": str(uuid.uuid4())}
@@ -101,7 +101,8 @@ class Reader:
         """Get a conversation's page and open its socket."""
         page = await self._page(path)
         self._token = _find(_TOKEN, page)
-        self._socket = await self._http.ws_connect(_find(_SOCKET, page), max_msg_size=0)
+        connecting = self._http.ws_connect(_find(_SOCKET, page), max_msg_size=0)
+        self._socket = await self._resources.enter_async_context(connecting)
         return page
 
     async def _read(self, reading: Reading) -> None:
@@ -111,53 +112,52 @@ class Reader:
                 reading.error = f"the socket closed with {self._socket.close_code}"
                 return
             reading.received += len(message.data.encode())
-            reading.take(message.data, asyncio.get_running_loop().time())
+            reading.apply(message.data, asyncio.get_running_loop().time())
 
 
 class RelayReader:
-    """The same at the baseline relay, whose frames are bare text."""
+    """A person at the baseline relay, whose frames are plain text."""
 
     def __init__(self, relay_url: str) -> None:
         self._http = aiohttp.ClientSession(relay_url)
-        self._socket: aiohttp.ClientWebSocketResponse | None = None
+        self._resources = AsyncExitStack()
+        self._resources.push_async_callback(self._http.close)
 
     async def open(self) -> None:
-        self._socket = await self._http.ws_connect("/", max_msg_size=0)
+        self._socket = await self._resources.enter_async_context(self._http.ws_connect("/", max_msg_size=0))
 
     async def ask(self, reading: Reading) -> None:
         clock = asyncio.get_running_loop().time
         reading.posted = clock()
         await self._socket.send_str(reading.name)
-        texts = []
+        texts: list[str] = []
         async for message in self._socket:
             now = clock()
             if message.data == "end":
                 reading.ended, reading.status, reading.reasoning = now, "complete", "".join(texts)
                 return
             reading.received += len(message.data.encode())
-            reading.notice(message.data, now)
+            reading.record(message.data, now)
             texts.append(message.data)
         reading.error = f"the socket closed with {self._socket.close_code}"
 
     async def close(self) -> None:
-        if self._socket:
-            await self._socket.close()
-        await self._http.close()
+        await self._resources.aclose()
 
 
-async def all_at_their_time(
-    readings: list[Reading], act: Callable[[int, Reading], Awaitable[None]], *, spread: float, limit: float
+async def run_spread(
+    readings: list[Reading], ask: Callable[[int, Reading], Awaitable[None]], *, spread: float, limit: float
 ) -> None:
-    """Start `act(number, reading)` for each reading, evenly over `spread` seconds; await them all, `limit` at most.
+    """Start `ask(number, reading)` for each reading, evenly over `spread` seconds, and wait for all of them.
 
-    What goes wrong with one is its reading's error and nobody else's.
+    Each may take `limit` seconds. An error is recorded in its reading and does not affect the others.
     """
 
     async def one(number: int, reading: Reading) -> None:
         await asyncio.sleep(spread * number / len(readings))
         try:
             async with asyncio.timeout(limit):
-                await act(number, reading)
+                await ask(number, reading)
         except* (aiohttp.ClientError, OSError) as group:  # TimeoutError is one
             [error, *_] = group.exceptions
             reading.error = repr(error)
@@ -170,5 +170,5 @@ async def all_at_their_time(
 def _find(pattern: re.Pattern[str], page: str) -> str:
     found = pattern.search(page)
     if not found:
-        raise LookupError(f"a page of the site has nothing like {pattern.pattern}")
+        raise LookupError(f"a page of the site does not contain {pattern.pattern}")
     return unescape(found[1])

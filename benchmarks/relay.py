@@ -1,7 +1,7 @@
-"""The baseline: what a chat costs that keeps nothing. `python -m benchmarks.relay BASE_URL` serves it.
+"""The baseline: a chat that stores nothing. `python -m benchmarks.relay BASE_URL` serves it.
 
-A minimal ASGI application on the site's own server (Daphne on uvloop), with the SDK as it comes: it takes a prompt by
-websocket and forwards typed chunks, one frame per delta. No database, no rendering, no second viewer.
+A minimal ASGI application on the same server (Daphne on uvloop) with the SDK's defaults: it receives a prompt by
+websocket and forwards the typed chunks, one frame per delta. No database, no rendering, no second viewer.
 """
 
 import asyncio
@@ -11,21 +11,21 @@ from typing import Any
 
 import uvloop
 
-asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())  # before Daphne is imported: it takes the loop it finds
+asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())  # before Daphne is imported, which uses the current loop
 
 import daphne.server  # noqa: E402
 import openai  # noqa: E402
 
 
 class Relay:
-    """The application; one client of the SDK for all sockets, as in the site."""
+    """The application. All sockets share one SDK client, as in the site."""
 
     def __init__(self, base_url: str) -> None:
         self._client = openai.AsyncOpenAI(
             base_url=base_url,
             api_key="none",
             max_retries=0,
-            timeout=None,  # it is measured until it is done, however late
+            timeout=None,  # an overloaded run is measured to its end
         )
 
     async def __call__(

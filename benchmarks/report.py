@@ -1,14 +1,14 @@
-"""The table, and what is told of the machine."""
+"""The output: the table of results and the description of the machine."""
 
 import os
 import platform
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from benchmarks.measure import LOAD_CORE, SERVER_CORE
 from benchmarks.runs import Row
 
-COLUMNS = (
+COLUMNS: tuple[tuple[str, int, Callable[[Row], str]], ...] = (  # heading, width in characters, cell
     ("database", 10, lambda row: row.database),
     ("way", 16, lambda row: row.way),
     ("text", 9, lambda row: row.text),
@@ -29,7 +29,7 @@ COLUMNS = (
     ("others", 6, lambda row: f"{row.others_on_core:.0%}"),
     ("errors", 6, lambda row: str(len(row.errors))),
 )
-GROWING = ("cpu_us_per_character", "bytes_per_character", "stored_bytes_per_character")
+COSTS = ("cpu_us_per_character", "bytes_per_character", "stored_bytes_per_character")
 
 
 def head() -> str:
@@ -38,38 +38,42 @@ def head() -> str:
 
 def line(row: Row) -> str:
     """Return a row of the table, with its first errors below."""
-    cells = " ".join(read(row).ljust(width) for _, width, read in COLUMNS)
+    cells = " ".join(cell(row).ljust(width) for _, width, cell in COLUMNS)
     return "\n".join([cells.rstrip(), *(f"    {error}" for error in row.errors[:3])])
 
 
-def growths(rows: Iterable[Row]) -> list[dict[str, object]]:
-    """Return, for each kind of long text, how each cost per character grew from the shorter to the longer one."""
-    found = []
+def growth(rows: Iterable[Row]) -> list[dict[str, object]]:
+    """Return the ratio of each cost per character, the longer text's to the shorter's, for each kind of long text."""
+    result: list[dict[str, object]] = []
     texts: dict[tuple[str, str], list[Row]] = {}
     for row in rows:
         if row.text != "load":
             texts.setdefault((row.database, row.text), []).append(row)
     for (database, text), (short, long) in texts.items():
-        ratios = {name: getattr(long, name) / getattr(short, name) for name in GROWING}
-        found.append({"database": database, "text": text, **ratios})
-    return found
+        ratios = {name: getattr(long, name) / getattr(short, name) for name in COSTS}
+        result.append({"database": database, "text": text, **ratios})
+    return result
 
 
-def growth_lines(growths: Sequence[dict[str, object]]) -> list[str]:
-    """Return the lines that tell them; none for none."""
-    if not growths:
+def growth_lines(growth: Sequence[dict[str, object]]) -> list[str]:
+    """Return the lines to print for `growth`; none if it is empty."""
+    if not growth:
         return []
-    told = [
-        f"{growth['database']:<10} {growth['text']:<10} " + "  ".join(f"{growth[name]:.2f}" for name in GROWING)
-        for growth in growths
+    lines = [
+        f"{ratios['database']:<10} {ratios['text']:<10} " + "  ".join(f"{ratios[name]:.2f}" for name in COSTS)
+        for ratios in growth
     ]
-    return ["", "Ten times as long: CPU, bytes to the browser and bytes stored, each per character, grew by", *told]
+    return [
+        "",
+        "Per character, the long text's cost divided by the short text's: CPU, bytes to the browser, bytes stored",
+        *lines,
+    ]
 
 
 def machine() -> dict[str, object]:
     return {
         "processor": next(
-            (line.split(":")[1].strip() for line in _lines("/proc/cpuinfo") if line.startswith("model name")), ""
+            (line.split(":")[1].strip() for line in _read_lines("/proc/cpuinfo") if line.startswith("model name")), ""
         ),
         "cores": os.cpu_count(),
         "system": platform.platform(),
@@ -81,12 +85,12 @@ def machine() -> dict[str, object]:
 
 
 def machine_lines() -> list[str]:
-    told = machine()
-    where = f"server on core {SERVER_CORE}, everything else on core {LOAD_CORE}"
+    facts = machine()
+    cores = f"server on core {SERVER_CORE}, everything else on core {LOAD_CORE}"
     return [
-        f"{told['processor']}, {told['cores']} cores, {told['system']}",
-        f"Python {told['python']}, load before it began: {told['load']:.1f}",
-        where if LOAD_CORE is not None else "server and load share one core: there is no other to pin them to",
+        f"{facts['processor']}, {facts['cores']} cores, {facts['system']}",
+        f"Python {facts['python']}, load average at the start: {facts['load']:.1f}",
+        cores if LOAD_CORE is not None else "server and load share the only core",
     ]
 
 
@@ -94,5 +98,5 @@ def _number(value: float | None, digits: int) -> str:
     return "-" if value is None else f"{value:.{digits}f}"
 
 
-def _lines(path: str) -> list[str]:
+def _read_lines(path: str) -> list[str]:
     return Path(path).read_text().splitlines()

@@ -1,6 +1,6 @@
-"""Measure lists, search and figures of review over many conversations on PostgreSQL: `python -m benchmarks.review`.
+"""Measure the lists, search and figures of review with many conversations on PostgreSQL: `python -m benchmarks.review`.
 
-The database is filled by `manage.py seed_demo`. Pages are asked for in this process, as a reviewer would.
+`manage.py seed_demo` fills the database. The pages are requested in this process, as a reviewer.
 """
 
 import argparse
@@ -9,13 +9,15 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tests.conftest import unused_port
 from tests.services import PostgreSQL
 from tests.site import ROOT, environment, migrate
+
+if TYPE_CHECKING:
+    from django.test import Client
 
 FOLDER = "/admin/conversations/conversation/"
 PAGES = {
@@ -23,11 +25,11 @@ PAGES = {
     "list, by model and outcome": "find/?model=reasoner-small&outcome=failed",
     "list, by tokens and time": "find/?tokens=5000&seconds=60",
     "list, by feedback": "find/?feedback=report",
-    "list, a page further back": "find/?before={middle}T00:00:00%2B00:00_ffffffffffffffffffffffffffffffff",
+    "list, an older page": "find/?before={middle}T00:00:00%2B00:00_ffffffffffffffffffffffffffffffff",
     "search: a frequent word": "search/?q=bace",
     "search: two words": "search/?q=bace+fogu",
-    "search: a part of a word": "search/?q=quiro",
-    "search: a word nobody said": "search/?q=absent",
+    "search: part of a word": "search/?q=quiro",
+    "search: a word that does not occur": "search/?q=absent",
     "search: Chinese": "search/?q=北京的人口",
     "search: two characters": "search/?q=北京",
     "search: in reasoning": "search/?q=sutave&reasoning=on",
@@ -43,10 +45,12 @@ The query plan of each page's costliest query on PostgreSQL, with {messages:,} m
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.review", description=__doc__)
-    parser.add_argument("--conversations", type=int, default=100_000, help="of ten messages each (100,000)")
-    parser.add_argument("--repeat", type=int, default=20, help="how often each page is asked for (20)")
     parser.add_argument(
-        "--plans", type=Path, help="a Markdown file to write the plan of each page's costliest query to"
+        "--conversations", type=int, default=100_000, help="number of conversations, of ten messages each (100,000)"
+    )
+    parser.add_argument("--repeat", type=int, default=20, help="number of measured requests per page (20)")
+    parser.add_argument(
+        "--plans", type=Path, help="write the plan of each page's costliest query to this Markdown file"
     )
     arguments = parser.parse_args()
     server = PostgreSQL(unused_port())
@@ -84,29 +88,29 @@ def measure(url: str, repeat: int, plans: Path | None) -> None:
     messages = Message.objects.count()
     print(f"{messages:,} messages; milliseconds", "", sep="\n")
     print("| page | p50 | p95 | queries |", "|---|--:|--:|--:|", sep="\n")
-    kept = [f"{PLANS.format(messages=messages)}\n"]
+    sections = [f"{PLANS.format(messages=messages)}\n"]
     since, middle = (timezone.localdate() - timedelta(days=days) for days in (89, 45))
     for name, page in PAGES.items():
         address = FOLDER + page.format(since=since, middle=middle)
-        times, queries = time_of(lambda address=address: client.get(address), repeat), CaptureQueriesContext(connection)
+        times, queries = time_requests(client, address, repeat), CaptureQueriesContext(connection)
         with queries:
             if client.get(address).status_code != 200:
                 raise LookupError(address)
         p95 = statistics.quantiles(times, n=20)[-1]
         print(f"| {name} | {statistics.median(times):.0f} | {p95:.0f} | {len(queries)} |", flush=True)
-        kept.append(f"## {name[0].upper()}{name[1:]}\n\n```\n{costliest_plan(queries.captured_queries)}\n```\n")
+        sections.append(f"## {name[0].upper()}{name[1:]}\n\n```\n{costliest_plan(queries.captured_queries)}\n```\n")
     if plans:
-        plans.write_text("\n".join(kept))
+        plans.write_text("\n".join(sections))
 
 
 def costliest_plan(queries: list[dict[str, str]]) -> str:
-    """Return how PostgreSQL answers the query that it estimates to cost most; times would differ from run to run."""
+    """Return the plan of the query with the highest estimated cost, without times, which would differ in every run."""
     from django.db import connection
 
     with connection.cursor() as cursor:
 
-        def explain(how: str, query: str) -> list[Any]:
-            cursor.execute(f"explain ({how}) {query}")
+        def explain(options: str, query: str) -> list[Any]:
+            cursor.execute(f"explain ({options}) {query}")
             return [line for (line,) in cursor.fetchall()]
 
         def cost(query: str) -> float:
@@ -117,14 +121,14 @@ def costliest_plan(queries: list[dict[str, str]]) -> str:
         return "\n".join(explain("analyze, costs off, timing off, summary off", costliest))
 
 
-def time_of(ask: Callable[[], object], repeat: int) -> list[float]:
-    """Return how many milliseconds each of `repeat` calls took, after one that is not counted."""
-    ask()
+def time_requests(client: "Client", address: str, repeat: int) -> list[float]:
+    """Return the milliseconds that each of `repeat` requests took, after one that is not counted."""
+    client.get(address)
     times = []
     for _ in range(repeat):
-        begun = time.perf_counter()
-        ask()
-        times.append((time.perf_counter() - begun) * 1000)
+        started = time.perf_counter()
+        client.get(address)
+        times.append((time.perf_counter() - started) * 1000)
     return times
 
 

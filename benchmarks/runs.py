@@ -1,4 +1,4 @@
-"""One run: readers ask at a server, and the figures of what they saw and what it cost make a row."""
+"""One run: readers ask a server, and its latencies and costs become a row of the table."""
 
 from asyncio import Runner
 from collections.abc import Awaitable, Callable, Sequence
@@ -9,17 +9,17 @@ from typing import Any
 
 from benchmarks.endpoint import Endpoint
 from benchmarks.measure import SERVER_CORE, core_seconds, cpu_seconds, peak_bytes, percentile
-from benchmarks.readers import Reader, Reading, RelayReader, all_at_their_time
-from benchmarks.stages import Server
-from benchmarks.texts import Play, Script, conversation
+from benchmarks.readers import Reader, Reading, RelayReader, run_spread
+from benchmarks.servers import Server
+from benchmarks.texts import Playback, Script, conversation
 
-# What a reader does before the clock runs, and from then on.
+# What a reader does before the measurement, and during it.
 WAYS: dict[str, tuple[Callable[[Any], Awaitable[None]], Callable[[Any, Reading], Awaitable[None]]]] = {
     "open socket": (Reader.open, Reader.ask),
-    "new conversation": (Reader.open_new, Reader.begin),
+    "new conversation": (Reader.open_new, Reader.ask_new),
     "baseline relay": (RelayReader.open, RelayReader.ask),
 }
-PATIENCE = 4  # a run that takes so many times what it should is given up
+TIMEOUT_FACTOR = 4  # a run may take this many times its ideal time
 WARM_UP = conversation(20, 60, 1000)
 
 _runs = count(1)
@@ -27,13 +27,13 @@ _runs = count(1)
 
 @dataclass(slots=True)
 class Row:
-    """Figures of one run, in the units the names say; None where there is nothing to tell."""
+    """Results of one run, in the units of their names; None where nothing was measured."""
 
     database: str
     way: str
     text: str
     streams: int
-    deltas: int  # of each stream, as the next one
+    deltas: int  # per stream, as the next one
     characters: int
     first_delta_p50_ms: float | None
     first_delta_p99_ms: float | None
@@ -47,12 +47,12 @@ class Row:
     bytes_per_character: float
     stored_bytes_per_character: float | None
     endpoint_late_p99_ms: float | None
-    others_on_core: float  # the share of the server's core that was somebody else's meanwhile
+    others_on_core: float  # share of the server's core that other programs used during the run
     errors: list[str] = field(default_factory=list)
 
 
 class Runs:
-    """Does runs against one endpoint, on one event loop, and keeps their rows."""
+    """Performs runs with one endpoint on one event loop, and collects their rows."""
 
     def __init__(self, runner: Runner, endpoint: Endpoint) -> None:
         self.rows: list[Row] = []
@@ -62,8 +62,8 @@ class Runs:
     def run(
         self, server: Server, way: str, script: Script, *, database: str, text: str, streams: int, spread: float
     ) -> Row:
-        """Have `streams` readers, evenly over `spread` seconds, get `script` for an answer; keep and return the row."""
-        prepare, act = WAYS[way]
+        """Let `streams` readers ask, evenly over `spread` seconds, and receive `script`; add and return the row."""
+        prepare, ask = WAYS[way]
         self._warm_up(server, way)
         readers: list[Any] = []
         readings = self._readings(script, streams)
@@ -74,11 +74,11 @@ class Runs:
                 await prepare(reader)
 
         async def read() -> None:
-            await all_at_their_time(
+            await run_spread(
                 readings,
-                lambda number, reading: act(readers[number], reading),
+                lambda number, reading: ask(readers[number], reading),
                 spread=spread,
-                limit=PATIENCE * (script.ideal_seconds + spread) + 30,
+                limit=TIMEOUT_FACTOR * (script.ideal_seconds + spread) + 30,
             )
 
         async def close_pages() -> None:
@@ -87,10 +87,12 @@ class Runs:
 
         try:
             self._runner.run(open_pages())
-            stored, cpu, core, begun = server.stored(), cpu_seconds(server.pid), core_seconds(SERVER_CORE), monotonic()
+            before, cpu, core = server.stored_bytes(), cpu_seconds(server.pid), core_seconds(SERVER_CORE)
+            started = monotonic()
             self._runner.run(read())
-            cpu, core, took = cpu_seconds(server.pid) - cpu, core_seconds(SERVER_CORE) - core, monotonic() - begun
-            stored = server.stored() - stored if stored is not None else None
+            cpu, core = cpu_seconds(server.pid) - cpu, core_seconds(SERVER_CORE) - core
+            seconds, after = monotonic() - started, server.stored_bytes()
+            stored = None if before is None or after is None else after - before
         finally:
             self._runner.run(close_pages())
         errors = [reading.error for reading in readings if reading.error]
@@ -107,42 +109,44 @@ class Runs:
             peak_mb=peak_bytes(server.pid) / 2**20,
             bytes_per_character=sum(reading.received for reading in readings) / (streams * script.characters),
             stored_bytes_per_character=None if stored is None else stored / (streams * script.characters),
-            others_on_core=max(0.0, core - cpu) / took,
-            errors=errors or list(server.faults(readings)),
+            others_on_core=max(0.0, core - cpu) / seconds,
+            errors=errors or list(server.differences(readings)),
             **_times(readings),
         )
         self.rows.append(row)
         return row
 
     def _warm_up(self, server: Server, way: str) -> None:
-        """Have one reader ask once: templates are compiled and connections open in any server but a new one."""
-        prepare, act = WAYS[way]
+        """Let one reader ask once, so that templates are compiled and connections are open."""
+        prepare, ask = WAYS[way]
         [reading] = self._readings(WARM_UP, 1)
 
         async def warm_up() -> None:
             reader = server.reader()
             await prepare(reader)
-            await all_at_their_time([reading], lambda _, reading: act(reader, reading), spread=0, limit=30)
+            await run_spread([reading], lambda _, reading: ask(reader, reading), spread=0, limit=30)
             await reader.close()
 
         self._runner.run(warm_up())
 
     def _readings(self, script: Script, number: int) -> list[Reading]:
         run = next(_runs)
-        readings = [Reading(f"play-{run:x}-{n:x}", Play(script)) for n in range(number)]
-        self._endpoint.plays = {reading.name: reading.play for reading in readings}
+        readings = [Reading(f"playback-{run:x}-{n:x}", Playback(script)) for n in range(number)]
+        self._endpoint.playbacks = {reading.name: reading.playback for reading in readings}
         return readings
 
 
 def _times(readings: Sequence[Reading]) -> dict[str, float | None]:
-    """Return the figures in time of the readings that got an end; the slowest tells wall against ideal."""
-    done = [reading for reading in readings if reading.ended and reading.seen]
-    first = [reading.first_delta_seconds * 1000 for reading in done]
+    """Return the latencies of the readings that ended, and the slowest reading's time divided by the ideal one."""
+    ended = [reading for reading in readings if reading.ended and reading.seen]
+    first = [reading.first_delta_seconds * 1000 for reading in ended]
     added = [
-        (seen - sent) * 1000 for reading in done for seen, sent in zip(reading.seen, reading.play.sent, strict=False)
+        (seen - sent) * 1000
+        for reading in ended
+        for seen, sent in zip(reading.seen, reading.playback.sent, strict=False)
     ]
-    late = [seconds * 1000 for reading in done for seconds in reading.play.late]
-    walls = [(reading.ended - reading.posted) / reading.play.script.ideal_seconds for reading in done]
+    late = [seconds * 1000 for reading in ended for seconds in reading.playback.late]
+    walls = [(reading.ended - reading.posted) / reading.playback.script.ideal_seconds for reading in ended]
     return {
         "first_delta_p50_ms": percentile(first, 50),
         "first_delta_p99_ms": percentile(first, 99),

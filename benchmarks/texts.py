@@ -1,7 +1,7 @@
-"""What the model says: scripts of numbered words, ready as the bytes of a stream.
+"""The model's answers: scripts of numbered words, prepared as the bytes of a stream.
 
-Every delta holds one word, "Z" and its number: the last such word in a frame tells how far the text has come, whatever
-markup stands around it.
+Every delta contains one word, "Z" and its number. The last such word in a frame shows how much of the text has arrived,
+whatever the markup around it.
 """
 
 import json
@@ -9,14 +9,14 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-# Without the SDK's usual fields a typed chunk would be cheaper than any real one.
+# Real chunks have these fields. Without them the SDK would parse a chunk faster than a real one.
 CHUNK = {"id": "chatcmpl-benchmark", "object": "chat.completion.chunk", "created": 1767225600, "model": "benchmark"}
 USAGE = {"prompt_tokens": 12, "completion_tokens": 300, "total_tokens": 312}
 
 
 @dataclass(frozen=True, slots=True)
 class Script:
-    """One answer: the text of each delta, and what goes over the wire for it."""
+    """One answer: its text, and the bytes that are sent for each delta."""
 
     reasoning: str
     answer: str
@@ -31,7 +31,7 @@ class Script:
 
     @property
     def ideal_seconds(self) -> float:
-        """Return how long it takes to send: from the first delta to the last."""
+        """Return the seconds from the first delta to the last, if none is late."""
         return (len(self.deltas) - 1) * self.seconds
 
     def number_in(self, text: str) -> int:
@@ -41,27 +41,27 @@ class Script:
 
 
 @dataclass(frozen=True, slots=True)
-class Play:
-    """A script being played to one reader, with the times (of the event loop's clock) at which things happened."""
+class Playback:
+    """A script sent to one reader, with the times (of the event loop's clock, in seconds) of what happened."""
 
     script: Script
     requested: list[float] = field(default_factory=list)
     sent: list[float] = field(default_factory=list)
-    late: list[float] = field(default_factory=list)  # seconds after it was due, for each delta
+    late: list[float] = field(default_factory=list)  # by how many seconds each delta was late
 
 
 def conversation(reasoning: int, answer: int, per_second: float) -> Script:
-    """Return so many deltas of each kind: thoughts in one run, an answer of paragraphs and lists."""
+    """Return a script with these numbers of deltas: reasoning in one paragraph, an answer of paragraphs and lists."""
     digits = len(str(reasoning + answer))
     words = [f"Z{number:0{digits}}" for number in range(reasoning + answer)]
-    thoughts = [prose(place, word) for place, word in enumerate(words[:reasoning])]
-    answers = [mixed(place, word) for place, word in enumerate(words[reasoning:])]
-    return _script(thoughts, answers, digits, per_second)
+    reasoning_texts = [prose(number, word) for number, word in enumerate(words[:reasoning])]
+    answer_texts = [mixed(number, word) for number, word in enumerate(words[reasoning:])]
+    return _script(reasoning_texts, answer_texts, digits, per_second)
 
 
 def long_text(kind: str, characters: int, per_second: float) -> Script:
-    """Return one of `KINDS` in about so many characters, eight or a few more to a delta."""
-    texts = [KINDS[kind](place, f"Z{place:06}") for place in range(characters // 8)]
+    """Return a text of one of `KINDS` with about this many characters, at least eight in each delta."""
+    texts = [KINDS[kind](number, f"Z{number:06}") for number in range(characters // 8)]
     return _script(texts, [], 6, per_second) if kind == "reasoning" else _script([], texts, 6, per_second)
 
 
@@ -70,13 +70,13 @@ def prose(number: int, word: str) -> str:
 
 
 def mixed(number: int, word: str) -> str:
-    """Fifty words at a time: a paragraph of thirty and a list of four items."""
-    place = number % 50
-    if place == 0:
+    """Return the word as part of a block of fifty: a paragraph of thirty words and a list of four items."""
+    position = number % 50
+    if position == 0:
         return f"\n\n{word}" if number else word
-    if place == 30:
+    if position == 30:
         return f"\n\n- {word}"
-    return f"\n- {word}" if place > 30 and place % 5 == 0 else f" {word}"
+    return f"\n- {word}" if position > 30 and position % 5 == 0 else f" {word}"
 
 
 def fence(number: int, word: str) -> str:
@@ -102,13 +102,13 @@ KINDS: dict[str, Callable[[int, str], str]] = {
 }
 
 
-def _script(thoughts: Sequence[str], answers: Sequence[str], digits: int, per_second: float) -> Script:
+def _script(reasoning: Sequence[str], answer: Sequence[str], digits: int, per_second: float) -> Script:
     return Script(
-        reasoning="".join(thoughts),
-        answer="".join(answers),
+        reasoning="".join(reasoning),
+        answer="".join(answer),
         word=re.compile(rf"\bZ([0-9]{{{digits}}})\b"),
-        deltas=[_event({"reasoning_content": text}) for text in thoughts]
-        + [_event({"content": text}) for text in answers],
+        deltas=[_event({"reasoning_content": text}) for text in reasoning]
+        + [_event({"content": text}) for text in answer],
         ending=_event({}, "stop") + _chunk({**CHUNK, "choices": [], "usage": USAGE}) + _http_chunk(b"data: [DONE]\n\n"),
         seconds=1 / per_second,
     )

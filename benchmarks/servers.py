@@ -1,6 +1,7 @@
-"""Where runs take place: a database, and servers on a core of their own, each ended by the process that started it."""
+"""The database and the servers of a run. Servers run on their own core; context managers stop them."""
 
 import contextlib
+import itertools
 import json
 import subprocess
 import sys
@@ -10,7 +11,7 @@ from pathlib import Path
 from typing import Protocol
 
 from benchmarks.endpoint import Endpoint
-from benchmarks.measure import LOAD_CORE, SERVER_CORE, on_core, written
+from benchmarks.measure import LOAD_CORE, SERVER_CORE, on_core, written_bytes
 from benchmarks.readers import Reader, Reading, RelayReader
 from tests.conftest import unused_port
 from tests.services import PostgreSQL, Redis
@@ -23,50 +24,50 @@ class Server(Protocol):
     pid: int
 
     def reader(self) -> Reader | RelayReader:
-        """Return a client for somebody who has not been here yet. Call it on the event loop."""
+        """Return a client for a person who has none yet. Call it on the event loop."""
 
-    def stored(self) -> int | None:
-        """Return how many bytes were written for the database so far; None without one."""
+    def stored_bytes(self) -> int | None:
+        """Return how many bytes have been written for the database so far; None without a database."""
 
-    def faults(self, readings: Sequence[Reading]) -> Iterator[str]:
-        """Yield what was received or kept and is not what the endpoint sent."""
+    def differences(self, readings: Sequence[Reading]) -> Iterator[str]:
+        """Yield a sentence for each text, received or stored, that differs from what the endpoint sent."""
 
 
-class Stage:
-    """One kind of database with what it needs, and the endpoint. Servers are started on it one after another."""
+class Servers:
+    """Starts servers, one after another, with one kind of database and one endpoint."""
 
     def __init__(self, database: str, endpoint: Endpoint) -> None:
         self.database = database
         self._endpoint = endpoint
-        self._ends = contextlib.ExitStack()
+        self._resources = contextlib.ExitStack()
         self._postgresql: PostgreSQL | None = None
         self._redis: Redis | None = None
 
-    def __enter__(self) -> "Stage":
-        with self._ends as ends, on_core(LOAD_CORE):
-            self._folder = Path(ends.enter_context(tempfile.TemporaryDirectory(prefix="benchmark-")))
+    def __enter__(self) -> "Servers":
+        with self._resources as resources, on_core(LOAD_CORE):
+            self._folder = Path(resources.enter_context(tempfile.TemporaryDirectory(prefix="benchmark-")))
             if self.database == "postgresql":
                 self._postgresql = PostgreSQL(unused_port())
-                ends.callback(self._postgresql.stop)
-                # Else a page is logged whole when it is first written after a checkpoint, whenever that was.
+                resources.callback(self._postgresql.stop)
+                # Otherwise the first write to a page after a checkpoint, at whatever time, logs the whole page.
                 self._postgresql.set("full_page_writes", "off")
                 self._redis = Redis(unused_port())
-                ends.callback(self._redis.stop)
-            self._ends = ends.pop_all()
+                resources.callback(self._redis.stop)
+            self._resources = resources.pop_all()
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._ends.close()
+        self._resources.close()
 
     @contextlib.contextmanager
     def site(self, people: int) -> Iterator["SiteServer"]:
-        """Serve the site over a new database with so many people."""
+        """Serve the site with a new database that contains this number of people."""
         if self._postgresql:
             url = self._postgresql.create_database()
         else:
             url = f"sqlite:///{tempfile.mkdtemp(dir=self._folder)}/db.sqlite3"
         migrate(url)
-        crowd = subprocess.run(
+        created = subprocess.run(
             [sys.executable, "-m", "benchmarks.people", str(people)],
             cwd=ROOT,
             env=environment(DATABASE_URL=url),
@@ -84,7 +85,7 @@ class Stage:
                 GENERATION_CONCURRENCY=people,
             )
         try:
-            yield SiteServer(site, json.loads(crowd.stdout))
+            yield SiteServer(site, json.loads(created.stdout))
         finally:
             site.kill()
 
@@ -96,13 +97,14 @@ class Stage:
             process = subprocess.Popen(command, cwd=ROOT, env=environment(), stdout=subprocess.PIPE, text=True)
         with process:
             try:
-                yield RelayServer(process.pid, process.stdout.readline().split()[-1])
+                [line] = itertools.islice(process.stdout or (), 1)  # "running at <url>"
+                yield RelayServer(process.pid, line.split()[-1])
             finally:
                 process.kill()
 
 
 class SiteServer:
-    """The site, and the people in its database."""
+    """The site and the people in its database."""
 
     def __init__(self, site: Site, people: Sequence[dict[str, str]]) -> None:
         self.pid = site.process.pid
@@ -113,31 +115,31 @@ class SiteServer:
         person = next(self._people)
         return Reader(self._site.url, person["session"], person["conversation"])
 
-    def stored(self) -> int:
+    def stored_bytes(self) -> int:
         if self._site.database_url.startswith("sqlite"):
-            return written(self.pid)
+            return written_bytes(self.pid)
         return int(self._site.rows("select pg_wal_lsn_diff(pg_current_wal_lsn(), '0/0')")[0][0])
 
-    def faults(self, readings: Sequence[Reading]) -> Iterator[str]:
-        kept = {
-            prompt: rest
-            for prompt, *rest in self._site.rows(
+    def differences(self, readings: Sequence[Reading]) -> Iterator[str]:
+        stored = {
+            prompt: values
+            for prompt, *values in self._site.rows(
                 "select p.content, m.reasoning, m.content, g.status, g.error from conversations_generation g"
                 " join conversations_message m on m.id = g.message_id"
                 " join conversations_message p on p.id = m.parent_id"
             )
         }
         for reading in readings:
-            script = reading.play.script
-            reasoning, answer, status, error = kept.get(reading.name, ("", "", "missing", ""))
+            script = reading.playback.script
+            reasoning, answer, status, error = stored.get(reading.name, ("", "", "missing", ""))
             if (reading.status, status) != ("complete", "complete"):
-                yield f"{reading.name} ended as {status} {error}, at the reader as {reading.status or 'open'}"
+                yield f"{reading.name} is stored as {status} {error}, and {reading.status or 'running'} for the reader"
             elif reading.reasoning != script.reasoning:
-                yield f"{reading.name}: the reasoning received is not what the endpoint sent"
+                yield f"{reading.name}: the received reasoning is not what the endpoint sent"
             elif (reasoning, answer) != (script.reasoning, script.answer):
-                yield f"{reading.name}: the text kept is not what the endpoint sent"
-        if left := self._site.rows("select count(*) from conversations_chunk")[0][0]:
-            yield f"{left} chunk rows remain"
+                yield f"{reading.name}: the stored text is not what the endpoint sent"
+        if remaining := self._site.rows("select count(*) from conversations_chunk")[0][0]:
+            yield f"{remaining} rows of chunks remain"
         yield from (line.strip() for line in self._site.lines if "ERROR" in line or "WARNING" in line)
 
 
@@ -151,10 +153,10 @@ class RelayServer:
     def reader(self) -> RelayReader:
         return RelayReader(self._url)
 
-    def stored(self) -> None:
+    def stored_bytes(self) -> None:
         return None
 
-    def faults(self, readings: Sequence[Reading]) -> Iterator[str]:
+    def differences(self, readings: Sequence[Reading]) -> Iterator[str]:
         for reading in readings:
-            if reading.reasoning != reading.play.script.reasoning + reading.play.script.answer:
-                yield f"{reading.name}: the text received is not what the endpoint sent"
+            if reading.reasoning != reading.playback.script.reasoning + reading.playback.script.answer:
+                yield f"{reading.name}: the received text is not what the endpoint sent"
