@@ -1,14 +1,14 @@
-// Tells where an answer stands, at its boundaries only: to assistive technology, which reads out no streamed text by itself,
-// and in the tab's title, to whoever has gone to another tab meanwhile. That title follows the conversation's.
+// Announces changes of an answer's status: to assistive technology, which does not read out streamed text by itself, and in
+// the title of a tab in the background. Also updates that title when the conversation is renamed.
 
 const announcer = document.getElementById("announcer");
 const heading = document.getElementById("title");
-const show = (mark) => { document.title = `${mark}${heading.textContent} · ${document.title.split(" · ").pop()}`; };
+const setTitle = (prefix) => { document.title = `${prefix}${heading.textContent} · ${document.title.split(" · ").pop()}`; };
 
 document.addEventListener("message:status", ({ detail: { to, announcement } }) => {
   announcer.textContent = announcement;
-  if (document.hidden && to !== "queued") show({ thinking: "… ", answering: "… ", complete: "Answer ready · " }[to] ?? "Answer ended · ");
+  if (document.hidden && to !== "queued") setTitle({ thinking: "… ", answering: "… ", complete: "Answer ready · " }[to] ?? "Answer ended · ");
 });
 
-document.addEventListener("visibilitychange", () => { if (!document.hidden) show(""); });
-new MutationObserver(() => show("")).observe(heading, { childList: true });
+document.addEventListener("visibilitychange", () => { if (!document.hidden) setTitle(""); });
+new MutationObserver(() => setTitle("")).observe(heading, { childList: true });

@@ -1,5 +1,5 @@
-// Counts the time in every [data-clock] on from its data-elapsed, the seconds that had passed when it was rendered, and
-// once a minute says anew how long ago every time[data-ago] was, as the server says it.
+// Updates running times and relative times, in the server's format: every [data-clock], which starts at its data-elapsed
+// (seconds, when it was rendered), and once a minute every time[data-ago].
 
 const startedAt = new WeakMap();
 
@@ -20,12 +20,12 @@ function tick() {
 
 const relative = new Intl.RelativeTimeFormat("en", { numeric: "auto" });
 
-function age(then) {
+function relativeTime(then) {
   const minutes = (Date.now() - then) / 60000;
-  const [unit, length] = [["day", 1440], ["hour", 60], ["minute", 1]].find(([, least]) => minutes >= least) ?? [];
+  const [unit, length] = [["day", 1440], ["hour", 60], ["minute", 1]].find(([, minimum]) => minutes >= minimum) ?? [];
   return unit ? relative.format(-Math.floor(minutes / length), unit) : "just now";
 }
 
 tick();
 setInterval(tick, 250);
-setInterval(() => { for (const time of document.querySelectorAll("[data-ago]")) time.textContent = age(new Date(time.dateTime)); }, 60000);
+setInterval(() => { for (const time of document.querySelectorAll("[data-ago]")) time.textContent = relativeTime(new Date(time.dateTime)); }, 60000);

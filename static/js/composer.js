@@ -1,12 +1,12 @@
-// The composer, and the form that edits a prompt: keys, growth, sending once, and keeping what was typed until the server
-// has it. Tells the others: `prompt:sent` on the form when a prompt was stored.
+// The composer and the form that edits a prompt: keys, height, an idempotency key per text, and the text, which stays until
+// the server has stored it. Dispatches `prompt:sent` on the form when it has.
 
 const form = document.getElementById("composer");
 const field = form.elements.content;
 const touch = matchMedia("(pointer: coarse)");
-let sent = "";
+let sent = ""; // the text of the last request
 
-/** A random UUID, also where crypto.randomUUID is missing: plain http on a local network is no secure context. */
+/** Return a random UUID. crypto.randomUUID is missing on plain http in a local network, which is not a secure context. */
 function newKey() {
   const bytes = crypto.getRandomValues(new Uint8Array(16));
   bytes[6] = (bytes[6] & 0x0f) | 0x40;
@@ -20,7 +20,7 @@ function setText(text) {
   field.dispatchEvent(new Event("input", { bubbles: true }));
 }
 
-/** Return where an error is told: in the form that had it, for what has no place of its own in the composer. */
+/** Return where to show an error of `element`: in its own form, or else in the composer. */
 function alertOf(element) {
   return element.querySelector("[role=alert]") ?? form.querySelector("[role=alert]");
 }
@@ -28,13 +28,13 @@ function alertOf(element) {
 document.addEventListener("keydown", (event) => {
   const { target } = event;
   if (!target.matches("textarea[name=content]") || event.key !== "Enter" || event.shiftKey || event.altKey || touch.matches) return;
-  // Enter that accepts a candidate of an input method is not meant for us; Safari reports it as keyCode 229 alone.
+  // Enter that accepts a candidate of an input method must not send. In Safari only keyCode 229 shows this.
   if (event.isComposing || event.keyCode === 229) return;
   event.preventDefault();
   if (target.value.trim()) target.form.requestSubmit(target.form.querySelector("[data-action$=send]"));
 });
 
-// A key belongs to one text: the same text sent twice is stored once, a changed one is another prompt.
+// Each text has its own idempotency key: sent twice, it is stored once; after a change it is another prompt.
 document.addEventListener("input", ({ target }) => {
   if (!target.matches("textarea[name=content]")) return;
   target.form.elements.key.value = newKey();
@@ -42,7 +42,7 @@ document.addEventListener("input", ({ target }) => {
   grow(target);
 });
 
-/** Fit a field to its text where the style sheet's field-sizing cannot. */
+/** Fit a field's height to its text in browsers without field-sizing. */
 function grow(area) {
   if (CSS.supports("field-sizing", "content")) return;
   area.style.blockSize = "auto";
@@ -57,32 +57,32 @@ form.addEventListener("htmx:beforeRequest", (event) => {
   if (event.target === form) sent = field.value;
 });
 
-/** Tell whether the request ended elsewhere: after a session has ended it is redirected to the sign-in page. */
-function strayed({ xhr, pathInfo }) {
+/** Return whether the response is of another page: after the session has ended, requests are redirected to the sign-in page. */
+function wasRedirected({ xhr, pathInfo }) {
   return xhr.status === 200 && new URL(xhr.responseURL).pathname !== new URL(pathInfo.finalRequestPath, location).pathname;
 }
 
-// The sign-in page must not pass for success.
+// The sign-in page is not a successful response.
 document.addEventListener("htmx:beforeSwap", ({ detail }) => {
-  if (!strayed(detail)) return;
+  if (!wasRedirected(detail)) return;
   detail.shouldSwap = false;
   detail.isError = true;
 });
 
-// Every request of the page reports here: the composer's own, Stop, Retry, the list of conversations.
+// For every request of the page: the composer, Stop, Retry, the list of conversations.
 document.addEventListener("htmx:afterRequest", ({ target, detail }) => {
   if (detail.xhr.getResponseHeader("HX-Redirect")) return;
   const isPrompt = Boolean(target.elements?.content);
   alertOf(target).textContent = detail.successful ? "" : failure(detail, isPrompt, alertOf(target));
   if (!detail.successful || !isPrompt) return;
-  // What was typed while the request was on its way is the beginning of the next prompt.
+  // What was typed during the request is the beginning of the next prompt.
   if (target === form) setText(field.value.startsWith(sent) ? field.value.slice(sent.length).trimStart() : field.value);
-  else goOn();
+  else focusField();
   target.dispatchEvent(new CustomEvent("prompt:sent", { bubbles: true }));
 });
 
-// A prompt that was taken back is put behind what has been written since. By the time the answer comes the socket has
-// removed the button that asked, and htmx tells nothing of what removed elements asked for.
+// A cancelled prompt is appended to the text in the composer. By the time of the response the socket has removed the button
+// that sent the request, and htmx dispatches no events for removed elements.
 document.addEventListener("htmx:beforeRequest", ({ detail: { xhr, pathInfo } }) => {
   if (!pathInfo.requestPath.endsWith("/take-back/")) return;
   xhr.addEventListener("load", () => {
@@ -98,9 +98,9 @@ document.addEventListener("htmx:beforeRequest", ({ detail: { xhr, pathInfo } }) 
 function failure(detail, isPrompt, alert) {
   const { xhr } = detail;
   const kept = isPrompt ? " Your text is still here." : "";
-  if (xhr.status === 422) return alert.textContent; // it came with the response
+  if (xhr.status === 422) return alert.textContent; // swapped in with the response
   if (xhr.status === 0) return `The site could not be reached.${kept} Check your connection and try again.`;
-  if (xhr.status === 401 || strayed(detail)) {
+  if (xhr.status === 401 || wasRedirected(detail)) {
     return `You are signed out.${kept} Sign in in another tab, then try again.`;
   }
   if (xhr.status === 403) return `This page has expired.${kept} Copy what you need, reload the page and try again.`;
@@ -111,17 +111,17 @@ function failure(detail, isPrompt, alert) {
   return `Something went wrong on the site.${kept} Try again in a moment.`;
 }
 
-/** Go on in the field, for whoever had pressed something that goes away. A touch keyboard would only be in the way. */
-function goOn() {
+/** Focus the composer when the focused control is removed, except where that opens a touch keyboard. */
+function focusField() {
   if (!touch.matches) field.focus({ preventScroll: true });
 }
 
 document.addEventListener("htmx:oobBeforeSwap", ({ target, detail }) => {
   const { activeElement } = document;
   if (!target.matches("#composer-actions, article.message, footer.status") || !target.contains(activeElement)) return;
-  const same = activeElement.dataset.action && detail.fragment.querySelector(`[data-action="${activeElement.dataset.action}"]`);
-  if (same) setTimeout(() => same.focus({ preventScroll: true }));
-  else goOn();
+  const replacement = activeElement.dataset.action && detail.fragment.querySelector(`[data-action="${activeElement.dataset.action}"]`);
+  if (replacement) setTimeout(() => replacement.focus({ preventScroll: true }));
+  else focusField();
 });
 
 document.addEventListener("click", (event) => {

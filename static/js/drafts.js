@@ -1,10 +1,10 @@
-// Keeps what is being written, for each person and conversation, until it is sent: a reload, a crash or another page loses nothing.
+// Saves the unsent text per person and conversation, so that it survives a reload, a crash and leaving the page.
 
 const field = document.getElementById("composer-content");
 const prefix = `draft:${document.body.dataset.person}:`;
 const key = prefix + location.pathname;
 
-function keep() {
+function save() {
   if (field.value.trim()) localStorage.setItem(key, field.value);
   else localStorage.removeItem(key);
 }
@@ -14,12 +14,12 @@ if (!field.value && localStorage.getItem(key)) {
   field.dispatchEvent(new Event("input", { bubbles: true }));
 }
 
-field.addEventListener("input", keep);
-// A first prompt leaves for the page of its conversation without another event from the field.
+field.addEventListener("input", save);
+// After a first prompt the page redirects to the new conversation, without another event from the field.
 document.addEventListener("htmx:afterRequest", ({ target, detail }) => {
   if (target.id === "composer" && detail.xhr.getResponseHeader("HX-Redirect")) localStorage.removeItem(key);
 });
-// Others may use this browser next.
+// Other people may use this browser.
 document.addEventListener("submit", ({ target }) => {
   if (!("signOut" in target.dataset)) return;
   for (const name of Object.keys(localStorage)) if (name.startsWith(prefix)) localStorage.removeItem(name);

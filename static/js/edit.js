@@ -1,8 +1,8 @@
-// Leaves the form that edits a prompt: by Escape, by Cancel, or once it was sent.
+// Closes the form that edits a prompt: on Escape, on Cancel, and when it has been sent.
 
 const messages = document.getElementById("messages");
 
-function leave(form) {
+function closeForm(form) {
   const link = form.closest("article").querySelector("[data-action=edit]");
   form.remove();
   link.focus();
@@ -10,14 +10,14 @@ function leave(form) {
 
 messages.addEventListener("keydown", (event) => {
   const form = event.target.closest(".edit-form");
-  if (form && event.key === "Escape" && !event.isComposing) leave(form);
+  if (form && event.key === "Escape" && !event.isComposing) closeForm(form);
 });
 
 messages.addEventListener("click", (event) => {
   const cancel = event.target.closest("[data-action=cancel-edit]");
   if (!cancel) return;
   event.preventDefault();
-  leave(cancel.closest("form"));
+  closeForm(cancel.closest("form"));
 });
 
 messages.addEventListener("htmx:afterSettle", ({ target }) => {

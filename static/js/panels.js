@@ -1,4 +1,4 @@
-// Popovers open and close without us. This adds what the platform leaves out: where the focus goes.
+// Popovers open and close without a script. This adds what browsers do not do: moving the focus.
 
 const wide = matchMedia("(width >= 52rem)");
 
@@ -7,13 +7,13 @@ for (const panel of document.querySelectorAll("[popover]")) {
     if (event.newState === "open") panel.querySelector("a, button, input:not([type=hidden])").focus();
   });
 
-  // Tabbing out of a panel closes it, or the focus would go on behind it.
+  // Tabbing out of a panel closes it. Otherwise the panel would cover the focused element.
   panel.addEventListener("focusout", ({ relatedTarget }) => {
     if (relatedTarget && !panel.contains(relatedTarget) && panel.matches(":popover-open")) panel.hidePopover();
   });
 }
 
-// On a wide screen the sidebar is a column again.
+// On a wide screen the sidebar is a column instead of a popover.
 wide.addEventListener("change", () => {
   const sidebar = document.getElementById("sidebar");
   if (sidebar.matches(":popover-open")) sidebar.hidePopover();

@@ -1,4 +1,4 @@
-// Single keys on pages of review: a control with data-key is pressed by that key, unless somebody types.
+// Single keys on review pages: a key clicks the control with that data-key, except while typing.
 document.addEventListener("keydown", (event) => {
   if (event.ctrlKey || event.metaKey || event.altKey || event.target.closest("textarea, select, input:not([type=radio])")) return;
   const control = document.querySelector(`[data-key="${CSS.escape(event.key)}"]`);

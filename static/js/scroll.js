@@ -1,5 +1,5 @@
 // Follows new text while the reader is at the end of the page, and never moves the page otherwise.
-// Tells the others: #messages[data-following] is "true" or "false".
+// Sets #messages[data-following] to "true" or "false".
 
 const NEAR_PX = 8;
 
@@ -11,31 +11,31 @@ let lastY = scrollY;
 
 const distance = () => page.scrollHeight - innerHeight - scrollY;
 
-function follow(following) {
+function setFollowing(following) {
   if (messages.dataset.following === String(following)) return;
   messages.dataset.following = following;
   jump.hidden = following;
-  // Kept by the browser with the page: after a reload a reader at the end is led to the end, any other to where they were.
+  // The browser stores this with the page: after a reload a reader at the end returns to the end, any other to their position.
   history.scrollRestoration = following ? "manual" : "auto";
 }
 
-function toEnd() {
-  follow(true);
+function scrollToEnd() {
+  setFollowing(true);
   scrollTo({ top: page.scrollHeight, behavior: "instant" });
-  lastY = scrollY; // before its event: who scrolls up until then is seen to do so
+  lastY = scrollY; // before the scroll event, so that scrolling up in the meantime is detected
 }
 
-/** Load what stands before the first message shown, a screen before it is reached. */
-function reachBack() {
+/** Load earlier messages when the reader is within one screen of the first message. */
+function loadEarlier() {
   if (scrollY < innerHeight) messages.querySelector(":scope > .earlier")?.dispatchEvent(new Event("near"));
 }
 
-// What was loaded on the way up grows the page above the reader: the first message that was there stays where it is.
+// Earlier messages make the page longer above the reader: keep the message that was first in its position.
 document.addEventListener("htmx:beforeSwap", ({ detail }) => {
   if (!detail.target.matches(".earlier")) return;
   const first = messages.querySelector(":scope > article");
   const before = first.getBoundingClientRect().top;
-  page.style.overflowAnchor = "none"; // the browser's own way does nothing at the very top
+  page.style.overflowAnchor = "none"; // the browser's scroll anchoring does nothing at the very top
   requestAnimationFrame(() => {
     scrollBy({ top: first.getBoundingClientRect().top - before, behavior: "instant" });
     page.style.overflowAnchor = "";
@@ -43,41 +43,41 @@ document.addEventListener("htmx:beforeSwap", ({ detail }) => {
 });
 
 addEventListener("scroll", () => {
-  reachBack();
-  if (distance() <= NEAR_PX) follow(true);
-  else if (scrollY < lastY) follow(false);
+  loadEarlier();
+  if (distance() <= NEAR_PX) setFollowing(true);
+  else if (scrollY < lastY) setFollowing(false);
   lastY = scrollY;
 }, { passive: true });
 
-// A wheel turned upwards counts at once: its scroll event may come only after the next text has moved the page.
+// Stop following on the wheel event: the scroll event may come only after the next text has moved the page.
 messages.addEventListener("wheel", (event) => {
-  if (event.deltaY < 0 && scrollY > 0 && !event.ctrlKey) follow(false);
+  if (event.deltaY < 0 && scrollY > 0 && !event.ctrlKey) setFollowing(false);
 }, { passive: true });
 
-// Opening or folding reasoning keeps it where it is, also at the end of the page.
+// Expanding or collapsing reasoning does not move the page, even at its end.
 messages.addEventListener("click", (event) => {
-  if (event.target.closest("summary")) follow(false);
+  if (event.target.closest("summary")) setFollowing(false);
 });
 
-/** Keep a reader who was at the end there, after the thread, the composer or the window (a phone's keyboard) changed its size. */
-function keepUp() {
-  if (messages.dataset.following === "true") toEnd();
-  else follow(distance() <= NEAR_PX);
+/** Stay at the end after the messages, the composer or the window (a phone's keyboard) have changed their size. */
+function onResize() {
+  if (messages.dataset.following === "true") scrollToEnd();
+  else setFollowing(distance() <= NEAR_PX);
 }
 
-new ResizeObserver(keepUp).observe(messages);
+new ResizeObserver(onResize).observe(messages);
 new ResizeObserver(() => {
   page.style.setProperty("--dock", `${dock.offsetHeight}px`);
-  keepUp();
+  onResize();
 }).observe(dock);
-addEventListener("resize", keepUp);
+addEventListener("resize", onResize);
 
 jump.addEventListener("click", () => {
-  toEnd();
+  scrollToEnd();
   document.getElementById("composer-content").focus({ preventScroll: true });
 });
-document.addEventListener("prompt:sent", toEnd);
+document.addEventListener("prompt:sent", scrollToEnd);
 
 const [navigation] = performance.getEntriesByType("navigation");
-if (location.hash || (navigation.type !== "navigate" && history.scrollRestoration === "auto")) follow(distance() <= NEAR_PX);
-else toEnd();
+if (location.hash || (navigation.type !== "navigate" && history.scrollRestoration === "auto")) setFollowing(distance() <= NEAR_PX);
+else scrollToEnd();

@@ -1,25 +1,25 @@
-// Control (on a Mac: Command) and a letter press the control that carries data-shortcut with that letter. Single keys do what
-// #shortcuts lists, where it carries data-single-keys, and never while somebody types.
+// Control (on a Mac: Command) and a letter click the control with that data-shortcut. Single keys do what #shortcuts lists, if
+// it has data-single-keys, except while typing.
 
 const mac = /^(Mac|iP)/.test(navigator.platform);
 const sheet = document.getElementById("shortcuts");
-const typing = "input, textarea, select, [contenteditable]";
+const textFields = "input, textarea, select, [contenteditable]";
 
 if (mac) {
   for (const key of document.querySelectorAll("kbd")) key.textContent = key.textContent.replace("Ctrl ", "⌘");
 }
 
-/** The message that has the focus, or else the first that is in sight. */
-function current(articles) {
+/** Return the index of the focused message, or else of the first one in view. */
+function currentIndex(articles) {
   const focused = document.activeElement.closest("article.message");
-  const inSight = (article) => article.getBoundingClientRect().bottom > 100;
-  return focused ? articles.indexOf(focused) : articles.findIndex(inSight);
+  const isInView = (article) => article.getBoundingClientRect().bottom > 100;
+  return focused ? articles.indexOf(focused) : articles.findIndex(isInView);
 }
 
-function step(by) {
+function moveFocus(by) {
   const articles = [...document.querySelectorAll("article.message")];
   const focused = document.activeElement.closest("article.message");
-  const article = articles[current(articles) + (focused ? by : 0)];
+  const article = articles[currentIndex(articles) + (focused ? by : 0)];
   if (!article) return;
   article.tabIndex = -1;
   article.focus({ preventScroll: true });
@@ -28,15 +28,15 @@ function step(by) {
 
 function toggleReasoning() {
   const articles = [...document.querySelectorAll("article.message")];
-  articles.slice(current(articles)).find((article) => article.querySelector("details.reasoning"))?.querySelector("summary").click();
+  articles.slice(currentIndex(articles)).find((article) => article.querySelector("details.reasoning"))?.querySelector("summary").click();
 }
 
-const single = {
+const actions = {
   "?": () => sheet.togglePopover(),
   "/": () => document.getElementById("composer-content").focus(),
   n: () => document.querySelector("[data-shortcut=k]").click(),
-  j: () => step(1),
-  k: () => step(-1),
+  j: () => moveFocus(1),
+  k: () => moveFocus(-1),
   o: toggleReasoning,
 };
 
@@ -49,8 +49,8 @@ document.addEventListener("keydown", (event) => {
     if (!control) return;
     event.preventDefault();
     control.click();
-  } else if ("singleKeys" in sheet.dataset && single[event.key] && !event.target.matches(typing)) {
+  } else if ("singleKeys" in sheet.dataset && actions[event.key] && !event.target.matches(textFields)) {
     event.preventDefault();
-    single[event.key]();
+    actions[event.key]();
   }
 });

@@ -1,42 +1,42 @@
-// Reconnects after every close, and after a silence that only a dead connection explains; says so quietly when it takes
-// longer than a moment.
+// Reconnects after every close, and when nothing has been received for so long that the connection must be dead. Shows a
+// notice if that takes longer than a few seconds.
 
-const RETRIED_BY_HTMX = [1006, 1011, 1012, 1013]; // the extension reconnects after these alone
-const QUIET_MS = 3000;
-const STEADY_MS = 10000; // a connection that lasted this long clears the count of attempts
-const LONGEST_DELAY_MS = 10000;
-const SILENT_MS = 40000; // the server says something every 15 s at least
-const WOKEN_SILENT_MS = 20000; // a tab that is looked at again need not wait that long
-const LOOK_MS = 5000;
+const RETRIED_BY_HTMX = [1006, 1011, 1012, 1013]; // close codes after which the htmx extension reconnects by itself
+const NOTICE_DELAY_MS = 3000;
+const STABLE_MS = 10000; // a connection that lasted this long resets the backoff
+const MAX_DELAY_MS = 10000;
+const TIMEOUT_MS = 40000; // the server sends a frame every 15 s at least
+const ACTIVE_TIMEOUT_MS = 20000; // when the tab becomes visible or a prompt is sent
+const CHECK_INTERVAL_MS = 5000;
 
 const notices = document.querySelectorAll("[data-connection]");
 let attempts = 0;
 let openedAt = null;
-let pending = null;
-let ended = false; // there is nothing to come back to
+let noticeTimer = null;
+let ended = false; // signed out, or the conversation is gone: do not reconnect
 let socket = null;
-let handle = null; // the extension's, to reconnect by
-let heardAt = Date.now(); // not performance.now(), which stands still while some machines sleep
+let wrapper = null; // the htmx extension's, which can reconnect
+let receivedAt = Date.now(); // performance.now() stops on some machines while they sleep
 
 function show(name) {
-  clearTimeout(pending);
-  pending = null;
+  clearTimeout(noticeTimer);
+  noticeTimer = null;
   for (const notice of notices) notice.hidden = notice.dataset.connection !== name;
 }
 
-/** Return the milliseconds to wait before the next attempt: doubling, with jitter, so that a restart is not met by everyone at once. */
-function delay() {
-  if (openedAt !== null && performance.now() - openedAt > STEADY_MS) attempts = 0;
+/** Return the milliseconds until the next attempt: exponential backoff with jitter, so that clients do not all return at once. */
+function backoff() {
+  if (openedAt !== null && performance.now() - openedAt > STABLE_MS) attempts = 0;
   openedAt = null;
-  const longest = Math.min(LONGEST_DELAY_MS, 500 * 2 ** attempts++);
-  return longest * (0.5 + Math.random() / 2);
+  const delay = Math.min(MAX_DELAY_MS, 500 * 2 ** attempts++);
+  return delay * (0.5 + Math.random() / 2);
 }
 
-/** Ask the page's own address whether there is anything to come back to: a refused handshake does not tell. */
-async function askPage() {
-  const answer = await fetch(location.href, { method: "HEAD", redirect: "manual" }).catch(() => null);
-  if (answer?.type === "opaqueredirect") end("signed-out");
-  if (answer?.status === 404) end("gone");
+/** Find out from the page's own address whether to reconnect: a rejected handshake does not give a reason. */
+async function checkPage() {
+  const response = await fetch(location.href, { method: "HEAD", redirect: "manual" }).catch(() => null);
+  if (response?.type === "opaqueredirect") end("signed-out");
+  if (response?.status === 404) end("gone");
 }
 
 function end(name) {
@@ -44,49 +44,49 @@ function end(name) {
   show(name);
 }
 
-function lose() {
-  pending ??= setTimeout(show, QUIET_MS, "lost");
-  // What is shown stays, and from now on it is only what was stored.
+function onDisconnect() {
+  noticeTimer ??= setTimeout(show, NOTICE_DELAY_MS, "lost");
+  // The text on the page stays. It is now as old as what is stored.
   for (const mark of document.querySelectorAll("[data-source]")) mark.dataset.source = "storage";
 }
 
-/** Connect anew if nothing was heard for `silence` ms: sleep and a changed network close no socket, they leave it mute. */
-function renew(silence) {
-  if (ended || !handle || Date.now() - heardAt < silence) return;
-  heardAt = Date.now();
-  socket.onclose = null; // it may close in a minute, when htmx would connect once more
+/** Reconnect if nothing was received for `timeout` ms: after sleep or a change of network a dead socket stays open. */
+function reconnectIfSilent(timeout) {
+  if (ended || !wrapper || Date.now() - receivedAt < timeout) return;
+  receivedAt = Date.now();
+  socket.onclose = null; // its close event may come a minute later, and htmx would reconnect again
   socket.close();
-  lose();
-  handle.reconnect();
+  onDisconnect();
+  wrapper.reconnect();
 }
 
 const create = htmx.createWebSocket;
 htmx.createWebSocket = (url) => (socket = create(url));
-htmx.config.wsReconnectDelay = delay;
+htmx.config.wsReconnectDelay = backoff;
 
-setInterval(renew, LOOK_MS, SILENT_MS);
-addEventListener("online", () => renew(0));
-document.addEventListener("visibilitychange", () => { if (!document.hidden) renew(WOKEN_SILENT_MS); });
-document.addEventListener("htmx:wsBeforeMessage", () => { heardAt = Date.now(); });
+setInterval(reconnectIfSilent, CHECK_INTERVAL_MS, TIMEOUT_MS);
+addEventListener("online", () => reconnectIfSilent(0));
+document.addEventListener("visibilitychange", () => { if (!document.hidden) reconnectIfSilent(ACTIVE_TIMEOUT_MS); });
+document.addEventListener("htmx:wsBeforeMessage", () => { receivedAt = Date.now(); });
 
-// The socket brings what was asked, and its answer. Without one the page does.
+// The socket sends the prompt and its answer. Without a socket, reload the page.
 document.addEventListener("prompt:sent", () => {
   if (socket.readyState === WebSocket.CLOSED) location.reload();
-  else renew(WOKEN_SILENT_MS);
+  else reconnectIfSilent(ACTIVE_TIMEOUT_MS);
 });
 
 document.addEventListener("htmx:wsOpen", ({ detail }) => {
-  handle = detail.socketWrapper;
-  heardAt = Date.now();
+  wrapper = detail.socketWrapper;
+  receivedAt = Date.now();
   openedAt = performance.now();
   ended = false;
   show(null);
-  for (const mark of document.querySelectorAll(".listed-state")) mark.textContent = ""; // the server tells anew
+  for (const mark of document.querySelectorAll(".listed-state")) mark.textContent = ""; // the server sends them again
 });
 
 document.addEventListener("htmx:wsClose", ({ detail }) => {
-  if (ended || detail.event.target !== socket) return; // one that was left for another
-  askPage();
-  lose();
-  if (!RETRIED_BY_HTMX.includes(detail.event.code)) setTimeout(detail.socketWrapper.reconnect, delay());
+  if (ended || detail.event.target !== socket) return; // a socket that has been replaced
+  checkPage();
+  onDisconnect();
+  if (!RETRIED_BY_HTMX.includes(detail.event.code)) setTimeout(detail.socketWrapper.reconnect, backoff());
 });
