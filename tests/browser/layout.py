@@ -1,10 +1,10 @@
-"""What can be wrong with how a page is laid out, looked for in the browser."""
+"""Checks of a page's layout and focus in the browser."""
 
 from playwright.sync_api import Page
 
-SIZES = [(1280, 860), (640, 430), (320, 640)]  # a desktop, the same at 200 % zoom, and the narrowest (WCAG 1.4.10)
+SIZES = [(1280, 860), (640, 430), (320, 640)]  # a desktop, the same at 200 % zoom, and the minimum (WCAG 1.4.10)
 
-# WCAG 1.4.12, as a sheet of the page's own making: the policy lets no style element in.
+# WCAG 1.4.12. A constructed style sheet, because the content security policy allows no style elements.
 SPACE_TEXT = """() => {
   const sheet = new CSSStyleSheet();
   sheet.replaceSync(`p { margin-block-end: 2em !important; }
@@ -19,18 +19,18 @@ FAULTS = """() => {
   const shown = (element) => element.checkVisibility({ visibilityProperty: true, opacityProperty: true })
     && !element.closest(".visually-hidden, .skip-link, [inert]");
   const { scrollWidth } = document.documentElement;
-  const sticksOut = (element) => shown(element) && element.getBoundingClientRect().right > innerWidth;
-  const wide = [...document.querySelectorAll("body *")].filter(sticksOut).map(name).slice(-3);
+  const overflows = (element) => shown(element) && element.getBoundingClientRect().right > innerWidth;
+  const wide = [...document.querySelectorAll("body *")].filter(overflows).map(name).slice(-3);
   if (scrollWidth > innerWidth) found.push(`the page is ${scrollWidth} wide: ${wide}`);
 
-  // Text that is cut off: what scrolls can be read, and what ends in an ellipsis says that there is more.
+  // Clipped text. Text that scrolls can be read, and an ellipsis shows that there is more.
   for (const element of document.querySelectorAll("body *")) {
     if (!shown(element) || !element.innerText?.trim() || element.closest("svg, math, textarea")) continue;
     const { overflowX, overflowY, textOverflow } = getComputedStyle(element);
     if (/hidden|clip/.test(overflowX) && textOverflow !== "ellipsis" && element.scrollWidth > element.clientWidth + 1)
-      found.push(`${name(element)} is cut off at its side`);
+      found.push(`${name(element)} is clipped at the side`);
     if (/hidden|clip/.test(overflowY) && textOverflow !== "ellipsis" && element.scrollHeight > element.clientHeight + 1)
-      found.push(`${name(element)} is cut off below`);
+      found.push(`${name(element)} is clipped at the bottom`);
   }
 
   const kinds = "a, button, input:not([type=hidden], :disabled), select, summary, textarea";
@@ -38,29 +38,29 @@ FAULTS = """() => {
   const box = (element) => element.getBoundingClientRect();
   for (const control of controls) {
     const { width, height } = box(control);
-    // A link in a line of text is as high as the line (WCAG 2.5.8), and a box counts with its label.
+    // Links in a line of text are exempt (WCAG 2.5.8), and a checkbox counts together with its label.
     const inText = control.matches("a") && getComputedStyle(control).display === "inline";
     if (inText || control.labels?.length || (width >= 24 && height >= 24)) continue;
     found.push(`${name(control)} is ${width} by ${height}`);
   }
 
-  // Controls of one layer must not lie over each other. What sticks lies over what scrolls, by design.
+  // Controls of one layer must not overlap. Sticky layers overlap the scrolling page by design.
   const layer = (element) => element.closest("[popover], .topbar, .composer-dock") ?? document.body;
   controls.forEach((one, at) => {
     for (const other of controls.slice(at + 1)) {
       if (layer(one) !== layer(other) || one.contains(other) || other.contains(one)) continue;
-      if (one.closest(".sidebar") !== other.closest(".sidebar")) continue; // it scrolls for itself
+      if (one.closest(".sidebar") !== other.closest(".sidebar")) continue; // scrolls separately
       const [a, b] = [box(one), box(other)];
       const over = Math.min(a.right, b.right) - Math.max(a.left, b.left);
       const down = Math.min(a.bottom, b.bottom) - Math.max(a.top, b.top);
-      if (over > 1 && down > 1 && !one.closest(".sidebar")) found.push(`${name(one)} lies over ${name(other)}`);
+      if (over > 1 && down > 1 && !one.closest(".sidebar")) found.push(`${name(one)} overlaps ${name(other)}`);
     }
   });
   return found;
 }"""
 
-# Where the focus is, if any of it can be seen (WCAG 2.4.11): "" if not.
-SEEN = """() => {
+# Whether any part of the focused element is visible (WCAG 2.4.11).
+FOCUS_IS_VISIBLE = """() => {
   const element = document.activeElement;
   const { left, top, right, bottom } = element.getBoundingClientRect();
   const [x, y] = [(Math.max(left, 0) + Math.min(right, innerWidth)) / 2, (a, b) => a + (b - a) / 2];
@@ -79,7 +79,7 @@ FOCUSED = """() => {
 
 
 def check_layout(page: Page, state: str) -> None:
-    """Assert that nothing is cut off, too small to hit or in the way of something else, at any size and spacing."""
+    """Assert that nothing is clipped, too small or overlapping, at any size and text spacing."""
     before = page.viewport_size
     for width, height in SIZES:
         page.set_viewport_size({"width": width, "height": height})
@@ -92,9 +92,9 @@ def check_layout(page: Page, state: str) -> None:
 
 
 def check_focus(page: Page, stops: int) -> None:
-    """Assert that the focus can be seen at each stop of the Tab key, forwards and back."""
+    """Assert that the focus is visible at each stop of the Tab key, forwards and backwards."""
     for key in ("Tab", "Shift+Tab"):
         for _ in range(stops):
             page.keyboard.press(key)
             where = page.evaluate(FOCUSED)
-            assert page.evaluate(SEEN), f"hidden: {where}"
+            assert page.evaluate(FOCUS_IS_VISIBLE), f"hidden: {where}"

@@ -52,7 +52,7 @@ def page(request: pytest.FixtureRequest, open_page: Callable[..., Page]) -> Page
 
 
 def check(page: Page, state: str) -> None:
-    """Assert that axe finds nothing wrong in either theme, and that nothing is wider than the window."""
+    """Assert that axe finds no violation in either theme, and that nothing is wider than the window."""
     for theme in ("light", "dark"):
         page.emulate_media(color_scheme=theme)
         result = Axe().run(page)
@@ -60,7 +60,7 @@ def check(page: Page, state: str) -> None:
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), f"{state} scrolls sideways"
 
 
-def test_pages_for_nobody_in_particular_are_accessible(page: Page, shared_site: Site):
+def test_public_pages_are_accessible(page: Page, shared_site: Site):
     for path in ("accounts/login/", "accounts/signup/", "accounts/password/reset/", "nowhere/"):
         page.goto(f"{shared_site.url}/{path}")
         check(page, path)
@@ -72,7 +72,7 @@ def test_pages_for_nobody_in_particular_are_accessible(page: Page, shared_site: 
     check(page, "a refused sign-in")
 
 
-def test_pages_of_an_account_are_accessible(page: Page, shared_site: Site):
+def test_account_pages_are_accessible(page: Page, shared_site: Site):
     sign_up(page, shared_site)
     for path in ("", *PAGES):
         page.goto(f"{shared_site.url}/{path}")

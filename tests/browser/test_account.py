@@ -1,4 +1,4 @@
-"""Signing out and losing a conversation, as an open page hears of it."""
+"""Open pages when the person signs out or deletes the conversation elsewhere."""
 
 from playwright.sync_api import Page, expect
 
@@ -7,7 +7,7 @@ from tests.endpoint import Endpoint
 from tests.site import Site
 
 
-def test_signing_out_in_one_tab_is_told_in_the_other(signed_in: Page, shared_site: Site, shared_endpoint: Endpoint):
+def test_signing_out_in_one_tab_is_shown_in_the_other(signed_in: Page, shared_site: Site, shared_endpoint: Endpoint):
     page = signed_in
     ask(page, "Why?")
     page.wait_for_url("**/conversations/**")
@@ -18,7 +18,7 @@ def test_signing_out_in_one_tab_is_told_in_the_other(signed_in: Page, shared_sit
     expect(page.get_by_text("You are signed out.")).to_be_visible()
 
 
-def test_a_conversation_deleted_in_one_tab_is_gone_in_the_other(signed_in: Page, shared_endpoint: Endpoint):
+def test_deleting_a_conversation_in_one_tab_is_shown_in_the_other(signed_in: Page, shared_endpoint: Endpoint):
     page = signed_in
     ask(page, "Why?")
     page.wait_for_url("**/conversations/**")
@@ -31,7 +31,7 @@ def test_a_conversation_deleted_in_one_tab_is_gone_in_the_other(signed_in: Page,
     expect(page.get_by_text("This conversation was deleted.")).to_be_visible()
 
 
-def test_a_page_whose_session_ended_while_it_was_away_says_so(page: Page, site: Site, endpoint: Endpoint):
+def test_a_page_that_reconnects_without_a_session_shows_a_notice(page: Page, site: Site, endpoint: Endpoint):
     sign_up(page, site)
     ask(page, "Why?")
     page.wait_for_url("**/conversations/**")

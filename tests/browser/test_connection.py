@@ -1,4 +1,4 @@
-"""What the page does when its connection is lost: it says so, comes back by itself, and misses nothing."""
+"""A page that loses its connection shows a notice, reconnects by itself and misses nothing."""
 
 from collections.abc import Iterator
 from types import SimpleNamespace
@@ -28,7 +28,7 @@ def proxy(shared_site: Site) -> Iterator[Proxy]:
     proxy.close()
 
 
-def test_a_connection_that_has_gone_mute_is_left_for_a_new_one(page: Page, proxy: Proxy, shared_endpoint: Endpoint):
+def test_a_silent_connection_is_replaced_by_a_new_one(page: Page, proxy: Proxy, shared_endpoint: Endpoint):
     shared_endpoint.respond = think_in_two_parts
     sign_up(page, SimpleNamespace(url=proxy.url))
     opened = []
@@ -40,8 +40,8 @@ def test_a_connection_that_has_gone_mute_is_left_for_a_new_one(page: Page, proxy
     proxy.mute()
     shared_endpoint.open("first part")
     shared_endpoint.await_reached("second part")
-    expect(reasoning).to_have_text("First part. ")  # nothing comes, and nothing tells the page so
-    page.evaluate("dispatchEvent(new Event('online'))")  # as after sleep, or in another network
+    expect(reasoning).to_have_text("First part. ")  # no data arrives, and the socket stays open
+    page.evaluate("dispatchEvent(new Event('online'))")  # as after sleep or a change of network
     expect(reasoning).to_have_text("First part. Second part.")
     expect(page.locator(".source-mark")).to_have_attribute("data-source", "live")
     shared_endpoint.open("second part")
@@ -49,7 +49,7 @@ def test_a_connection_that_has_gone_mute_is_left_for_a_new_one(page: Page, proxy
     assert len(opened) == 2
 
 
-def test_a_killed_site_is_found_again_with_what_it_had_stored(page: Page, site: Site, endpoint: Endpoint):
+def test_a_page_reconnects_to_a_restarted_site_and_shows_the_stored_text(page: Page, site: Site, endpoint: Endpoint):
     endpoint.respond = think_in_two_parts
     sign_up(page, site)
     ask(page, "Are you there?")
@@ -69,7 +69,7 @@ def test_a_killed_site_is_found_again_with_what_it_had_stored(page: Page, site: 
     expect(page.locator(".reasoning-text")).to_have_text("First part. ")
 
 
-def test_where_no_socket_opens_a_question_and_its_answer_are_shown_by_a_fresh_page(
+def test_without_a_socket_the_page_reloads_to_show_questions_and_answers(
     page: Page, shared_site: Site, shared_endpoint: Endpoint
 ):
     async def answer(exchange: Exchange) -> None:

@@ -1,4 +1,4 @@
-"""A person's way through the page: ask, watch, reload, stop, come back."""
+"""The main workflows of a conversation: ask, watch, reload, stop, return."""
 
 import re
 from collections.abc import Callable
@@ -29,7 +29,7 @@ def answer(page: Page) -> str:
     return page.locator("article[data-role=assistant] .prose").last.inner_text()
 
 
-def test_a_question_is_thought_about_answered_and_found_again(
+def test_reasoning_and_answer_are_streamed_stored_and_shown_again(
     signed_in: Page, shared_site: Site, shared_endpoint: Endpoint
 ):
     page = signed_in
@@ -55,7 +55,7 @@ def test_a_question_is_thought_about_answered_and_found_again(
     assert answer(page) == live
 
 
-def test_a_reload_in_mid_stream_shows_what_was_said_and_goes_on(signed_in: Page, shared_endpoint: Endpoint):
+def test_a_reload_during_a_stream_shows_the_text_so_far_and_continues(signed_in: Page, shared_endpoint: Endpoint):
     page = signed_in
     shared_endpoint.respond = in_steps
     ask(page, "Why?")
@@ -92,7 +92,7 @@ def test_two_tabs_show_the_same(signed_in: Page, shared_endpoint: Endpoint):
     assert answer(first) == answer(second)
 
 
-def test_stop_keeps_what_was_said_and_frees_the_composer(signed_in: Page, shared_endpoint: Endpoint):
+def test_stop_keeps_the_text_and_allows_another_question(signed_in: Page, shared_endpoint: Endpoint):
     page = signed_in
     shared_endpoint.respond = in_steps
     ask(page, "Why?")
@@ -109,7 +109,7 @@ def test_stop_keeps_what_was_said_and_frees_the_composer(signed_in: Page, shared
     expect(page.locator("article[data-status=complete][data-role=assistant]")).to_have_count(1)
 
 
-def test_another_version_stands_beside_the_first_and_both_can_be_read(signed_in: Page, shared_endpoint: Endpoint):
+def test_regenerating_adds_a_version_and_both_can_be_read(signed_in: Page, shared_endpoint: Endpoint):
     page = signed_in
 
     async def numbered(exchange: Exchange) -> None:
@@ -130,7 +130,7 @@ def test_another_version_stands_beside_the_first_and_both_can_be_read(signed_in:
     expect(page.locator(".prose")).to_have_text("Version 2.")
 
 
-def test_what_was_typed_stays_when_the_site_cannot_be_reached(signed_in: Page, shared_endpoint: Endpoint):
+def test_typed_text_is_kept_when_the_site_cannot_be_reached(signed_in: Page, shared_endpoint: Endpoint):
     page = signed_in
     ask(page, "First")
     page.wait_for_url("**/conversations/**")
@@ -145,7 +145,7 @@ def test_what_was_typed_stays_when_the_site_cannot_be_reached(signed_in: Page, s
     expect(page.locator("#composer textarea")).to_have_value("")
 
 
-def test_the_page_reconnects_by_itself_after_a_restart(page: Page, site: Site, endpoint: Endpoint):
+def test_the_page_reconnects_after_a_restart(page: Page, site: Site, endpoint: Endpoint):
     sign_up(page, site)
     endpoint.respond = in_steps
     ask(page, "Why?")
@@ -173,7 +173,7 @@ def test_enter_during_composition_of_a_character_does_not_send(signed_in: Page, 
     assert shared_endpoint.exchanges == []
 
 
-def test_a_phones_enter_breaks_the_line_and_nothing_overflows(
+def test_enter_on_a_phone_inserts_a_line_and_nothing_overflows(
     open_page: Callable[..., Page], shared_site: Site, shared_endpoint: Endpoint
 ):
     page = open_page(viewport={"width": 360, "height": 740}, has_touch=True, is_mobile=True)
@@ -218,7 +218,7 @@ def test_a_reader_who_scrolled_up_is_not_moved(signed_in: Page, shared_endpoint:
     page.mouse.move(700, 400)
     page.mouse.wheel(0, -600)
     expect(page.locator("#jump")).to_be_visible()
-    page.wait_for_function(  # until the wheel's own scrolling has come to rest
+    page.wait_for_function(  # until smooth scrolling by the wheel has ended
         """() => new Promise((resolve) => {
             const y = scrollY;
             requestAnimationFrame(() => requestAnimationFrame(() => resolve(y === scrollY)));

@@ -1,4 +1,4 @@
-"""The first minute: the embedded model, a real one, thinks and answers in the page."""
+"""The embedded model, a real one, reasons and answers in the page."""
 
 import re
 
@@ -7,7 +7,7 @@ from playwright.sync_api import Page, expect
 from tests.browser.conftest import ask, sign_up
 
 
-def test_the_embedded_model_thinks_and_answers(page: Page, make_site):
+def test_the_embedded_model_reasons_and_answers(page: Page, make_site):
     site = make_site(OPENAI_BASE_URL="", OPENAI_API_KEY="", OPENAI_MODEL="")
     sign_up(page, site)
     expect(page.get_by_text("tiny local model. It shows how the site works: do not trust its answers")).to_be_visible()

@@ -1,4 +1,4 @@
-"""Sign-in with Microsoft in a real browser, which holds each step against the content security policy."""
+"""Sign-in with Microsoft in a real browser, which enforces the content security policy in each step."""
 
 import shutil
 from collections.abc import Callable, Iterator
@@ -31,7 +31,7 @@ def visitor(open_page: Callable[..., Page], joined: tuple[Site, Tenant]) -> Page
     return page
 
 
-def test_a_person_signs_in_through_their_organisations_own_server(visitor: Page, joined: tuple[Site, Tenant]):
+def test_a_person_signs_in_through_their_organisations_server(visitor: Page, joined: tuple[Site, Tenant]):
     site, tenant = joined
     tenant.is_federated = True
     tenant.person["roles"] = ["Staff"]
@@ -44,7 +44,7 @@ def test_a_person_signs_in_through_their_organisations_own_server(visitor: Page,
     expect(visitor.locator("body")).not_to_contain_text("Sign-in failed")
 
 
-def test_a_person_who_is_not_let_in_is_told_and_tries_again(visitor: Page, joined: tuple[Site, Tenant]):
+def test_a_rejected_person_sees_the_reason_and_can_try_again(visitor: Page, joined: tuple[Site, Tenant]):
     site, tenant = joined
     tenant.error = {"error": "access_denied"}
     visitor.goto(f"{site.url}/accounts/signup/")

@@ -1,4 +1,4 @@
-"""Small things that hours in a page depend on."""
+"""Small behaviours that matter in everyday use: drafts, copying, rating, times, the list of conversations."""
 
 import re
 
@@ -17,7 +17,7 @@ async def wait_and_answer(exchange: Exchange) -> None:
     await exchange.finish()
 
 
-def test_what_is_being_written_is_found_again_where_it_was_written(signed_in: Page, shared_site: Site):
+def test_a_draft_is_restored_in_its_conversation(signed_in: Page, shared_site: Site):
     page, field = signed_in, signed_in.locator("#composer textarea")
     ask(page, "Why?")
     page.wait_for_url(re.compile("/conversations/"))
@@ -38,7 +38,7 @@ def test_what_is_being_written_is_found_again_where_it_was_written(signed_in: Pa
     expect(field).to_have_value("")
 
 
-def test_a_first_prompt_leaves_no_draft_and_signing_out_none_either(signed_in: Page, shared_site: Site):
+def test_sending_a_first_prompt_and_signing_out_delete_drafts(signed_in: Page, shared_site: Site):
     page = signed_in
     ask(page, "Why?")
     page.wait_for_url(re.compile("/conversations/"))
@@ -53,7 +53,7 @@ def test_a_first_prompt_leaves_no_draft_and_signing_out_none_either(signed_in: P
     assert page.evaluate("Object.keys(localStorage).length") == 0
 
 
-def test_a_heading_shows_only_above_what_it_heads(signed_in: Page, shared_site: Site):
+def test_a_heading_in_the_list_is_hidden_without_entries(signed_in: Page, shared_site: Site):
     page = signed_in
     ask(page, "Why?")
     page.wait_for_url(re.compile("/conversations/"))
@@ -71,7 +71,7 @@ def test_a_heading_shows_only_above_what_it_heads(signed_in: Page, shared_site: 
     expect(today).to_be_visible()
 
 
-def test_the_tabs_title_tells_when_an_answer_is_ready(signed_in: Page, shared_endpoint: Endpoint):
+def test_the_title_of_a_background_tab_shows_that_an_answer_is_ready(signed_in: Page, shared_endpoint: Endpoint):
     page = signed_in
     shared_endpoint.respond = wait_and_answer
     ask(page, "Why?")
@@ -85,7 +85,7 @@ def test_the_tabs_title_tells_when_an_answer_is_ready(signed_in: Page, shared_en
     expect(page).to_have_title(title)
 
 
-def test_an_answer_is_copied_as_markdown_and_with_what_was_thought(signed_in: Page):
+def test_an_answer_is_copied_as_markdown_and_with_its_reasoning(signed_in: Page):
     page = signed_in
     page.context.grant_permissions(["clipboard-read", "clipboard-write"])
     ask(page, "Why?")
@@ -155,7 +155,7 @@ FORM_IS_ABOVE_COMPOSER = """async () => {
 }"""
 
 
-def test_an_answer_is_rated_by_one_press_and_a_comment_may_follow(signed_in: Page):
+def test_an_answer_is_rated_by_one_click_and_a_comment_can_follow(signed_in: Page):
     page = signed_in
     page.set_viewport_size({"width": 1280, "height": 420})
     ask(page, "Why?")
@@ -166,7 +166,7 @@ def test_an_answer_is_rated_by_one_press_and_a_comment_may_follow(signed_in: Pag
     page.keyboard.press("Enter")
     expect(poor).to_have_attribute("aria-pressed", "true")
     expect(poor).to_be_focused()
-    assert page.evaluate(FORM_IS_ABOVE_COMPOSER)  # a reader at the end stays there
+    assert page.evaluate(FORM_IS_ABOVE_COMPOSER)  # the page still shows its end
     page.get_by_label("What was good or bad about it?").fill("Too short")
     page.locator(".rating-form").get_by_role("button", name="Send feedback").click()
     expect(page.locator(".rating-said")).to_have_text("Thank you. Feedback saved.")
@@ -176,7 +176,7 @@ def test_an_answer_is_rated_by_one_press_and_a_comment_may_follow(signed_in: Pag
     expect(poor).to_have_attribute("aria-pressed", "false")
 
 
-def test_times_are_told_anew_while_the_page_is_open(signed_in: Page):
+def test_relative_times_are_updated_while_the_page_is_open(signed_in: Page):
     page = signed_in
     page.add_init_script("setInterval = ((real) => (f, ms) => real(f, ms === 60000 ? 100 : ms))(setInterval)")
     ask(page, "Why?")
@@ -196,7 +196,7 @@ def test_times_are_told_anew_while_the_page_is_open(signed_in: Page):
         expect(time).to_have_text(words)
 
 
-def test_the_list_of_conversations_follows_what_happens_in_other_tabs(
+def test_the_list_of_conversations_shows_changes_from_other_tabs(
     signed_in: Page, shared_endpoint: Endpoint, shared_site: Site
 ):
     page, entries = signed_in, signed_in.locator(".conversation-list li:visible")

@@ -1,4 +1,4 @@
-"""What a person or a model says is shown, whatever it is made of, and does nothing: anywhere, streaming or stored."""
+"""Text of people and models is shown and never executed, on every page, streaming or stored."""
 
 import io
 import json
@@ -15,7 +15,7 @@ from tests.rendering.hostile import ENORMOUS, HOSTILE
 from tests.site import PASSWORD, Site, from_elsewhere
 
 PROMPT = "Be hostile <img src=x onerror=alert(1)>\n\n" + "\n\n".join(HOSTILE).replace("\0", "\ufffd")
-# Each case in a quotation of its own, whose end ends whatever the case has opened.
+# Each case is in its own block quote, whose end closes everything that the case has opened.
 ANSWER = "\n\n---\n\n".join(re.sub(r"(?m)^", "> ", re.sub(r"\r\n?", "\n", text)) for text in HOSTILE)
 STORED = ANSWER.replace("\0", "\ufffd")
 NESTED = "\n\n---\n\n".join(
@@ -23,7 +23,7 @@ NESTED = "\n\n---\n\n".join(
 )
 DELTA = 200  # characters
 
-# What a text may never become. Our own buttons stand in the captions of code.
+# What a text must never produce. The site's own buttons are in the captions of code.
 FORBIDDEN = """
 (() => {
   const elements = "script, style, link, meta, base, iframe, frame, object, embed, form, img, svg, video, audio, "
@@ -48,7 +48,7 @@ FORBIDDEN = """
   return found;
 })()
 """
-# Chromium types a thousand lines, which is what `fill` does, in as many layouts.
+# `fill` types a thousand lines, and Chromium computes the layout for each of them.
 PASTE = (
     "(field, text) => { field.value = text; field.dispatchEvent(new Event('input', {bubbles: true})); field.focus() }"
 )
@@ -77,7 +77,7 @@ async def hostile(exchange: Exchange) -> None:
 
 @pytest.fixture
 def watched(open_page: Callable[..., Page], shared_site: Site) -> Callable[[], Page]:
-    """Open pages that complain about every dialog, and every request that leaves the site."""
+    """Open pages that record every dialog and every request to another site as an error."""
     complaints = []
 
     def open_watched() -> Page:
@@ -92,7 +92,7 @@ def watched(open_page: Callable[..., Page], shared_site: Site) -> Callable[[], P
     assert shared_site.process.poll() is None
 
 
-def test_hostile_text_does_nothing_anywhere(watched: Callable[[], Page], shared_site: Site, shared_endpoint: Endpoint):
+def test_hostile_text_is_never_executed(watched: Callable[[], Page], shared_site: Site, shared_endpoint: Endpoint):
     page, url = watched(), shared_site.url
     sign_up(page, shared_site)
     shared_endpoint.respond = hostile

@@ -1,4 +1,4 @@
-"""A whole conversation by keyboard alone, from signing in to deleting it."""
+"""A whole conversation with the keyboard only, from signing in to deleting it."""
 
 from playwright.sync_api import Page, expect
 
@@ -22,7 +22,7 @@ def press(page: Page, name: str, *, back: bool = False, by: str = "Enter") -> No
     page.keyboard.press(by)
 
 
-def test_a_conversation_by_keyboard_alone(page: Page, shared_site: Site, shared_endpoint: Endpoint):
+def test_a_conversation_with_the_keyboard_only(page: Page, shared_site: Site, shared_endpoint: Endpoint):
     shared_endpoint.respond = answer
     name = sign_up(page, shared_site)
     press(page, name)

@@ -1,4 +1,4 @@
-"""Text that runs from right to left, and text without spaces between its words."""
+"""Text written from right to left, and text without spaces between words."""
 
 from playwright.sync_api import Page, expect
 
@@ -34,7 +34,7 @@ async def in_japanese(exchange: Exchange) -> None:
     await exchange.finish()
 
 
-def test_every_block_runs_in_the_direction_of_its_own_text(signed_in: Page, shared_endpoint: Endpoint):
+def test_every_block_has_the_direction_of_its_text(signed_in: Page, shared_endpoint: Endpoint):
     page = signed_in
     shared_endpoint.respond = in_arabic
     page.fill("#composer textarea", ARABIC)
@@ -65,7 +65,7 @@ def test_every_block_runs_in_the_direction_of_its_own_text(signed_in: Page, shar
     assert cell.evaluate("cell => getComputedStyle(cell).unicodeBidi") == "plaintext"
 
 
-def test_no_line_of_japanese_begins_with_what_belongs_to_the_one_before(signed_in: Page, shared_endpoint: Endpoint):
+def test_lines_of_japanese_break_at_allowed_places(signed_in: Page, shared_endpoint: Endpoint):
     page = signed_in
     shared_endpoint.respond = in_japanese
     ask(page, "なぜ？")
@@ -77,7 +77,7 @@ def test_no_line_of_japanese_begins_with_what_belongs_to_the_one_before(signed_i
         starts = paragraph.evaluate(LINE_STARTS)
         assert len(starts) > 5
         assert not set(starts) & set("ー、」。ょゃっ"), width
-    # Each character counts as a word, and the marks between them as none.
+    # Each character counts as a word, and punctuation does not count.
     expect(page.locator("footer.status")).to_have_attribute("data-announcement", "Answer complete, 300 words")
 
 

@@ -1,4 +1,4 @@
-"""Going back through a long conversation: more comes on the way up, and nothing jumps."""
+"""Scrolling up in a long conversation loads earlier messages, and nothing jumps."""
 
 from collections.abc import Callable
 
@@ -29,7 +29,7 @@ def long_conversation(page: Page, site: Site) -> str:
     return site.url + site.manage("shell", "--no-imports", "-c", CONVERSATION).stdout.strip()
 
 
-def test_earlier_messages_come_on_the_way_up_and_nothing_jumps(page: Page, site: Site):
+def test_scrolling_up_loads_earlier_messages_and_nothing_jumps(page: Page, site: Site):
     page.goto(long_conversation(page, site))
     articles = page.locator("article.message")
     expect(articles).to_have_count(30)
@@ -37,7 +37,7 @@ def test_earlier_messages_come_on_the_way_up_and_nothing_jumps(page: Page, site:
     top = "document.querySelector('#message-{}').getBoundingClientRect().top"
     for count in (60, 90, 100):
         first = articles.first.get_attribute("id").removeprefix("message-")
-        # All in one turn of the page, so that what is measured is where the reader was when the text began to come.
+        # In one task of the page, so that the position is measured before the text arrives.
         before = page.evaluate(f"scrollTo(0, 200), {top.format(first)}")
         expect(articles).to_have_count(count)
         assert abs(page.evaluate(top.format(first)) - before) <= 1
@@ -45,7 +45,7 @@ def test_earlier_messages_come_on_the_way_up_and_nothing_jumps(page: Page, site:
     expect(page.get_by_text("Question 0?", exact=True)).to_have_count(1)
 
 
-def test_without_a_script_a_link_leads_back_and_another_to_the_newest(
+def test_without_a_script_links_lead_to_earlier_and_to_the_newest_messages(
     open_page: Callable[..., Page], page: Page, site: Site
 ):
     url = long_conversation(page, site)

@@ -1,4 +1,4 @@
-"""How a person likes the page: colours, the reasoning's fold, keys."""
+"""A person's preferences: colours, when reasoning is expanded, single-key shortcuts."""
 
 import pytest
 from playwright.sync_api import Page, expect
@@ -27,7 +27,7 @@ def prefer(page: Page, site: Site, label: str) -> None:
     ("label", "while_thinking", "afterwards"),
     [(None, True, False), ("Always show", True, True), ("Hide until I open it", False, False)],
 )
-def test_reasoning_folds_as_the_person_prefers(
+def test_reasoning_is_expanded_as_preferred(
     signed_in: Page,
     shared_site: Site,
     shared_endpoint: Endpoint,
@@ -53,7 +53,7 @@ def test_reasoning_folds_as_the_person_prefers(
     expect(reasoning).to_be_visible(visible=afterwards)
 
 
-def test_the_chosen_colours_win_over_the_systems(signed_in: Page, shared_site: Site):
+def test_the_chosen_colours_override_the_systems(signed_in: Page, shared_site: Site):
     page = signed_in
     page.emulate_media(color_scheme="light")
     paper = "getComputedStyle(document.documentElement).backgroundColor"
@@ -66,7 +66,7 @@ def test_the_chosen_colours_win_over_the_systems(signed_in: Page, shared_site: S
     assert page.evaluate(paper) == light
 
 
-def test_single_keys_go_through_the_messages_and_can_be_switched_off(
+def test_single_keys_move_between_messages_and_can_be_switched_off(
     signed_in: Page, shared_site: Site, shared_endpoint: Endpoint
 ):
     page = signed_in
@@ -76,7 +76,7 @@ def test_single_keys_go_through_the_messages_and_can_be_switched_off(
     field, sheet = page.locator("#composer textarea"), page.get_by_role("dialog", name="Keyboard shortcuts")
     field.fill("")
     page.keyboard.type("/?jo")
-    expect(field).to_have_value("/?jo")  # in the composer they are letters
+    expect(field).to_have_value("/?jo")  # typed as text in the composer
     page.keyboard.press("Escape")
     page.keyboard.press("?")
     expect(sheet).to_be_visible()

@@ -1,4 +1,4 @@
-"""The pane of a model's reasoning."""
+"""The pane with a model's reasoning."""
 
 from collections.abc import Callable
 
@@ -8,8 +8,8 @@ from tests.browser.conftest import ask
 from tests.endpoint import Endpoint, Exchange
 from tests.site import Site
 
-# The text at the upper edge of the pane, and how far from the edge it stands.
-IN_SIGHT = """pane => {
+# The text near the upper edge of the pane.
+TEXT_IN_VIEW = """pane => {
   const { left, top } = pane.getBoundingClientRect();
   const { startContainer: node, startOffset: at } = document.caretRangeFromPoint(left + 5, top + 50);
   return node.data.slice(at, at + 40);
@@ -23,7 +23,7 @@ async def think_at_length(exchange: Exchange) -> None:
         await exchange.reason(f"{number}: {PARAGRAPH}" * 30)
     await exchange.reason("The last line before the gate.\n")
     await exchange.gate("thought")
-    # At once: more is cut off than the pane then has below what is in sight.
+    # In one piece, which makes the pane cut off more text than it then has below the view.
     await exchange.reason("".join(f"{number}: {PARAGRAPH}" * 3 for number in range(100, 240)))
     await exchange.reason("The very last line.\n")
     await exchange.gate("more")
@@ -31,7 +31,7 @@ async def think_at_length(exchange: Exchange) -> None:
     await exchange.finish()
 
 
-def test_a_long_thought_follows_its_end_and_stays_bounded_in_the_page(signed_in: Page, shared_endpoint: Endpoint):
+def test_long_reasoning_is_followed_and_the_pane_stays_small(signed_in: Page, shared_endpoint: Endpoint):
     page = signed_in
     shared_endpoint.respond = think_at_length
     ask(page, "Why?")
@@ -40,16 +40,16 @@ def test_a_long_thought_follows_its_end_and_stays_bounded_in_the_page(signed_in:
     assert pane.evaluate("pane => pane.scrollHeight - pane.clientHeight - pane.scrollTop") < 2
     assert pane.evaluate("pane => pane.textContent.length") < 70_000
     assert pane.evaluate("pane => pane.childNodes.length") < 110
-    # Who scrolls up in it keeps their place, while text is added at its end and cut off at its beginning.
+    # A reader who has scrolled up stays in place while text is added at the end and cut off at the beginning.
     pane.evaluate("pane => { pane.scrollTop -= 500 }")
-    marked = pane.evaluate(IN_SIGHT)
+    marked = pane.evaluate(TEXT_IN_VIEW)
     shared_endpoint.open("thought")
     expect(pane).to_contain_text("The very last line.")
-    assert pane.evaluate(IN_SIGHT) == marked
+    assert pane.evaluate(TEXT_IN_VIEW) == marked
     assert pane.evaluate("pane => pane.textContent.length") < 70_000
 
 
-def test_a_finished_thought_is_loaded_and_rendered_when_it_is_opened(signed_in: Page, shared_endpoint: Endpoint):
+def test_finished_reasoning_is_loaded_and_rendered_when_it_is_opened(signed_in: Page, shared_endpoint: Endpoint):
     page = signed_in
     shared_endpoint.respond = think_at_length
     shared_endpoint.open("thought")
@@ -63,7 +63,7 @@ def test_a_finished_thought_is_loaded_and_rendered_when_it_is_opened(signed_in: 
     expect(page.locator(".reasoning-text strong")).to_have_text("The beginning.")
 
 
-def test_without_a_script_a_link_leads_to_the_thought(
+def test_without_a_script_a_link_leads_to_the_reasoning(
     open_page: Callable[..., Page], signed_in: Page, shared_site: Site, shared_endpoint: Endpoint
 ):
     shared_endpoint.respond = think_at_length

@@ -1,4 +1,4 @@
-"""A reviewer's day, from the report to the resolution, and what the owner sees of it; the same by keyboard alone."""
+"""Review from the report to the resolution, and what the owner sees of it; also with the keyboard only."""
 
 import re
 from collections.abc import Callable
@@ -24,7 +24,7 @@ NAME_OF_FOCUSED = """() => {
 
 @pytest.fixture
 def owner(page: Page, site: Site, endpoint: Endpoint) -> Page:
-    """The page of somebody who has been answered, at a site with a reviewer."""
+    """The page of a person with one answer, at a site with a reviewer."""
     made = site.manage("shell", "--no-imports", "--command", MAKE_REVIEWER)
     assert made.returncode == 0, made.stderr
     sign_up(page, site)
@@ -41,9 +41,7 @@ def reviewer(open_page: Callable[..., Page]) -> Page:
     return page
 
 
-def test_a_reviewers_day_from_the_report_to_the_resolution_as_the_owner_sees_it(
-    owner: Page, reviewer: Page, site: Site
-):
+def test_a_report_is_reviewed_and_resolved_and_the_owner_sees_it(owner: Page, reviewer: Page, site: Site):
     conversation = owner.url
     answer = owner.locator("article[data-role=assistant]")
     answer.get_by_role("button", name="More for this answer").click()
@@ -94,7 +92,7 @@ def press_until(page: Page, key: str, name: str) -> None:
     raise AssertionError(f"{key} did not reach {name!r}")
 
 
-def test_the_same_day_by_keyboard_alone(owner: Page, reviewer: Page, site: Site):
+def test_a_report_is_reviewed_and_resolved_with_the_keyboard_only(owner: Page, reviewer: Page, site: Site):
     press_until(owner, "Tab", "More")
     owner.keyboard.press("Enter")
     press_until(owner, "Tab", "Give feedback")
@@ -113,7 +111,7 @@ def test_the_same_day_by_keyboard_alone(owner: Page, reviewer: Page, site: Site)
     reviewer.keyboard.type(PASSWORD)
     reviewer.keyboard.press("Enter")
     expect(reviewer.locator(".queue")).to_contain_text("Reported by its owner")
-    reviewer.wait_for_load_state()  # its script hears keys from now on
+    reviewer.wait_for_load_state()  # its script handles keys from now on
     reviewer.keyboard.press("j")
     expect(reviewer.locator("article .prose")).to_have_text("9.8 is greater than 9.11.")
     press_until(reviewer, "Tab", "Thought")

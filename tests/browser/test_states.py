@@ -1,6 +1,6 @@
-"""Every state of a conversation: what assistive technology is told of it, and whether it is laid out well at any size.
+"""Every state of a conversation: its accessibility tree, and its layout at every size.
 
-What is told stands in `states.txt`; `UPDATE_STATES=1` writes it anew, to be read before it is kept.
+`states.txt` contains the expected trees. `UPDATE_STATES=1` rewrites it: review the changes before committing them.
 """
 
 import os
@@ -17,9 +17,9 @@ from tests.site import Site
 
 STATES = Path(__file__).parent / "states.txt"
 UPDATE = "UPDATE_STATES" in os.environ
-# What depends on the run: names, durations, relative times, what is only told after a while, and what was announced
-# last: a page that was quick to load still hears "Thinking", another does not.
-CHANGING = {
+# What differs between runs: names, durations, relative times, delayed texts, and the last announcement
+# (a page that loads quickly still announces "Thinking", a slow one does not).
+VARIABLE = {
     r"(\d+ min )?\d+(\.\d+)? s\b|a moment": "a while",
     r"just now|\d+ minutes? ago": "just now",
     r"(Waiting…) next in line": r"\1",
@@ -34,28 +34,30 @@ MOVING = """() => [...document.querySelectorAll("*")].map((element) => getComput
   .filter((durations) => /[1-9]/.test(durations))"""
 
 
-def known() -> dict[str, str]:
+def expected_trees() -> dict[str, str]:
     parts = re.split(r"^# (.+)\n", STATES.read_text() if STATES.exists() else "", flags=re.MULTILINE)
     return dict(zip(parts[1::2], parts[2::2], strict=True))
 
 
-def check_told(page: Page, state: str) -> None:
-    """Assert that the accessibility tree is the known one."""
-    told = page.locator("main").aria_snapshot() + "\n"
-    for pattern, stands_for in CHANGING.items():
-        told = re.sub(pattern, stands_for, told)
+def check_tree(page: Page, state: str) -> None:
+    """Assert that the accessibility tree is the expected one."""
+    tree = page.locator("main").aria_snapshot() + "\n"
+    for pattern, replacement in VARIABLE.items():
+        tree = re.sub(pattern, replacement, tree)
     if UPDATE:
-        STATES.write_text("".join(f"# {name}\n{text}" for name, text in (known() | {state: told}).items()))
-    assert told == known()[state]
+        STATES.write_text("".join(f"# {name}\n{text}" for name, text in (expected_trees() | {state: tree}).items()))
+    assert tree == expected_trees()[state]
 
 
 def check(page: Page, state: str) -> None:
-    check_told(page, state)
+    check_tree(page, state)
     check_layout(page, state)
 
 
 async def in_steps(exchange: Exchange) -> None:
-    question = exchange.body["messages"][-1]["content"].split("\n")[-1]  # after one that was not answered
+    question = exchange.body["messages"][-1]["content"].split("\n")[
+        -1
+    ]  # an unanswered question precedes it in the same message
     if question == "Fail":
         await exchange.fail(401)
         return
@@ -66,7 +68,7 @@ async def in_steps(exchange: Exchange) -> None:
     await exchange.finish()
 
 
-def test_every_state_is_told_and_laid_out_well(signed_in: Page, shared_endpoint: Endpoint):
+def test_every_state_has_the_expected_accessibility_tree_and_a_good_layout(signed_in: Page, shared_endpoint: Endpoint):
     page = signed_in
     shared_endpoint.respond = in_steps
     check(page, "welcome")
@@ -113,7 +115,7 @@ def test_every_state_is_told_and_laid_out_well(signed_in: Page, shared_endpoint:
         check_focus(page, 30)
 
 
-def test_every_page_is_laid_out_well(signed_in: Page, shared_site: Site):
+def test_every_page_has_a_good_layout(signed_in: Page, shared_site: Site):
     page = signed_in
     for path in (*PAGES, "privacy/", "nowhere/"):
         page.goto(f"{shared_site.url}/{path}")

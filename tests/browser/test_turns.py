@@ -1,4 +1,4 @@
-"""Editing, continuing, answering now and taking back: with the mouse, by keyboard, by touch and without script."""
+"""Editing, continuing, answering now and cancelling: with the mouse, the keyboard, touch and without a script."""
 
 import re
 from collections.abc import Callable
@@ -19,7 +19,7 @@ async def repeat_question(exchange: Exchange) -> None:
 
 
 async def in_steps(exchange: Exchange) -> None:
-    """Think until told; without thinking, answer at once."""
+    """Reason until the gate opens, then answer; without reasoning, answer at once."""
     if exchange.body.get("chat_template_kwargs", {}).get("thinking") is False:
         await exchange.answer("At once.")
         await exchange.finish()
@@ -31,7 +31,7 @@ async def in_steps(exchange: Exchange) -> None:
 
 
 async def cut_in_code(exchange: Exchange) -> None:
-    """Be cut by length in the middle of code; write the rest, in two steps, when asked to go on."""
+    """End in the middle of code with the reason 'length'; send the rest, in two steps, as the continuation."""
     if len(exchange.body["messages"]) == 1:
         await exchange.reason("I write code.")
         await exchange.answer("Here it is:\n\n```python\ndef add(a, b):\n")
@@ -43,7 +43,7 @@ async def cut_in_code(exchange: Exchange) -> None:
     await exchange.finish()
 
 
-def test_a_question_is_edited_and_asked_anew(signed_in: Page, shared_endpoint: Endpoint):
+def test_an_edited_question_is_asked_again(signed_in: Page, shared_endpoint: Endpoint):
     page = signed_in
     shared_endpoint.respond = repeat_question
     ask(page, "Why?")
@@ -66,7 +66,7 @@ def test_a_question_is_edited_and_asked_anew(signed_in: Page, shared_endpoint: E
         expect(tab.locator(".prose")).to_have_text("You asked: Why?")
 
 
-def test_escape_leaves_an_edit_as_it_was(signed_in: Page, shared_endpoint: Endpoint):
+def test_escape_discards_an_edit(signed_in: Page, shared_endpoint: Endpoint):
     page = signed_in
     ask(page, "Why?")
     page.wait_for_url("**/conversations/**")
@@ -86,7 +86,7 @@ def test_escape_leaves_an_edit_as_it_was(signed_in: Page, shared_endpoint: Endpo
     assert len(shared_endpoint.exchanges) == 1
 
 
-def test_what_was_typed_into_an_edit_stays_when_the_site_cannot_be_reached(signed_in: Page, shared_endpoint: Endpoint):
+def test_an_edit_is_kept_when_the_site_cannot_be_reached(signed_in: Page, shared_endpoint: Endpoint):
     page = signed_in
     shared_endpoint.respond = repeat_question
     ask(page, "Why?")
@@ -102,7 +102,7 @@ def test_what_was_typed_into_an_edit_stays_when_the_site_cannot_be_reached(signe
     expect(page.locator(".prose")).to_have_text("You asked: Why not?")
 
 
-def test_editing_while_an_answer_runs_stops_it(signed_in: Page, shared_endpoint: Endpoint):
+def test_sending_an_edit_stops_a_running_answer(signed_in: Page, shared_endpoint: Endpoint):
     page = signed_in
     shared_endpoint.respond = in_steps
     ask(page, "Why?")
@@ -119,7 +119,7 @@ def test_editing_while_an_answer_runs_stops_it(signed_in: Page, shared_endpoint:
     expect(page.locator("article[data-status=stopped]")).to_contain_text("Stopped while thinking.")
 
 
-def test_an_answer_cut_in_code_is_continued_as_one_block_in_every_tab(signed_in: Page, shared_endpoint: Endpoint):
+def test_an_answer_that_ends_in_code_is_continued_as_one_block_in_every_tab(signed_in: Page, shared_endpoint: Endpoint):
     page = signed_in
     shared_endpoint.respond = cut_in_code
     ask(page, "Write code")
@@ -150,7 +150,7 @@ def test_an_answer_cut_in_code_is_continued_as_one_block_in_every_tab(signed_in:
     )
 
 
-def test_a_stopped_answer_is_continued_by_keyboard(signed_in: Page, shared_endpoint: Endpoint):
+def test_a_stopped_answer_is_continued_with_the_keyboard(signed_in: Page, shared_endpoint: Endpoint):
     page = signed_in
 
     async def stoppable(exchange: Exchange) -> None:
@@ -172,7 +172,7 @@ def test_a_stopped_answer_is_continued_by_keyboard(signed_in: Page, shared_endpo
     expect(page.locator("#composer textarea")).to_be_focused()
 
 
-def test_an_answer_is_wanted_now_and_the_thought_stays_as_a_version(signed_in: Page, shared_endpoint: Endpoint):
+def test_answer_now_keeps_the_reasoning_as_another_version(signed_in: Page, shared_endpoint: Endpoint):
     page = signed_in
     shared_endpoint.respond = in_steps
     ask(page, "Why?")
@@ -197,7 +197,7 @@ def test_an_answer_is_wanted_now_and_the_thought_stays_as_a_version(signed_in: P
 
 
 @pytest.mark.parametrize("written", ["", "Meanwhile"])
-def test_a_question_that_waits_is_taken_back_into_the_composer(
+def test_cancelling_a_queued_question_returns_its_text_to_the_composer(
     signed_in: Page, shared_endpoint: Endpoint, written: str
 ):
     page = signed_in
@@ -224,12 +224,12 @@ def test_a_question_that_waits_is_taken_back_into_the_composer(
     assert len(shared_endpoint.exchanges) == 1
 
 
-def test_taking_back_the_only_question_leads_to_a_new_conversation_with_its_text(
+def test_cancelling_the_only_question_opens_a_new_conversation_with_its_text(
     page: Page, make_site: Callable[..., Site], endpoint: Endpoint
 ):
     endpoint.respond = in_steps
     site = make_site(USER_CONCURRENCY=1)
-    # The first frame puts the article in its place anew, under the pointer of whoever presses just then.
+    # The first frame replaces the article, also while its button is being clicked.
     page.add_init_script("addEventListener('htmx:wsAfterMessage', () => { document.body.dataset.hears = ''; })")
     sign_up(page, site)
     ask(page, "Why?")
@@ -245,7 +245,7 @@ def test_taking_back_the_only_question_leads_to_a_new_conversation_with_its_text
     expect(page.get_by_role("link", name="And what else?")).to_have_count(0)
 
 
-def test_a_question_whose_turn_has_come_cannot_be_taken_back(signed_in: Page, shared_endpoint: Endpoint):
+def test_a_question_that_has_started_cannot_be_cancelled(signed_in: Page, shared_endpoint: Endpoint):
     page = signed_in
     shared_endpoint.respond = in_steps
     ask(page, "Why?")
@@ -256,7 +256,7 @@ def test_a_question_whose_turn_has_come_cannot_be_taken_back(signed_in: Page, sh
     expect(button).to_be_visible()
 
     def late(route: Route) -> None:
-        """Let the request arrive when the question's turn has come, which the page has not heard of as it was sent."""
+        """Delay the request until the question has started, which the page did not know when it sent the request."""
         shared_endpoint.open("thought")
         shared_endpoint.await_exchange(2)
         route.continue_()
@@ -267,7 +267,7 @@ def test_a_question_whose_turn_has_come_cannot_be_taken_back(signed_in: Page, sh
     expect(page.locator(COMPLETE)).to_have_count(2)
 
 
-def test_everything_is_done_on_a_phone(open_page: Callable[..., Page], shared_site: Site, shared_endpoint: Endpoint):
+def test_all_actions_work_on_a_phone(open_page: Callable[..., Page], shared_site: Site, shared_endpoint: Endpoint):
     page = open_page(viewport={"width": 390, "height": 780}, has_touch=True, is_mobile=True)
     sign_up(page, shared_site)
     shared_endpoint.respond = in_steps
@@ -289,14 +289,14 @@ def test_everything_is_done_on_a_phone(open_page: Callable[..., Page], shared_si
     expect(page.locator(COMPLETE)).to_contain_text("It is so.")
 
 
-def test_everything_is_done_without_script(
+def test_all_actions_work_without_a_script(
     open_page: Callable[..., Page], shared_site: Site, shared_endpoint: Endpoint
 ):
     page = open_page(java_script_enabled=False)
     sign_up(page, shared_site)
 
     def ended(number: int) -> None:
-        """Wait until this conversation has so many ended generations, and look at it again."""
+        """Wait until this conversation has this number of ended generations, then reload its page."""
         shared_site.await_rows(
             "select 1 from conversations_generation where conversation_id = ? and finished_at is not null"
             " group by conversation_id having count(*) >= ?",
@@ -338,7 +338,7 @@ def test_everything_is_done_without_script(
     expect(page.locator(COMPLETE)).to_contain_text("That is all.")
 
 
-def test_a_refused_question_leads_back_to_its_text(signed_in: Page, shared_endpoint: Endpoint):
+def test_a_rejected_question_returns_its_text(signed_in: Page, shared_endpoint: Endpoint):
     page = signed_in
 
     async def filtered(exchange: Exchange) -> None:

@@ -1,4 +1,4 @@
-"""The common check: after any fault a site holds no more than before, and database and page agree."""
+"""The check after every fault: nothing has leaked, no row is stuck, and pages agree with the database."""
 
 import json
 import re
@@ -14,15 +14,15 @@ from tests.endpoint import Endpoint
 from tests.screen import Screen
 from tests.site import POLL_SECONDS, Person, Site
 
-WAIT = 30  # seconds until what was open must be closed
-PROBE = Path(__file__).parent / "probe"  # as PYTHONPATH of a site: what `tasks` asks
-# What a process opens at need and keeps for its next requests is no leak up to this number. An SQLite database is three
-# files, open in each of the threads that ask it.
+WAIT = 30  # seconds until everything that was opened must be closed
+PROBE = Path(__file__).parent / "probe"  # PYTHONPATH of a site, so that `tasks` can ask it
+# What a process opens on demand and keeps for later requests, which is not a leak up to these numbers. An SQLite
+# database is three files, open in each thread that uses it.
 KEPT = Counter({"endpoint": 100, "postgresql": 16, "redis": 2, "sqlite": 3 * 16, "renderer": 4, "/dev/null": 3})
 
 
 class Baseline:
-    """What these sites hold now, at rest. `check` tells whether they hold more later, and whether all is sound."""
+    """The open files and tasks of idle sites. `check` compares them, and checks rows, pages and logs."""
 
     def __init__(self, endpoint: Endpoint, *sites: Site) -> None:
         self.endpoint = endpoint
@@ -31,10 +31,10 @@ class Baseline:
         self._tasks = {site: tasks(site) for site in sites}
         self._files = {site: files(site) for site in sites}
 
-    def check(self, *conversations: tuple[Person, str], asked_for: Iterable[str] = ()) -> None:
-        """Check rows, pages, connections, logs and leaks; who looked at the pages goes away then.
+    def check(self, *conversations: tuple[Person, str], expected_logs: Iterable[str] = ()) -> None:
+        """Check rows, pages, connections, logs and leaks. Closes the connections of the people given.
 
-        `asked_for` are parts of log lines that the test itself caused.
+        `expected_logs` are parts of the error lines that the test itself caused.
         """
         serving = [site for site in self.sites if site.process.poll() is None]
         check_rows(serving[0], workers=len(serving))
@@ -43,17 +43,17 @@ class Baseline:
         for person, _ in conversations:
             person.close()
         for site in serving:
-            no_more_than(self._tasks[site], lambda site=site: tasks(site))
-            no_more_than(self._files[site], lambda site=site: files(site))
+            await_no_more_than(self._tasks[site], lambda site=site: tasks(site))
+            await_no_more_than(self._files[site], lambda site=site: files(site))
         for exchange in self.endpoint.exchanges:
             assert exchange.over.wait(WAIT)
         check_transactions(serving[0])
         started = [(site.lines, 0) for site in self.sites if all(site.lines is not lines for lines, _ in self._logs)]
-        check_log([line for lines, printed in self._logs + started for line in lines[printed:]], asked_for)
+        check_log([line for lines, printed in self._logs + started for line in lines[printed:]], expected_logs)
 
 
-def no_more_than(before: Counter[str], count: Callable[[], Counter[str]]) -> None:
-    """Wait until nothing is there more often than before; but for what is kept."""
+def await_no_more_than(before: Counter[str], count: Callable[[], Counter[str]]) -> None:
+    """Wait until no count is higher than before, except for what processes keep open."""
     allowed = before | KEPT
     deadline = time.monotonic() + WAIT
     while more := count() - allowed:
@@ -62,7 +62,7 @@ def no_more_than(before: Counter[str], count: Callable[[], Counter[str]]) -> Non
 
 
 def check_rows(site: Site, *, workers: int) -> None:
-    """Check that no row is stuck: nothing live, no slot taken, no chunk left, no worker that is gone."""
+    """Check that no row is stuck: no live generation, no slot in use, no chunk, no worker that has ended."""
     unfinished = "status in ('queued', 'thinking', 'answering') or slot is not null or finished_at is null"
     assert site.rows(f"select id, status from conversations_generation where {unfinished}") == []  # noqa: S608
     assert site.rows("select count(*) from conversations_chunk") == [(0,)]
@@ -70,7 +70,7 @@ def check_rows(site: Site, *, workers: int) -> None:
 
 
 def check_page(person: Person, conversation: str) -> None:
-    """Check that a fresh page shows what the database holds, of answers that are plain words."""
+    """Check that a fresh page shows what the database contains. Answers must be plain words."""
     screen = Screen(person.http.get(conversation).text)
     rows = person.site.rows(
         "select m.id, m.reasoning, m.content, g.status, g.error from conversations_message m"
@@ -89,8 +89,8 @@ def check_page(person: Person, conversation: str) -> None:
         assert (error or "") in article.text
 
 
-def check_log(lines: Sequence[str], asked_for: Iterable[str] = ()) -> None:
-    allowed = tuple(asked_for)
+def check_log(lines: Sequence[str], expected_logs: Iterable[str] = ()) -> None:
+    allowed = tuple(expected_logs)
     wrong = re.compile(r"Traceback|^\S+ \S+ (ERROR|CRITICAL) |never retrieved|never awaited")
     for number, line in enumerate(lines):
         excused = any(part in line for part in allowed)
@@ -98,7 +98,7 @@ def check_log(lines: Sequence[str], asked_for: Iterable[str] = ()) -> None:
 
 
 def check_transactions(site: Site) -> None:
-    """Wait until every connection to PostgreSQL is at rest, in no transaction."""
+    """Wait until every connection to PostgreSQL is idle and in no transaction."""
     if not site.database_url.startswith("postgresql"):
         return
     deadline = time.monotonic() + WAIT
@@ -118,11 +118,11 @@ def tasks(site: Site) -> Counter[str]:
 
 
 def files(site: Site) -> Counter[str]:
-    """Return the serving process's open files by kind; TCP connections by what they lead to."""
+    """Return the numbers of the serving process's open files by kind; of TCP connections by their other end."""
     folder, kinds = Path(f"/proc/{site.process.pid}/fd"), Counter()
     ends = connections(site)
     for entry in folder.iterdir():
-        with suppress(FileNotFoundError):  # closed meanwhile
+        with suppress(FileNotFoundError):  # closed in the meantime
             target = str(entry.readlink())
             inode = re.fullmatch(r"socket:\[(\d+)\]", target)
             if inode:
@@ -133,7 +133,7 @@ def files(site: Site) -> Counter[str]:
 
 
 def connections(site: Site) -> dict[str, str]:
-    """Return what the connections of this machine lead to, by their inode, as seen from this site."""
+    """Return the other end of each of this machine's connections by its inode, as seen from this site."""
     known = {
         urlsplit(address).port: name
         for name, address in (
@@ -144,7 +144,7 @@ def connections(site: Site) -> dict[str, str]:
         if address.partition("://")[2].partition("/")[0]  # an SQLite file has no host
     }
     port = urlsplit(site.url).port
-    # Processes that render talk over a pair of these; the server's own is a pair too, and counts as well.
+    # Rendering processes use pairs of Unix sockets. The server has a pair of its own, which is counted too.
     ends = {line.split()[6]: "renderer" for line in Path("/proc/net/unix").read_text().splitlines()[1:]}
     for line in Path("/proc/net/tcp").read_text().splitlines()[1:]:
         _, local, remote, _, _, _, _, _, _, inode, *_ = line.split()

@@ -1,8 +1,8 @@
-"""A process full of rivals, for races: `python -m tests.faults.claimers <threads> <conversations to begin>`.
+"""A process with many competing threads: `python -m tests.faults.claimers <threads> <conversations to start>`.
 
-First they race to claim everything that is queued, each as a worker of its own, then to end everything that runs: half
-of them as its owner would, half as those who hold the owner for dead. Each race begins when all stand at the line
-("ready" is printed) and a line of input comes; what was won is printed as JSON.
+First all threads try to claim every queued generation, each as its own worker. Then all try to end every running
+generation: half of them as its worker, half as a worker that takes the first for dead. A race starts when all threads
+are ready ("ready" is printed) and a line of input arrives. The successful claims and ends are printed as JSON.
 """
 
 import json
@@ -25,7 +25,7 @@ from conversations.models import Generation, Status, User, Worker  # noqa: E402
 
 
 def begin(conversations: int) -> None:
-    """Let one person begin so many conversations, with two prompts each."""
+    """Start this number of conversations of one person, with two prompts each."""
     ada, _ = User.objects.get_or_create(username="ada")
     for _ in range(conversations):
         first = actions.send_message(user=ada, content="First?")
@@ -33,7 +33,7 @@ def begin(conversations: int) -> None:
 
 
 def claim_all(worker: int) -> Callable[[], list[Any]]:
-    """Return a race for every queued generation; it wins [generation, attempt] of each claim."""
+    """Return a function that tries to claim every queued generation and returns [generation, attempt] per claim."""
 
     def run() -> list[Any]:
         queued = list(Generation.objects.filter(status=Status.QUEUED).values_list("pk", flat=True))
@@ -45,7 +45,7 @@ def claim_all(worker: int) -> Callable[[], list[Any]]:
 
 
 def end_all(number: int) -> Callable[[], list[Any]]:
-    """Return a race to end every running generation; it wins [generation, status] of each end."""
+    """Return a function that tries to end every running generation and returns [generation, status] per end."""
 
     def run() -> list[Any]:
         running = list(Generation.objects.running())
@@ -59,7 +59,7 @@ def end_all(number: int) -> Callable[[], list[Any]]:
                 if commit.finish(generation.worker_id, claim, end, {}):
                     won.append((generation.pk, end.status))
             else:
-                # One rival may have claimed several.
+                # One worker may have claimed several.
                 settled = commit.recover_orphans([generation.worker_id])
                 won += [(ids[conversation], "queued") for _, conversation in settled]
         return won

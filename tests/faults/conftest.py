@@ -11,13 +11,13 @@ from tests.faults.speech import Speech
 from tests.services import PostgreSQL, Redis
 from tests.site import Person, Site
 
-# Longer than these replicas take to reconnect to a PostgreSQL that comes back.
+# Longer than these replicas take to reconnect after PostgreSQL has restarted.
 DEAD_SECONDS = 10
 
 
 @dataclass(frozen=True)
 class Replicas:
-    """Two processes of one site over PostgreSQL and Redis, and the endpoint they ask."""
+    """Two processes of one site with PostgreSQL and Redis, and their model endpoint."""
 
     first: Site
     second: Site
@@ -36,7 +36,7 @@ class Replicas:
 
 @pytest.fixture
 def speech(endpoint: Endpoint) -> Speech:
-    """The endpoint's model, talking on and on."""
+    """A model at the endpoint whose answers do not end by themselves."""
     endpoint.respond = speech = Speech()
     return speech
 
@@ -54,7 +54,7 @@ def running_replicas(postgresql: PostgreSQL, postgresql_template: str, redis_ser
     with contextlib.ExitStack() as stack:
         stack.callback(endpoint.close)
         sites = []
-        for _ in range(2):  # one after the other, so that the first worker is the first replica's
+        for _ in range(2):  # one after the other, so that the first worker belongs to the first replica
             sites.append(Site(url, **variables))
             stack.callback(sites[-1].kill)
         yield Replicas(*sites, endpoint, postgresql, redis_server)
@@ -62,7 +62,7 @@ def running_replicas(postgresql: PostgreSQL, postgresql_template: str, redis_ser
 
 @pytest.fixture
 def replicas(running_replicas: Replicas) -> Replicas:
-    """Two replicas for every test here that leaves them as it found them, PostgreSQL and Redis too."""
+    """Two replicas that tests share. A test must leave them, PostgreSQL and Redis running."""
     running_replicas.endpoint.reset()
     return running_replicas
 
@@ -74,12 +74,12 @@ def replicas_baseline(replicas: Replicas) -> Baseline:
 
 @pytest.fixture
 def replicas_speech(replicas: Replicas) -> Speech:
-    """The replicas' model, talking on and on."""
+    """A model at the replicas' endpoint whose answers do not end by themselves."""
     replicas.endpoint.respond = speech = Speech()
     return speech
 
 
 @pytest.fixture
 def person(replicas: Replicas, join) -> Person:
-    """Somebody signed in at the first replica."""
+    """A person who is signed in at the first replica."""
     return join(replicas.first)

@@ -1,4 +1,4 @@
-"""A viewer that opens its socket and then reads nothing and answers nothing."""
+"""A client that opens a websocket and then neither reads nor sends anything."""
 
 import base64
 import os
@@ -8,11 +8,11 @@ from urllib.parse import urlsplit
 
 from tests.site import Person
 
-RECEIVE_BUFFER = 4096  # bytes: the least that Linux lets a receiver have, about
+RECEIVE_BUFFER = 4096  # bytes: about the minimum that Linux allows
 
 
 class Mute:
-    """An open websocket on a bare TCP connection; a context manager."""
+    """An open websocket on a plain TCP connection; a context manager."""
 
     def __init__(self, person: Person, conversation: str) -> None:
         site = urlsplit(person.site.url)
@@ -40,7 +40,7 @@ class Mute:
 
 
 def unread(ports: set[int]) -> int:
-    """Return how many bytes the kernel holds for senders to these ports: sent by them, and not taken yet."""
+    """Return how many bytes sent to these ports are in the senders' buffers in the kernel."""
     lines = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
     return sum(
         int(queues.partition(":")[0], 16)

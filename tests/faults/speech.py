@@ -1,4 +1,4 @@
-"""A model that talks on, a word at a time, and keeps note of what it sent when."""
+"""A model that sends one word after another without end, and records what it sent and when."""
 
 import asyncio
 import threading
@@ -16,7 +16,7 @@ WAIT = 60  # seconds
 
 
 class Word(NamedTuple):
-    """What was sent, when (monotonic seconds) and as what."""
+    """A word that was sent, its time (monotonic seconds) and its kind: reasoning or answer."""
 
     at: float
     kind: str
@@ -34,9 +34,9 @@ class Said:
 
 
 class Speech:
-    """Thinks for `thoughts` words, then answers until told that it is `enough`; `every` so many seconds a word.
+    """Sends `thoughts` words of reasoning, then an answer until `enough` is set; one word in `every` seconds.
 
-    Words differ from prompt to prompt and from one to the next, so that none can be lost, doubled or mixed up unseen.
+    All words of all prompts are different, so that lost, repeated and misplaced words are noticed.
     """
 
     def __init__(self, every: float = 0.05, thoughts: int = 20) -> None:
@@ -62,11 +62,11 @@ class Speech:
         return Said(list(self._words[prompt]))
 
     def next_word(self, prompt: str) -> str:
-        """Return a word for this prompt that is not being sent yet."""
+        """Return a word for this prompt that has not been sent and is not being sent."""
         return self._word(prompt, len(self._words[prompt]) + 1)
 
     def await_words(self, number: int, *prompts: str, seconds: float = WAIT) -> None:
-        """Wait until so many words have been sent for each of these prompts."""
+        """Wait until this number of words has been sent for each prompt."""
         with self._spoken:
             done = self._spoken.wait_for(lambda: all(len(self._words[p]) >= number for p in prompts), seconds)
         assert done, f"{number} words were not sent: {sorted({p: len(self._words[p]) for p in prompts}.items())}"
@@ -82,6 +82,6 @@ class Speech:
 
 
 def ask_each(person: Person, prompts: Sequence[str]) -> list[str]:
-    """Send each prompt in a conversation of its own, many at once; return the conversations in order."""
+    """Send each prompt in its own conversation, eight at a time; return the conversations in order."""
     with ThreadPoolExecutor(8) as pool:
         return list(pool.map(person.ask, prompts))

@@ -1,15 +1,15 @@
-"""What the database holds of each prompt's answer, and whether that is what the model sent."""
+"""The stored text of each prompt's answer, compared with what the model sent."""
 
 from typing import NamedTuple
 
 from tests.faults.speech import Speech
 from tests.site import Site
 
-UNSTORED_SECONDS = 1.5  # what was sent longer ago than this is stored, whatever happens now
+UNSTORED_SECONDS = 1.5  # text that was sent longer ago than this must be stored
 
 
 class Text(NamedTuple):
-    """An answer as it stands: the message's text and what of a running generation is committed."""
+    """The stored text of an answer: its message's, and the committed chunks of a running generation."""
 
     status: str
     reasoning: str
@@ -17,7 +17,7 @@ class Text(NamedTuple):
 
 
 def texts(site: Site) -> dict[str, Text]:
-    """Return every answer by its prompt."""
+    """Return the stored text of every answer by its prompt."""
     rows = site.rows(
         "select asked.content, g.status, m.reasoning, m.content, c.kind, c.text from conversations_generation g"
         " join conversations_message m on m.id = g.message_id"
@@ -36,7 +36,7 @@ def texts(site: Site) -> dict[str, Text]:
 
 
 def assert_stored(found: dict[str, Text], speech: Speech, until: float) -> None:
-    """Check that of each prompt all is stored that was sent in time before `until`, and nothing else."""
+    """Check that everything sent `UNSTORED_SECONDS` before `until` is stored, and nothing that was not sent."""
     for prompt, text in found.items():
         said = speech.said(prompt)
         for kind, there in (("reasoning", text.reasoning), ("answer", text.answer)):

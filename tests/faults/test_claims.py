@@ -1,4 +1,4 @@
-"""Fifty rivals in two processes race to claim a person's prompts, and then to end what was claimed."""
+"""Fifty threads in two processes compete to claim one person's prompts, and then to end the claimed generations."""
 
 import json
 import shutil
@@ -26,7 +26,7 @@ def database_url(request: pytest.FixtureRequest, database_template: Path, tmp_pa
 
 
 def race(rivals: list[subprocess.Popen[str]]) -> list[list[Any]]:
-    """Let all go at once; return what they won."""
+    """Start all processes at once; return what each of them has claimed or ended."""
     for process in rivals:
         assert process.stdout.readline() == "ready\n"
     for process in rivals:
@@ -35,7 +35,7 @@ def race(rivals: list[subprocess.Popen[str]]) -> list[list[Any]]:
     return [won for process in rivals for won in json.loads(process.stdout.readline())]
 
 
-def test_each_prompt_is_started_once_within_the_slots_and_ended_once(database_url: str):
+def test_each_prompt_is_claimed_once_within_the_slots_and_ended_once(database_url: str):
     variables = environment(DATABASE_URL=database_url, USER_CONCURRENCY=SLOTS)
     rivals = [
         subprocess.Popen(
@@ -73,6 +73,6 @@ def test_each_prompt_is_started_once_within_the_slots_and_ended_once(database_ur
     )
     assert sorted(pk for pk, _ in ends) == [pk for pk, _ in sorted(running)]  # nothing was ended twice
     for (_, how), (_, status, attempt, content) in zip(sorted(ends), ended, strict=True):
-        # The owner's end stands with its text; who held it for dead found none and gave it back to the queue.
+        # An end by its worker keeps the text. A worker that took the first for dead found no text and requeued it.
         assert attempt == 1
         assert (status, bool(content)) == (("complete", True) if how == "complete" else ("queued", False))

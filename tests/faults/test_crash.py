@@ -1,4 +1,4 @@
-"""`kill -9` in mid-stream: what the model had said is there, and the next start settles the rest by itself."""
+"""`kill -9` during a stream: the text that was sent is stored, and the next start recovers the generations."""
 
 import time
 
@@ -11,7 +11,7 @@ from tests.site import Site
 STREAMS = 20
 
 
-def test_a_killed_process_has_stored_what_was_sent_and_settles_it_when_started_again(
+def test_text_sent_before_a_kill_is_stored_and_its_generations_end_as_interrupted_after_a_restart(
     make_site, join, endpoint: Endpoint, speech: Speech
 ):
     site: Site = make_site(USER_CONCURRENCY=100, PYTHONPATH=PROBE)
@@ -19,10 +19,12 @@ def test_a_killed_process_has_stored_what_was_sent_and_settles_it_when_started_a
     baseline = Baseline(endpoint, site)
     prompts = [f"p{number}" for number in range(STREAMS)]
     conversations = ask_each(person, prompts)
-    speech.await_words(50, *prompts)  # of which 20 are thoughts: some of either kind are stored by now
+    speech.await_words(50, *prompts)  # 20 of them reasoning: text of both kinds is stored by now
     killed_at = time.monotonic()
     site.kill()
-    assert {status for status, _, _ in texts(site).values()} == {"answering"}  # it happened: nobody wrote an end
+    assert {status for status, _, _ in texts(site).values()} == {
+        "answering"
+    }  # the process was killed: no end is written
     before = texts(site)
     assert_stored(before, speech, killed_at)
     endpoint.respond = think_and_answer
@@ -33,13 +35,13 @@ def test_a_killed_process_has_stored_what_was_sent_and_settles_it_when_started_a
     page = person.http.get(conversations[0]).text
     assert "The server restarted at" in page
     assert f"{kept:,} characters were saved" in page
-    assert [len(speech.exchanges[prompt]) for prompt in prompts] == [1] * STREAMS  # nothing ran twice
+    assert [len(speech.exchanges[prompt]) for prompt in prompts] == [1] * STREAMS  # no prompt ran twice
     person.ask("Go on", conversations[0])
     assert person.await_end(conversations[0])[-1][0] == "complete"
     baseline.check(*((person, conversation) for conversation in conversations[1:]))
 
 
-def test_a_killed_process_with_nothing_said_yet_is_taken_up_again(make_site, join, endpoint: Endpoint):
+def test_a_generation_without_text_runs_again_after_a_kill(make_site, join, endpoint: Endpoint):
     async def silent_at_first(exchange: Exchange) -> None:
         await exchange.start()
         if exchange is endpoint.exchanges[0]:

@@ -1,4 +1,4 @@
-"""SIGTERM: the process refuses what is new, ends in time whatever is open, and loses nothing."""
+"""SIGTERM: the process rejects new connections, ends in time whatever is open, and loses no text."""
 
 import time
 
@@ -16,7 +16,7 @@ DRAIN_SECONDS = 3
 GOING_AWAY = 4503
 
 
-def test_a_terminated_process_ends_in_time_with_sockets_open_and_an_endless_answer(
+def test_a_drain_ends_in_time_with_open_sockets_and_an_endless_answer(
     make_site, join, endpoint: Endpoint, speech: Speech
 ):
     site = make_site(DRAIN_SECONDS=DRAIN_SECONDS, PYTHONPATH=PROBE)
@@ -27,7 +27,7 @@ def test_a_terminated_process_ends_in_time_with_sockets_open_and_an_endless_answ
         tab.read_until(lambda tab: "endless:25 " in tab.answer)
         person.post(f"{deleted}delete/")
         sockets = 2
-        while sockets > 1:  # its consumer returns, and the client leaves the connection open
+        while sockets > 1:  # its consumer has returned, and the client keeps the connection open
             sockets = tasks(site)["ProtocolTypeRouter.__call__"]
         terminated = time.monotonic()
         site.process.terminate()
@@ -38,7 +38,7 @@ def test_a_terminated_process_ends_in_time_with_sockets_open_and_an_endless_answ
             person.socket(conversation).__enter__()
         with pytest.raises(ConnectionClosed) as closed:
             tab.read_until(lambda tab: False)
-        assert closed.value.rcvd.code == GOING_AWAY  # the page comes back, to another process
+        assert closed.value.rcvd.code == GOING_AWAY  # the page reconnects, to another process
         assert site.stop() == 0
         took = time.monotonic() - terminated
     print(f"drained in {took:.1f} s of {DRAIN_SECONDS} s")
@@ -47,4 +47,4 @@ def test_a_terminated_process_ends_in_time_with_sockets_open_and_an_endless_answ
     assert_stored(texts(site), speech, terminated + DRAIN_SECONDS)
     assert site.rows("select count(*) from conversations_worker") == [(0,)]
     site.start(site.url.rsplit(":", 1)[1])
-    baseline.check((person, conversation), asked_for=["/readyz"])
+    baseline.check((person, conversation), expected_logs=["/readyz"])

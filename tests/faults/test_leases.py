@@ -1,8 +1,8 @@
-"""Processes killed or frozen for longer than a lease: another settles what they ran, and who thaws finds itself fenced.
+"""Processes killed or suspended for longer than a lease: another process recovers their generations.
 
-It takes longer than a lease, so it happens once, to four processes over PostgreSQL, and the tests look at the results:
-`killed` runs many streams and is killed, `frozen` is stopped until `witness` has settled what both ran, and continues.
-`alone` is killed too and started again, at a database of its own where nobody else could settle.
+This takes longer than a lease, so it happens once, to four processes with PostgreSQL, and the tests check the results:
+`killed` runs many streams and is killed. `frozen` is suspended until `witness` has recovered the orphans of both, and
+continues. `alone` has its own database, where no other process can recover anything; it is killed and started again.
 """
 
 import signal
@@ -34,7 +34,7 @@ ALONE = ["a0", "a1"]
 
 @dataclass
 class Story:
-    """What happened."""
+    """What happened, and when."""
 
     speech: Speech
     endpoint: Endpoint
@@ -81,7 +81,7 @@ def story(postgresql: PostgreSQL, postgresql_template: str) -> Iterator[Story]:
             speech.await_words(1, *prompts)
             return person
 
-        # One after the other, each when those before it have all they can run: so it is certain who runs what.
+        # Each process starts when the earlier ones run all their streams, so it is known which process runs what.
         killed, alone = start(*databases)
         for half in (KILLED[::2], KILLED[1::2]):
             ask(killed, half)
@@ -114,8 +114,8 @@ def settled(before: dict[str, Text], prompts: list[str]) -> dict[str, Text]:
     return {prompt: before[prompt]._replace(status="interrupted") for prompt in prompts}
 
 
-def test_what_many_streams_had_been_sent_is_stored_at_the_kill_and_settled_by_another_process(story: Story):
-    assert story.settled_after >= DEAD_SECONDS  # not before the lease was over
+def test_text_sent_before_a_kill_is_stored_and_another_process_recovers_the_orphans(story: Story):
+    assert story.settled_after >= DEAD_SECONDS  # not before the lease had expired
     at_kill = {prompt: story.at_kill[prompt] for prompt in KILLED}
     assert {text.status for text in at_kill.values()} == {"answering"}
     assert_stored(at_kill, story.speech, story.killed_at)
@@ -124,25 +124,25 @@ def test_what_many_streams_had_been_sent_is_stored_at_the_kill_and_settled_by_an
     assert {len(story.speech.exchanges[prompt]) for prompt in KILLED} == {1}
 
 
-def test_the_same_process_started_again_settles_its_own(story: Story):
+def test_a_restarted_process_recovers_its_own_orphans(story: Story):
     story.alone.await_rows("select 1 where not exists (select 1 from conversations_chunk)")
     assert_stored(story.alone_at_kill, story.speech, story.killed_at)
     assert texts(story.alone) == settled(story.alone_at_kill, ALONE)
     story.baseline_alone.check(*((story.loner, story.conversations[prompt]) for prompt in ALONE))
 
 
-def test_an_owner_that_thaws_finds_itself_fenced_and_writes_nothing_more(story: Story):
+def test_a_resumed_worker_is_fenced_and_writes_nothing_more(story: Story):
     assert {story.before_thaw[prompt].status for prompt in FROZEN} == {"interrupted"}
     for prompt in FROZEN:
         [exchange] = story.speech.exchanges[prompt]
-        assert exchange.closed_by_client.wait(30)  # it has noticed
+        assert exchange.closed_by_client.wait(30)  # it has noticed that it is fenced
     story.frozen.await_line("this worker was declared dead")
     story.tab.read_until(lambda tab: tab.statuses == ["interrupted"])
     story.tab.check()
     story.tab.close()
     now = texts(story.witness)
     assert {prompt: now[prompt] for prompt in FROZEN} == {prompt: story.before_thaw[prompt] for prompt in FROZEN}
-    # It works on, under a new name.
+    # It continues as a new worker.
     story.speech.enough = True
     story.person.ask("afterwards", story.conversations["f0"])
     assert story.person.await_end(story.conversations["f0"])[-1][0] == "complete"

@@ -1,4 +1,4 @@
-"""PostgreSQL crashed or frozen in mid-stream: live tabs go on, and what waited in memory is written afterwards."""
+"""PostgreSQL crashed or suspended during a stream: live tabs continue, and text in memory is written afterwards."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -20,7 +20,7 @@ from tests.site import Person, Site, migrate
 
 pytestmark = [pytest.mark.postgresql, pytest.mark.redis]
 
-AWAY_SECONDS = DEAD_SECONDS + 2  # longer than a worker may be silent
+AWAY_SECONDS = DEAD_SECONDS + 2  # longer than a worker's lease
 FLOOD = MAX_UNCOMMITTED_CHARACTERS + 1_000_000
 UNFINISHED = "select status, attempt, worker_id from conversations_generation where finished_at is null"
 
@@ -34,7 +34,7 @@ def another_postgresql() -> Iterator[PostgreSQL]:
 
 @dataclass
 class Outage:
-    """A site in mid-stream whose PostgreSQL is about to go."""
+    """A site with a running stream, and how to stop and restart its PostgreSQL."""
 
     prompt: str
     person: Person
@@ -47,7 +47,7 @@ class Outage:
             tab.read_until(lambda tab: word in tab.reasoning + tab.answer)
 
 
-def test_text_waits_for_postgresql_and_no_stream_is_orphaned(
+def test_text_is_written_after_an_outage_of_postgresql_and_no_stream_is_orphaned(
     replicas: Replicas,
     replicas_speech: Speech,
     replicas_baseline: Baseline,
@@ -75,10 +75,10 @@ def test_text_waits_for_postgresql_and_no_stream_is_orphaned(
         away_from = time.monotonic()
         for outage in outages:
             outage.go()
-        assert person.http.get("/readyz").status_code == 503  # it happened
+        assert person.http.get("/readyz").status_code == 503  # the outage has happened
         for outage in outages:
             for tab in outage.tabs:
-                tab.read_until(lambda tab: tab.source == "unstored")  # and the page says so
+                tab.read_until(lambda tab: tab.source == "unstored")  # the page shows it
         while time.monotonic() < away_from + AWAY_SECONDS:
             for outage in outages:
                 outage.read_until_said(replicas_speech.next_word(outage.prompt))
@@ -99,11 +99,11 @@ def test_text_waits_for_postgresql_and_no_stream_is_orphaned(
             assert texts(outage.person.site)[outage.prompt] == ("complete", said.text("reasoning"), said.text("answer"))
             assert len(replicas_speech.exchanges[outage.prompt]) == 1
     there.close()
-    replicas_baseline.check((person, conversations["crash"]), asked_for=["/readyz"])
+    replicas_baseline.check((person, conversations["crash"]), expected_logs=["/readyz"])
     lone_baseline.check((elsewhere, conversations["freeze"]))
 
 
-def test_more_than_memory_may_hold_is_interrupted_with_a_clear_notice(
+def test_text_beyond_the_memory_limit_interrupts_the_answer_with_a_notice(
     replicas: Replicas, replicas_baseline: Baseline, person: Person
 ):
     async def flood(exchange: Exchange) -> None:
@@ -127,7 +127,7 @@ def test_more_than_memory_may_hold_is_interrupted_with_a_clear_notice(
             replicas.endpoint.open("away")
             tab.read_until(lambda tab: "The database was unavailable at" in tab.text(status))
             assert replicas.endpoint.exchanges[0].closed_by_client.wait(30)
-            assert tab.statuses == ["thinking"]  # the end is not written yet
+            assert tab.statuses == ["thinking"]  # the end cannot be written yet
         finally:
             replicas.postgresql.start()
         tab.read_until(lambda tab: tab.statuses == ["interrupted"])

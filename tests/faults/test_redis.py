@@ -1,4 +1,4 @@
-"""Redis frozen, thawed, killed and started again in mid-stream, as two tabs on two replicas see it."""
+"""Redis suspended, resumed, killed and started again during a stream, with a tab on each of two replicas."""
 
 from collections.abc import Callable
 
@@ -13,7 +13,7 @@ from tests.site import Person
 pytestmark = [pytest.mark.postgresql, pytest.mark.redis]
 
 
-def test_owners_do_not_notice_and_others_fall_back_to_what_is_committed(
+def test_without_redis_the_running_replica_stays_live_and_the_other_shows_committed_text(
     replicas: Replicas, replicas_speech: Speech, replicas_baseline: Baseline, person: Person
 ):
     conversation = person.ask("p")
@@ -24,7 +24,7 @@ def test_owners_do_not_notice_and_others_fall_back_to_what_is_committed(
     with Tab(here, conversation) as tab, Tab(there, conversation) as viewer:
 
         def both_are_fed(viewers_source: str) -> None:
-            """Read on until both tabs show a word that is sent only from now on, and know where it came from."""
+            """Read until both tabs show a word that is sent from now on, from the expected source."""
             word = replicas_speech.next_word("p")
             tab.read_until(lambda screen: word in screen.reasoning + screen.answer)
             assert tab.source == "live"
@@ -37,8 +37,8 @@ def test_owners_do_not_notice_and_others_fall_back_to_what_is_committed(
             (replicas.redis.freeze, replicas.redis.thaw),
             (replicas.redis.kill, replicas.redis.start),
         ]
-        for befall, pass_over in faults:
-            befall()
+        for break_redis, repair_redis in faults:
+            break_redis()
             try:
                 both_are_fed("storage")
                 for somebody in (here, there):
@@ -46,7 +46,7 @@ def test_owners_do_not_notice_and_others_fall_back_to_what_is_committed(
                         word = replicas_speech.next_word("p")
                         late.read_until(lambda screen, word=word: word in screen.reasoning + screen.answer)
             finally:
-                pass_over()
+                repair_redis()
             both_are_fed("live")
         replicas_speech.enough = True
         for watching in (tab, viewer):

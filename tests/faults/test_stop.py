@@ -1,4 +1,4 @@
-"""Stop, from a tab at either replica, in every phase, whatever Redis does: the model's connection is closed at once."""
+"""Stop at either replica, in every phase, with and without Redis: the connection to the model is closed at once."""
 
 import contextlib
 import time
@@ -18,7 +18,7 @@ from tests.site import Person
 pytestmark = [pytest.mark.postgresql, pytest.mark.redis]
 
 WAIT = 30  # seconds
-# What has been said when a generation is stopped in each phase, as (reasoning, answer).
+# The text, as (reasoning, answer), when a generation is stopped in each phase.
 PHASES = {
     "queued": ("", ""),
     "silent": ("", ""),
@@ -28,7 +28,7 @@ PHASES = {
 
 
 async def until_phase(exchange: Exchange) -> None:
-    """Say what belongs to the phase that the prompt names, and no more."""
+    """Send the text of the phase that the prompt names, then wait."""
     phase = exchange.body["messages"][-1]["content"]
     await exchange.start()
     reasoning, answer = PHASES.get(phase, ("", ""))
@@ -64,7 +64,7 @@ def frozen(redis: Redis) -> Iterator[None]:
 
 @dataclass(frozen=True)
 class Running:
-    """A generation in one phase, and which replica it is to be stopped from: the one that runs it, or the other."""
+    """A generation in one phase, and whether to stop it at the replica that does not run it (`elsewhere`)."""
 
     phase: str
     elsewhere: bool
@@ -74,7 +74,7 @@ class Running:
 
 
 def ask(replicas: Replicas, person: Person, phase: str, elsewhere: bool) -> Running:
-    """Ask, and wait until the answer is in this phase."""
+    """Send a prompt and wait until its answer is in this phase."""
     number = len(replicas.endpoint.exchanges) + 1
     conversation = person.ask("first" if phase == "queued" else phase)
     exchange = replicas.endpoint.await_exchange(number)
@@ -91,7 +91,7 @@ def ask(replicas: Replicas, person: Person, phase: str, elsewhere: bool) -> Runn
 
 
 def stop(replicas: Replicas, person: Person, running: Running) -> float:
-    """Stop it; return the seconds until the model saw its connection closed, or, queued, until that was accepted."""
+    """Stop a generation; return the seconds until the model's connection closed or, if queued, until the response."""
     owner, other = replicas.owner_and_other(running.generation)
     somebody = person.at(other if running.elsewhere else owner)
     begun = time.monotonic()
@@ -103,7 +103,7 @@ def stop(replicas: Replicas, person: Person, running: Running) -> float:
 
 
 @pytest.mark.parametrize("redis", [alive, dead, frozen], ids=lambda redis: redis.__name__)
-def test_stop_closes_the_models_connection_and_keeps_both_texts(
+def test_stop_closes_the_connection_to_the_model_and_keeps_the_text(
     replicas: Replicas,
     replicas_baseline: Baseline,
     person: Person,

@@ -1,4 +1,4 @@
-"""Many prompts by many people, of which one in ten meets a fault."""
+"""Many prompts by many people, one in ten with a fault."""
 
 import asyncio
 import re
@@ -15,11 +15,11 @@ from tests.site import Person, people
 PEOPLE, CONVERSATIONS, TURNS = 50, 3, 4
 PROMPTS = PEOPLE * CONVERSATIONS * TURNS
 AT_ONCE = 40  # people
-MOST_GROWTH = 12 * 2**20  # bytes between the first 200 answers and the last
+MOST_GROWTH = 12 * 2**20  # bytes, from the first 200 answers to the last
 TOKEN = "for-this-test-alone"
 
 
-async def test_every_prompt_ends_in_one_outcome_and_leaves_nothing_behind(make_site, endpoint: Endpoint):
+async def test_every_prompt_ends_in_one_outcome_without_leaks(make_site, endpoint: Endpoint):
     endpoint.respond = model = Model()
     site = make_site(STALL_SECONDS=8, METRICS_TOKEN=TOKEN, PYTHONPATH=PROBE)
     crowd = people(site, PEOPLE)
@@ -56,15 +56,15 @@ async def test_every_prompt_ends_in_one_outcome_and_leaves_nothing_behind(make_s
             continue
         faults[planned.fault.__name__] += 1
         assert text.status == FAULTS[planned.fault]
-        if planned.fault is cut:  # which takes along what was on its way
+        if planned.fault is cut:  # text that was being sent is lost with the connection
             assert said[0].startswith(text.reasoning)
             assert said[1].startswith(text.answer)
         else:
             assert text[1:] == said, prompt
-    assert faults == model.befell  # they happened, each once
+    assert faults == model.faults  # every fault happened, once
     assert len(faults) == len(FAULTS)
     assert 0.08 < faults.total() / PROMPTS < 0.12
-    # Each generation has one row, and the process has counted one end for each.
+    # One row and one counted end per generation.
     assert site.rows("select count(*) from conversations_generation") == [(PROMPTS,)]
     assert ends(crowd[0]) == Counter(text.status for text in found.values())
     assert growth <= MOST_GROWTH
@@ -74,7 +74,7 @@ async def test_every_prompt_ends_in_one_outcome_and_leaves_nothing_behind(make_s
 
 
 def ends(person: Person) -> Counter[str]:
-    """Return how many generations the process has ended in each way, by its metrics."""
+    """Return the number of ended generations by outcome, from the process's metrics."""
     metrics = person.http.get("/metrics", headers={"Authorization": f"Bearer {TOKEN}"}).text
     ended: Counter[str] = Counter()
     line = re.compile(r'^chat_generations_ended_total\{.*outcome="(\w+)"\} (\d+)', re.MULTILINE)

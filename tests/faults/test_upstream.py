@@ -1,4 +1,4 @@
-"""A model's endpoint that stalls, breaks off or sends garbage, at every phase of a stream."""
+"""A model endpoint that stalls, disconnects or sends invalid data, in every phase of a stream."""
 
 from collections import Counter
 from itertools import product
@@ -18,7 +18,7 @@ PHASES = (
     "before the last line",
 )
 FAULTS = ("stall", "cut", "garbage")
-# What has been said by then, and whether that is a whole answer.
+# The text sent by then, as (reasoning, answer).
 SAID = {
     "before the headers": ("", ""),
     "before the first event": ("", ""),
@@ -33,7 +33,7 @@ NOTHING_CAME = ("before the headers", "before the first event")
 
 
 class Broken:
-    """A model that does what the prompt says: "<fault> <phase>"."""
+    """A model with the fault that the prompt names: "<fault> <phase>"."""
 
     def __init__(self) -> None:
         self.requests: Counter[str] = Counter()
@@ -70,7 +70,7 @@ class Broken:
         await reach()
 
 
-def test_every_fault_at_every_phase_keeps_what_came_and_ends_once(make_site, join, endpoint: Endpoint):
+def test_every_fault_in_every_phase_keeps_the_received_text_and_ends_once(make_site, join, endpoint: Endpoint):
     endpoint.respond = model = Broken()
     site = make_site(STALL_SECONDS=2, USER_CONCURRENCY=100, PYTHONPATH=PROBE)
     person = join(site)
@@ -83,6 +83,6 @@ def test_every_fault_at_every_phase_keeps_what_came_and_ends_once(make_site, joi
     for fault, phase in product(FAULTS, PHASES):
         prompt = f"{fault} {phase}"
         assert ended[prompt] == ("complete" if phase in WHOLE else "failed", *SAID[phase]), prompt
-        # A connection that breaks before anything came is tried again; nothing else is.
+        # Only a connection that breaks before any text is retried.
         assert model.requests[prompt] == (3 if fault == "cut" and phase in NOTHING_CAME else 1), prompt
     baseline.check(*((person, conversation) for conversation in conversations))

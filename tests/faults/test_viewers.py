@@ -1,4 +1,4 @@
-"""Viewers that fail: one that never reads, and tabs that are cut again and again, on two replicas."""
+"""Viewers with bad connections: some that never read, and tabs that reconnect many times, on two replicas."""
 
 import asyncio
 import random
@@ -15,8 +15,8 @@ from tests.faults.mute import Mute, unread
 from tests.screen import Tab
 from tests.site import Person, Site
 
-FEW, MANY = 10, 110  # viewers that never read: many, for memory is measured roughly
-MOST_BYTES = 256 * 1024  # that a viewer who never reads may cost
+FEW, MANY = 10, 110  # viewers that never read: many, because memory is measured roughly
+MOST_BYTES = 256 * 1024  # of memory per viewer that never reads
 PARAGRAPH = "word " * 100 + "\n\n"
 PARAGRAPHS = 1_000
 BLOCKS = (
@@ -30,8 +30,8 @@ BLOCKS = (
 )
 
 
-def test_a_viewer_that_never_reads_costs_little_and_holds_nobody_up(make_site, join, endpoint: Endpoint):
-    async def tell_much(exchange: Exchange) -> None:
+def test_a_viewer_that_never_reads_uses_little_memory_and_delays_nobody(make_site, join, endpoint: Endpoint):
+    async def long_answer(exchange: Exchange) -> None:
         prompt = exchange.body["messages"][-1]["content"]
         await exchange.reason("Hm. ")
         await exchange.gate(f"{prompt} is watched")
@@ -43,13 +43,13 @@ def test_a_viewer_that_never_reads_costs_little_and_holds_nobody_up(make_site, j
         await exchange.gate(f"{prompt} is read")
         await exchange.finish()
 
-    endpoint.respond = tell_much
+    endpoint.respond = long_answer
     site: Site = make_site(PYTHONPATH=PROBE)
     person = join(site)
     baseline = Baseline(endpoint, site)
 
     def read_beside(prompt: str, mutes: int) -> tuple[int, float, str]:
-        """Read an answer beside so many mute viewers; return what memory that took, the seconds, the conversation."""
+        """Read an answer while `mutes` viewers do not; return the memory (bytes), seconds and conversation."""
         conversation = person.ask(prompt)
         endpoint.await_reached(f"{prompt} is watched")
         with ExitStack() as stack:
@@ -59,17 +59,17 @@ def test_a_viewer_that_never_reads_costs_little_and_holds_nobody_up(make_site, j
             begun = time.monotonic()
             endpoint.open(f"{prompt} is watched")
             while "The very last words." not in reader.recv(timeout=60):
-                pass  # a frame of many
+                pass
             seconds = time.monotonic() - begun
             kept = unread({mute.port for mute in muted})
             grown = memory(site) - before + kept
             print(f"{mutes} mute viewers: {kept / 1024:.0f} KiB in the kernel, {grown / 1024:.0f} KiB in all")
             endpoint.open(f"{prompt} is read")
             while 'data-status="complete"' not in reader.recv(timeout=60):
-                pass  # the rest of them
+                pass
         return grown, seconds, conversation
 
-    conversations = [read_beside("first", FEW)[2]]  # for what is needed once
+    conversations = [read_beside("first", FEW)[2]]  # warm-up: what is allocated once
     with_few, seconds_few, conversation = read_beside("second", FEW)
     conversations.append(conversation)
     with_many, seconds_many, conversation = read_beside("third", MANY)
@@ -81,7 +81,7 @@ def test_a_viewer_that_never_reads_costs_little_and_holds_nobody_up(make_site, j
 
 
 class Rambling:
-    """Thinks until told to answer, and answers in Markdown until told that it is enough; in pieces of any length."""
+    """Sends reasoning while `thinking`, then a Markdown answer while `talking`, in deltas of random lengths."""
 
     def __init__(self) -> None:
         self.thinking, self.talking = True, True
@@ -103,8 +103,8 @@ class Rambling:
         await exchange.finish()
 
 
-def be_cut(tab: Tab, seed: int, times: int) -> None:
-    """Read a few frames, lose the connection and come back, so many times."""
+def reconnect_often(tab: Tab, seed: int, times: int) -> None:
+    """Read a few frames, lose the connection and reconnect, `times` times."""
     chance = random.Random(seed)  # noqa: S311
     for _ in range(times):
         for _ in range(chance.randrange(6)):
@@ -114,7 +114,7 @@ def be_cut(tab: Tab, seed: int, times: int) -> None:
 
 @pytest.mark.postgresql
 @pytest.mark.redis
-def test_tabs_on_two_replicas_that_are_cut_again_and_again_show_what_a_fresh_page_shows(
+def test_tabs_that_reconnect_many_times_on_two_replicas_show_the_same_as_a_fresh_page(
     replicas: Replicas, replicas_baseline: Baseline, person: Person
 ):
     replicas.endpoint.respond = model = Rambling()
@@ -123,13 +123,13 @@ def test_tabs_on_two_replicas_that_are_cut_again_and_again_show_what_a_fresh_pag
     with ExitStack() as stack, ThreadPoolExecutor(4) as pool:
         tabs = [stack.enter_context(Tab(somebody, conversation)) for somebody in (person, there, person, there)]
 
-        def cut_all(seed: int) -> None:
-            list(pool.map(be_cut, tabs, range(seed, seed + 4), [8] * 4))
+        def reconnect_all(seed: int) -> None:
+            list(pool.map(reconnect_often, tabs, range(seed, seed + 4), [8] * 4))
 
-        cut_all(1)
+        reconnect_all(1)
         assert {tab.statuses[0] for tab in tabs} <= {"queued", "thinking"}
         model.thinking = False
-        cut_all(5)
+        reconnect_all(5)
         model.talking = False
         for tab in tabs:
             tab.read_until(lambda tab: tab.statuses == ["complete"])

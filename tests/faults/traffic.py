@@ -1,4 +1,4 @@
-"""Much traffic for a short test: a model that meets a fault now and then, and visitors who do not mind."""
+"""Load for a short test: a model with occasional faults, and visitors who continue after them."""
 
 import asyncio
 import random
@@ -14,15 +14,15 @@ from tests.endpoint import Exchange
 from tests.site import Person
 
 SEED = 20260101
-FAULTY = 0.1  # of all answers
-WARM = 200  # requests: from then on a process has what it keeps
+FAULTY = 0.1  # share of all answers
+WARM = 200  # requests after which a process has allocated what it keeps
 WAIT = 60  # seconds
 ENDED = re.compile(r'id="status-(\d+)" data-status="(complete|stopped|length|filtered|failed|interrupted)"')
 
 
 async def cut(exchange: Exchange) -> None:
     exchange.cut()
-    await exchange.gate("never")  # until the server finds its connection gone
+    await exchange.gate("never")  # until the server notices the closed connection
 
 
 async def end_early(_exchange: Exchange) -> None:
@@ -41,7 +41,7 @@ async def filtered(exchange: Exchange) -> None:
     await exchange.finish("content_filter")
 
 
-async def out_of_room(exchange: Exchange) -> None:
+async def token_limit(exchange: Exchange) -> None:
     await exchange.finish("length")
 
 
@@ -49,20 +49,20 @@ async def stall(exchange: Exchange) -> None:
     await exchange.gate("never")
 
 
-# What a model does amid its answer, and the outcome that must follow.
+# Faults during an answer, and the outcome that each must have.
 FAULTS: dict[Callable[[Exchange], Awaitable[None]], str] = {
     cut: "failed",
     end_early: "failed",
     garbage: "failed",
     error_event: "failed",
     filtered: "filtered",
-    out_of_room: "length",
+    token_limit: "length",
     stall: "failed",
 }
 
 
 class Plan(NamedTuple):
-    """What is said to one prompt, as (kind, text), and what happens then; no fault: a good end."""
+    """The words of one answer, as (kind, text), and the fault that follows them; None if the answer completes."""
 
     words: list[tuple[str, str]]
     fault: Callable[[Exchange], Awaitable[None]] | None
@@ -72,7 +72,7 @@ class Plan(NamedTuple):
 
 
 def plan(prompt: str) -> Plan:
-    """Return the plan for a prompt: the same whenever it is asked for."""
+    """Return the plan for a prompt, which is the same in every call."""
     chance = random.Random(zlib.crc32(prompt.encode()) ^ SEED)  # noqa: S311
     words = [("reasoning", f"{prompt}:t{n} ") for n in range(chance.randint(1, 10))]
     words += [("answer", f"{prompt}:a{n} ") for n in range(chance.randint(1, 20))]
@@ -82,41 +82,41 @@ def plan(prompt: str) -> Plan:
 
 
 class Model:
-    """Answers at once, by plan. `befell` counts the faults, `requests` the requests for each prompt."""
+    """Answers at once, according to plan. `faults` counts the faults, `requests` the requests for each prompt."""
 
     def __init__(self) -> None:
         self.requests: Counter[str] = Counter()
-        self.befell: Counter[str] = Counter()
-        self.over: defaultdict[str, asyncio.Event] = defaultdict(asyncio.Event)  # for the loop that this is made in
-        self.warm = asyncio.Event()  # WARM requests are over
+        self.faults: Counter[str] = Counter()
+        self.over: defaultdict[str, asyncio.Event] = defaultdict(asyncio.Event)  # of the loop that creates this model
+        self.warm = asyncio.Event()  # set after WARM requests
         self._ended = 0
         self._loop = asyncio.get_running_loop()
 
     async def __call__(self, exchange: Exchange) -> None:
-        # Prompts that nothing was said to are asked together with the next.
+        # Prompts without an answer are sent again together with the next.
         prompt = exchange.body["messages"][-1]["content"].split()[-1]
         self.requests[prompt] += 1
         try:
-            await self._tell(exchange, prompt)
+            await self._answer(exchange, prompt)
         finally:
             self._loop.call_soon_threadsafe(self.over[prompt].set)
             self._ended += 1
             if self._ended == WARM:
                 self._loop.call_soon_threadsafe(self.warm.set)
 
-    async def _tell(self, exchange: Exchange, prompt: str) -> None:
+    async def _answer(self, exchange: Exchange, prompt: str) -> None:
         words, fault = plan(prompt)
         for kind, text in words:
             await (exchange.reason(text) if kind == "reasoning" else exchange.answer(text))
         if fault is None:
             await exchange.finish()
             return
-        self.befell[fault.__name__] += self.requests[prompt] == 1  # what is tried again is one fault
+        self.faults[fault.__name__] += self.requests[prompt] == 1  # a retry is not another fault
         await fault(exchange)
 
 
 class Visitor:
-    """A person's browser. It asks `turns` times in each of so many `conversations`."""
+    """A person's browser. It sends `turns` prompts in each of `conversations` conversations."""
 
     def __init__(self, person: Person, session: aiohttp.ClientSession, model: Model) -> None:
         cookies = person.http.cookies
@@ -130,7 +130,7 @@ class Visitor:
         self.conversations: list[str] = []
 
     async def send(self, conversations: int, turns: int) -> None:
-        """Send all prompts of a conversation at once, and begin the next when the model is done with the last."""
+        """Send all prompts of a conversation at once; start the next conversation when the last one is answered."""
         for number in range(conversations):
             prompts = [f"{self.name}.{number}.{turn}" for turn in range(turns)]
             conversation = await self.begin(prompts[0])
@@ -139,7 +139,7 @@ class Visitor:
             await asyncio.wait_for(self.model.over[prompts[-1]].wait(), WAIT)
 
     async def converse(self, conversations: int, turns: int) -> None:
-        """Send each prompt when the page shows how the one before it ended."""
+        """Send each prompt when the page shows the outcome of the previous one."""
         for number in range(conversations):
             conversation = await self.begin(f"{self.name}.{number}.0")
             page = await (await self.session.get(self.url + conversation, headers=self.headers)).text()

@@ -1,4 +1,4 @@
-"""Imported by every Python that finds this folder in PYTHONPATH: SIGUSR1 makes it print its asyncio tasks."""
+"""Print a process's asyncio tasks on SIGUSR1. Python imports this module at start if its folder is in PYTHONPATH."""
 
 import os
 import signal
