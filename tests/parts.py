@@ -65,7 +65,12 @@ class Commit:
 
 
 ROOT = Path(__file__).parent.parent
-BROWSER = Part("browser", ("chromium", "chromium-browser", "google-chrome"), "chromium")
+# The shell is what Playwright itself uses without a display: smaller, and twice as fast as the whole browser.
+BROWSER = Part(
+    "browser",
+    ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome"),
+    "chromium-headless-shell",
+)
 REDIS = Part("redis", ("redis-server",), "redis-server")
 POSTGRESQL = Part("postgresql", ("initdb",), "postgresql", off_path="usr/lib/postgresql/*/bin/initdb")
 BUILDER = Part("builder", ("buildah",), "buildah")

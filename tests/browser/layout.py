@@ -62,6 +62,7 @@ FAULTS = """() => {
 # Whether any part of the focused element is visible (WCAG 2.4.11).
 FOCUS_IS_VISIBLE = """() => {
   const element = document.activeElement;
+  if (element === document.body) return true; // on its way round, between the last stop and the first
   const { left, top, right, bottom } = element.getBoundingClientRect();
   const [x, y] = [(Math.max(left, 0) + Math.min(right, innerWidth)) / 2, (a, b) => a + (b - a) / 2];
   for (const at of [top + 2, y(top, bottom), bottom - 2]) {

@@ -145,22 +145,6 @@ def test_typed_text_is_kept_when_the_site_cannot_be_reached(signed_in: Page, sha
     expect(page.locator("#composer textarea")).to_have_value("")
 
 
-def test_the_page_reconnects_after_a_restart(page: Page, site: Site, endpoint: Endpoint):
-    sign_up(page, site)
-    endpoint.respond = in_steps
-    ask(page, "Why?")
-    page.wait_for_url("**/conversations/**")
-    expect(page.locator(".reasoning-text")).to_have_text("First I think. ")
-    port = site.url.rsplit(":", 1)[1]
-    site.await_rows("select 1 from conversations_chunk")
-    site.kill()
-    site.start(port)
-    expect(page.locator("article[data-status=interrupted]")).to_contain_text("The server restarted at")
-    page.reload()
-    page.locator(".reasoning summary").click()
-    expect(page.locator(".reasoning-text")).to_have_text("First I think. ")
-
-
 def test_enter_during_composition_of_a_character_does_not_send(signed_in: Page, shared_endpoint: Endpoint):
     page = signed_in
     page.fill("#composer textarea", "に")
