@@ -2,7 +2,7 @@ import uuid
 from collections import defaultdict
 from collections.abc import Iterable
 from datetime import datetime, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
 from django.db import models
@@ -17,11 +17,14 @@ from conversations.models.legal_hold import LegalHold
 from conversations.models.message import Message, MessageQuerySet
 from conversations.models.prepared import prepared
 
+if TYPE_CHECKING:
+    from conversations.models.user import User
+
 TITLE_CHARACTERS = 80
 
 
 class ConversationQuerySet(models.QuerySet["Conversation"]):
-    def visible_to(self, user: Any) -> "ConversationQuerySet":
+    def visible_to(self, user: "User | int") -> "ConversationQuerySet":
         """Keep what this person may open on the site: their own conversations."""
         return self.filter(owner=user)
 

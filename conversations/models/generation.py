@@ -1,5 +1,5 @@
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from django.conf import settings
 from django.db import models
@@ -9,6 +9,7 @@ from django.utils import timezone
 
 if TYPE_CHECKING:
     from conversations.models.message import Message
+    from conversations.models.user import User
 
 
 class Status(models.TextChoices):
@@ -47,7 +48,7 @@ class Worker(models.Model):
 
 
 class GenerationQuerySet(models.QuerySet["Generation"]):
-    def visible_to(self, user: Any) -> "GenerationQuerySet":
+    def visible_to(self, user: "User | int") -> "GenerationQuerySet":
         return self.filter(owner=user)
 
     def live(self) -> "GenerationQuerySet":

@@ -1,6 +1,6 @@
 import re
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING
 
 from django.db import connections, models
 from django.db.models import Exists, OuterRef, Q
@@ -8,6 +8,9 @@ from django.db.models.expressions import RawSQL
 
 from conversations.models.generation import Generation
 from conversations.models.words import count_words
+
+if TYPE_CHECKING:
+    from conversations.models.user import User
 
 PARAGRAPH_BREAK = "\n\n"  # between the reasoning of an answer and that of its continuation
 TRIGRAM_CHARACTERS = 3  # shorter words are not in an index of trigrams
@@ -22,10 +25,10 @@ class Role(models.TextChoices):
 
 
 class MessageQuerySet(models.QuerySet["Message"]):
-    def visible_to(self, user: Any) -> "MessageQuerySet":
+    def visible_to(self, user: "User | int") -> "MessageQuerySet":
         return self.filter(conversation__owner=user)
 
-    def reviewable_by(self, user: Any) -> "MessageQuerySet":
+    def reviewable_by(self, user: "User") -> "MessageQuerySet":
         """Keep what this reviewer may review; see `ConversationQuerySet.reviewable_by`."""
         if not user.review_limited:
             return self.all()
