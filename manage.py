@@ -7,7 +7,7 @@ import sys
 if __name__ == "__main__":
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "chatsite.settings")
     if sys.argv[1:2] == ["serve"]:
-        # Daphne takes its event loop when it is imported, and Channels imports it early: uvloop must be chosen before.
+        # Daphne uses the event loop that is set when it is imported, and Channels imports it early.
         import asyncio
 
         import uvloop

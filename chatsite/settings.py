@@ -1,8 +1,8 @@
 """Settings: the only module that reads the environment.
 
-Each reader is typed and raises `environs.EnvError` with the variable's name on nonsense; `manage.py` turns that into
-one sentence and a failed start. `.env` in the project's root is honoured; the environment wins over it. A variable may
-be given as a file: `SECRET_KEY_FILE=/run/secrets/key` (the form container secrets take).
+Each reader is typed and raises `environs.EnvError` with the variable's name for an invalid value, which `manage.py`
+prints as one sentence. The environment takes precedence over `.env` in the project's root. A variable can be
+set by a file, as container secrets are: `SECRET_KEY_FILE=/run/secrets/key`.
 """
 
 import re
@@ -21,13 +21,13 @@ BASE_DIR = Path(__file__).resolve().parent.parent
 VAR_DIR = BASE_DIR / "var"
 
 
-def refuse(variable: str, reason: str) -> EnvValidationError:
-    """Return the error that stops the start, in the words environs itself uses."""
+def invalid(variable: str, reason: str) -> EnvValidationError:
+    """Return the error that stops the start, worded like those of environs."""
     return EnvValidationError(f'Environment variable "{variable}" invalid: {reason}', [reason])
 
 
 class Environment:
-    """The readers of environs, for which a `*_FILE` that cannot be read is an invalid value like any other."""
+    """The readers of environs. A `*_FILE` that cannot be read is an invalid value too."""
 
     def __init__(self) -> None:
         self._env = FileAwareEnv(strip_whitespace=True)
@@ -43,7 +43,7 @@ class Environment:
                 raise
             except (ValueError, OSError) as error:
                 reason = "it must be the path of a text file that the site can read."
-                raise refuse(f"{variable}_FILE", reason) from error
+                raise invalid(f"{variable}_FILE", reason) from error
 
         return checked
 
@@ -51,35 +51,35 @@ class Environment:
 env = Environment()
 
 
-# Who may connect, and how
+# Hosts, cookies and request limits
 
 DEBUG = env.bool("DEBUG", False)
 SECRET_KEY = env.str("SECRET_KEY", secrets.token_urlsafe(50) if DEBUG else "")
 if len(SECRET_KEY) < 32:
-    raise refuse("SECRET_KEY", "set it to at least 32 random characters (`make run` writes one to .env).")
+    raise invalid("SECRET_KEY", "set it to at least 32 random characters (`make run` writes one to .env).")
 SECRET_KEY_FALLBACKS = env.list("SECRET_KEY_FALLBACKS", [])
-# The loopback names always: a container's own health check asks by them.
+# Loopback names are always allowed: a container's health check uses them.
 LOOPBACK = ["127.0.0.1", "localhost", "[::1]", "::1"]
 ALLOWED_HOSTS = [*env.list("ALLOWED_HOSTS", []), *LOOPBACK]
 CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", [])
 for _origin in CSRF_TRUSTED_ORIGINS:
     if not _origin.startswith(("http://", "https://")):
-        raise refuse("CSRF_TRUSTED_ORIGINS", f"{_origin!r} must start with http:// or https://.")
+        raise invalid("CSRF_TRUSTED_ORIGINS", f"{_origin!r} must start with http:// or https://.")
     if "*" in _origin:
-        raise refuse(
+        raise invalid(
             "CSRF_TRUSTED_ORIGINS", f"wildcards such as {_origin!r} would trust other sites. List each origin."
         )
 if "*" in ALLOWED_HOSTS:
-    raise refuse("ALLOWED_HOSTS", "'*' would let anyone choose where links in emails lead. List each host.")
+    raise invalid("ALLOWED_HOSTS", "'*' would let anyone choose where links in emails lead. List each host.")
 _names = [*ALLOWED_HOSTS, *(urlsplit(origin).hostname or "" for origin in CSRF_TRUSTED_ORIGINS)]
 IS_PUBLIC = any(name not in LOOPBACK and not name.endswith(".localhost") for name in _names)
 if DEBUG and IS_PUBLIC:
-    raise refuse(
+    raise invalid(
         "DEBUG", "error pages would show settings and source code. Turn it off when hosts or origins are public."
     )
 ALLAUTH_TRUSTED_PROXY_COUNT = env.int("TRUSTED_PROXY_COUNT", 0, validate=validate.Range(min=0))
-# A site with a public https origin is served through TLS; without one (a laptop, a test) secure cookies would
-# never come back and nobody could sign in.
+# A site with a public https origin is served through TLS. Without one (a laptop, a test) browsers would not send secure
+# cookies back, and nobody could sign in.
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = any(o.startswith("https://") for o in CSRF_TRUSTED_ORIGINS)
 SECURE_HSTS_SECONDS = 31_536_000 if SESSION_COOKIE_SECURE else 0
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if ALLAUTH_TRUSTED_PROXY_COUNT else None
@@ -100,7 +100,7 @@ CONTENT_SECURITY_POLICY = {
         "frame-ancestors": ["'none'"],
     }
 }
-# One body limit for the server (bytes on the wire) and Django. 200,000 emoji, percent-encoded, are 2.4 MB.
+# The limit of the server (bytes received) and of Django. 200,000 percent-encoded emoji have 2.4 MB.
 DATA_UPLOAD_MAX_MEMORY_SIZE = 4 * 1024 * 1024
 PROMPT_CHARACTERS = 200_000
 
@@ -108,25 +108,25 @@ SITE_NAME = env.str("SITE_NAME", "Ponder")
 SIGNUP = env.str("SIGNUP", "open" if DEBUG else "closed")
 SIGNUP_DOMAIN = SIGNUP.removeprefix("domain:").lower() if SIGNUP.startswith("domain:") else ""
 if SIGNUP not in ("open", "invite", "closed") and "." not in SIGNUP_DOMAIN:
-    raise refuse("SIGNUP", "use open, invite, closed, or domain:example.org for email addresses at that domain.")
+    raise invalid("SIGNUP", "use open, invite, closed, or domain:example.org for email addresses at that domain.")
 
-# Review: why somebody may look into conversations, and the keys of the audit trail (the first signs, all verify)
+# Review: the reasons for reading conversations, and the keys of the audit trail (the first signs, all verify)
 
 REVIEW_REASONS = env.list("REVIEW_REASONS", ["Safety", "Quality", "Complaint", "Legal request"])
 if not REVIEW_REASONS or any(not 0 < len(reason.strip()) <= 80 for reason in REVIEW_REASONS):
-    raise refuse("REVIEW_REASONS", "list reasons of 1 to 80 characters, separated by commas.")
+    raise invalid("REVIEW_REASONS", "list reasons of 1 to 80 characters, separated by commas.")
 AUDIT_KEYS = env.list("AUDIT_KEYS", [SECRET_KEY, *SECRET_KEY_FALLBACKS])
 if not AUDIT_KEYS or any(len(key) < 32 for key in AUDIT_KEYS):
-    raise refuse("AUDIT_KEYS", "each key needs at least 32 random characters. Put the newest first.")
-# How long things are kept, in days; 0: until somebody deletes them. `manage.py prune` deletes what is older.
+    raise invalid("AUDIT_KEYS", "each key needs at least 32 random characters. Put the newest first.")
+# Retention in days; 0: no limit. `manage.py prune` deletes what is older.
 RETAIN_REASONING_DAYS = env.int("RETAIN_REASONING_DAYS", 0, validate=validate.Range(min=0))
 RETAIN_CONVERSATIONS_DAYS = env.int("RETAIN_CONVERSATIONS_DAYS", 0, validate=validate.Range(min=0))
 RETAIN_AUDIT_DAYS = env.int("RETAIN_AUDIT_DAYS", 0, validate=validate.Range(min=0))
 RETAIN_DEACTIVATED_DAYS = env.int("RETAIN_DEACTIVATED_DAYS", 0, validate=validate.Range(min=0))
 
-# Where things are kept
+# Database, events and cache
 
-# Threads that wait for the database: those of requests, and those of streams and sockets. Python runs one at a time.
+# Threads that use the database: for requests, and for streams and sockets. Few, because Python runs one at a time.
 REQUEST_THREADS = 8
 STREAM_THREADS = 8
 
@@ -135,65 +135,65 @@ DATABASES: dict[str, dict[str, Any]] = {
 }
 _database = DATABASES["default"]
 if _database["ENGINE"] == "django.db.backends.sqlite3":
-    # Opening one costs as much as two queries.
+    # Opening a connection costs as much as two queries.
     _database["CONN_MAX_AGE"] = None
-    # DEFERRED transactions under threads end in "database is locked"; IMMEDIATE ones wait for their turn.
+    # With several threads, DEFERRED transactions fail with "database is locked"; IMMEDIATE ones wait for the lock.
     _database["OPTIONS"] = {
         "transaction_mode": "IMMEDIATE",
         "timeout": 20,
-        # Each of these threads has a connection, and each connection pages and statements of its own. Of pages it would
-        # keep 2 MB, which the system has in memory anyway, once for all; of statements 128, some of them 24 KB.
+        # Each thread's connection caches pages and statements: by default 2 MB of pages, which the system's page cache
+        # contains anyway, and 128 statements of up to 24 KB.
         "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA cache_size=-512;",
         "cached_statements": 64,
     }
     Path(_database["NAME"]).parent.mkdir(parents=True, exist_ok=True)
 elif _database["ENGINE"] == "django.db.backends.postgresql":
     _database["CONN_MAX_AGE"] = 0
-    _database["CONN_HEALTH_CHECKS"] = True  # the pool may hold connections that a restarted server has closed
+    _database["CONN_HEALTH_CHECKS"] = True  # the pool may contain connections that a restarted server has closed
     _database["OPTIONS"] = {
-        # A server that vanished without a word is noticed within half a minute, not after the system's two hours.
+        # A server that disappeared is noticed within half a minute instead of the system's two hours.
         "connect_timeout": 5,
         "keepalives_idle": 10,
         "keepalives_interval": 5,
         "keepalives_count": 3,
         "tcp_user_timeout": 20_000,
         **_database.get("OPTIONS", {}),
-        # A pool that waits ever longer between its tries comes back long after the server: others would take this
-        # process for dead. So it gives up soon, and the next one who asks tries anew.
+        # By default the pool's backoff grows, so it would reconnect long after the server is back, and other workers
+        # would take this one for dead. With a short timeout it gives up, and the next use of it tries again.
         "pool": {"min_size": 1, "max_size": REQUEST_THREADS + STREAM_THREADS, "timeout": 5, "reconnect_timeout": 2},
     }
 else:
-    raise refuse("DATABASE_URL", "use sqlite:///path or postgresql://user:password@host:port/name.")
-# A password in the URL, or tokens of Microsoft Entra, which leave this machine through TLS alone.
+    raise invalid("DATABASE_URL", "use sqlite:///path or postgresql://user:password@host:port/name.")
+# A password in the URL, or tokens of Microsoft Entra ID, which are sent only through TLS or on loopback.
 AUTHENTICATIONS = validate.OneOf(["password", "entra"])
 DATABASE_AUTH = env.str("DATABASE_AUTH", "password", validate=AUTHENTICATIONS)
 if DATABASE_AUTH == "entra":
     if _database["ENGINE"] != "django.db.backends.postgresql":
-        raise refuse("DATABASE_AUTH", "entra needs PostgreSQL. Set DATABASE_URL to postgresql://role@host:5432/name.")
+        raise invalid("DATABASE_AUTH", "entra needs PostgreSQL. Set DATABASE_URL to postgresql://role@host:5432/name.")
     _options = _database["OPTIONS"]
     if _database["PASSWORD"] or "password" in _options:
-        raise refuse("DATABASE_URL", "remove the password. With DATABASE_AUTH=entra a token is used instead.")
+        raise invalid("DATABASE_URL", "remove the password. With DATABASE_AUTH=entra a token is used instead.")
     if not _database["USER"]:
-        raise refuse("DATABASE_URL", "include the identity's role: postgresql://role@host:5432/name.")
+        raise invalid("DATABASE_URL", "include the identity's role: postgresql://role@host:5432/name.")
     if _options.setdefault("sslmode", "verify-full").startswith("verify-"):
-        _options.setdefault("sslrootcert", certifi.where())  # libpq itself knows no authorities
+        _options.setdefault("sslrootcert", certifi.where())  # libpq has no certificate authorities of its own
     elif _options["sslmode"] != "require" and _database["HOST"] not in LOOPBACK:
-        raise refuse("DATABASE_URL", "DATABASE_AUTH=entra needs TLS. Remove sslmode.")
+        raise invalid("DATABASE_URL", "DATABASE_AUTH=entra needs TLS. Remove sslmode.")
     from chatsite.keyless import DatabaseConnection
 
     _options["pool"]["connection_class"] = DatabaseConnection
 
 REDIS_URL = env.str("REDIS_URL", "")
 if REDIS_URL and not REDIS_URL.startswith(("redis://", "rediss://", "unix://")):
-    raise refuse("REDIS_URL", "it must start with redis://, rediss:// or unix://.")
+    raise invalid("REDIS_URL", "it must start with redis://, rediss:// or unix://.")
 REDIS_AUTH = env.str("REDIS_AUTH", "password", validate=AUTHENTICATIONS)
 _host: str | dict[str, Any] = REDIS_URL
 if REDIS_AUTH == "entra":
     _redis = urlsplit(REDIS_URL)
     if _redis.scheme != "rediss" and not (_redis.scheme == "redis" and _redis.hostname in LOOPBACK):
-        raise refuse("REDIS_AUTH", "entra needs TLS. Set REDIS_URL to rediss://host:10000.")
+        raise invalid("REDIS_AUTH", "entra needs TLS. Set REDIS_URL to rediss://host:10000.")
     if _redis.username or _redis.password or "password=" in _redis.query:
-        raise refuse("REDIS_URL", "remove the user and password. With REDIS_AUTH=entra a token is used instead.")
+        raise invalid("REDIS_URL", "remove the user and password. With REDIS_AUTH=entra a token is used instead.")
     from chatsite.keyless import redis_host
 
     _host = redis_host(REDIS_URL)
@@ -205,14 +205,14 @@ CHANNEL_LAYERS: dict[str, dict[str, Any]] = {
     if REDIS_URL
     else {"BACKEND": "channels.layers.InMemoryChannelLayer"}
 }
-# Shared by all replicas and alive while Redis is not: sign-in limits are counted here.
+# Shared by all replicas, and available during an outage of Redis: sign-in limits are counted here.
 CACHES = {"default": {"BACKEND": "django.core.cache.backends.db.DatabaseCache", "LOCATION": "cache"}}
 
-# E-mail
+# Email
 
 _email = env.dj_email_url("EMAIL_URL", "console://")
 if "EMAIL_BACKEND" not in _email:
-    raise refuse("EMAIL_URL", "use smtp://user:password@host:port/?tls=True, or console:// to print emails.")
+    raise invalid("EMAIL_URL", "use smtp://user:password@host:port/?tls=True, or console:// to print emails.")
 EMAIL_BACKEND = _email["EMAIL_BACKEND"]
 EMAIL_HOST = _email["EMAIL_HOST"] or ""
 EMAIL_PORT = _email["EMAIL_PORT"] or 25
@@ -222,9 +222,9 @@ EMAIL_USE_TLS = _email["EMAIL_USE_TLS"]
 EMAIL_USE_SSL = _email["EMAIL_USE_SSL"]
 DEFAULT_FROM_EMAIL = _email.get("DEFAULT_FROM_EMAIL") or "no-reply@localhost"
 if "@" not in parseaddr(DEFAULT_FROM_EMAIL)[1]:
-    raise refuse("EMAIL_URL", "_default_from_email must be an email address.")
+    raise invalid("EMAIL_URL", "_default_from_email must be an email address.")
 
-# The model. Which endpoint follows from what is set: Azure, any OpenAI-compatible one, or the embedded model.
+# The model. The variables that are set select the endpoint: Azure, an OpenAI-compatible one, or the embedded model.
 
 AZURE_INFERENCE_ENDPOINT = env.str("AZURE_INFERENCE_ENDPOINT", "")
 AZURE_DEEPSEEK_DEPLOYMENT = env.str("AZURE_DEEPSEEK_DEPLOYMENT", "")
@@ -241,22 +241,22 @@ for _name, _url in (
     ("OPENAI_BASE_URL", OPENAI_BASE_URL),
 ):
     if _url and not _url.startswith(("http://", "https://")):
-        raise refuse(_name, "it must start with https:// (or http:// for a server on your own network).")
+        raise invalid(_name, "it must start with https:// (or http:// for a server on your own network).")
 if AZURE_INFERENCE_ENDPOINT and (OPENAI_BASE_URL or OPENAI_API_KEY):
-    raise refuse(
+    raise invalid(
         "AZURE_INFERENCE_ENDPOINT", "OPENAI_BASE_URL or OPENAI_API_KEY is also set. Configure only one endpoint."
     )
 if AZURE_INFERENCE_ENDPOINT and not AZURE_DEEPSEEK_DEPLOYMENT:
-    raise refuse("AZURE_DEEPSEEK_DEPLOYMENT", "set it to the name of the model deployment.")
+    raise invalid("AZURE_DEEPSEEK_DEPLOYMENT", "set it to the name of the model deployment.")
 if AZURE_DEEPSEEK_DEPLOYMENT and not AZURE_INFERENCE_ENDPOINT:
-    raise refuse("AZURE_INFERENCE_ENDPOINT", "set it to the address of the Azure AI resource.")
+    raise invalid("AZURE_INFERENCE_ENDPOINT", "set it to the address of the Azure AI resource.")
 if (OPENAI_BASE_URL or OPENAI_API_KEY) and not OPENAI_MODEL:
-    raise refuse("OPENAI_MODEL", "set it to the name of the model at the endpoint.")
+    raise invalid("OPENAI_MODEL", "set it to the name of the model at the endpoint.")
 if OPENAI_MODEL and not (OPENAI_BASE_URL or OPENAI_API_KEY):
-    raise refuse("OPENAI_BASE_URL", "set it to the endpoint's address, for example https://api.deepseek.com.")
+    raise invalid("OPENAI_BASE_URL", "set it to the endpoint's address, for example https://api.deepseek.com.")
 
 SYSTEM_PROMPT = env.str("SYSTEM_PROMPT", "")
-CONTEXT_TOKENS = env.int("CONTEXT_TOKENS", 0, validate=validate.Range(min=0))  # 0: what the endpoint is known to take
+CONTEXT_TOKENS = env.int("CONTEXT_TOKENS", 0, validate=validate.Range(min=0))  # 0: the known limit of the model
 MAX_OUTPUT_TOKENS = env.int("MAX_OUTPUT_TOKENS", 0, validate=validate.Range(min=0))  # 0: the endpoint's own limit
 THINKING = env.str("THINKING", "", validate=validate.OneOf(["", "on", "off"]))
 REASONING_EFFORT = env.str(
@@ -269,38 +269,38 @@ USER_CONCURRENCY = env.int("USER_CONCURRENCY", 3, validate=validate.Range(min=1,
 USER_DAILY_TOKENS = env.int("USER_DAILY_TOKENS", 0, validate=validate.Range(min=0))  # 0: no limit
 STALL_SECONDS = env.float("STALL_SECONDS", 90.0, validate=validate.Range(min=1))
 DRAIN_SECONDS = env.float("DRAIN_SECONDS", 25.0, validate=validate.Range(min=0))
-# A worker is dead when its counter, which it raises every second, has stood still for this long as another worker
-# sees it while the database answers. Not a variable: replicas that disagree would take over what still runs.
+# A worker counts as dead when another worker, with a working database, has not seen its heartbeat change for this long.
+# Not a variable, because replicas need the same value: one with a lower value would take over running generations.
 DEAD_SECONDS = 15.0
 PORT = env.int("PORT", 8000, validate=validate.Range(min=0, max=65535))
 
 METRICS_TOKEN = env.str("METRICS_TOKEN", "")
 if METRICS_TOKEN and len(METRICS_TOKEN) < 16:
-    raise refuse("METRICS_TOKEN", "set it to at least 16 random characters, or remove it.")
+    raise invalid("METRICS_TOKEN", "set it to at least 16 random characters, or remove it.")
 LOG_FORMAT = env.str("LOG_FORMAT", "text", validate=validate.OneOf(["text", "json"]))
 
-# Sign-in with Entra ID: the people of one tenant, through its registration of this site (docs/entra.md)
+# Sign-in with Entra ID for the people of one tenant, which has registered this site (docs/entra.md)
 
 ENTRA_TENANT_ID = env.str("ENTRA_TENANT_ID", "").lower()
 ENTRA_CLIENT_ID = env.str("ENTRA_CLIENT_ID", "").lower()
 ENTRA_CLIENT_SECRET = env.str("ENTRA_CLIENT_SECRET", "")
 ENTRA_AUTHORITY_HOST = env.str("ENTRA_AUTHORITY_HOST", "https://login.microsoftonline.com").rstrip("/")
-PERSONAL_ACCOUNTS = "9188040d-6c67-4c5b-b112-36a304b66dad"  # the tenant of everybody whom Microsoft knows
+PERSONAL_ACCOUNTS = "9188040d-6c67-4c5b-b112-36a304b66dad"  # the tenant of all personal Microsoft accounts
 for _name, _id, _what in (
     ("ENTRA_TENANT_ID", ENTRA_TENANT_ID, "the tenant's id, a GUID ('common' and similar values would let in anyone)"),
     ("ENTRA_CLIENT_ID", ENTRA_CLIENT_ID, "the application (client) id of the app registration, a GUID"),
 ):
     if not _id and (ENTRA_TENANT_ID or ENTRA_CLIENT_ID or ENTRA_CLIENT_SECRET):
-        raise refuse(_name, f"sign-in with Entra ID needs {_what}.")
+        raise invalid(_name, f"sign-in with Entra ID needs {_what}.")
     if _id and (not re.fullmatch(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", _id) or _id == PERSONAL_ACCOUNTS):
-        raise refuse(_name, f"set it to {_what}.")
+        raise invalid(_name, f"set it to {_what}.")
 if ENTRA_TENANT_ID and not ENTRA_CLIENT_SECRET and not (RUNNING_IN_PRODUCTION and AZURE_CLIENT_ID):
-    raise refuse(
+    raise invalid(
         "ENTRA_CLIENT_SECRET",
         "set it. Only on Azure (RUNNING_IN_PRODUCTION and AZURE_CLIENT_ID) can the managed identity replace it.",
     )
 if not re.fullmatch(r"https://[\w.-]+(:\d+)?|http://(127\.0\.0\.1|localhost)(:\d+)?", ENTRA_AUTHORITY_HOST):
-    raise refuse("ENTRA_AUTHORITY_HOST", "it must be https:// and a host name, with no path.")
+    raise invalid("ENTRA_AUTHORITY_HOST", "it must be https:// and a host name, with no path.")
 
 # Django
 
@@ -356,14 +356,14 @@ TEMPLATES = [
 ]
 LANGUAGE_CODE = "en"
 TIME_ZONE = "UTC"
-USE_I18N = False  # English alone; to ask for each number in which language would be a part of every page
+USE_I18N = False  # English only; with translations, formatting every number would look up the language
 USE_TZ = True
 
 STATIC_URL = "static/"
 STATIC_ROOT = BASE_DIR / "staticfiles"  # outside var/, which is a volume in a container
 STATICFILES_DIRS = [BASE_DIR / "static"]
 STORAGES = {
-    "default": {"BACKEND": "django.core.files.storage.InMemoryStorage"},  # the site takes no uploads
+    "default": {"BACKEND": "django.core.files.storage.InMemoryStorage"},  # there are no uploads
     "staticfiles": {
         "BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"
         if DEBUG
@@ -390,18 +390,18 @@ ACCOUNT_ADAPTER = "conversations.accounts.adapter.AccountAdapter"
 ACCOUNT_LOGIN_METHODS = {"username", "email"}
 ACCOUNT_SIGNUP_FIELDS = ["username*", "email*", "password1*", "password2*"]
 ACCOUNT_FORMS = {"signup": "conversations.accounts.forms.SignupForm"}
-# An address that opens the door must be one's own.
+# People must own the address that allows them to sign up.
 ACCOUNT_EMAIL_VERIFICATION = "mandatory" if SIGNUP_DOMAIN else "optional"
 ACCOUNT_UNIQUE_EMAIL = True
 ACCOUNT_PREVENT_ENUMERATION = True
 ACCOUNT_SESSION_REMEMBER = True
 SOCIALACCOUNT_ADAPTER = "conversations.accounts.entra.adapter.SocialAccountAdapter"
-# The tenant's people sign in without an address of ours: none is asked for, none is kept.
+# The tenant's people need no email address here: none is requested and none is stored.
 SOCIALACCOUNT_EMAIL_REQUIRED = False
 SOCIALACCOUNT_EMAIL_VERIFICATION = "none"
 ACCOUNT_USERNAME_BLACKLIST = ["admin", "administrator", "root", "system"]
 
-# Logs: what happened, never what was said. Server, SDK and token traffic only when something is wrong.
+# Logs contain events, never the content of messages. The server, the SDK and Azure's libraries log only problems.
 
 LOGGING = {
     "version": 1,
@@ -415,10 +415,14 @@ LOGGING = {
     "loggers": {
         "chatsite": {"level": "INFO"},
         "conversations": {"level": "INFO"},
-        "channels_redis": {"level": "CRITICAL"},  # a traceback a second while Redis is away; `control` says it once
-        "azure": {"level": "ERROR"},  # two warnings for each token that is not to be had; `identity` says it once
-        "psycopg.pool": {"level": "ERROR"},  # a warning for each try while PostgreSQL is away; who waits for it says so
+        "channels_redis": {
+            "level": "CRITICAL"
+        },  # a traceback per second during an outage of Redis; `events` logs it once
+        "azure": {"level": "ERROR"},  # two warnings for each failed token; `identity` logs it once
+        "psycopg.pool": {
+            "level": "ERROR"
+        },  # a warning per attempt during an outage of PostgreSQL, which is logged elsewhere
         "django": {"handlers": [], "level": "WARNING", "propagate": True},
-        "django.request": {"level": "ERROR"},  # a refused form or an unknown address is no event
+        "django.request": {"level": "ERROR"},  # rejected forms and unknown URLs are not worth a line
     },
 }

@@ -1,7 +1,7 @@
-"""Reads Bicep as far as tests need it, and what Azure's management SDK says that resources are made of.
+"""Reads Bicep files, and checks resources against the models of Azure's management SDK.
 
-There is no Bicep compiler among Python's packages: the pipeline runs the real one. This knows the syntax (pycep) and
-the models of the SDK, whose properties are the API's, of the same version.
+No Python package contains the Bicep compiler, which the pipeline runs. This module uses a parser (pycep) and the SDK's
+models, whose properties are those of the API in the same version.
 """
 
 import importlib
@@ -18,13 +18,13 @@ from typing import Any
 from pycep import BicepParser
 
 PARSER = BicepParser()
-# What pycep makes of something that is worked out only when it is deployed.
+# Keys in pycep's output for expressions that are evaluated at deployment.
 EXPRESSIONS = {"operator", "function", "loop_type", "condition"}
 
 
 @dataclass(frozen=True)
 class Resource:
-    """One that is made, with what the file says of it; `within` names the file's own parameters and variables."""
+    """A resource that a file declares. `within` contains the names of the file's parameters and variables."""
 
     type: str
     version: str
@@ -66,18 +66,18 @@ class Template:
 
     @property
     def modules(self) -> Iterator[tuple[str, "Template", dict[str, Any]]]:
-        """Return each module's name here, its template, and what it is given."""
+        """Return each module's name in this file, its template and its arguments."""
         for name, module in self.tree.get("modules", {}).items():
             config = unwrapped(module["config"])
             yield name, Template(self.path.parent / module["detail"]["path"]), config["params"]
 
     def uses_of(self, name: str) -> int:
-        """Count where a name stands besides its declaration."""
+        """Return how often a name occurs besides its declaration."""
         return len(re.findall(rf"(?<![\w.'-]){name}\b(?!:)|\bin {name}:", self.text)) - 1
 
 
 def unwrapped(config: dict[str, Any]) -> dict[str, Any]:
-    """Return the body of a declaration, whatever loop or condition stands before it."""
+    """Return the body of a declaration without its loop or condition."""
     while "condition" in config and "config" in config:
         config = config["config"]
     return config
@@ -88,23 +88,23 @@ def is_secure(parameter: dict[str, Any]) -> bool:
 
 
 def parameters_of(path: Path) -> tuple[dict[str, Any], set[str]]:
-    """Read azd's parameters file; return the values with every variable unset, and the variables' names."""
+    """Return the values of azd's parameters file with every variable unset, and the names of the variables."""
     text = path.read_text()
     filled = re.sub(r"\$\{\w+=?([^}]*)\}", r"\1", text)
     values = {name: parameter["value"] for name, parameter in json.loads(filled)["parameters"].items()}
     return values, set(re.findall(r"\$\{(\w+)", text))
 
 
-# The SDK's models. They come in two styles of generated code.
+# The SDK's models. Their generated code has two styles.
 
 
 @dataclass(frozen=True)
 class Field:
-    """What the API knows by a name: `model` names its parts, `values` all it may be (None: anything)."""
+    """A property: its `model` if it is an object, and its allowed `values` (None: any)."""
 
     model: str | None
     values: frozenset[str] | None
-    keyed: bool  # by names of the user's own
+    keyed: bool  # a mapping with arbitrary keys
     read_only: bool
 
 
@@ -115,7 +115,7 @@ def models_of(package: str) -> ModuleType:
 
 @cache
 def version_of(package: str) -> str:
-    """Return the API version that the package speaks unless told otherwise."""
+    """Return the package's default API version."""
     module = importlib.import_module(f"azure.mgmt.{package}")
     source = Path(module.__file__).with_name("_configuration.py").read_text()
     return re.search(r'pop\("api_version", "([\d-]+)"\)', source)[1]
@@ -123,7 +123,7 @@ def version_of(package: str) -> str:
 
 @cache
 def fields(package: str, model: str) -> dict[str, Field]:
-    """Return the API's names of a model's properties, as paths where the model flattens them."""
+    """Return a model's properties by their names in the API; flattened ones by their path."""
     known: dict[str, Field] = {}
     models = models_of(package)
     for cls in reversed(getattr(models, model).__mro__):
@@ -140,7 +140,7 @@ def fields(package: str, model: str) -> dict[str, Field]:
 
 
 def field(models: ModuleType, annotation: str, *, read_only: bool) -> Field:
-    """Return what an annotation like `Optional[list["_models.Probe"]]` or `[Probe]` says."""
+    """Return the field for an annotation like `Optional[list["_models.Probe"]]` or `[Probe]`."""
     model, values = None, None
     for name in re.findall(r"\w+", annotation):
         found = getattr(models, name, None)
@@ -152,7 +152,7 @@ def field(models: ModuleType, annotation: str, *, read_only: bool) -> Field:
 
 
 def mistakes(resource: Resource, package: str, model: str) -> list[str]:
-    """Name what the API would not know, or not let be set."""
+    """Return a sentence for each property or value that the API does not accept."""
     top = {"name", "parent", "scope", "dependsOn", "depends_on"}
     config = {name: value for name, value in resource.config.items() if name not in top}
     return list(_mistakes(config, package, model, "", resource.within))

@@ -1,7 +1,7 @@
-"""Azure for tests, as far as an app without keys meets it: who issues tokens, and who is shown them.
+"""A fake of the parts of Azure that a site without keys uses: the issuer of tokens, and the services that accept them.
 
-Tokens are said to last `seconds`. They are refused when the test lets them expire, never by the way: a slow machine
-must not make a token too old between two lines.
+The issuer states a lifetime of `seconds`, but tokens are rejected only when the test lets them expire, so that a slow
+machine does not make a token expire between two lines.
 """
 
 import base64
@@ -42,12 +42,12 @@ TOKEN = re.compile(rb"e30\.[\w-]+\.canary")
 class Issued:
     text: str
     resource: str
-    expires_on: int  # Unix time, in whole seconds as the platform tells it
+    expires_on: int  # Unix time in whole seconds, like the platform's
     expired: bool = False
 
 
 class Cloud:
-    """The identity endpoint that Container Apps gives a container, and what becomes of its tokens."""
+    """The identity endpoint of a container in Container Apps, and the state of its tokens."""
 
     def __init__(self, seconds: int = 86_400) -> None:
         self.seconds = seconds
@@ -55,18 +55,18 @@ class Cloud:
         self.client_id = str(uuid.uuid4())
         self.issued: list[Issued] = []
         self.asked: list[dict[str, str]] = []
-        self.status = 200  # what the identity endpoint answers
+        self.status = 200  # of the identity endpoint's responses
         self.redis: AzureRedis | None = None
         self._endpoint = Endpoint()
         self._endpoint.respond = self._issue
 
     @property
     def variables(self) -> dict[str, str]:
-        """What the platform and an operator set in the container's environment."""
+        """The environment variables that the platform and an operator set for the container."""
         return {
             "IDENTITY_ENDPOINT": self._endpoint.base_url,
             "IDENTITY_HEADER": HEADER,
-            "AZURE_POD_IDENTITY_AUTHORITY_HOST": "http://127.0.0.1:9",  # else a mistake would ask a real one
+            "AZURE_POD_IDENTITY_AUTHORITY_HOST": "http://127.0.0.1:9",  # so that no real one is asked
             "RUNNING_IN_PRODUCTION": "true",
             "AZURE_CLIENT_ID": self.client_id,
         }
@@ -79,9 +79,9 @@ class Cloud:
         return any(t.text == text and t.resource == resource and not t.expired for t in self.issued)
 
     def let_expire(self) -> dict[str, str]:
-        """Wait until the time of all tokens issued so far is over, and refuse them from then on.
+        """Wait until all tokens issued so far have expired, and reject them from then on.
 
-        Return the newest that was refused for each resource.
+        Return the newest rejected token for each resource.
         """
         old = [token for token in self.issued if not token.expired]
         time.sleep(max(0.0, max(token.expires_on for token in old) - time.time()))
@@ -92,7 +92,7 @@ class Cloud:
         return {token.resource: token.text for token in old}
 
     def hold(self) -> None:
-        """Let the endpoint not answer, until `release`."""
+        """Delay the endpoint's responses until `release`."""
         self._endpoint.reset()
         self._endpoint.respond = self._issue_later
 
@@ -123,7 +123,7 @@ class Cloud:
 
 
 class Radius:
-    """Where PostgreSQL asks whether a password is a token for databases: RADIUS, RFC 2865, as far as that needs."""
+    """A minimal RADIUS server (RFC 2865) that tells PostgreSQL whether a password is a valid token for databases."""
 
     def __init__(self, cloud: Cloud) -> None:
         self._cloud = cloud
@@ -147,13 +147,13 @@ class Radius:
         while attributes:
             kind, length = attributes[:2]
             if kind == 2:  # User-Password
-                password = self._reveal(attributes[2:length], authenticator)
+                password = self._decrypt(attributes[2:length], authenticator)
             attributes = attributes[length:]
         code = 2 if self._cloud.accepts(password, DATABASE) else 3
         head = struct.pack("!BBH", code, request[1], 20)
         return head + _md5(head, authenticator, RADIUS_SECRET)
 
-    def _reveal(self, hidden: bytes, authenticator: bytes) -> str:
+    def _decrypt(self, hidden: bytes, authenticator: bytes) -> str:
         shown, before = b"", authenticator
         for start in range(0, len(hidden), 16):
             block = hidden[start : start + 16]
@@ -167,7 +167,7 @@ def _md5(*parts: bytes) -> bytes:
 
 
 class AzureRedis:
-    """A Redis that knows its callers by their tokens, and ends a connection when the time of its token is over."""
+    """A Redis that authenticates clients by token and closes a connection when its token expires."""
 
     def __init__(self, server: Redis, object_id: str) -> None:
         self._object_id = object_id
@@ -175,27 +175,27 @@ class AzureRedis:
             first.acl_setuser("admin", enabled=True, passwords=["+admin"], **EVERYTHING)
             first.acl_setuser("default", enabled=False)
         self.admin = redis.Redis.from_url(server.url, username="admin", password="admin")
-        self._line = Line(server.url)
-        self.url = self._line.url.replace("http", "redis")  # where the end of a token is felt
+        self._proxy = TokenProxy(server.url)
+        self.url = self._proxy.url.replace("http", "redis")  # the proxy closes connections whose token has expired
 
     def accept(self, token: str) -> None:
         self.admin.acl_setuser(self._object_id, enabled=True, passwords=[f"+{token}"], **EVERYTHING)
 
     def refuse(self, tokens: list[str]) -> None:
         self.admin.acl_setuser(self._object_id, enabled=True, passwords=[f"-{token}" for token in tokens])
-        self._line.end(tokens)
+        self._proxy.end(tokens)
 
     def await_renewed(self, tokens: list[str]) -> None:
-        """Wait until all who subscribed have shown newer tokens than these, on the connections they had."""
-        self._line.await_newer(tokens)
+        """Wait until all subscribers have sent newer tokens than these on their existing connections."""
+        self._proxy.await_newer(tokens)
 
     def close(self) -> None:
         self.admin.close()
-        self._line.close()
+        self._proxy.close()
 
 
-class Line(Proxy):
-    """The way to Redis, where it is heard which token each connection showed last."""
+class TokenProxy(Proxy):
+    """A proxy to Redis that records the last token of each connection."""
 
     def __init__(self, target: str) -> None:
         self._shown: dict[socket.socket, str] = {}
@@ -203,7 +203,7 @@ class Line(Proxy):
         self._changed = threading.Condition()
         super().__init__(target)
 
-    def heard(self, source: socket.socket, data: bytes) -> None:
+    def on_data(self, source: socket.socket, data: bytes) -> None:
         with self._changed:
             if tokens := TOKEN.findall(data):
                 self._shown[source] = tokens[-1].decode()
@@ -220,12 +220,12 @@ class Line(Proxy):
         with self._changed:
             over = [client for client, token in self._shown.items() if token in tokens]
         for client in over:
-            with contextlib.suppress(OSError):  # it is closed already
+            with contextlib.suppress(OSError):  # already closed
                 client.shutdown(socket.SHUT_RDWR)
 
 
 def make_certificate(address: str) -> str:
-    """Return a certificate of its own authority for an address, and its key, in PEM."""
+    """Return a self-signed certificate for an address and its key, in PEM."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, address)])
     now = datetime.datetime.now(datetime.UTC)

@@ -1,4 +1,4 @@
-"""A model endpoint for tests: a real HTTP server on loopback that speaks server-sent events as it is told to.
+"""A model endpoint for tests: a real HTTP server on loopback that sends the server-sent events that a test defines.
 
 async def answer(exchange):
     await exchange.reason("Hm. ")
@@ -19,11 +19,11 @@ from typing import Any
 from aiohttp import web
 
 USAGE = {"prompt_tokens": 12, "completion_tokens": 30, "completion_tokens_details": {"reasoning_tokens": 20}}
-WAIT = 30  # seconds until a gate nobody opens, or an event nobody causes, fails the test
+WAIT = 30  # seconds after which a missing event or a closed gate fails the test
 
 
 class Exchange:
-    """One request and the answer being written to it."""
+    """One request and its response."""
 
     def __init__(self, request: web.Request, body: dict[str, Any], endpoint: "Endpoint") -> None:
         self.path = request.path
@@ -32,7 +32,7 @@ class Exchange:
         self.headers = dict(request.headers)
         self.body = body
         self.closed_by_client = threading.Event()
-        self.over = threading.Event()  # however it ended
+        self.over = threading.Event()  # set when it has ended in any way
         self.response: web.StreamResponse | None = None
         self._request = request
         self._endpoint = endpoint
@@ -74,18 +74,18 @@ class Exchange:
         await self.raw(json.dumps({"error": {"code": code, "message": message}}).encode())
 
     def cut(self) -> None:
-        """End the connection as a crash would, in the middle of whatever is being sent."""
+        """Abort the connection, like a crash."""
         self._request.transport.abort()
 
     async def garbage(self) -> None:
-        """Send what is no event; before the headers, what is no HTTP."""
+        """Send an invalid event or, before the headers, invalid HTTP."""
         if self.response is None:
             self._request.transport.write(b"\x00\x16\x03 what is this\r\n\r\n")
         else:
             await self.raw(b"data: {oh no\n\n")
 
     async def gate(self, name: str) -> None:
-        """Tell the test that this point is reached, and wait until it opens the gate."""
+        """Signal that this point has been reached, and wait until the test opens the gate."""
         await self._endpoint.wait_at(name)
 
 
@@ -117,12 +117,12 @@ class Endpoint:
         assert self._ready.wait(WAIT)
 
     def open(self, name: str) -> None:
-        """Open a gate for everybody who waits there, and who comes later."""
+        """Open a gate for exchanges that wait there now or reach it later."""
         self._loop.call_soon_threadsafe(lambda: self._gates.setdefault(name, asyncio.Event()).set())
 
     def await_reached(self, name: str) -> None:
-        """Wait until an exchange stands at this gate."""
-        assert self._reached[name].wait(WAIT), f"nobody came to the gate {name!r}"
+        """Wait until an exchange has reached this gate."""
+        assert self._reached[name].wait(WAIT), f"no exchange reached the gate {name!r}"
 
     def await_exchange(self, number: int) -> Exchange:
         """Return the `number`th request (from 1), waiting for it."""
@@ -136,7 +136,7 @@ class Endpoint:
             await self._gates.setdefault(name, asyncio.Event()).wait()
 
     def reset(self) -> None:
-        """Answer as at first, to nobody yet, with all gates closed; for the next test that uses this server."""
+        """Restore the initial state, for the next test that uses this server."""
         self.respond = think_and_answer
         self.exchanges.clear()
         self._gates, self._reached = {}, defaultdict(threading.Event)

@@ -1,4 +1,4 @@
-"""A TCP proxy for tests: a network that goes mute, which no close tells anybody."""
+"""A TCP proxy for tests of a network that drops packets while connections stay open."""
 
 import socket
 import threading
@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 
 
 class Proxy:
-    """Carries connections to `target` until told to be mute; then those that are open carry nothing more."""
+    """Forwards connections to `target`. After `mute`, the connections that were open forward nothing."""
 
     def __init__(self, target: str) -> None:
         parts = urlsplit(target)
@@ -18,11 +18,11 @@ class Proxy:
         threading.Thread(target=self._accept, daemon=True).start()
 
     def mute(self) -> None:
-        """Swallow what is sent on the connections that are open now; later ones work."""
+        """Drop all data on the connections that are open now. Later connections work."""
         self._muted.update(self._ends)
 
-    def heard(self, source: socket.socket, data: bytes) -> None:
-        """Learn what came from one end; for those who listen in."""
+    def on_data(self, source: socket.socket, data: bytes) -> None:
+        """Called with the data received from one end; subclasses can inspect it."""
 
     def close(self) -> None:
         self._listener.close()
@@ -38,12 +38,12 @@ class Proxy:
             server = socket.create_connection(self._target)
             self._ends += (client, server)
             for source, sink in ((client, server), (server, client)):
-                threading.Thread(target=self._carry, args=(source, sink), daemon=True).start()
+                threading.Thread(target=self._forward, args=(source, sink), daemon=True).start()
 
-    def _carry(self, source: socket.socket, sink: socket.socket) -> None:
+    def _forward(self, source: socket.socket, sink: socket.socket) -> None:
         try:
             while data := source.recv(65536):
-                self.heard(source, data)
+                self.on_data(source, data)
                 if source not in self._muted:
                     sink.sendall(data)
             if source not in self._muted:

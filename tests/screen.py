@@ -1,4 +1,4 @@
-"""What a conversation's page shows: its HTML, and the socket's frames applied as htmx and `articles.js` apply them."""
+"""A conversation's page for tests: its HTML, with the socket's frames applied like htmx and `articles.js` do."""
 
 import re
 import socket
@@ -27,7 +27,7 @@ class Element:
         return "".join(child if isinstance(child, str) else child.text for child in self.children)
 
     def elements(self) -> Iterator["Element"]:
-        """Return this element and all below it."""
+        """Return this element and all its descendants."""
         yield self
         for child in self.children:
             if isinstance(child, Element):
@@ -88,7 +88,7 @@ def parse(html: str) -> Element:
 
 
 class Screen:
-    """A page, from its HTML on. `missed` lists what frames addressed and the page does not have."""
+    """A page, created from its HTML. `missed` lists the ids in frames that the page does not have."""
 
     def __init__(self, html: str) -> None:
         self.page = parse(html)
@@ -106,11 +106,11 @@ class Screen:
 
     @property
     def statuses(self) -> list[str]:
-        """Return how each answer stands."""
+        """Return the status of each answer."""
         return [a.attributes["data-status"] for a in self.articles if a.attributes["data-role"] == "assistant"]
 
     def unread_reasoning(self) -> list[Element]:
-        """Return the panes of reasoning that hold a link to it instead of its text."""
+        """Return the reasoning panes that contain a link instead of the text."""
         panes = [e for e in self.page.elements() if e.attributes.get("class") == "reasoning-text"]
         return [pane for pane in panes if any(isinstance(child, Element) for child in pane.children)]
 
@@ -130,12 +130,12 @@ class Screen:
 
     @property
     def answer(self) -> str:
-        """Return the newest answer's text, without its markup."""
+        """Return the newest answer's text, without markup."""
         return self.text(self.newest.attributes["id"].replace("message", "answer")).strip()
 
     @property
     def source(self) -> str:
-        """Return where the newest answer's text comes from, as its mark says."""
+        """Return the source of the newest answer's text that the page shows."""
         mark = self.page.find(self.newest.attributes["id"].replace("message", "source"))
         return "" if mark is None else mark.attributes["data-source"]
 
@@ -148,7 +148,7 @@ class Screen:
                 self.missed.append(key)
                 continue
             if key == "messages":
-                self._put_known(part)
+                self._replace_existing(part)
             if key.startswith("status-"):
                 target.article().attributes["data-status"] = part.attributes["data-status"]
             for step in steps:
@@ -163,7 +163,7 @@ class Screen:
                 case "beforeend":
                     target.fill(part.children)
                 case "afterbegin":
-                    self._put_first(target, part)
+                    self._prepend(target, part)
                 case "afterend":
                     at = target.parent.children.index(target) + 1
                     rest = target.parent.children[at:]
@@ -172,17 +172,17 @@ class Screen:
                 case "delete":
                     target.parent.children.remove(target)
                 case _:
-                    raise AssertionError(f"no page swaps by {how!r}")
+                    raise AssertionError(f"unknown swap {how!r}")
 
-    def _put_known(self, part: Element) -> None:
-        """Put arriving articles whose id is on the page in the old one's place; leave the others in `part`."""
+    def _replace_existing(self, part: Element) -> None:
+        """Replace articles whose id is on the page; leave the others in `part`."""
         for fresh in [child for child in part.children if isinstance(child, Element)]:
             if known := self.page.find(fresh.attributes["id"]):
                 part.children.remove(fresh)
                 known.replace(fresh)
 
-    def _put_first(self, target: Element, part: Element) -> None:
-        """Put what arrives first in `target`; what has its id already leaves its old place."""
+    def _prepend(self, target: Element, part: Element) -> None:
+        """Insert the new elements at the start of `target`; remove existing ones with the same ids."""
         for fresh in [child for child in part.children if isinstance(child, Element)]:
             if known := self.page.find(fresh.attributes.get("id", "")):
                 known.parent.children.remove(known)
@@ -190,14 +190,13 @@ class Screen:
         target.fill([*part.children, *others])
 
     def shown(self) -> str:
-        """Return the messages as a person sees them, to be compared with another screen's."""
+        """Return the visible content of the messages, for comparison with another screen."""
         return "\n".join(_visible(article) for article in self.articles)
 
 
-# What a live page has and a fresh one has not, or the other way round, and nobody sees: the form token, which the
-# page adds to each request itself; the mark of a live text, hidden at its end; the fold, which is the reader's; the
-# ids of blocks that were added to while they were open.
-_UNSEEN = {"open"}
+# Invisible differences between a live page and a fresh one: the CSRF token, which the page adds to each request itself;
+# the source mark, hidden when the answer has ended; whether reasoning is expanded; the ids of blocks that grew.
+_IGNORED_ATTRIBUTES = {"open"}
 _OPEN_BLOCK = re.compile(r"m\d+-open-\d+")
 
 
@@ -217,16 +216,16 @@ def _visible(element: Element, *, verbatim: bool = False) -> str:
     attributes = sorted(
         (name, value)
         for name, value in element.attributes.items()
-        if name not in _UNSEEN and not (name == "id" and _OPEN_BLOCK.fullmatch(value))
+        if name not in _IGNORED_ATTRIBUTES and not (name == "id" and _OPEN_BLOCK.fullmatch(value))
     )
     start = "".join(f' {name}="{value}"' for name, value in attributes)
     return f"<{element.tag}{start}>{''.join(parts)}</{element.tag}>"
 
 
 class Tab(Screen):
-    """A person's open page: loaded, then kept up by its socket; a context manager.
+    """A person's open page, updated by its socket; a context manager.
 
-    `connected` is the same person at the replica that the socket is opened to, if that is another.
+    `connected` is the same person at the replica of the socket, if it is another.
     """
 
     def __init__(self, person: Person, conversation: str, connected: Person | None = None) -> None:
@@ -244,34 +243,34 @@ class Tab(Screen):
     def close(self) -> None:
         self._stack.close()
 
-    def come_back(self) -> None:
-        """Lose the connection without a word and open another, as the page does: what it shows stays."""
+    def reconnect(self) -> None:
+        """Lose the connection and open another, like the page: the content stays."""
         self.socket.socket.shutdown(socket.SHUT_RDWR)
         self._stack.close()
         self.__enter__()
 
     def read_until(self, found: Callable[["Tab"], bool]) -> None:
-        """Apply frames until this is found; raise TimeoutError when nothing new has come for `WAIT` seconds."""
+        """Apply frames until `found` returns true; raise TimeoutError after `WAIT` seconds without a new frame."""
         deadline = time.monotonic() + WAIT
         while not found(self):
             frame = self.socket.recv(timeout=deadline - time.monotonic())
-            if frame:  # an empty one says only that the socket is open
+            if frame:  # an empty frame only keeps the socket alive
                 deadline = time.monotonic() + WAIT
             self.apply(frame)
 
     def check(self) -> None:
-        """Check that this shows what a page would that is loaded now, and that no frame was lost on it."""
+        """Check that this page equals a freshly loaded one, and that every frame found its element."""
         loaded = Screen(self._person.http.get(self._conversation).text)
         for pane in loaded.unread_reasoning():
             self._check_stored(pane)
         shown, fresh = self.shown(), loaded.shown()
         at = next((n for n, pair in enumerate(zip(shown, fresh, strict=False)) if pair[0] != pair[1]), 0)
         part = slice(max(0, at - 40), at + 80)
-        assert shown == fresh, f"…{shown[part]}… is shown, and afresh …{fresh[part]}…"
+        assert shown == fresh, f"shown: …{shown[part]}…, fresh page: …{fresh[part]}…"
         assert self.missed == []
 
     def _check_stored(self, pane: Element) -> None:
-        """Check reasoning that a fresh page leaves to be read on demand against the database, and leave it out too."""
+        """Check reasoning that a fresh page loads only on demand against the database, then ignore it."""
         key = pane.attributes["id"]
         if self.page.find(key) in self.unread_reasoning():
             return

@@ -1,4 +1,4 @@
-"""What azd hands from one step to the next, what may be set, and the migration between image and revision."""
+"""Deployment with azd: outputs, settings, and the migration between building the image and creating the revision."""
 
 import json
 import os
@@ -13,7 +13,7 @@ from azure.mgmt.appcontainers.models import JobExecutionRunningState
 from tests.bicep import is_secure, parameters_of
 from tests.site import ROOT, WAIT
 from tests.test_infra import INFRA, MAIN, WEB, only
-from tests.test_settings import read_by_the_settings
+from tests.test_settings import variables_of_settings
 
 AZD = yaml.safe_load((ROOT / "azure.yaml").read_text())
 GUIDE = ROOT / "docs/azure.md"
@@ -21,23 +21,23 @@ BY_AZD = {"AZURE_ENV_NAME", "AZURE_LOCATION", "AZURE_PRINCIPAL_ID", "AZURE_PRINC
 
 
 def inputs() -> set[str]:
-    """Return the variables that whoever deploys may set."""
+    """Return the variables that a deployment can set."""
     variables = parameters_of(INFRA / "main.parameters.json")[1] | parameters_of(INFRA / "web.parameters.json")[1]
     return variables - BY_AZD - set(MAIN.outputs)
 
 
-def test_whatever_is_put_out_is_used():
+def test_every_output_is_used():
     taken = parameters_of(INFRA / "web.parameters.json")[1] | set(
         re.findall(r"\$(\w+)", (INFRA / "predeploy.sh").read_text())
     )
-    by_developers = {"AZURE_TENANT_ID"} & read_by_the_settings()
+    by_developers = {"AZURE_TENANT_ID"} & variables_of_settings()
     assert set(MAIN.outputs) <= taken | by_developers
     assert parameters_of(INFRA / "web.parameters.json")[1] <= set(MAIN.outputs) | BY_AZD | inputs()
     workflow = (ROOT / ".github/workflows/azure-dev.yml").read_text()
     assert all(output in workflow for output in WEB.outputs)
 
 
-def test_what_may_be_set_is_explained_and_reaches_the_pipeline():
+def test_every_setting_is_documented_and_passed_to_the_pipeline():
     section = GUIDE.read_text().split("## What may be set")[1].split("\n## ")[0]
     assert set(re.findall(r"`([A-Z_]+)`", section)) == inputs()
     secret = {
@@ -69,7 +69,7 @@ def test_azd_deploys_the_service_after_the_migration():
     assert os.access(hook, os.X_OK)
 
 
-STAND_IN = """#!/bin/sh
+FAKE_COMMAND = """#!/bin/sh
 echo "$(basename "$0") $*" >> "$CALLS"
 case "$*" in
     *"job start"*) echo migration-abc ;;
@@ -79,14 +79,12 @@ esac
 
 
 @pytest.mark.parametrize(("states", "code"), [(["Running", "Processing", "Succeeded"], 0), (["Running", "Failed"], 1)])
-def test_the_revision_waits_for_the_migration_and_is_not_made_when_it_fails(
-    tmp_path: Path, states: list[str], code: int
-):
+def test_the_revision_is_created_only_after_a_successful_migration(tmp_path: Path, states: list[str], code: int):
     for name in ("az", "azd"):
-        (tmp_path / name).write_text(STAND_IN)
+        (tmp_path / name).write_text(FAKE_COMMAND)
         (tmp_path / name).chmod(0o755)
     (tmp_path / "states").write_text("\n".join(states) + "\n")
-    told = {
+    variables = {
         "PATH": f"{tmp_path}:{os.environ['PATH']}",
         "CALLS": str(tmp_path / "calls"),
         "STATES": str(tmp_path / "states"),
@@ -97,7 +95,7 @@ def test_the_revision_waits_for_the_migration_and_is_not_made_when_it_fails(
         "SERVICE_WEB_IMAGE_NAME": "cr.example/ponder/web:1",
     }
     result = subprocess.run(
-        [INFRA / "predeploy.sh"], env=told, capture_output=True, text=True, timeout=WAIT, check=False
+        [INFRA / "predeploy.sh"], env=variables, capture_output=True, text=True, timeout=WAIT, check=False
     )
     assert result.returncode == code, result.stderr
     assert ("ended with status Failed" in result.stderr) == bool(code)

@@ -1,4 +1,4 @@
-"""The topology of compose.yaml as processes: Caddy, two replicas, PostgreSQL, Redis; and what the file itself says."""
+"""The services of compose.yaml as processes (Caddy, two replicas, PostgreSQL, Redis), and checks of the file."""
 
 import asyncio
 import os
@@ -19,7 +19,7 @@ from tests.endpoint import Endpoint, Exchange
 from tests.parts import PROXY
 from tests.services import Redis
 from tests.site import ROOT, WAIT, Person, Site, people
-from tests.test_settings import read_by_the_settings
+from tests.test_settings import variables_of_settings
 
 PEOPLE = 30
 COMPOSE = yaml.safe_load((ROOT / "compose.yaml").read_text())
@@ -38,7 +38,7 @@ SECRET = {
 
 
 class Caddy:
-    """The proxy, with the project's own configuration, in front of `replicas` (host:port)."""
+    """Caddy with the project's configuration, in front of `replicas` (host:port)."""
 
     def __init__(self, folder: Path, replicas: list[str]) -> None:
         port = unused_port()
@@ -58,11 +58,11 @@ class Caddy:
 
 
 class Replica(Site):
-    host = "127.0.0.2"  # no name that the site goes by, as the services' names are none
+    host = "127.0.0.2"  # like the services' names, not one of the site's hosts
 
 
 def replica(database_url: str, redis_url: str, endpoint: Endpoint, folder: Path) -> Site:
-    """Start a replica as the compose file configures it: what is secret comes from files."""
+    """Start a replica as the compose file configures it, with secrets in files."""
     values = {
         "SECRET_KEY_FILE": "k" * 50,
         "DATABASE_URL_FILE": database_url,
@@ -84,7 +84,7 @@ def replica(database_url: str, redis_url: str, endpoint: Endpoint, folder: Path)
             given = file
         if given is not None:
             variables[name] = given
-    # From the files alone.
+    # These come only from files.
     return Replica(database_url, **variables | {"SECRET_KEY": "", "OPENAI_API_KEY": "", "EMAIL_URL": ""})
 
 
@@ -105,7 +105,7 @@ def proxy(replicas: list[Site], tmp_path: Path) -> Iterator[Caddy]:
 
 
 class Watcher:
-    """Somebody's open page: its socket through the proxy, opened anew whenever it ends, as the page does it."""
+    """A person's open page: its socket through the proxy, which is opened again whenever it closes."""
 
     def __init__(self, url: str, person: Person, conversation: str) -> None:
         self.person, self.conversation = person, conversation
@@ -123,15 +123,13 @@ class Watcher:
                         frames += await socket.recv()
                     return
             except (ConnectionClosed, InvalidStatus, OSError):
-                await asyncio.sleep(0.1)  # no page comes back sooner
+                await asyncio.sleep(0.1)  # the page reconnects no sooner
 
 
 @pytest.mark.proxy
 @pytest.mark.postgresql
 @pytest.mark.redis
-async def test_replicas_are_replaced_one_after_another_and_no_conversation_is_lost(
-    replicas: list[Site], proxy: Caddy, endpoint: Endpoint
-):
+async def test_a_rolling_update_loses_no_conversation(replicas: list[Site], proxy: Caddy, endpoint: Endpoint):
     async def in_parts(exchange: Exchange) -> None:
         question = exchange.body["messages"][-1]["content"]
         await exchange.reason(f"What is meant by {question}? ")
@@ -161,7 +159,7 @@ async def test_replicas_are_replaced_one_after_another_and_no_conversation_is_lo
     def ask_the_rest() -> None:
         late = [ask(number, "late") for number in range(PEOPLE // 2, PEOPLE)]
         watchers.extend(late)
-        # They are answered by the other one: whoever drains takes nothing new.
+        # The other replica answers: a draining one claims nothing.
         endpoint.await_exchange(PEOPLE)
 
     await asyncio.to_thread(replace, replicas[0], "first replica drains", ask_the_rest)
@@ -180,22 +178,22 @@ async def test_replicas_are_replaced_one_after_another_and_no_conversation_is_lo
         ("complete", f"What is meant by {wave} question {n}? ", f"The answer to {wave} question {n}.")
         for n, wave in enumerate(waves)
     )
-    assert len(endpoint.exchanges) == PEOPLE  # nothing was asked twice
+    assert len(endpoint.exchanges) == PEOPLE  # no prompt was sent twice
     assert any(watcher.connections > 1 for watcher in watchers)
     for person in (*made, *everybody):
         person.close()
 
 
 @pytest.mark.parametrize("name", [*REPLICAS, "migrate"])
-def test_the_site_is_told_only_what_its_settings_read_and_secrets_by_files(name: str):
+def test_the_site_receives_only_variables_of_the_settings_and_secrets_as_files(name: str):
     told = SERVICES[name]["environment"] | DEVELOPMENT["x-site"]["environment"]
-    assert {variable.removesuffix("_FILE") for variable in told} <= read_by_the_settings()
+    assert {variable.removesuffix("_FILE") for variable in told} <= variables_of_settings()
     files = {variable: path for variable, path in told.items() if variable.endswith("_FILE")}
     assert {variable.removesuffix("_FILE") for variable in files} == SECRET
     assert {path.removeprefix("/run/secrets/") for path in files.values()} == set(SERVICES[name]["secrets"])
 
 
-def test_each_service_starts_when_what_it_needs_is_there():
+def test_each_service_waits_for_the_services_it_needs():
     for name in REPLICAS:
         assert SERVICES[name]["depends_on"]["migrate"] == {"condition": "service_completed_successfully"}
         assert SERVICES["proxy"]["depends_on"][name] == {"condition": "service_healthy"}
@@ -211,7 +209,7 @@ def test_a_replica_is_given_time_to_drain():
         assert float(SERVICES[name]["stop_grace_period"].removesuffix("s")) >= drain + WRITE_SECONDS + SIGN_OFF_SECONDS
 
 
-def test_development_runs_the_source_of_this_folder_and_restarts_when_it_changes():
+def test_development_runs_the_source_of_this_folder_and_restarts_on_changes():
     site = DEVELOPMENT["x-site"]
     mounted = {volume.split(":")[0].removeprefix("./") for volume in site["volumes"]}
     assert all((ROOT / path).exists() for path in mounted)
@@ -219,7 +217,7 @@ def test_development_runs_the_source_of_this_folder_and_restarts_when_it_changes
     assert {path for path in mounted if (ROOT / path / "__init__.py").exists()} <= watched <= mounted
 
 
-def test_secrets_are_made_once_and_closed_to_others(tmp_path: Path):
+def test_secrets_are_generated_once_and_readable_only_by_their_owner(tmp_path: Path):
     (tmp_path / "deploy").mkdir()
     script = shutil.copy(ROOT / "deploy/secrets.sh", tmp_path / "deploy")
     (tmp_path / ".env").write_text("OPENAI_API_KEY=canary-key\n")

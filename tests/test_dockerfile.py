@@ -1,4 +1,4 @@
-"""The image's recipe: what a linter says of it, and what a container could not do without."""
+"""The Dockerfile: linting, and what a container depends on."""
 
 import re
 import subprocess
@@ -18,7 +18,7 @@ Stage = dict[str, list[str]]
 
 @pytest.fixture(scope="module")
 def stages() -> list[Stage]:
-    """Return, for each stage from its FROM on, the arguments of its instructions by name."""
+    """Return, for each build stage, the arguments of its instructions by name."""
     text = re.sub(r"^#.*\n", "", DOCKERFILE.read_text(), flags=re.MULTILINE).replace("\\\n", " ")
     stages: list[Stage] = []
     for line in filter(None, text.splitlines()):
@@ -32,11 +32,11 @@ def stages() -> list[Stage]:
 
 @pytest.fixture(scope="module")
 def copied(stages: list[Stage]) -> set[str]:
-    """Return the paths that the build takes from the project."""
+    """Return the paths of the project that the build copies."""
     return {source for copy in stages[0]["COPY"] for source in copy.split()[:-1]}
 
 
-def test_hadolint_has_nothing_to_say():
+def test_hadolint_reports_nothing():
     hadolint = Path(sys.executable).with_name("hadolint")
     result = subprocess.run([hadolint, DOCKERFILE], capture_output=True, text=True, check=False)
     assert (result.returncode, result.stdout, result.stderr) == (0, "", "")
@@ -58,26 +58,26 @@ def test_signals_reach_the_server(stages: list[Stage]):
     assert "ENTRYPOINT" not in stages[-1]
 
 
-def test_packages_are_wheels_whose_hashes_are_in_the_lock(stages: list[Stage]):
+def test_only_wheels_with_hashes_in_the_lock_are_installed(stages: list[Stage]):
     (installation,) = (run for stage in stages for run in stage["RUN"] if " pip " in run)
     assert "--require-hashes --only-binary :all: -r requirements.txt" in installation
 
 
-def test_the_build_context_is_what_the_build_copies(copied: set[str]):
+def test_the_build_context_contains_only_what_the_build_copies(copied: set[str]):
     lines = (PROJECT / ".dockerignore").read_text().splitlines()
     everything, *exceptions = (line for line in lines if line and not line.startswith(("#", "**/")))
     assert everything == "*"
     assert {line.removeprefix("!") for line in exceptions} == copied
 
 
-def test_all_that_the_site_is_made_of_is_copied(copied: set[str]):
+def test_everything_that_the_site_needs_is_copied(copied: set[str]):
     packages = {path.parent.name for path in PROJECT.glob("*/__init__.py")} - NOT_SERVED
     folders = {Path(folder).name for folder in (*settings.TEMPLATES[0]["DIRS"], *settings.STATICFILES_DIRS)}
     assert packages
     assert packages | folders | {"manage.py", "requirements.txt"} == copied
 
 
-def test_the_volume_holds_the_data_and_does_not_hide_the_collected_files(stages: list[Stage]):
+def test_the_volume_contains_the_data_and_does_not_hide_static_files(stages: list[Stage]):
     (volume,) = stages[-1]["VOLUME"]
     (folder,) = stages[-1]["WORKDIR"]
     data = PROJECT / Path(volume).relative_to(folder)
@@ -85,7 +85,7 @@ def test_the_volume_holds_the_data_and_does_not_hide_the_collected_files(stages:
     assert not Path(settings.STATIC_ROOT).is_relative_to(data)
 
 
-def test_the_health_check_asks_for_a_page_that_exists(stages: list[Stage]):
+def test_the_health_check_requests_an_existing_url(stages: list[Stage]):
     (check,) = stages[-1]["HEALTHCHECK"]
     (path,) = re.findall(r"'(/\w+)'", check)
     assert resolve(path)

@@ -1,4 +1,4 @@
-"""The image, built and run as an operator would: its own user, a read-only root, PostgreSQL, Redis, a drain."""
+"""The image, built and run as in production: its own user, a read-only root, PostgreSQL, Redis, a drain."""
 
 import os
 from collections.abc import Callable, Iterator
@@ -41,7 +41,7 @@ def start_container(image: Image, tmp_path: Path) -> Iterator[Callable[..., Cont
             container.kill()
 
 
-def test_the_last_stage_has_the_site_and_nothing_it_was_built_with(image: Image):
+def test_the_last_stage_contains_the_site_without_build_tools(image: Image):
     assert (image.root / "app/staticfiles/staticfiles.json").exists()
     assert not (image.root / "wheels").exists() or not any((image.root / "wheels").iterdir())
     assert not list((image.root / "venv").glob(f"{LIBRARY}/pip*"))
@@ -52,7 +52,7 @@ def test_the_last_stage_has_the_site_and_nothing_it_was_built_with(image: Image)
     }
 
 
-def test_only_its_data_belongs_to_the_user_it_runs_as(image: Image):
+def test_only_the_data_belongs_to_the_sites_user(image: Image):
     user = int(image.config["User"].split(":")[0])
     own = [path for path in (image.root / "app").rglob("*") if path.lstat().st_uid == user]
     assert own == [image.root / "app/var"]
@@ -60,7 +60,7 @@ def test_only_its_data_belongs_to_the_user_it_runs_as(image: Image):
 
 @pytest.mark.postgresql
 @pytest.mark.redis
-def test_a_conversation_streams_through_a_container_and_outlives_its_end(
+def test_a_container_streams_a_conversation_which_survives_its_end(
     image: Image,
     start_container: Callable[..., Container],
     tmp_path: Path,
@@ -69,13 +69,13 @@ def test_a_conversation_streams_through_a_container_and_outlives_its_end(
     postgresql: PostgreSQL,
     redis_server: Redis,
 ):
-    async def until_told(exchange: Exchange) -> None:
+    async def answer_at_the_gate(exchange: Exchange) -> None:
         await exchange.reason("Hm. ")
         await exchange.gate("terminated")
         await exchange.answer("Yes.")
         await exchange.finish()
 
-    endpoint.respond = until_told
+    endpoint.respond = answer_at_the_gate
     url = postgresql.create_database()
     variables = connection(endpoint) | {"REDIS_URL": redis_server.url, "DRAIN_SECONDS": 20}
     migrated = run_once(image, tmp_path, "migrate", DATABASE_URL=url, **variables)
@@ -86,7 +86,7 @@ def test_a_conversation_streams_through_a_container_and_outlives_its_end(
     assert site.status["CapEff"] == ["0" * 16]
     person = join(site, "ada")
     assert person.http.get("/readyz").json() == {"status": "ok", "reasons": []}
-    # Larger than what is kept in memory while it arrives: it goes through a file, for which the root has no place.
+    # Too large to be kept in memory while it is received: it is written to a file, which a read-only root must allow.
     conversation = person.ask("Why? " * 30_000)
     endpoint.await_reached("terminated")
     with person.socket(conversation) as socket:

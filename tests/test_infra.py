@@ -1,4 +1,4 @@
-"""What can be said of infra/ without a subscription and without the Bicep compiler, which runs in the pipeline."""
+"""Checks of infra/ without a subscription and without the Bicep compiler, which runs in the pipeline."""
 
 import json
 import re
@@ -12,13 +12,13 @@ from chatsite.server import PING_SECONDS
 from conversations.generation.worker import SIGN_OFF_SECONDS, WRITE_SECONDS
 from tests.bicep import Resource, Template, fields, is_secure, mistakes, parameters_of, version_of
 from tests.site import ROOT, manage
-from tests.test_settings import read_by_the_settings
+from tests.test_settings import variables_of_settings
 
 INFRA = ROOT / "infra"
 MAIN, WEB = Template(INFRA / "main.bicep"), Template(INFRA / "web.bicep")
 VAULT = Template(INFRA / "modules/vault.bicep")
 TEMPLATES = [MAIN, WEB, *(Template(path) for path in sorted(INFRA.glob("modules/*.bicep")))]
-IDLE_SECONDS = 240  # after which the ingress of Container Apps ends a silent connection
+IDLE_SECONDS = 240  # after which the ingress of Container Apps closes an idle connection
 
 MODELS = {
     "Microsoft.App/containerApps": ("appcontainers", "ContainerApp"),
@@ -41,7 +41,7 @@ MODELS = {
     "Microsoft.KeyVault/vaults/secrets": ("keyvault", "SecretCreateOrUpdateParameters"),
     "Microsoft.OperationalInsights/workspaces": ("loganalytics", "Workspace"),
 }
-# The SDK's packages that know these few properties weigh 40 MB: they were looked up there once.
+# The SDK's packages for these few properties have 40 MB, so their names are listed here.
 WITHOUT_MODEL = {
     ("Microsoft.Authorization/roleAssignments", "2022-04-01"): {"roleDefinitionId", "principalId", "principalType"},
     ("Microsoft.Insights/diagnosticSettings", "2021-05-01-preview"): {"workspaceId", "logs"},
@@ -70,7 +70,7 @@ def made(name: str) -> Template:
 
 
 @named
-def test_properties_are_those_of_the_api_in_the_version_that_is_named(template: Template):
+def test_properties_exist_in_the_named_version_of_the_api(template: Template):
     for resource in template.resources:
         if model := MODELS.get(resource.type):
             assert resource.version == version_of(model[0])
@@ -80,7 +80,7 @@ def test_properties_are_those_of_the_api_in_the_version_that_is_named(template: 
             assert resource.config.get("properties", {}).keys() <= known
 
 
-def test_a_misspelt_property_and_one_that_can_only_be_read_are_mistakes():
+def test_misspelt_and_read_only_properties_are_reported():
     config = {"properties": {"provisioningState": "Succeeded", "template": {"containers": [{"imge": "x"}]}}}
     config["properties"]["configuration"] = {"activeRevisionsMode": "Both"}
     resource = Resource("Microsoft.App/containerApps", "", config, frozenset())
@@ -93,14 +93,14 @@ def test_a_misspelt_property_and_one_that_can_only_be_read_are_mistakes():
 
 
 @named
-def test_whatever_is_declared_is_used_and_means_one_thing(template: Template):
+def test_declared_names_are_unique_and_used(template: Template):
     declared = re.findall(r"(?m)^(?:param|var|resource|module) (\w+)", template.text)
     assert len(declared) == len(set(declared))
     unused = [name for name in (*template.parameters, *template.variables) if template.uses_of(name) < 1]
     assert unused == []
 
 
-def test_each_module_is_given_what_it_declares_and_its_results_are_taken():
+def test_modules_receive_their_parameters_and_their_outputs_are_used():
     called = set()
     for template in TEMPLATES:
         for name, module, given in template.modules:
@@ -114,7 +114,7 @@ def test_each_module_is_given_what_it_declares_and_its_results_are_taken():
 
 
 @pytest.mark.parametrize("template", [MAIN, WEB], ids=["main", "web"])
-def test_the_parameters_file_gives_each_parameter_and_no_other(template: Template):
+def test_the_parameters_file_sets_exactly_the_declared_parameters(template: Template):
     values, _ = parameters_of(template.path.with_suffix(".parameters.json"))
     assert values.keys() == template.parameters.keys()
     defaults = {name: parameter["default"] for name, parameter in template.parameters.items()}
@@ -124,33 +124,33 @@ def test_the_parameters_file_gives_each_parameter_and_no_other(template: Templat
 
 
 def names_in(value: Any) -> set[str]:
-    """Return the variables of the environment among the keys, at any depth."""
+    """Return the names of environment variables among the keys, at any depth."""
     if isinstance(value, dict):
         return {key for key in value if re.fullmatch("[A-Z_]+", key)}.union(*map(names_in, value.values()))
     return set().union(*map(names_in, value)) if isinstance(value, list) else set()
 
 
-def given_to_the_site() -> set[str]:
-    """Return what the vault calls the secrets of the site."""
+def site_secrets() -> set[str]:
+    """Return the names of the site's secrets in the vault."""
     lists = json.dumps([VAULT.variables[name] for name in ("generatedNames", "mail", "model", "data")])
     return set(re.findall(r'"([a-z]+-[a-z-]+)"', lists))
 
 
-def test_the_site_and_its_jobs_are_told_only_what_the_settings_read():
+def test_the_site_and_its_jobs_receive_only_variables_of_the_settings():
     settled = WEB.variables["settled"]["value"]
     settings = settings_file()["settings"]
-    secrets = {name.upper().replace("-", "_") for name in given_to_the_site()}
+    secrets = {name.upper().replace("-", "_") for name in site_secrets()}
     assert {"SECRET_KEY", "AUDIT_KEYS", "DATABASE_URL", "OPENAI_API_KEY"} <= secrets
-    assert settled.keys() | settings.keys() | secrets <= read_by_the_settings()
+    assert settled.keys() | settings.keys() | secrets <= variables_of_settings()
     assert not settled.keys() & settings.keys()
-    told = names_in([MAIN.tree["modules"], MAIN.variables])
-    assert {"DATABASE_URL", "AZURE_CLIENT_ID", "RETAIN_REASONING_DAYS"} <= told <= read_by_the_settings()
+    job_variables = names_in([MAIN.tree["modules"], MAIN.variables])
+    assert {"DATABASE_URL", "AZURE_CLIENT_ID", "RETAIN_REASONING_DAYS"} <= job_variables <= variables_of_settings()
 
 
-def test_the_settings_take_what_the_site_is_told():
-    """The shapes that web.bicep and main.bicep give; each name they set has one here."""
+def test_the_settings_accept_the_variables_of_the_site():
+    """Values in the format that web.bicep and main.bicep produce, for every variable that they set."""
     host = "web-x.wittyhill-1234.swedencentral.azurecontainerapps.io"
-    told = {
+    variables = {
         "ALLOWED_HOSTS": f"{host},chat.example.org",
         "CSRF_TRUSTED_ORIGINS": f"https://{host},https://chat.example.org",
         "TRUSTED_PROXY_COUNT": "1",
@@ -166,32 +166,32 @@ def test_the_settings_take_what_the_site_is_told():
         "PORT": "8000",
         "LOG_FORMAT": "json",
     }
-    assert told.keys() == WEB.variables["settled"]["value"].keys()
+    assert variables.keys() == WEB.variables["settled"]["value"].keys()
     defaults = {name: value for name, value in settings_file()["settings"].items() if value}
     keys = dict.fromkeys(("SECRET_KEY", "SECRET_KEY_FALLBACKS", "AUDIT_KEYS", "METRICS_TOKEN"), f"{uuid4()}{uuid4()}")
-    shown = manage("diffsettings", **told, **defaults, **keys)
+    shown = manage("diffsettings", **variables, **defaults, **keys)
     assert shown.returncode == 0, shown.stderr
     assert "SESSION_COOKIE_SECURE = True" in shown.stdout
     assert "'USER': 'id-web-x'" in shown.stdout
-    signs_nothing = re.search(r"SECRET_KEY: '(a-migration[^']+)'", MAIN.text)[1]
-    migration = {name: told[name] for name in ("RUNNING_IN_PRODUCTION", "DATABASE_URL", "DATABASE_AUTH")}
-    assert manage("diffsettings", **migration, SECRET_KEY=signs_nothing).returncode == 0
+    unused_key = re.search(r"SECRET_KEY: '(a-migration[^']+)'", MAIN.text)[1]
+    migration = {name: variables[name] for name in ("RUNNING_IN_PRODUCTION", "DATABASE_URL", "DATABASE_AUTH")}
+    assert manage("diffsettings", **migration, SECRET_KEY=unused_key).returncode == 0
 
 
 def settings_file() -> dict[str, Any]:
     return parameters_of(INFRA / "web.parameters.json")[0]
 
 
-def test_the_signing_keys_are_made_once_and_the_owners_password_is_not_the_sites():
+def test_signing_keys_are_generated_once_and_the_site_cannot_read_the_database_owners_password():
     assert {"secret-key", "audit-keys"} <= set(VAULT.variables["generatedNames"]["value"])
     assert "@onlyIfNotExists()\nresource secret " in made("generated-secret").text
-    assert "database-owner-url" not in given_to_the_site()
+    assert "database-owner-url" not in site_secrets()
     readers = {name: given["readerId"] for name, _, given in VAULT.modules}
     assert readers.pop("owner") == "migrationPrincipalId"
     assert set(readers.values()) == {"webPrincipalId"}
 
 
-def test_who_owns_the_tables_does_not_have_the_keys_of_the_audit_trail():
+def test_the_owner_of_the_tables_cannot_read_the_audit_keys():
     given = {name: (params, json.dumps(params)) for name, _, params in MAIN.modules}
     for name, keyed in (("migration", False), ("prune", True)):
         params, text = given[name]
@@ -203,7 +203,7 @@ def test_who_owns_the_tables_does_not_have_the_keys_of_the_audit_trail():
 
 
 @named
-def test_what_is_secret_goes_into_the_vault_and_nowhere_else(template: Template):
+def test_secrets_are_stored_only_in_the_vault(template: Template):
     assert "listKeys" not in template.text
     assert "listCredentials" not in template.text
     secure = {name for name, parameter in template.parameters.items() if is_secure(parameter)}
@@ -215,7 +215,7 @@ def test_what_is_secret_goes_into_the_vault_and_nowhere_else(template: Template)
                 assert is_secure(module.parameters[name])
 
 
-def test_nothing_has_a_password_or_a_key():
+def test_passwords_and_keys_are_disabled():
     def properties(name: str, kind: str) -> dict[str, Any]:
         return only(made(name), kind).config["properties"]
 
@@ -231,7 +231,7 @@ def test_nothing_has_a_password_or_a_key():
 
 
 @named
-def test_roles_are_known_and_a_deployer_is_a_person_or_a_pipeline(template: Template):
+def test_role_assignments_use_known_roles_and_principal_types(template: Template):
     assert set(re.findall(r"roleDefinitions', '([0-9a-f-]{36})'", template.text)) <= ROLES.keys()
     for resource in template.resources:
         if resource.type == "Microsoft.Authorization/roleAssignments":
@@ -241,28 +241,28 @@ def test_roles_are_known_and_a_deployer_is_a_person_or_a_pipeline(template: Temp
             assert properties["principalType"] == expected
 
 
-def test_trigrams_are_allowed_and_the_servers_changes_come_one_by_one():
+def test_trigrams_are_allowed_and_changes_of_the_server_are_sequential():
     chain = [resource for resource in made("database").resources if resource.config.get("parent") == "server"]
     assert [resource.config.get("dependsOn") for resource in chain] == [None, ["extensions"], ["site"]]
     assert chain[0].config["properties"]["value"] == "PG_TRGM"
 
 
-def test_redis_comes_with_the_second_replica():
+def test_redis_is_created_for_two_or_more_replicas():
     operands = MAIN.variables["makesRedis"]["value"]["operator"]
     assert (operands["type"], *operands["operands"].values()) == ("greater_than", "replicas", 1)
     assert MAIN.tree["modules"]["redis"]["config"]["condition"] == "makesRedis"
-    (least,) = (d["argument"] for d in MAIN.parameters["replicas"]["decorators"] if d["type"] == "min_value")
-    assert least == 1  # nobody would sweep
+    (minimum,) = (d["argument"] for d in MAIN.parameters["replicas"]["decorators"] if d["type"] == "min_value")
+    assert minimum == 1  # without a replica no worker would recover orphans
     assert "minReplicas: int(replicas), maxReplicas: int(replicas)" in WEB.text
 
 
-def test_a_replica_has_time_to_drain_and_sockets_are_not_silent_for_long():
+def test_a_replica_has_time_to_drain_and_pings_prevent_idle_timeouts():
     grace = re.search(r"terminationGracePeriodSeconds: int\(drainSeconds\) \+ (\d+)", WEB.text)
     assert int(grace[1]) >= max(5, WRITE_SECONDS + SIGN_OFF_SECONDS)
     assert PING_SECONDS < IDLE_SECONDS
 
 
-def test_probes_ask_what_the_site_answers_within_what_container_apps_allows():
+def test_probes_use_existing_urls_and_allowed_limits():
     (container,) = only(WEB, "Microsoft.App/containerApps").config["properties"]["template"]["containers"]
     assert [probe["type"] for probe in container["probes"]] == ["Startup", "Liveness", "Readiness"]
     for probe in container["probes"]:

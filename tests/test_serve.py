@@ -1,4 +1,4 @@
-"""Starting, stopping and probing the server, and what every page carries."""
+"""Starting, stopping and probing the server, and the headers of every page."""
 
 import socket
 from pathlib import Path
@@ -10,7 +10,7 @@ from tests.site import Person, manage
 CONNECTED = {"OPENAI_BASE_URL": "http://127.0.0.1:9/v1", "OPENAI_MODEL": "m"}
 
 
-def test_invalid_configuration_stops_the_start_with_a_sentence_that_names_the_variable():
+def test_invalid_configuration_stops_the_start_and_names_the_variable():
     started = manage("serve", DATABASE_URL="sqlite://:memory:", **CONNECTED | {"THINKING": "perhaps"})
     assert started.returncode == 1
     assert started.stderr.startswith("The site is not configured rightly. ")
@@ -28,12 +28,12 @@ def test_a_port_in_use_stops_the_start():
     assert f"Port {port} is already in use" in done.stderr
 
 
-def test_probes_tell_alive_and_ready(everybody: Person):
+def test_probes_report_health_and_readiness(everybody: Person):
     assert everybody.http.get("/healthz").json() == {"status": "ok"}
     assert everybody.http.get("/readyz").json() == {"status": "ok", "reasons": []}
 
 
-def test_every_page_forbids_what_is_not_its_own(everybody: Person):
+def test_every_page_forbids_content_of_other_origins(everybody: Person):
     for path in ("/", "/accounts/login/", "/nowhere/", "/admin/login/"):
         headers = everybody.http.get(path).headers
         policy = dict(part.strip().split(" ", 1) for part in headers["Content-Security-Policy"].split(";"))
@@ -47,7 +47,7 @@ def test_every_page_forbids_what_is_not_its_own(everybody: Person):
         assert headers["X-Content-Type-Options"] == "nosniff"
 
 
-def test_an_unknown_address_gets_a_page_in_the_sites_look(everybody: Person):
+def test_an_unknown_url_returns_the_sites_error_page(everybody: Person):
     page = everybody.http.get("/nowhere/")
     assert page.status_code == 404
     assert "/static/css/tokens" in page.text
@@ -62,7 +62,7 @@ def test_static_files_are_hashed_and_compressed(everybody: Person):
     assert "immutable" in response.headers["Cache-Control"]
 
 
-def test_a_server_that_cannot_start_says_why_and_ends(tmp_path: Path, endpoint: Endpoint):
+def test_a_server_that_cannot_start_logs_the_reason_and_exits(tmp_path: Path, endpoint: Endpoint):
     without_tables = f"sqlite:///{tmp_path}/empty.sqlite3"
     ended = manage("serve", "--port", "0", DATABASE_URL=without_tables, **connection(endpoint))
     assert ended.returncode == 1
@@ -70,7 +70,7 @@ def test_a_server_that_cannot_start_says_why_and_ends(tmp_path: Path, endpoint: 
     assert "no such table" in ended.stderr
 
 
-def test_a_terminated_server_lets_a_running_answer_end(make_site, join, endpoint: Endpoint):
+def test_a_drain_lets_a_running_answer_end(make_site, join, endpoint: Endpoint):
     async def until_told(exchange: Exchange) -> None:
         await exchange.reason("Hm.")
         await exchange.gate("terminated")
@@ -89,7 +89,7 @@ def test_a_terminated_server_lets_a_running_answer_end(make_site, join, endpoint
     assert person.answers(conversation) == [("complete", "", "Hm.", "Yes.")]
 
 
-def test_a_terminated_server_writes_down_what_it_could_not_end(make_site, join, endpoint: Endpoint):
+def test_a_drain_that_runs_out_of_time_stores_the_text_as_interrupted(make_site, join, endpoint: Endpoint):
     async def endless(exchange: Exchange) -> None:
         await exchange.reason("Hm.")
         await exchange.gate("never")
@@ -110,7 +110,7 @@ def test_a_terminated_server_writes_down_what_it_could_not_end(make_site, join, 
     assert site.rows("select count(*) from conversations_worker") == [(0,)]
 
 
-def test_what_had_not_begun_when_the_server_ended_is_answered_by_the_next(make_site, join, endpoint: Endpoint):
+def test_prompts_that_had_not_started_are_answered_after_a_restart(make_site, join, endpoint: Endpoint):
     async def never(exchange: Exchange) -> None:
         await exchange.start()
         await exchange.gate("never")

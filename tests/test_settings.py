@@ -1,4 +1,4 @@
-"""What `chatsite/settings.py` reads, takes and refuses; the README's table names the same variables."""
+"""Which variables `chatsite/settings.py` reads, which values it rejects, and the README's table of variables."""
 
 import ast
 import re
@@ -12,8 +12,8 @@ from environs.exceptions import EnvError
 ROOT = Path(__file__).parent.parent
 
 
-def read_by_the_settings() -> set[str]:
-    """Return the names given to `env`'s readers."""
+def variables_of_settings() -> set[str]:
+    """Return the names of the variables that the settings read."""
     calls = (
         node for node in ast.walk(ast.parse((ROOT / "chatsite/settings.py").read_text())) if isinstance(node, ast.Call)
     )
@@ -27,15 +27,15 @@ def read_by_the_settings() -> set[str]:
     }
 
 
-def test_the_readme_lists_every_variable_and_no_other():
+def test_the_readme_lists_exactly_the_variables_of_the_settings():
     section = (ROOT / "README.md").read_text().split("## Configuration")[1].split("\n## ")[0]
     rows = [line for line in section.splitlines() if line.startswith("| `")]
     listed = {name for row in rows for name in re.findall(r"`([A-Z_]+)`", row.split("|")[1])}
-    assert listed == read_by_the_settings()
+    assert listed == variables_of_settings()
 
 
 def read(monkeypatch: pytest.MonkeyPatch, **variables: str) -> dict[str, Any]:
-    """Return the settings as these variables make them, apart from those that this process runs with."""
+    """Return the settings that these variables produce; this process keeps its own."""
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
     return runpy.run_path(str(ROOT / "chatsite/settings.py"))
@@ -78,7 +78,7 @@ def read(monkeypatch: pytest.MonkeyPatch, **variables: str) -> dict[str, Any]:
         ("OPENAI_API_KEY_FILE", "/"),
     ],
 )
-def test_an_invalid_value_is_refused_by_the_name_of_its_variable(monkeypatch, variable: str, value: str):
+def test_an_invalid_value_stops_the_start_and_names_the_variable(monkeypatch, variable: str, value: str):
     connected = {"OPENAI_BASE_URL": "http://127.0.0.1:9/v1", "OPENAI_MODEL": "m"}
     with pytest.raises(EnvError, match=f'"{variable}"'):
         read(monkeypatch, **connected | {variable: value})
@@ -87,13 +87,13 @@ def test_an_invalid_value_is_refused_by_the_name_of_its_variable(monkeypatch, va
 @pytest.mark.parametrize(
     ("variable", "value"), [("ALLOWED_HOSTS", "chat.example.org"), ("CSRF_TRUSTED_ORIGINS", "http://192.0.2.1:8000")]
 )
-def test_debug_mode_is_refused_where_others_reach_the_site(monkeypatch, variable: str, value: str):
+def test_debug_mode_is_rejected_on_a_public_site(monkeypatch, variable: str, value: str):
     with pytest.raises(EnvError, match='"DEBUG" invalid'):
         read(monkeypatch, DEBUG="true", **{variable: value})
     assert read(monkeypatch, DEBUG="false", **{variable: value})["DEBUG"] is False
 
 
-def test_debug_mode_is_possible_where_only_this_machine_reaches_the_site(monkeypatch):
+def test_debug_mode_is_allowed_on_a_local_site(monkeypatch):
     hosts = {"ALLOWED_HOSTS": "site.localhost", "CSRF_TRUSTED_ORIGINS": "http://127.0.0.1:8000"}
     assert read(monkeypatch, DEBUG="true", **hosts)["DEBUG"] is True
 
@@ -124,7 +124,7 @@ REDIS = "rediss://redis.example.org:10000"
         ("REDIS_URL", {"REDIS_AUTH": "entra", "REDIS_URL": f"{REDIS}?password=secret"}),
     ],
 )
-def test_keyless_connections_that_make_no_sense_stop_the_start(monkeypatch, variable: str, variables: dict[str, str]):
+def test_invalid_keyless_connections_stop_the_start(monkeypatch, variable: str, variables: dict[str, str]):
     with pytest.raises(EnvError, match=f'"{variable}" invalid') as refusal:
         read(monkeypatch, **variables)
     assert "secret" not in str(refusal.value)
@@ -134,7 +134,7 @@ def test_keyless_connections_that_make_no_sense_stop_the_start(monkeypatch, vari
     ("query", "mode", "verifies"),
     [("", "verify-full", True), ("?sslmode=verify-ca", "verify-ca", True), ("?sslmode=require", "require", False)],
 )
-def test_a_token_goes_to_a_database_through_tls_alone(monkeypatch, query: str, mode: str, verifies: bool):
+def test_tokens_are_sent_to_a_database_only_through_tls(monkeypatch, query: str, mode: str, verifies: bool):
     options = read(monkeypatch, DATABASE_AUTH="entra", DATABASE_URL=POSTGRESQL + query)["DATABASES"]["default"][
         "OPTIONS"
     ]
@@ -142,13 +142,13 @@ def test_a_token_goes_to_a_database_through_tls_alone(monkeypatch, query: str, m
     assert ("sslrootcert" in options) == verifies
 
 
-def test_an_authority_of_ones_own_is_kept(monkeypatch):
+def test_a_custom_certificate_authority_is_kept(monkeypatch):
     url = f"{POSTGRESQL}?sslrootcert=/etc/ours.pem"
     options = read(monkeypatch, DATABASE_AUTH="entra", DATABASE_URL=url)["DATABASES"]["default"]["OPTIONS"]
     assert (options["sslmode"], options["sslrootcert"]) == ("verify-full", "/etc/ours.pem")
 
 
-def test_on_this_machine_a_token_needs_no_tls(monkeypatch):
+def test_on_loopback_a_token_needs_no_tls(monkeypatch):
     url = "postgresql://app@127.0.0.1/site?sslmode=disable"
     found = read(
         monkeypatch, DATABASE_AUTH="entra", DATABASE_URL=url, REDIS_AUTH="entra", REDIS_URL="redis://127.0.0.1"
@@ -184,14 +184,12 @@ KEYLESS = {"ENTRA_CLIENT_SECRET": "", "RUNNING_IN_PRODUCTION": "true", "AZURE_CL
         ("ENTRA_AUTHORITY_HOST", {"ENTRA_AUTHORITY_HOST": "login.example.org"}),
     ],
 )
-def test_a_tenant_that_is_not_one_or_not_proven_to_stops_the_start(
-    monkeypatch, variable: str, variables: dict[str, str]
-):
+def test_an_invalid_tenant_or_a_missing_secret_stops_the_start(monkeypatch, variable: str, variables: dict[str, str]):
     with pytest.raises(EnvError, match=f'"{variable}" invalid'):
         read(monkeypatch, **TENANT | variables)
 
 
-def test_a_tenant_takes_a_secret_or_the_managed_identity(monkeypatch):
+def test_a_tenant_needs_a_secret_or_the_managed_identity(monkeypatch):
     for variables in (TENANT, TENANT | KEYLESS, TENANT | {"ENTRA_AUTHORITY_HOST": "https://login.microsoftonline.us/"}):
         found = read(monkeypatch, **variables)
         assert found["ENTRA_CLIENT_ID"] == "aaaaaaaa-bbbb-4ccc-8ddd-eeeeeeeeeeee"

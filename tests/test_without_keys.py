@@ -1,4 +1,4 @@
-"""Two processes over a PostgreSQL, a Redis and a model that all know them by tokens, which last seconds."""
+"""Two processes that use PostgreSQL, Redis and a model with short-lived tokens instead of passwords."""
 
 import contextlib
 from collections.abc import Iterator
@@ -15,21 +15,21 @@ from tests.services import PostgreSQL, Redis
 from tests.site import Person, Site, manage
 
 pytestmark = [pytest.mark.postgresql, pytest.mark.redis]
-SECONDS = 4  # for which a token is good
+SECONDS = 4  # that a token is valid
 
 
 @dataclass
 class Azure:
-    """Two replicas that hold no key."""
+    """Two replicas without any key or password."""
 
     cloud: Cloud
     endpoint: Endpoint
     redis: AzureRedis
-    database_url: str  # as the site has it, without a password
+    database_url: str  # as configured for the site, without a password
     sites: list[Site]
 
-    def hang_up(self) -> None:
-        """Let PostgreSQL end all connections of the site."""
+    def close_connections(self) -> None:
+        """Make PostgreSQL close all connections of the site."""
         ended = "select count(pg_terminate_backend(pid)) from pg_stat_activity where usename = 'app'"
         assert self.sites[0].rows(ended) > [(0,)]
 
@@ -43,7 +43,7 @@ def azure(postgresql: PostgreSQL, tmp_path_factory: pytest.TempPathFactory) -> I
         stack.callback(server.stop)
         cloud.redis = AzureRedis(server, cloud.object_id)
         stack.callback(cloud.redis.close)
-        stack.callback(cloud.close)  # first: it tells Redis of the tokens it issues
+        stack.callback(cloud.close)  # stopped last: it registers the tokens that it issues with Redis
 
         radius, certificate = Radius(cloud), make_certificate("127.0.0.1")
         stack.callback(radius.close)
@@ -74,7 +74,7 @@ def azure(postgresql: PostgreSQL, tmp_path_factory: pytest.TempPathFactory) -> I
         yield Azure(cloud, endpoint, cloud.redis, keyless_url, sites)
 
 
-def test_a_stream_does_not_notice_that_tokens_expire(azure: Azure):
+def test_a_stream_continues_when_tokens_expire(azure: Azure):
     async def think_then_wait(exchange: Exchange) -> None:
         token = exchange.headers["Authorization"].removeprefix("Bearer ")
         if not azure.cloud.accepts(token, MODEL):
@@ -97,18 +97,18 @@ def test_a_stream_does_not_notice_that_tokens_expire(azure: Azure):
             frames += socket.recv(timeout=30)
         azure.redis.await_renewed(azure.cloud.tokens(REDIS))
         old = azure.cloud.let_expire()
-        azure.hang_up()
+        azure.close_connections()
         assert [person.http.get(conversation).status_code for person in (here, there)] == [200, 200]
         azure.endpoint.open("thought")
         while 'data-status="complete"' not in frames:
             frames += socket.recv(timeout=30)
-    assert 'data-source="storage" hx-swap-oob' not in frames  # what one process said, the other heard at once
+    assert 'data-source="storage" hx-swap-oob' not in frames  # the other process received the text live
     assert here.answers(conversation) == [("complete", "", "First thought. Second thought.", "The answer.")]
     page = there.http.get(conversation).text
     assert 'data-status="complete"' in page
     assert "The answer." in page
 
-    # The old tokens are refused indeed, and what is opened from now on shows others.
+    # The old tokens are rejected, and new connections use new ones.
     with pytest.raises(psycopg.OperationalError, match="authentication failed"):
         psycopg.connect(azure.database_url, password=old[DATABASE])
     host, port = azure.redis.url.removeprefix("redis://").split(":")
@@ -122,7 +122,7 @@ def test_a_stream_does_not_notice_that_tokens_expire(azure: Azure):
     there.close()
 
 
-def test_without_tokens_the_database_is_away_and_comes_back_with_them(azure: Azure):
+def test_without_tokens_the_database_is_unavailable_until_there_are_new_ones(azure: Azure):
     async def answer_later(exchange: Exchange) -> None:
         await exchange.answer("Before. ")
         await exchange.gate("later")
@@ -136,7 +136,7 @@ def test_without_tokens_the_database_is_away_and_comes_back_with_them(azure: Azu
     azure.endpoint.await_reached("later")
     azure.cloud.status = 500
     azure.cloud.let_expire()
-    azure.hang_up()
+    azure.close_connections()
     printed = len(azure.sites[0].lines)
     unready = person.http.get("/readyz")
     assert unready.status_code == 503

@@ -39,10 +39,10 @@ class Outage:
     prompt: str
     person: Person
     tabs: list[Tab]
-    go: Callable[[], None]
-    come_back: Callable[[], None]
+    stop: Callable[[], None]
+    restore: Callable[[], None]
 
-    def read_until_said(self, word: str) -> None:
+    def read_until_shown(self, word: str) -> None:
         for tab in self.tabs:
             tab.read_until(lambda tab: word in tab.reasoning + tab.answer)
 
@@ -70,20 +70,20 @@ def test_text_is_written_after_an_outage_of_postgresql_and_no_stream_is_orphaned
         there = person.at(replicas.second)
         for outage, somebody in ((crash, person), (crash, there), (freeze, elsewhere)):
             outage.tabs.append(open_tabs.enter_context(Tab(somebody, conversations[outage.prompt])))
-            outage.read_until_said(replicas_speech.next_word(outage.prompt))
+            outage.read_until_shown(replicas_speech.next_word(outage.prompt))
         before = {outage.prompt: outage.person.site.await_rows(UNFINISHED) for outage in outages}
         away_from = time.monotonic()
         for outage in outages:
-            outage.go()
+            outage.stop()
         assert person.http.get("/readyz").status_code == 503  # the outage has happened
         for outage in outages:
             for tab in outage.tabs:
                 tab.read_until(lambda tab: tab.source == "unstored")  # the page shows it
         while time.monotonic() < away_from + AWAY_SECONDS:
             for outage in outages:
-                outage.read_until_said(replicas_speech.next_word(outage.prompt))
+                outage.read_until_shown(replicas_speech.next_word(outage.prompt))
         for outage in outages:
-            outage.come_back()
+            outage.restore()
         for outage in outages:
             for tab in outage.tabs:
                 tab.read_until(lambda tab: tab.source == "live")

@@ -109,7 +109,7 @@ def reconnect_often(tab: Tab, seed: int, times: int) -> None:
     for _ in range(times):
         for _ in range(chance.randrange(6)):
             tab.apply(tab.socket.recv(timeout=30))
-        tab.come_back()
+        tab.reconnect()
 
 
 @pytest.mark.postgresql
