@@ -1,4 +1,6 @@
 import contextlib
+import fcntl
+import os
 import shutil
 import socket
 import uuid
@@ -6,6 +8,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from django.conf import settings
 
 from chatsite.identity import identity
 from tests.cloud import Cloud
@@ -40,10 +43,27 @@ def connection(endpoint: Endpoint) -> dict[str, str]:
 
 @pytest.fixture(scope="session")
 def database_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An empty migrated SQLite database, to be copied for each site."""
-    database = tmp_path_factory.mktemp("database") / "template.sqlite3"
-    migrate(f"sqlite:///{database}")
+    """An empty migrated SQLite database, to be copied. The first of the test processes that needs it makes it."""
+    folder = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        folder = folder.parent  # which the processes of one run share
+    database, unfinished = folder / "template.sqlite3", folder / "unfinished.sqlite3"
+    with (folder / "template.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not database.exists():
+            migrate(f"sqlite:///{unfinished}")
+            unfinished.rename(database)
     return database
+
+
+@pytest.fixture(scope="session")
+def django_db_setup(database_template: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Replace pytest-django's own, which would migrate another database in each process.
+
+    A file, not memory: threads that race for a row then race as they do in production.
+    """
+    database = tmp_path_factory.mktemp("models") / "db.sqlite3"
+    settings.DATABASES["default"]["NAME"] = shutil.copy(database_template, database)
 
 
 @pytest.fixture

@@ -4,8 +4,6 @@
 """
 
 import os
-import tempfile
-from pathlib import Path
 
 os.environ |= {
     "SECRET_KEY": "tests-sign-with-a-key-that-everybody-knows",
@@ -27,6 +25,4 @@ os.environ |= {
 
 from chatsite.settings import *  # noqa: F403
 
-# A file, not memory: threads that race for a row then race as they do in production.
-DATABASES["default"]["TEST"] = {"NAME": Path(tempfile.gettempdir()) / f"tests-{os.getpid()}.sqlite3"}  # noqa: F405
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]  # tests make many accounts and guard none
