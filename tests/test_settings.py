@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from environs import FileAwareEnv
 from environs.exceptions import EnvError
 
 ROOT = Path(__file__).parent.parent
@@ -36,6 +37,7 @@ def test_the_readme_lists_exactly_the_variables_of_the_settings():
 
 def read(monkeypatch: pytest.MonkeyPatch, **variables: str) -> dict[str, Any]:
     """Return the settings that these variables produce; this process keeps its own."""
+    monkeypatch.setattr(FileAwareEnv, "read_env", lambda *_, **__: None)  # a developer's .env
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
     return runpy.run_path(str(ROOT / "chatsite/settings.py"))
@@ -96,6 +98,12 @@ def test_debug_mode_is_rejected_on_a_public_site(monkeypatch, variable: str, val
 def test_debug_mode_is_allowed_on_a_local_site(monkeypatch):
     hosts = {"ALLOWED_HOSTS": "site.localhost", "CSRF_TRUSTED_ORIGINS": "http://127.0.0.1:8000"}
     assert read(monkeypatch, DEBUG="true", **hosts)["DEBUG"] is True
+
+
+@pytest.mark.parametrize(("debug", "signup"), [("false", "closed"), ("true", "open")])
+def test_nobody_signs_up_by_default_except_where_developers_work(monkeypatch, debug: str, signup: str):
+    monkeypatch.delenv("SIGNUP")
+    assert read(monkeypatch, DEBUG=debug)["SIGNUP"] == signup
 
 
 def test_an_azure_endpoint_needs_its_deployment(monkeypatch):

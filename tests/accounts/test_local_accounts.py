@@ -82,12 +82,6 @@ def test_signing_out_closes_open_sockets(person: Person):
     assert closed.value.rcvd.code == 4401
 
 
-@pytest.mark.parametrize(("debug", "page"), [("false", "Sign-up is closed"), ("true", "Create an account")])
-def test_by_default_sign_up_is_open_only_with_debug(make_site, client_of, debug: str, page: str):
-    with client_of(make_site(SIGNUP=None, DEBUG=debug)) as client:
-        assert page in client.get("/accounts/signup/").text
-
-
 def test_only_confirmed_addresses_of_the_domain_can_sign_in(make_site, client_of):
     site = make_site(SIGNUP="domain:Example.org")
     with client_of(site) as client:
