@@ -2,13 +2,13 @@ from django.contrib import admin
 from django.http import HttpRequest
 
 from conversations.models.permissions import READ, full
-from conversations.review.admin.access import AllowedLookupsAdmin
+from conversations.review.admin.access import ReadOnlyAdmin
 from conversations.review.models import AuditEntry
 
 
 @admin.register(AuditEntry)
-class AuditEntryAdmin(AllowedLookupsAdmin):
-    """The audit trail, read-only. Notes and search terms may quote content: only people who may read it see them."""
+class AuditEntryAdmin(ReadOnlyAdmin):
+    """The audit trail. Notes and search terms may quote content: only people who may read it see them."""
 
     list_display = ("number", "at", "act", "actor_name", "role", "reason", "owner_id", "conversation_id", "address")
     list_filter = ("act",)
@@ -23,12 +23,3 @@ class AuditEntryAdmin(AllowedLookupsAdmin):
     def get_fields(self, request: HttpRequest, obj: AuditEntry | None = None) -> tuple[str, ...]:
         hidden = () if request.user.has_perm(full(READ)) else ("note", "details")
         return tuple(field.name for field in self.opts.concrete_fields if field.name not in hidden)
-
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: AuditEntry | None = None) -> bool:
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: AuditEntry | None = None) -> bool:
-        return False

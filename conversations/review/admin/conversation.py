@@ -9,11 +9,11 @@ from django.utils.safestring import SafeString
 from conversations.models import Conversation
 from conversations.models.permissions import LIST, READ, full
 from conversations.review.admin import figures, find, notice_delays, queue, reason, search, transcript
-from conversations.review.admin.access import AllowedLookupsAdmin
+from conversations.review.admin.access import ReadOnlyAdmin
 
 
 @admin.register(Conversation)
-class ConversationAdmin(AllowedLookupsAdmin):
+class ConversationAdmin(ReadOnlyAdmin):
     """Conversations by their metadata. Titles are content and are not shown."""
 
     list_display = ("link", "owner", "created_at", "updated_at")
@@ -39,15 +39,6 @@ class ConversationAdmin(AllowedLookupsAdmin):
 
     def has_module_permission(self, request: HttpRequest) -> bool:
         return self.has_view_permission(request)
-
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Conversation | None = None) -> bool:
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Conversation | None = None) -> bool:
-        return False
 
     @admin.display(description="conversation")
     def link(self, conversation: Conversation) -> SafeString:
