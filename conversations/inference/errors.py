@@ -37,7 +37,7 @@ class InferenceError(Exception):
     """`retryable`: trying again may help. `retry_after`: seconds after which the endpoint said to try again."""
 
     sentence = (
-        "The model endpoint reported an error. Your question has been saved. Try again, or contact the site operator."
+        "The model endpoint reported an error. Your question has been saved. Try again, or contact an administrator."
     )
 
     def __init__(self, detail: str, *, retryable: bool = False, retry_after: float | None = None) -> None:
@@ -53,7 +53,7 @@ class Unreachable(InferenceError):
 
 class NotAuthorised(InferenceError):
     sentence = (
-        "The model endpoint refused this site's credentials. Your question has been saved. Contact the site operator."
+        "The model endpoint refused this site's credentials. Your question has been saved. Contact an administrator."
     )
 
 
@@ -81,7 +81,7 @@ class Stalled(InferenceError):
 
 
 class Malformed(InferenceError):
-    sentence = "The model endpoint sent a response that this site cannot read. Try again, or contact the site operator."
+    sentence = "The model endpoint sent a response that this site cannot read. Try again, or contact an administrator."
 
 
 class EndpointFailed(InferenceError):
