@@ -186,9 +186,9 @@ async def test_a_rolling_update_loses_no_conversation(replicas: list[Site], prox
 
 @pytest.mark.parametrize("name", [*REPLICAS, "migrate"])
 def test_the_site_receives_only_variables_of_the_settings_and_secrets_as_files(name: str):
-    told = SERVICES[name]["environment"] | DEVELOPMENT["x-site"]["environment"]
-    assert {variable.removesuffix("_FILE") for variable in told} <= variables_of_settings()
-    files = {variable: path for variable, path in told.items() if variable.endswith("_FILE")}
+    variables = SERVICES[name]["environment"] | DEVELOPMENT["x-site"]["environment"]
+    assert {variable.removesuffix("_FILE") for variable in variables} <= variables_of_settings()
+    files = {variable: path for variable, path in variables.items() if variable.endswith("_FILE")}
     assert {variable.removesuffix("_FILE") for variable in files} == SECRET
     assert {path.removeprefix("/run/secrets/") for path in files.values()} == set(SERVICES[name]["secrets"])
 

@@ -18,7 +18,7 @@ WAIT = 30  # seconds until everything that was opened must be closed
 PROBE = Path(__file__).parent / "probe"  # PYTHONPATH of a site, so that `tasks` can ask it
 # What a process opens on demand and keeps for later requests, which is not a leak up to these numbers. An SQLite
 # database is three files, open in each thread that uses it.
-KEPT = Counter({"endpoint": 100, "postgresql": 16, "redis": 2, "sqlite": 3 * 16, "renderer": 4, "/dev/null": 3})
+KEPT_OPEN = Counter({"endpoint": 100, "postgresql": 16, "redis": 2, "sqlite": 3 * 16, "renderer": 4, "/dev/null": 3})
 
 
 class Baseline:
@@ -54,7 +54,7 @@ class Baseline:
 
 def await_no_more_than(before: Counter[str], count: Callable[[], Counter[str]]) -> None:
     """Wait until no count is higher than before, except for what processes keep open."""
-    allowed = before | KEPT
+    allowed = before | KEPT_OPEN
     deadline = time.monotonic() + WAIT
     while more := count() - allowed:
         assert time.monotonic() < deadline, f"more than before: {more}"

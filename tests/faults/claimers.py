@@ -60,8 +60,8 @@ def end_all(number: int) -> Callable[[], list[Any]]:
                     won.append((generation.pk, end.status))
             else:
                 # One worker may have claimed several.
-                settled = commit.recover_orphans([generation.worker_id])
-                won += [(ids[conversation], "queued") for _, conversation in settled]
+                recovered = commit.recover_orphans([generation.worker_id])
+                won += [(ids[conversation], "queued") for _, conversation in recovered]
         return won
 
     return run

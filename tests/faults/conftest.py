@@ -7,7 +7,7 @@ import pytest
 from tests.conftest import connection
 from tests.endpoint import Endpoint
 from tests.faults.baseline import PROBE, Baseline
-from tests.faults.speech import Speech
+from tests.faults.endless_model import EndlessModel
 from tests.services import PostgreSQL, Redis
 from tests.site import Person, Site
 
@@ -35,10 +35,10 @@ class Replicas:
 
 
 @pytest.fixture
-def speech(endpoint: Endpoint) -> Speech:
+def model(endpoint: Endpoint) -> EndlessModel:
     """A model at the endpoint whose answers do not end by themselves."""
-    endpoint.respond = speech = Speech()
-    return speech
+    endpoint.respond = model = EndlessModel()
+    return model
 
 
 @pytest.fixture(scope="package")
@@ -73,10 +73,10 @@ def replicas_baseline(replicas: Replicas) -> Baseline:
 
 
 @pytest.fixture
-def replicas_speech(replicas: Replicas) -> Speech:
+def replicas_model(replicas: Replicas) -> EndlessModel:
     """A model at the replicas' endpoint whose answers do not end by themselves."""
-    replicas.endpoint.respond = speech = Speech()
-    return speech
+    replicas.endpoint.respond = model = EndlessModel()
+    return model
 
 
 @pytest.fixture

@@ -2,7 +2,7 @@
 
 from typing import NamedTuple
 
-from tests.faults.speech import Speech
+from tests.faults.endless_model import EndlessModel
 from tests.site import Site
 
 UNSTORED_SECONDS = 1.5  # text that was sent longer ago than this must be stored
@@ -35,10 +35,10 @@ def texts(site: Site) -> dict[str, Text]:
     return found
 
 
-def assert_stored(found: dict[str, Text], speech: Speech, until: float) -> None:
+def assert_stored(found: dict[str, Text], model: EndlessModel, until: float) -> None:
     """Check that everything sent `UNSTORED_SECONDS` before `until` is stored, and nothing that was not sent."""
     for prompt, text in found.items():
-        said = speech.said(prompt)
+        sent = model.sent(prompt)
         for kind, there in (("reasoning", text.reasoning), ("answer", text.answer)):
-            assert there.startswith(said.text(kind, until - UNSTORED_SECONDS))
-            assert said.text(kind).startswith(there)
+            assert there.startswith(sent.text(kind, until - UNSTORED_SECONDS))
+            assert sent.text(kind).startswith(there)

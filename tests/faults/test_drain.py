@@ -7,8 +7,8 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from tests.endpoint import Endpoint
 from tests.faults.baseline import PROBE, Baseline, tasks
-from tests.faults.mute import Mute
-from tests.faults.speech import Speech
+from tests.faults.endless_model import EndlessModel
+from tests.faults.silent_client import SilentClient
 from tests.faults.stored import assert_stored, texts
 from tests.screen import Tab
 
@@ -17,13 +17,13 @@ GOING_AWAY = 4503
 
 
 def test_a_drain_ends_in_time_with_open_sockets_and_an_endless_answer(
-    make_site, join, endpoint: Endpoint, speech: Speech
+    make_site, join, endpoint: Endpoint, model: EndlessModel
 ):
     site = make_site(DRAIN_SECONDS=DRAIN_SECONDS, PYTHONPATH=PROBE)
     baseline = Baseline(endpoint, site)
     person = join(site)
     conversation, deleted = person.ask("endless"), person.ask("deleted")
-    with Tab(person, conversation) as tab, Mute(person, deleted):
+    with Tab(person, conversation) as tab, SilentClient(person, deleted):
         tab.read_until(lambda tab: "endless:25 " in tab.answer)
         person.post(f"{deleted}delete/")
         sockets = 2
@@ -44,7 +44,7 @@ def test_a_drain_ends_in_time_with_open_sockets_and_an_endless_answer(
     print(f"drained in {took:.1f} s of {DRAIN_SECONDS} s")
     assert took <= DRAIN_SECONDS + 5
     assert {prompt: text.status for prompt, text in texts(site).items()} == {"endless": "interrupted"}
-    assert_stored(texts(site), speech, terminated + DRAIN_SECONDS)
+    assert_stored(texts(site), model, terminated + DRAIN_SECONDS)
     assert site.rows("select count(*) from conversations_worker") == [(0,)]
     site.start(site.url.rsplit(":", 1)[1])
     baseline.check((person, conversation), expected_logs=["/readyz"])

@@ -17,7 +17,7 @@ import pytest
 from tests.conftest import connection
 from tests.endpoint import Endpoint
 from tests.faults.baseline import PROBE, Baseline
-from tests.faults.speech import Speech, ask_each
+from tests.faults.endless_model import EndlessModel, ask_each
 from tests.faults.stored import Text, assert_stored, texts
 from tests.screen import Tab
 from tests.services import PostgreSQL
@@ -33,16 +33,16 @@ ALONE = ["a0", "a1"]
 
 
 @dataclass
-class Story:
+class Scenario:
     """What happened, and when."""
 
-    speech: Speech
+    model: EndlessModel
     endpoint: Endpoint
     witness: Site
     frozen: Site
     alone: Site
     person: Person
-    loner: Person
+    alone_person: Person
     conversations: dict[str, str]
     tab: Tab
     baseline: Baseline
@@ -50,14 +50,14 @@ class Story:
     killed_at: float
     at_kill: dict[str, Text]
     alone_at_kill: dict[str, Text]
-    before_thaw: dict[str, Text]
-    settled_after: float  # seconds
+    before_resume: dict[str, Text]
+    recovered_after: float  # seconds
 
 
 @pytest.fixture(scope="module")
-def story(postgresql: PostgreSQL, postgresql_template: str) -> Iterator[Story]:
+def scenario(postgresql: PostgreSQL, postgresql_template: str) -> Iterator[Scenario]:
     endpoint = Endpoint()
-    endpoint.respond = speech = Speech(every=0.4, thoughts=3)
+    endpoint.respond = model = EndlessModel(every=0.4, reasoning_words=3)
     databases = [postgresql.create_database(postgresql_template) for _ in range(2)]
     variables = connection(endpoint) | {
         "USER_CONCURRENCY": 100,
@@ -78,19 +78,19 @@ def story(postgresql: PostgreSQL, postgresql_template: str) -> Iterator[Story]:
         def ask(site: Site, prompts: list[str]) -> Person:
             person = stack.enter_context(closing(Person(site, f"asker of {prompts[0]}".replace(" ", "-"))))
             conversations.update(zip(prompts, ask_each(person, prompts), strict=True))
-            speech.await_words(1, *prompts)
+            model.await_words(1, *prompts)
             return person
 
         # Each process starts when the earlier ones run all their streams, so it is known which process runs what.
         killed, alone = start(*databases)
         for half in (KILLED[::2], KILLED[1::2]):
             ask(killed, half)
-        loner = ask(alone, ALONE)
+        alone_person = ask(alone, ALONE)
         [frozen] = start(databases[0])
         person = ask(frozen, FROZEN)
         [witness] = start(databases[0])
         baseline, baseline_alone = Baseline(endpoint, frozen, witness), Baseline(endpoint, alone)
-        speech.await_words(9, *conversations)
+        model.await_words(9, *conversations)
         tab = stack.enter_context(Tab(person, conversations["f0"]))
         tab.read_until(lambda tab: "f0:5 " in tab.answer)
 
@@ -101,49 +101,49 @@ def story(postgresql: PostgreSQL, postgresql_template: str) -> Iterator[Story]:
         at_kill, alone_at_kill = texts(witness), texts(alone)
         alone.start(alone.url.rsplit(":", 1)[1])
         witness.await_rows("select 1 where not exists (select 1 from conversations_generation where slot is not null)")
-        settled_after = time.monotonic() - killed_at
-        before_thaw = texts(witness)
+        recovered_after = time.monotonic() - killed_at
+        before_resume = texts(witness)
         frozen.process.send_signal(signal.SIGCONT)
-        yield Story(
-            speech, endpoint, witness, frozen, alone, person, loner, conversations, tab, baseline,
-            baseline_alone, killed_at, at_kill, alone_at_kill, before_thaw, settled_after,
+        yield Scenario(
+            model, endpoint, witness, frozen, alone, person, alone_person, conversations, tab, baseline,
+            baseline_alone, killed_at, at_kill, alone_at_kill, before_resume, recovered_after,
         )  # fmt: skip
 
 
-def settled(before: dict[str, Text], prompts: list[str]) -> dict[str, Text]:
+def interrupted(before: dict[str, Text], prompts: list[str]) -> dict[str, Text]:
     return {prompt: before[prompt]._replace(status="interrupted") for prompt in prompts}
 
 
-def test_text_sent_before_a_kill_is_stored_and_another_process_recovers_the_orphans(story: Story):
-    assert story.settled_after >= DEAD_SECONDS  # not before the lease had expired
-    at_kill = {prompt: story.at_kill[prompt] for prompt in KILLED}
+def test_text_sent_before_a_kill_is_stored_and_another_process_recovers_the_orphans(scenario: Scenario):
+    assert scenario.recovered_after >= DEAD_SECONDS  # not before the lease had expired
+    at_kill = {prompt: scenario.at_kill[prompt] for prompt in KILLED}
     assert {text.status for text in at_kill.values()} == {"answering"}
-    assert_stored(at_kill, story.speech, story.killed_at)
-    now = texts(story.witness)
-    assert {prompt: now[prompt] for prompt in KILLED} == settled(at_kill, KILLED)
-    assert {len(story.speech.exchanges[prompt]) for prompt in KILLED} == {1}
+    assert_stored(at_kill, scenario.model, scenario.killed_at)
+    now = texts(scenario.witness)
+    assert {prompt: now[prompt] for prompt in KILLED} == interrupted(at_kill, KILLED)
+    assert {len(scenario.model.exchanges[prompt]) for prompt in KILLED} == {1}
 
 
-def test_a_restarted_process_recovers_its_own_orphans(story: Story):
-    story.alone.await_rows("select 1 where not exists (select 1 from conversations_chunk)")
-    assert_stored(story.alone_at_kill, story.speech, story.killed_at)
-    assert texts(story.alone) == settled(story.alone_at_kill, ALONE)
-    story.baseline_alone.check(*((story.loner, story.conversations[prompt]) for prompt in ALONE))
+def test_a_restarted_process_recovers_its_own_orphans(scenario: Scenario):
+    scenario.alone.await_rows("select 1 where not exists (select 1 from conversations_chunk)")
+    assert_stored(scenario.alone_at_kill, scenario.model, scenario.killed_at)
+    assert texts(scenario.alone) == interrupted(scenario.alone_at_kill, ALONE)
+    scenario.baseline_alone.check(*((scenario.alone_person, scenario.conversations[prompt]) for prompt in ALONE))
 
 
-def test_a_resumed_worker_is_fenced_and_writes_nothing_more(story: Story):
-    assert {story.before_thaw[prompt].status for prompt in FROZEN} == {"interrupted"}
+def test_a_resumed_worker_is_fenced_and_writes_nothing_more(scenario: Scenario):
+    assert {scenario.before_resume[prompt].status for prompt in FROZEN} == {"interrupted"}
     for prompt in FROZEN:
-        [exchange] = story.speech.exchanges[prompt]
+        [exchange] = scenario.model.exchanges[prompt]
         assert exchange.closed_by_client.wait(30)  # it has noticed that it is fenced
-    story.frozen.await_line("this worker was declared dead")
-    story.tab.read_until(lambda tab: tab.statuses == ["interrupted"])
-    story.tab.check()
-    story.tab.close()
-    now = texts(story.witness)
-    assert {prompt: now[prompt] for prompt in FROZEN} == {prompt: story.before_thaw[prompt] for prompt in FROZEN}
+    scenario.frozen.await_line("this worker was declared dead")
+    scenario.tab.read_until(lambda tab: tab.statuses == ["interrupted"])
+    scenario.tab.check()
+    scenario.tab.close()
+    now = texts(scenario.witness)
+    assert {prompt: now[prompt] for prompt in FROZEN} == {prompt: scenario.before_resume[prompt] for prompt in FROZEN}
     # It continues as a new worker.
-    story.speech.enough = True
-    story.person.ask("afterwards", story.conversations["f0"])
-    assert story.person.await_end(story.conversations["f0"])[-1][0] == "complete"
-    story.baseline.check(*((story.person, story.conversations[prompt]) for prompt in FROZEN))
+    scenario.model.enough = True
+    scenario.person.ask("afterwards", scenario.conversations["f0"])
+    assert scenario.person.await_end(scenario.conversations["f0"])[-1][0] == "complete"
+    scenario.baseline.check(*((scenario.person, scenario.conversations[prompt]) for prompt in FROZEN))

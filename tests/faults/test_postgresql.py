@@ -12,7 +12,7 @@ from tests.conftest import unused_port
 from tests.endpoint import Exchange
 from tests.faults.baseline import PROBE, Baseline
 from tests.faults.conftest import DEAD_SECONDS, Replicas
-from tests.faults.speech import Speech
+from tests.faults.endless_model import EndlessModel
 from tests.faults.stored import texts
 from tests.screen import Tab
 from tests.services import PostgreSQL
@@ -49,7 +49,7 @@ class Outage:
 
 def test_text_is_written_after_an_outage_of_postgresql_and_no_stream_is_orphaned(
     replicas: Replicas,
-    replicas_speech: Speech,
+    replicas_model: EndlessModel,
     replicas_baseline: Baseline,
     another_postgresql: PostgreSQL,
     make_site: Callable[..., Site],
@@ -60,17 +60,17 @@ def test_text_is_written_after_an_outage_of_postgresql_and_no_stream_is_orphaned
     migrate(url)
     lone = make_site(url, OPENAI_BASE_URL=replicas.endpoint.base_url, PYTHONPATH=PROBE, TEST_DEAD_SECONDS=DEAD_SECONDS)
     lone_baseline = Baseline(replicas.endpoint, lone)
-    elsewhere = join(lone)
+    lone_person = join(lone)
     with ExitStack() as open_tabs:
         crash, freeze = outages = [
             Outage("crash", person, [], replicas.postgresql.crash, replicas.postgresql.start),
-            Outage("freeze", elsewhere, [], another_postgresql.freeze, another_postgresql.thaw),
+            Outage("freeze", lone_person, [], another_postgresql.freeze, another_postgresql.thaw),
         ]
         conversations = {outage.prompt: outage.person.ask(outage.prompt) for outage in outages}
         there = person.at(replicas.second)
-        for outage, somebody in ((crash, person), (crash, there), (freeze, elsewhere)):
+        for outage, somebody in ((crash, person), (crash, there), (freeze, lone_person)):
             outage.tabs.append(open_tabs.enter_context(Tab(somebody, conversations[outage.prompt])))
-            outage.read_until_shown(replicas_speech.next_word(outage.prompt))
+            outage.read_until_shown(replicas_model.next_word(outage.prompt))
         before = {outage.prompt: outage.person.site.await_rows(UNFINISHED) for outage in outages}
         away_from = time.monotonic()
         for outage in outages:
@@ -81,7 +81,7 @@ def test_text_is_written_after_an_outage_of_postgresql_and_no_stream_is_orphaned
                 tab.read_until(lambda tab: tab.source == "unstored")  # the page shows it
         while time.monotonic() < away_from + AWAY_SECONDS:
             for outage in outages:
-                outage.read_until_shown(replicas_speech.next_word(outage.prompt))
+                outage.read_until_shown(replicas_model.next_word(outage.prompt))
         for outage in outages:
             outage.restore()
         for outage in outages:
@@ -90,17 +90,17 @@ def test_text_is_written_after_an_outage_of_postgresql_and_no_stream_is_orphaned
             [(_, attempt, worker)] = outage.person.site.await_rows(UNFINISHED)
             assert [("answering", attempt, worker)] == outage.person.site.rows(UNFINISHED)
             assert (attempt, worker) == before[outage.prompt][0][1:]
-        replicas_speech.enough = True
+        replicas_model.enough = True
         for outage in outages:
-            said = replicas_speech.said(outage.prompt)
+            sent = replicas_model.sent(outage.prompt)
             for tab in outage.tabs:
                 tab.read_until(lambda tab: tab.statuses == ["complete"])
                 tab.check()
-            assert texts(outage.person.site)[outage.prompt] == ("complete", said.text("reasoning"), said.text("answer"))
-            assert len(replicas_speech.exchanges[outage.prompt]) == 1
+            assert texts(outage.person.site)[outage.prompt] == ("complete", sent.text("reasoning"), sent.text("answer"))
+            assert len(replicas_model.exchanges[outage.prompt]) == 1
     there.close()
     replicas_baseline.check((person, conversations["crash"]), expected_logs=["/readyz"])
-    lone_baseline.check((elsewhere, conversations["freeze"]))
+    lone_baseline.check((lone_person, conversations["freeze"]))
 
 
 def test_text_beyond_the_memory_limit_interrupts_the_answer_with_a_notice(

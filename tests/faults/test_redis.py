@@ -6,7 +6,7 @@ import pytest
 
 from tests.faults.baseline import Baseline
 from tests.faults.conftest import Replicas
-from tests.faults.speech import Speech
+from tests.faults.endless_model import EndlessModel
 from tests.screen import Tab
 from tests.site import Person
 
@@ -14,10 +14,10 @@ pytestmark = [pytest.mark.postgresql, pytest.mark.redis]
 
 
 def test_without_redis_the_running_replica_stays_live_and_the_other_shows_committed_text(
-    replicas: Replicas, replicas_speech: Speech, replicas_baseline: Baseline, person: Person
+    replicas: Replicas, replicas_model: EndlessModel, replicas_baseline: Baseline, person: Person
 ):
     conversation = person.ask("p")
-    replicas_speech.await_words(1, "p")
+    replicas_model.await_words(1, "p")
     [(generation,)] = replicas.first.rows("select id from conversations_generation where finished_at is null")
     owner, other = replicas.owner_and_other(generation)
     here, there = person.at(owner), person.at(other)
@@ -25,7 +25,7 @@ def test_without_redis_the_running_replica_stays_live_and_the_other_shows_commit
 
         def both_are_fed(viewers_source: str) -> None:
             """Read until both tabs show a word that is sent from now on, from the expected source."""
-            word = replicas_speech.next_word("p")
+            word = replicas_model.next_word("p")
             tab.read_until(lambda screen: word in screen.reasoning + screen.answer)
             assert tab.source == "live"
             viewer.read_until(
@@ -43,12 +43,12 @@ def test_without_redis_the_running_replica_stays_live_and_the_other_shows_commit
                 both_are_fed("storage")
                 for somebody in (here, there):
                     with Tab(somebody, conversation) as late:
-                        word = replicas_speech.next_word("p")
+                        word = replicas_model.next_word("p")
                         late.read_until(lambda screen, word=word: word in screen.reasoning + screen.answer)
             finally:
                 repair_redis()
             both_are_fed("live")
-        replicas_speech.enough = True
+        replicas_model.enough = True
         for watching in (tab, viewer):
             watching.read_until(lambda screen: screen.statuses == ["complete"])
             watching.check()

@@ -94,10 +94,10 @@ def stop(replicas: Replicas, person: Person, running: Running) -> float:
     """Stop a generation; return the seconds until the model's connection closed or, if queued, until the response."""
     owner, other = replicas.owner_and_other(running.generation)
     somebody = person.at(other if running.elsewhere else owner)
-    begun = time.monotonic()
+    started = time.monotonic()
     assert somebody.post(f"/generations/{running.generation}/stop/", htmx=True).status_code == 204
     assert running.exchange is None or running.exchange.closed_by_client.wait(WAIT)
-    seconds = time.monotonic() - begun
+    seconds = time.monotonic() - started
     somebody.close()
     return seconds
 

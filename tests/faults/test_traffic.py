@@ -49,18 +49,18 @@ async def test_every_prompt_ends_in_one_outcome_without_leaks(make_site, endpoin
     faults: Counter[str] = Counter()
     for prompt, text in found.items():
         planned = plan(prompt)
-        said = planned.text("reasoning"), planned.text("answer")
+        sent = planned.text("reasoning"), planned.text("answer")
         if planned.fault is None:
-            assert text == ("complete", *said)
+            assert text == ("complete", *sent)
             assert model.requests[prompt] == 1
             continue
         faults[planned.fault.__name__] += 1
         assert text.status == FAULTS[planned.fault]
         if planned.fault is cut:  # text that was being sent is lost with the connection
-            assert said[0].startswith(text.reasoning)
-            assert said[1].startswith(text.answer)
+            assert sent[0].startswith(text.reasoning)
+            assert sent[1].startswith(text.answer)
         else:
-            assert text[1:] == said, prompt
+            assert text[1:] == sent, prompt
     assert faults == model.faults  # every fault happened, once
     assert len(faults) == len(FAULTS)
     assert 0.08 < faults.total() / PROMPTS < 0.12

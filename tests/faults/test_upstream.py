@@ -5,7 +5,7 @@ from itertools import product
 
 from tests.endpoint import Endpoint, Exchange
 from tests.faults.baseline import PROBE, Baseline
-from tests.faults.speech import ask_each
+from tests.faults.endless_model import ask_each
 from tests.faults.stored import texts
 
 PHASES = (
@@ -19,7 +19,7 @@ PHASES = (
 )
 FAULTS = ("stall", "cut", "garbage")
 # The text sent by then, as (reasoning, answer).
-SAID = {
+TEXT_BEFORE = {
     "before the headers": ("", ""),
     "before the first event": ("", ""),
     "in reasoning": ("Let me ", ""),
@@ -82,7 +82,7 @@ def test_every_fault_in_every_phase_keeps_the_received_text_and_ends_once(make_s
     ended = texts(site)
     for fault, phase in product(FAULTS, PHASES):
         prompt = f"{fault} {phase}"
-        assert ended[prompt] == ("complete" if phase in WHOLE else "failed", *SAID[phase]), prompt
+        assert ended[prompt] == ("complete" if phase in WHOLE else "failed", *TEXT_BEFORE[phase]), prompt
         # Only a connection that breaks before any text is retried.
         assert model.requests[prompt] == (3 if fault == "cut" and phase in NOTHING_CAME else 1), prompt
     baseline.check(*((person, conversation) for conversation in conversations))

@@ -11,7 +11,7 @@ import pytest
 from tests.endpoint import Endpoint, Exchange
 from tests.faults.baseline import PROBE, Baseline, memory
 from tests.faults.conftest import Replicas
-from tests.faults.mute import Mute, unread
+from tests.faults.silent_client import SilentClient, unread
 from tests.screen import Tab
 from tests.site import Person, Site
 
@@ -48,22 +48,22 @@ def test_a_viewer_that_never_reads_uses_little_memory_and_delays_nobody(make_sit
     person = join(site)
     baseline = Baseline(endpoint, site)
 
-    def read_beside(prompt: str, mutes: int) -> tuple[int, float, str]:
-        """Read an answer while `mutes` viewers do not; return the memory (bytes), seconds and conversation."""
+    def read_beside(prompt: str, silent: int) -> tuple[int, float, str]:
+        """Read an answer while `silent` viewers do not; return the memory (bytes), seconds and conversation."""
         conversation = person.ask(prompt)
         endpoint.await_reached(f"{prompt} is watched")
         with ExitStack() as stack:
             before = memory(site)
-            muted = [stack.enter_context(Mute(person, conversation)) for _ in range(mutes)]
+            clients = [stack.enter_context(SilentClient(person, conversation)) for _ in range(silent)]
             reader = stack.enter_context(person.socket(conversation))
-            begun = time.monotonic()
+            started = time.monotonic()
             endpoint.open(f"{prompt} is watched")
             while "The very last words." not in reader.recv(timeout=60):
                 pass
-            seconds = time.monotonic() - begun
-            kept = unread({mute.port for mute in muted})
-            grown = memory(site) - before + kept
-            print(f"{mutes} mute viewers: {kept / 1024:.0f} KiB in the kernel, {grown / 1024:.0f} KiB in all")
+            seconds = time.monotonic() - started
+            unsent = unread({client.port for client in clients})
+            grown = memory(site) - before + unsent
+            print(f"{silent} silent viewers: {unsent / 1024:.0f} KiB in the kernel, {grown / 1024:.0f} KiB in all")
             endpoint.open(f"{prompt} is read")
             while 'data-status="complete"' not in reader.recv(timeout=60):
                 pass
@@ -80,7 +80,7 @@ def test_a_viewer_that_never_reads_uses_little_memory_and_delays_nobody(make_sit
     baseline.check(*((person, conversation) for conversation in conversations))
 
 
-class Rambling:
+class RandomMarkdown:
     """Sends reasoning while `thinking`, then a Markdown answer while `talking`, in deltas of random lengths."""
 
     def __init__(self) -> None:
@@ -117,8 +117,8 @@ def reconnect_often(tab: Tab, seed: int, times: int) -> None:
 def test_tabs_that_reconnect_many_times_on_two_replicas_show_the_same_as_a_fresh_page(
     replicas: Replicas, replicas_baseline: Baseline, person: Person
 ):
-    replicas.endpoint.respond = model = Rambling()
-    conversation = person.ask("Ramble.")
+    replicas.endpoint.respond = model = RandomMarkdown()
+    conversation = person.ask("Write.")
     there = person.at(replicas.second)
     with ExitStack() as stack, ThreadPoolExecutor(4) as pool:
         tabs = [stack.enter_context(Tab(somebody, conversation)) for somebody in (person, there, person, there)]

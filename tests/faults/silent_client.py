@@ -11,7 +11,7 @@ from tests.site import Person
 RECEIVE_BUFFER = 4096  # bytes: about the minimum that Linux allows
 
 
-class Mute:
+class SilentClient:
     """An open websocket on a plain TCP connection; a context manager."""
 
     def __init__(self, person: Person, conversation: str) -> None:
@@ -32,7 +32,7 @@ class Mute:
     def port(self) -> int:
         return self.connection.getsockname()[1]
 
-    def __enter__(self) -> "Mute":
+    def __enter__(self) -> "SilentClient":
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -24,7 +24,7 @@ class Word(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Said:
+class SentText:
     """The words sent for one prompt."""
 
     words: list[Word]
@@ -33,33 +33,33 @@ class Said:
         return "".join(word.text for word in self.words if word.kind == kind and word.at <= until)
 
 
-class Speech:
-    """Sends `thoughts` words of reasoning, then an answer until `enough` is set; one word in `every` seconds.
+class EndlessModel:
+    """Sends `reasoning_words` words of reasoning, then an answer until `enough` is set; one word in `every` seconds.
 
     All words of all prompts are different, so that lost, repeated and misplaced words are noticed.
     """
 
-    def __init__(self, every: float = 0.05, thoughts: int = 20) -> None:
+    def __init__(self, every: float = 0.05, reasoning_words: int = 20) -> None:
         self.every = every
-        self.thoughts = thoughts
+        self.reasoning_words = reasoning_words
         self.enough = False
         self.exchanges: dict[str, list[Exchange]] = defaultdict(list)
         self._words: dict[str, list[Word]] = defaultdict(list)
-        self._spoken = threading.Condition()
+        self._word_sent = threading.Condition()
 
     async def __call__(self, exchange: Exchange) -> None:
         prompt = exchange.body["messages"][-1]["content"]
         self.exchanges[prompt].append(exchange)
         number = 0
         while not self.enough:
-            kind = "reasoning" if number < self.thoughts else "answer"
-            await self._say(exchange, prompt, kind, self._word(prompt, number))
+            kind = "reasoning" if number < self.reasoning_words else "answer"
+            await self._send(exchange, prompt, kind, self._word(prompt, number))
             number += 1
             await asyncio.sleep(self.every)
         await exchange.finish()
 
-    def said(self, prompt: str) -> Said:
-        return Said(list(self._words[prompt]))
+    def sent(self, prompt: str) -> SentText:
+        return SentText(list(self._words[prompt]))
 
     def next_word(self, prompt: str) -> str:
         """Return a word for this prompt that has not been sent and is not being sent."""
@@ -67,18 +67,18 @@ class Speech:
 
     def await_words(self, number: int, *prompts: str, seconds: float = WAIT) -> None:
         """Wait until this number of words has been sent for each prompt."""
-        with self._spoken:
-            done = self._spoken.wait_for(lambda: all(len(self._words[p]) >= number for p in prompts), seconds)
+        with self._word_sent:
+            done = self._word_sent.wait_for(lambda: all(len(self._words[p]) >= number for p in prompts), seconds)
         assert done, f"{number} words were not sent: {sorted({p: len(self._words[p]) for p in prompts}.items())}"
 
     def _word(self, prompt: str, number: int) -> str:
         return f"{prompt}:{number} "
 
-    async def _say(self, exchange: Exchange, prompt: str, kind: str, text: str) -> None:
+    async def _send(self, exchange: Exchange, prompt: str, kind: str, text: str) -> None:
         await (exchange.reason(text) if kind == "reasoning" else exchange.answer(text))
         self._words[prompt].append(Word(time.monotonic(), kind, text))
-        with self._spoken:
-            self._spoken.notify_all()
+        with self._word_sent:
+            self._word_sent.notify_all()
 
 
 def ask_each(person: Person, prompts: Sequence[str]) -> list[str]:
