@@ -109,8 +109,12 @@ async def test_a_request_gets_its_response_and_an_id(handler: OneThreadHandler):
 
 
 @pytest.mark.django_db
-def test_log_lines_have_the_user_once_a_view_has_loaded_them(client: DjangoClient, settings):
+def test_log_lines_have_the_user_once_a_view_has_loaded_them(
+    client: DjangoClient, settings, monkeypatch: pytest.MonkeyPatch
+):
     settings.ROOT_URLCONF = __name__
+    # Other tests of this process have left a user in the context.
+    monkeypatch.setattr("chatsite.logs._log_context", contextvars.ContextVar("log_context", default={}))
     ada = person()
     [before, after] = contextvars.copy_context().run(client.get, "/log-context").json()  # signed out
     assert "user" not in before | after

@@ -13,7 +13,7 @@ CONNECTED = {"OPENAI_BASE_URL": "http://127.0.0.1:9/v1", "OPENAI_MODEL": "m"}
 def test_invalid_configuration_stops_the_start_and_names_the_variable():
     started = manage("serve", DATABASE_URL="sqlite://:memory:", **CONNECTED | {"THINKING": "perhaps"})
     assert started.returncode == 1
-    assert started.stderr.startswith("The site is not configured rightly. ")
+    assert started.stderr.startswith("The configuration is not valid. ")
     assert '"THINKING"' in started.stderr
     assert "Traceback" not in started.stderr
 

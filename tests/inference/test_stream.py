@@ -6,7 +6,6 @@ import json
 import threading
 from collections.abc import AsyncIterator
 
-import openai
 import pytest
 import uvloop
 from aiohttp.client_proto import ResponseHandler
@@ -344,9 +343,3 @@ async def test_an_error_in_the_sink_is_not_taken_for_one_of_the_endpoint(connect
     request = connected.request([{"role": "user", "content": "Why?"}])
     with pytest.raises(ZeroDivisionError):
         await stream(connected.create, request, broken, stall_seconds=20)
-
-
-def test_an_unknown_error_is_not_translated():
-    with pytest.raises(KeyError):
-        errors.translate(KeyError())
-    assert isinstance(errors.translate(openai.OpenAIError()), errors.EndpointFailed)
