@@ -114,7 +114,7 @@ def test_log_lines_have_the_user_once_a_view_has_loaded_them(
 ):
     settings.ROOT_URLCONF = __name__
     # Other tests of this process have left a user in the context.
-    monkeypatch.setattr("chatsite.logs._log_context", contextvars.ContextVar("log_context", default={}))
+    monkeypatch.setattr("chatsite.logs._log_context", contextvars.ContextVar("log_context", default={}))  # noqa: B039
     ada = person()
     [before, after] = contextvars.copy_context().run(client.get, "/log-context").json()  # signed out
     assert "user" not in before | after
