@@ -23,15 +23,17 @@ run: .env .venv/.runtime .venv/.local staticfiles/staticfiles.json
 	@$(python) manage.py first_administrator
 	@exec $(python) manage.py serve
 
+# All tests except those of the image. `make test only=unit` runs one kind (unit, site, faults, browser), "site or faults" two.
+only := not image
 test: lint test-programs .venv/.local staticfiles/staticfiles.json
 	@$(dummy_settings) $(python) manage.py makemigrations --check --dry-run
 	@$(dummy_settings) $(python) manage.py check
-	@$(python) -m pytest --numprocesses=auto --dist=loadfile --no-loadscope-reorder -m "not builder"
+	@$(python) -m pytest --numprocesses=auto --dist=loadfile --no-loadscope-reorder -m "$(only)"
 
 # Builds the image and runs it as in production. Takes some minutes and needs root on Debian.
 test-image: programs := builder container postgresql redis
 test-image: test-programs
-	@$(python) -m pytest -m builder
+	@$(python) -m pytest -m image
 
 # Takes about ten minutes and also writes the results to var/ as JSON. `python -m benchmarks --help` shows how to run a part.
 bench: test-programs staticfiles/staticfiles.json
@@ -113,7 +115,7 @@ staticfiles/staticfiles.json: .venv/.runtime chatsite/settings.py $(shell find s
 	@$(dummy_settings) $(python) manage.py collectstatic --noinput --verbosity 0
 
 # Only root on Debian can install these programs. The test run names what is missing and the tests it leaves out.
-programs := browser redis postgresql proxy
+programs := redis postgresql proxy $(if $(filter browser not,$(only)),browser)
 test-programs: .venv/.dev
 	@packages=$$($(python) -m tests.parts $(programs)) || exit 1; \
 	if [ -n "$$packages" ] && [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \

@@ -41,9 +41,8 @@ def connection(endpoint: Endpoint) -> dict[str, str]:
     return {"OPENAI_BASE_URL": endpoint.base_url, "OPENAI_MODEL": "test-model", "OPENAI_API_KEY": "canary-key"}
 
 
-@pytest.fixture(scope="session")
-def database_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An empty migrated SQLite database, to be copied. The first of the test processes that needs it makes it."""
+def migrated_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return an empty migrated SQLite database, to be copied. The first test process that needs it makes it."""
     folder = tmp_path_factory.getbasetemp()
     if "PYTEST_XDIST_WORKER" in os.environ:
         folder = folder.parent  # which the processes of one run share
@@ -57,13 +56,19 @@ def database_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def django_db_setup(database_template: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
+def database_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An empty migrated SQLite database, to be copied for each site."""
+    return migrated_database(tmp_path_factory)
+
+
+@pytest.fixture(scope="session")
+def django_db_setup(tmp_path_factory: pytest.TempPathFactory) -> None:
     """Replace pytest-django's own, which would migrate another database in each process.
 
     A file, not memory: threads that race for a row then race as they do in production.
     """
     database = tmp_path_factory.mktemp("models") / "db.sqlite3"
-    settings.DATABASES["default"]["NAME"] = shutil.copy(database_template, database)
+    settings.DATABASES["default"]["NAME"] = shutil.copy(migrated_database(tmp_path_factory), database)
 
 
 @pytest.fixture

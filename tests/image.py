@@ -1,7 +1,8 @@
 """The container image for tests: really built and really run, where no registry of images can be reached.
 
 buildah builds it from the Dockerfile with no daemon. The base is a stand-in: this machine's own Python and C library,
-laid out as the official Python images are. runc runs it, with the root file system read-only.
+laid out as the official Python images are. If TEST_IMAGE names one of Docker's images, that is used and nothing is
+built. runc runs it with a read-only root file system.
 """
 
 import json
@@ -18,6 +19,7 @@ from typing import Any
 from tests.parts import BUILDER, RUNTIME
 from tests.site import ROOT, WAIT, Site, environment
 
+TEST_IMAGE = os.environ.get("TEST_IMAGE", "")
 BASE = "localhost/python-stand-in"
 BASE_RECIPE = "FROM scratch\nCOPY . /\nENV PATH=/usr/local/bin:/usr/bin:/bin\n"
 PROGRAMS = ("sh", "env", "install", "groupadd", "useradd")  # what the Dockerfile's RUN lines call
@@ -30,10 +32,32 @@ BUILD_SECONDS = 300
 
 
 class Image:
-    """A built image in a store of its own in `folder`."""
+    """An image in `folder`: `root` is its file system, `config` says how it is run."""
+
+    root: Path
+    config: dict[str, Any]
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
+        if TEST_IMAGE:
+            self._take_from_docker()
+        else:
+            self._build()
+
+    def _take_from_docker(self) -> None:
+        [image] = json.loads(run("docker", "image", "inspect", TEST_IMAGE))
+        self.config = image["Config"]
+        container = run("docker", "create", TEST_IMAGE).strip()
+        self.root = self._folder / "root"
+        self.root.mkdir()
+        archive = self._folder / "root.tar"
+        run("docker", "export", "--output", archive, container)
+        run("tar", "--extract", "--file", archive, "--directory", self.root)
+        run("docker", "rm", container)
+
+    def _build(self) -> None:
+        """Build it, in a store of its own."""
+        folder = self._folder
         wheels = folder / "wheels"
         lock = ("--require-hashes", "--only-binary", ":all:", "--no-deps", "-r", ROOT / "requirements.txt")
         run(sys.executable, "-m", "pip", "download", "--quiet", "--dest", wheels, *lock)
@@ -43,12 +67,13 @@ class Image:
         arguments = ("--build-arg", f"PYTHON_IMAGE={BASE}", "--pull-never", "--volume", f"{wheels}:/wheels:ro")
         # Docker's own format: the other one has no health checks.
         self._buildah("bud", "--isolation=chroot", "--format=docker", *arguments, "--tag", "site", ROOT)
-        self.config: dict[str, Any] = json.loads(self._buildah("inspect", "--type=image", "site"))["Docker"]["config"]
+        self.config = json.loads(self._buildah("inspect", "--type=image", "site"))["Docker"]["config"]
         self._container = self._buildah("from", "--pull-never", "site").strip()
         self.root = Path(self._buildah("mount", self._container).strip())
 
     def remove(self) -> None:
-        self._buildah("umount", self._container)
+        if not TEST_IMAGE:
+            self._buildah("umount", self._container)
         shutil.rmtree(self._folder)
 
     def _buildah(self, *arguments: object) -> str:

@@ -1,6 +1,6 @@
 """Programs and history that some tests need, and what becomes of those tests where a part is missing.
 
-A test names what it needs with a marker: `@pytest.mark.browser`. Where the part is missing, its tests are
+A test names what it needs with a marker: `@pytest.mark.redis`. Where the part is missing, its tests are
 left out, and the last lines of the run say so. With `CI=true` that is an error: a green run there is a whole
 one. `python -m tests.parts MARKER…` prints the Debian packages that are missing for these, for `make` to install.
 """

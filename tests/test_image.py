@@ -8,15 +8,16 @@ import pytest
 
 from tests.conftest import connection, unused_port
 from tests.endpoint import Endpoint, Exchange
-from tests.image import Container, Image, run_once
+from tests.image import TEST_IMAGE, Container, Image, run_once
 from tests.services import PostgreSQL, Redis
 from tests.site import Person
 
 pytestmark = [
-    pytest.mark.builder,
     pytest.mark.container,
     pytest.mark.skipif(os.geteuid() != 0, reason="buildah and runc are used as root here"),
 ]
+if not TEST_IMAGE:
+    pytestmark.append(pytest.mark.builder)
 LIBRARY = "lib/python3.*/site-packages"
 
 

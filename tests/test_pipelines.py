@@ -9,8 +9,10 @@ from typing import Any
 import pytest
 import yaml
 
+from tests.kinds import KINDS
 from tests.site import ROOT
 
+DOCKERFILE = ROOT / "Dockerfile"
 WORKFLOWS = sorted((ROOT / ".github/workflows").glob("*.yml"))
 
 
@@ -55,11 +57,24 @@ def test_the_development_container_contains_the_deployment_tools():
     assert {"azure-cli", "azd"} <= programs
 
 
-def test_every_supported_python_is_tested():
-    workflow = yaml.safe_load((ROOT / ".github/workflows/test.yml").read_text())
-    tested = workflow["jobs"]["test"]["strategy"]["matrix"]["python"]
-    oldest = re.search(r"version_info < \((\d+), (\d+)\)", (ROOT / "Makefile").read_text())
-    assert tested[0] == ".".join(oldest.groups())
+def test_every_kind_of_test_and_every_supported_python_has_a_job():
+    jobs = yaml.safe_load((ROOT / ".github/workflows/test.yml").read_text())["jobs"]
+    assert {*jobs["test"]["strategy"]["matrix"]["only"], "image"} == KINDS.keys()
+    assert "image" in jobs
+    oldest = ".".join(re.search(r"version_info < \((\d+), (\d+)\)", (ROOT / "Makefile").read_text()).groups())
+    assert jobs["test"]["container"] == f"python:{oldest}-bookworm"
+    assert re.search(r"^ARG PYTHON_IMAGE=python:([\d.]+)-", DOCKERFILE.read_text(), re.MULTILINE)[1] == oldest
+
+
+def test_the_image_is_built_once():
+    building = re.compile(r"docker (?:compose )?build\b|--build\b|buildah|\.ci/run$|make test-image")
+    built = [
+        step["run"]
+        for path in WORKFLOWS
+        for step in steps(yaml.safe_load(path.read_text()))
+        if building.search(step.get("run", "")) and "TEST_IMAGE=" not in step["run"]
+    ]
+    assert len(built) == 1
 
 
 def test_scripts_and_targets_of_the_pipelines_exist():

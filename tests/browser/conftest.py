@@ -12,12 +12,6 @@ PAGES = ("preferences/", "accounts/email/", "accounts/password/change/", "conver
 expect.set_options(timeout=WAIT_MS)
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    for item in items:
-        if "tests/browser/" in str(item.path):
-            item.add_marker(pytest.mark.browser)
-
-
 @pytest.fixture(scope="package")  # Playwright keeps an event loop running, beside which no asynchronous test can run
 def browser() -> Iterator[Browser]:
     arguments = ["--no-sandbox", "--disable-dev-shm-usage", "--disable-background-networking"]

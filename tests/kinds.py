@@ -1,0 +1,32 @@
+"""The kind of each test, as a marker: `make test only=unit` runs one kind."""
+
+import pytest
+
+KINDS = {
+    "unit": "starts no site",
+    "site": "starts a site or a database server",
+    "faults": "breaks what running sites depend on",
+    "browser": "opens pages in a browser",
+    "image": "builds and runs the container image",
+}
+# Every fixture that starts a site or a server uses one of these.
+STARTING = {"database_template", "postgresql", "redis_server"}
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    for name, what in KINDS.items():
+        config.addinivalue_line("markers", f"{name}: {what}")
+
+
+@pytest.hookimpl(tryfirst=True)  # before -m selects
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        item.add_marker(kind(item))
+
+
+def kind(item: pytest.Item) -> str:
+    if item.path.parent.name in ("faults", "browser"):
+        return item.path.parent.name
+    if item.path.name == "test_image.py":
+        return "image"
+    return "site" if STARTING & set(item.fixturenames) else "unit"
