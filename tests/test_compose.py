@@ -110,6 +110,7 @@ class Watcher:
     def __init__(self, url: str, person: Person, conversation: str) -> None:
         self.person, self.conversation = person, conversation
         self.connections = 0
+        self.connected = asyncio.Event()
         self._url = url.replace("http", "ws", 1) + f"/ws{conversation}"
         self._cookies = "; ".join(f"{name}={value}" for name, value in person.http.cookies.items())
 
@@ -118,6 +119,7 @@ class Watcher:
             try:
                 async with connect(self._url, additional_headers={"Cookie": self._cookies}, proxy=None) as socket:
                     self.connections += 1
+                    self.connected.set()
                     frames = ""
                     while text not in frames or 'data-status="complete"' not in frames:
                         frames += await socket.recv()
@@ -155,6 +157,11 @@ async def test_a_rolling_update_loses_no_conversation(replicas: list[Site], prox
     watchers = [await asyncio.to_thread(ask, number, "early") for number in range(PEOPLE // 2)]
     watching = [asyncio.create_task(w.until_answered(f"{n}.")) for n, w in enumerate(watchers)]
     await asyncio.to_thread(endpoint.await_exchange, PEOPLE // 2)
+    # The proxy connects one of two pages to each replica. They stay open until both replicas have been replaced.
+    open_pages = [Watcher(proxy.url, watcher.person, watcher.conversation) for watcher in watchers[:2]]
+    following = [asyncio.create_task(w.until_answered(f"follow-up {n}.")) for n, w in enumerate(open_pages)]
+    for page in open_pages:
+        await page.connected.wait()
 
     def ask_the_rest() -> None:
         late = [ask(number, "late") for number in range(PEOPLE // 2, PEOPLE)]
@@ -167,19 +174,21 @@ async def test_a_rolling_update_loses_no_conversation(replicas: list[Site], prox
         asyncio.create_task(w.until_answered(f"{PEOPLE // 2 + n}.")) for n, w in enumerate(watchers[PEOPLE // 2 :])
     ]
     await asyncio.to_thread(replace, replicas[1], "second replica drains", lambda: None)
+    for number, page in enumerate(open_pages):
+        await asyncio.to_thread(page.person.ask, f"early follow-up {number}", page.conversation)
     async with asyncio.timeout(WAIT):
-        await asyncio.gather(*watching)
+        await asyncio.gather(*watching, *following)
     ends = replicas[0].rows(
         "select g.status, m.reasoning, m.content from conversations_generation g"
         " join conversations_message m on m.id = g.message_id"
     )
-    waves = ["early" if number < PEOPLE // 2 else "late" for number in range(PEOPLE)]
+    questions = [f"{'early' if number < PEOPLE // 2 else 'late'} question {number}" for number in range(PEOPLE)]
+    questions += [f"early follow-up {number}" for number in range(len(open_pages))]
     assert sorted(ends) == sorted(
-        ("complete", f"What is meant by {wave} question {n}? ", f"The answer to {wave} question {n}.")
-        for n, wave in enumerate(waves)
+        ("complete", f"What is meant by {question}? ", f"The answer to {question}.") for question in questions
     )
-    assert len(endpoint.exchanges) == PEOPLE  # no prompt was sent twice
-    assert any(watcher.connections > 1 for watcher in watchers)
+    assert len(endpoint.exchanges) == len(questions)  # no prompt was sent twice
+    assert all(page.connections > 1 for page in open_pages)
     for person in (*made, *everybody):
         person.close()
 

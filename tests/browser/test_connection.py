@@ -37,6 +37,8 @@ def test_a_silent_connection_is_replaced_by_a_new_one(page: Page, proxy: Proxy, 
     reasoning = page.locator(".reasoning-text")
     expect(reasoning).to_have_text("First part. ")
     expect(page.locator(".source-mark")).to_have_attribute("data-source", "live")
+    stop = page.locator("[data-action=stop]")
+    stop.focus()
     proxy.mute()
     shared_endpoint.open("first part")
     shared_endpoint.await_reached("second part")
@@ -44,6 +46,7 @@ def test_a_silent_connection_is_replaced_by_a_new_one(page: Page, proxy: Proxy, 
     page.evaluate("dispatchEvent(new Event('online'))")  # as after sleep or a change of network
     expect(reasoning).to_have_text("First part. Second part.")
     expect(page.locator(".source-mark")).to_have_attribute("data-source", "live")
+    expect(stop).to_be_focused()
     shared_endpoint.open("second part")
     expect(page.locator(".finalised")).to_have_text("Done.")
     assert len(opened) == 2

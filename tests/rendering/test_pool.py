@@ -116,7 +116,8 @@ def test_a_rendering_process_ends_with_the_server():
         "import os, signal\n"
         "from conversations.rendering.pool import Pool\n"
         "from tests.rendering.test_pool import CODE, rendering_processes\n"
-        "Pool(processes=1, seconds=20).render(CODE, 'm1')\n"
+        "pool = Pool(processes=1, seconds=20)\n"  # kept: without it the process ends
+        "pool.render(CODE, 'm1')\n"
         "print(*rendering_processes(), flush=True)\n"
         "os.kill(os.getpid(), signal.SIGKILL)\n"
     )
