@@ -27,7 +27,8 @@ def merge(deltas: Iterable[Delta]) -> list[Delta]:
             text = "".join(earlier.text for earlier in merged)
             merged = [Delta(Kind.REASONING, text + delta.text, relabels=True)]
         elif merged and merged[-1].kind == delta.kind:
-            merged[-1] = merged[-1]._replace(text=merged[-1].text + delta.text)
+            last = merged[-1]
+            merged[-1] = Delta(last.kind, last.text + delta.text, last.relabels)
         elif delta.text:
             merged.append(delta)
     return merged
