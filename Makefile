@@ -28,7 +28,7 @@ only := not image
 test: lint test-programs .venv/.local staticfiles/staticfiles.json
 	@$(dummy_settings) $(python) manage.py makemigrations --check --dry-run
 	@$(dummy_settings) $(python) manage.py check
-	@$(python) -m pytest --numprocesses=auto --dist=loadfile --no-loadscope-reorder -m "$(only)"
+	@$(python) -m pytest --numprocesses=auto --dist=loadgroup --no-loadscope-reorder -m "$(only)"
 
 # Builds the image and runs it as in production. Takes some minutes and needs root on Debian.
 test-image: programs := builder container postgresql redis

@@ -16,6 +16,8 @@ from tests.endpoint import Endpoint
 from tests.services import PostgreSQL, Redis
 from tests.site import Person, Site, migrate
 
+MIGRATED = "migrated"  # the database in `postgresql_files`
+
 
 @pytest.fixture
 def endpoint() -> Iterator[Endpoint]:
@@ -41,18 +43,23 @@ def connection(endpoint: Endpoint) -> dict[str, str]:
     return {"OPENAI_BASE_URL": endpoint.base_url, "OPENAI_MODEL": "test-model", "OPENAI_API_KEY": "canary-key"}
 
 
-def migrated_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return an empty migrated SQLite database, to be copied. The first test process that needs it makes it."""
+def made_once(tmp_path_factory: pytest.TempPathFactory, name: str, make: Callable[[Path], object]) -> Path:
+    """Return the path of what `make` writes. The first test process that needs it makes it for all of one run."""
     folder = tmp_path_factory.getbasetemp()
     if "PYTEST_XDIST_WORKER" in os.environ:
         folder = folder.parent  # which the processes of one run share
-    database, unfinished = folder / "template.sqlite3", folder / "unfinished.sqlite3"
-    with (folder / "template.lock").open("w") as lock:
+    made, unfinished = folder / name, folder / f"unfinished-{name}"
+    with (folder / f"{name}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        if not database.exists():
-            migrate(f"sqlite:///{unfinished}")
-            unfinished.rename(database)
-    return database
+        if not made.exists():
+            make(unfinished)
+            unfinished.rename(made)
+    return made
+
+
+def migrated_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return an empty migrated SQLite database, to be copied."""
+    return made_once(tmp_path_factory, "template.sqlite3", lambda path: migrate(f"sqlite:///{path}"))
 
 
 @pytest.fixture(scope="session")
@@ -158,9 +165,21 @@ def unused_port() -> int:
         return probe.getsockname()[1]
 
 
-@pytest.fixture(scope="session")
-def postgresql() -> Iterator[PostgreSQL]:
+def make_cluster(destination: Path) -> None:
     server = PostgreSQL(unused_port())
+    migrate(server.create_database(name=MIGRATED))
+    server.leave_files(destination)
+
+
+@pytest.fixture(scope="session")
+def postgresql_files(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The files of a cluster with a migrated database, to be copied: that is quicker than to migrate another."""
+    return made_once(tmp_path_factory, "postgresql", make_cluster)
+
+
+@pytest.fixture(scope="session")
+def postgresql(postgresql_files: Path) -> Iterator[PostgreSQL]:
+    server = PostgreSQL(unused_port(), postgresql_files)
     yield server
     server.stop()
 
@@ -172,15 +191,7 @@ def redis_server() -> Iterator[Redis]:
     server.stop()
 
 
-@pytest.fixture(scope="session")
-def postgresql_template(postgresql: PostgreSQL) -> str:
-    """The name of an empty migrated PostgreSQL database, to be copied: that is quicker than migrating another."""
-    url = postgresql.create_database()
-    migrate(url)
-    return url.rpartition("/")[2]
-
-
 @pytest.fixture
-def postgresql_database(postgresql: PostgreSQL, postgresql_template: str) -> str:
+def postgresql_database(postgresql: PostgreSQL) -> str:
     """The URL of an empty migrated PostgreSQL database."""
-    return postgresql.create_database(postgresql_template)
+    return postgresql.create_database(MIGRATED)

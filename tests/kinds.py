@@ -10,7 +10,7 @@ KINDS = {
     "image": "builds and runs the container image",
 }
 # Every fixture that starts a site or a server uses one of these.
-STARTING = {"database_template", "postgresql", "redis_server"}
+STARTING = {"database_template", "postgresql_files", "redis_server"}
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -19,17 +19,23 @@ NOBODY = ["setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups"]  # i
 
 
 class PostgreSQL:
-    """A PostgreSQL cluster in a folder of its own, on a Unix socket and a loopback port."""
+    """A PostgreSQL cluster in a folder of its own, on a Unix socket and a loopback port.
 
-    def __init__(self, port: int) -> None:
+    `files` are those that another cluster left (`leave_files`); without them, the cluster is empty.
+    """
+
+    def __init__(self, port: int, files: Path | None = None) -> None:
         self.port = port
         self._bin = POSTGRESQL.find().parent
         # Not pytest's folder: that one is closed to `nobody`.
         self._folder = Path(tempfile.mkdtemp(prefix="postgresql-"))
         self._as = NOBODY if os.geteuid() == 0 else []
+        if files:
+            shutil.copytree(files, self._data)
         if self._as:
-            shutil.chown(self._folder, "nobody", "nogroup")
-        self._run("initdb", "-D", self._data, "-U", "site", "--auth=trust", "--no-sync", "--encoding=UTF8")
+            subprocess.run(["chown", "--recursive", "nobody:nogroup", self._folder], check=True)
+        if not files:
+            self._run("initdb", "-D", self._data, "-U", "site", "--auth=trust", "--no-sync", "--encoding=UTF8")
         self.start()
 
     def start(self) -> None:
@@ -65,9 +71,9 @@ class PostgreSQL:
     def _options(self) -> str:
         return f"-p {self.port} -h 127.0.0.1 -k {self._folder} -c fsync=off"
 
-    def create_database(self, template: str = "template1") -> str:
+    def create_database(self, template: str = "template1", name: str = "") -> str:
         """Return the URL of a new database: empty, or a copy of one to which nobody is connected."""
-        name = f"site_{uuid.uuid4().hex}"
+        name = name or f"site_{uuid.uuid4().hex}"
         with psycopg.connect(self.url("postgres"), autocommit=True) as connection:
             connection.execute(f"create database {name} template {template}")
         return self.url(name)
@@ -99,6 +105,12 @@ class PostgreSQL:
 
     def stop(self) -> None:
         self.crash()
+        shutil.rmtree(self._folder)
+
+    def leave_files(self, destination: Path) -> None:
+        """Shut down, and leave the cluster's files at `destination`, from where other clusters can be started."""
+        self._run("pg_ctl", "-D", self._data, "-w", "stop")
+        shutil.move(self._data, destination)
         shutil.rmtree(self._folder)
 
     def _run(self, program: str, *arguments: object) -> None:

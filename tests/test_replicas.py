@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.conftest import connection
+from tests.conftest import MIGRATED, connection
 from tests.endpoint import Endpoint, Exchange
 from tests.services import PostgreSQL, Redis
 from tests.site import Person, Site
@@ -15,13 +15,11 @@ pytestmark = [pytest.mark.postgresql, pytest.mark.redis]
 
 
 @pytest.fixture(scope="module")
-def running(
-    postgresql: PostgreSQL, postgresql_template: str, redis_server: Redis
-) -> Iterator[tuple[Site, Site, Endpoint]]:
+def running(postgresql: PostgreSQL, redis_server: Redis) -> Iterator[tuple[Site, Site, Endpoint]]:
     """Two replicas and the endpoint that both ask."""
     endpoint = Endpoint()
     variables = connection(endpoint) | {"REDIS_URL": redis_server.url}
-    url = postgresql.create_database(postgresql_template)
+    url = postgresql.create_database(MIGRATED)
     with contextlib.ExitStack() as stack:
         stack.callback(endpoint.close)
         sites = []

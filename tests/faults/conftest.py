@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from tests.conftest import connection
+from tests.conftest import MIGRATED, connection
 from tests.endpoint import Endpoint
 from tests.faults.baseline import PROBE, Baseline
 from tests.faults.endless_model import EndlessModel
@@ -42,9 +42,9 @@ def model(endpoint: Endpoint) -> EndlessModel:
 
 
 @pytest.fixture(scope="package")
-def running_replicas(postgresql: PostgreSQL, postgresql_template: str, redis_server: Redis) -> Iterator[Replicas]:
+def running_replicas(postgresql: PostgreSQL, redis_server: Redis) -> Iterator[Replicas]:
     endpoint = Endpoint()
-    url = postgresql.create_database(postgresql_template)
+    url = postgresql.create_database(MIGRATED)
     variables = connection(endpoint) | {
         "REDIS_URL": redis_server.url,
         "USER_CONCURRENCY": 100,

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from tests.conftest import connection
+from tests.conftest import MIGRATED, connection
 from tests.endpoint import Endpoint
 from tests.faults.baseline import PROBE, Baseline
 from tests.faults.endless_model import EndlessModel, ask_each
@@ -55,10 +55,10 @@ class Scenario:
 
 
 @pytest.fixture(scope="module")
-def scenario(postgresql: PostgreSQL, postgresql_template: str) -> Iterator[Scenario]:
+def scenario(postgresql: PostgreSQL) -> Iterator[Scenario]:
     endpoint = Endpoint()
     endpoint.respond = model = EndlessModel(every=0.4, reasoning_words=3)
-    databases = [postgresql.create_database(postgresql_template) for _ in range(2)]
+    databases = [postgresql.create_database(MIGRATED) for _ in range(2)]
     variables = connection(endpoint) | {
         "USER_CONCURRENCY": 100,
         "PYTHONPATH": PROBE,

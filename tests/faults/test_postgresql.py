@@ -4,11 +4,12 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 
 from conversations.generation.worker import MAX_UNCOMMITTED_CHARACTERS
-from tests.conftest import unused_port
+from tests.conftest import MIGRATED, unused_port
 from tests.endpoint import Exchange
 from tests.faults.baseline import PROBE, Baseline
 from tests.faults.conftest import DEAD_SECONDS, Replicas
@@ -16,7 +17,7 @@ from tests.faults.endless_model import EndlessModel
 from tests.faults.stored import texts
 from tests.screen import Tab
 from tests.services import PostgreSQL
-from tests.site import Person, Site, migrate
+from tests.site import Person, Site
 
 pytestmark = [pytest.mark.postgresql, pytest.mark.redis]
 
@@ -26,8 +27,8 @@ UNFINISHED = "select status, attempt, worker_id from conversations_generation wh
 
 
 @pytest.fixture
-def another_postgresql() -> Iterator[PostgreSQL]:
-    server = PostgreSQL(unused_port())
+def another_postgresql(postgresql_files: Path) -> Iterator[PostgreSQL]:
+    server = PostgreSQL(unused_port(), postgresql_files)
     yield server
     server.stop()
 
@@ -56,8 +57,7 @@ def test_text_is_written_after_an_outage_of_postgresql_and_no_stream_is_orphaned
     person: Person,
     join,
 ):
-    url = another_postgresql.create_database()
-    migrate(url)
+    url = another_postgresql.create_database(MIGRATED)
     lone = make_site(url, OPENAI_BASE_URL=replicas.endpoint.base_url, PYTHONPATH=PROBE, TEST_DEAD_SECONDS=DEAD_SECONDS)
     lone_baseline = Baseline(replicas.endpoint, lone)
     lone_person = join(lone)

@@ -1,6 +1,7 @@
 """Many prompts by many people, one in ten with a fault."""
 
 import asyncio
+import os
 import re
 from collections import Counter
 
@@ -12,7 +13,8 @@ from tests.faults.stored import texts
 from tests.faults.traffic import FAULTS, Model, Visitor, cut, plan
 from tests.site import Person, people
 
-PEOPLE, CONVERSATIONS, TURNS = 50, 3, 4
+PEOPLE, TURNS = 50, 4
+CONVERSATIONS = int(os.environ.get("TRAFFIC_CONVERSATIONS", "2"))  # of each person; with 10, the test takes minutes
 PROMPTS = PEOPLE * CONVERSATIONS * TURNS
 AT_ONCE = 40  # people
 MOST_GROWTH = 12 * 2**20  # bytes, from the first 200 answers to the last

@@ -7,6 +7,7 @@ import psycopg
 import pytest
 from psycopg.errors import InsufficientPrivilege
 
+from tests.conftest import MIGRATED
 from tests.endpoint import Endpoint
 from tests.services import PostgreSQL
 from tests.site import Person, Site, manage
@@ -22,9 +23,9 @@ MOVE = "update conversations_auditentry set number = {} where number = {};"
 
 
 @pytest.fixture(scope="module")
-def template(postgresql: PostgreSQL, postgresql_template: str) -> str:
+def template(postgresql: PostgreSQL) -> str:
     """The URL of a database with three audit entries, written by the application's role."""
-    url = postgresql.create_database(postgresql_template)
+    url = postgresql.create_database(MIGRATED)
     with psycopg.connect(url, autocommit=True) as owner:
         owner.execute("create role application login")
     granted = manage("grant_application_role", "application", DATABASE_URL=url)

@@ -44,6 +44,8 @@ LOOKUPS = {
     "note__startswith": ("prompt",),
     "details__contains": ("prompt",),
 }
+# Roles that can open lists, and one that cannot. Those with fewer permissions of the same kind add nothing here.
+LOOKUP_ROLES = ("user", "superuser", "list-only", "reader with reasoning", "exporter", "scoped reviewer")
 HREF = re.compile(r'(?:href|action|src|data-url)="([^"]+)"')
 VARIABLE = re.compile(r'name="csrfmiddlewaretoken" value="[^"]*"|nonce="[^"]*"')
 
@@ -146,7 +148,7 @@ def registered() -> list[type[Model]]:
     return [model for model in apps.get_models() if admin.site.is_registered(model)]
 
 
-@pytest.mark.parametrize("role", ROLES)
+@pytest.mark.parametrize("role", LOOKUP_ROLES)
 def test_no_lookup_reveals_whether_a_word_exists(conversation: Conversation, role: str):
     client = signed_in(role)
     lists = [f"/admin/{model._meta.label_lower.replace('.', '/')}/" for model in registered()]
@@ -178,7 +180,7 @@ def test_search_finds_only_words_that_the_role_may_read(conversation: Conversati
             assert is_found == (kind in allowed & searched), f"{kind} {reasoning}"
 
 
-@pytest.mark.parametrize("role", ROLES)
+@pytest.mark.parametrize("role", LOOKUP_ROLES)
 @pytest.mark.filterwarnings("ignore:Pagination may yield inconsistent results")  # allauth's own list has no order
 def test_no_autocompletion_reveals_a_word(conversation: Conversation, role: str):
     client = signed_in(role)
