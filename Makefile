@@ -6,13 +6,15 @@ python := .venv/bin/python
 
 # Only wheels with hashes in the lock: building a source archive would fetch build tools that are not locked.
 # Mirrors and certificates come from the machine's pip configuration. PIP_USER, which may be set there, fails in a .venv.
+# Without --no-compile, pip compiles all modules, most of which are never imported; Python compiles those that are.
 install := PIP_USER=0 $(python) -m pip install --quiet --quiet --disable-pip-version-check \
-	--require-hashes --only-binary :all:
+	--require-hashes --only-binary :all: --no-compile
+export PYTHONDONTWRITEBYTECODE :=
 
 # For commands that read the settings but neither sign anything nor use the data under var/.
 dummy_settings := SECRET_KEY=no-request-is-signed-by-the-command-that-reads-this DATABASE_URL=sqlite://:memory:
 
-.PHONY: run test test-image bench lint lock test-programs
+.PHONY: run test test-image bench lint style types lock test-programs
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
 
@@ -25,10 +27,11 @@ run: .env .venv/.runtime .venv/.local staticfiles/staticfiles.json
 
 # All tests except those of the image. `make test only=unit` runs one kind (unit, site, faults, browser), "site or faults" two.
 only := not image
-test: lint test-programs .venv/.local staticfiles/staticfiles.json
+test: style test-programs .venv/.local staticfiles/staticfiles.json
 	@$(dummy_settings) $(python) manage.py makemigrations --check --dry-run
-	@$(dummy_settings) $(python) manage.py check
-	@$(python) -m pytest --numprocesses=auto --dist=loadgroup --no-loadscope-reorder -m "$(only)"
+	@$(MAKE) --no-print-directory types & types=$$!; \
+		$(python) -m pytest --numprocesses=auto --dist=loadgroup --no-loadscope-reorder -m "$(only)"; tests=$$?; \
+		wait $$types && exit $$tests
 
 # Builds the image and runs it as in production. Takes some minutes and needs root on Debian.
 test-image: programs := builder container postgresql redis
@@ -39,9 +42,13 @@ test-image: test-programs
 bench: test-programs staticfiles/staticfiles.json
 	@$(python) -m benchmarks --json var/benchmark.json
 
-lint: .venv/.dev
+lint: style types
+
+style: .venv/.dev
 	@$(python) -m ruff check --quiet
 	@$(python) -m ruff format --check --quiet
+
+types: .venv/.dev
 	@$(dummy_settings) $(python) -m mypy
 
 # Exact pins for every platform and Python from 3.11 on, with the hash of each file. Pins stay as they are; to move

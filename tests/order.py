@@ -12,7 +12,7 @@ PROCESSES_PER_CORE, MAX_PROCESSES = 2, 8
 GROUPS = 2
 
 
-@pytest.hookimpl(optionalhook=True)
+@pytest.hookimpl(optionalhook=True, tryfirst=True)  # before that of pytest-xdist
 def pytest_xdist_auto_num_workers() -> int:
     return min(PROCESSES_PER_CORE * (os.cpu_count() or 1), MAX_PROCESSES)
 
