@@ -187,7 +187,7 @@ REDIS_URL = env.str("REDIS_URL", "")
 if REDIS_URL and not REDIS_URL.startswith(("redis://", "rediss://", "unix://")):
     raise invalid("REDIS_URL", "it must start with redis://, rediss:// or unix://.")
 REDIS_AUTH = env.str("REDIS_AUTH", "password", validate=AUTHENTICATIONS)
-_host: str | dict[str, Any] = REDIS_URL
+REDIS_HOST: str | dict[str, Any] = REDIS_URL  # as channels_redis takes it
 if REDIS_AUTH == "entra":
     _redis = urlsplit(REDIS_URL)
     if _redis.scheme != "rediss" and not (_redis.scheme == "redis" and _redis.hostname in LOOPBACK):
@@ -196,15 +196,7 @@ if REDIS_AUTH == "entra":
         raise invalid("REDIS_URL", "remove the user and password. With REDIS_AUTH=entra a token is used instead.")
     from chatsite.keyless import redis_host
 
-    _host = redis_host(REDIS_URL)
-CHANNEL_LAYERS: dict[str, dict[str, Any]] = {
-    "default": {
-        "BACKEND": "channels_redis.pubsub.RedisPubSubChannelLayer",
-        "CONFIG": {"hosts": [_host]},
-    }
-    if REDIS_URL
-    else {"BACKEND": "channels.layers.InMemoryChannelLayer"}
-}
+    REDIS_HOST = redis_host(REDIS_URL)
 # Shared by all replicas, and available during an outage of Redis: sign-in limits are counted here.
 CACHES = {"default": {"BACKEND": "django.core.cache.backends.db.DatabaseCache", "LOCATION": "cache"}}
 

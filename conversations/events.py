@@ -8,11 +8,11 @@ regularly, and mirrors read committed text.
 import asyncio
 import logging
 from collections import defaultdict
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from enum import Enum, auto
 from typing import Any, Self
 
-from channels.layers import get_channel_layer
+from channels_redis.pubsub import RedisPubSubChannelLayer
 from django.conf import settings
 from django.db import transaction
 from redis.exceptions import RedisError
@@ -22,7 +22,9 @@ from chatsite import metrics
 logger = logging.getLogger(__name__)
 
 GROUP = "processes"
-SEND_TIMEOUT = 0.25  # seconds, so that a frozen Redis does not delay publishers
+# Nothing that people wait for waits for this long; see `generation.mirror`. A busy machine can take a second to send.
+SEND_TIMEOUT = 5.0
+MAX_PENDING = 1_000  # events that are being sent; while Redis is frozen, further ones are dropped
 RETRY_SECONDS = 1.0
 CLOSE_TIMEOUT = 1.0  # a cancelled receive sends an unsubscribe, to which a frozen Redis does not respond
 OUTAGES = (RedisError, OSError)  # TimeoutError is an OSError
@@ -89,6 +91,7 @@ class EventBus:
 
     def __init__(self) -> None:
         self.channel = ""  # on which other replicas can reach this process; "" while they cannot
+        self._layer: RedisPubSubChannelLayer | None = None
         self._subscribers: dict[str, set[Subscription]] = defaultdict(set)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._tasks: set[asyncio.Task[object]] = set()
@@ -103,14 +106,18 @@ class EventBus:
         """The number of open subscriptions."""
         return sum(map(len, self._subscribers.values()))
 
-    def start(self) -> None:
-        """Call subscribers on the running event loop from now on, and receive from other replicas if Redis is used."""
+    def start(self, redis_prefix: str = "") -> None:
+        """Call subscribers on the running event loop from now on.
+
+        With a prefix for names on Redis, which is the site's own, also connect to the site's other replicas.
+        """
         self._loop = asyncio.get_running_loop()
-        if settings.REDIS_URL:
-            self._spawn(self._receive())
+        if redis_prefix:
+            self._layer = RedisPubSubChannelLayer(hosts=[settings.REDIS_HOST], prefix=redis_prefix)
+            self._spawn(self._receive(self._layer))
 
     async def close(self) -> None:
-        tasks, self._loop = list(self._tasks), None
+        tasks, self._loop, self._layer = list(self._tasks), None, None
         for task in tasks:
             task.cancel()
         if tasks:
@@ -136,8 +143,14 @@ class EventBus:
 
     async def send(self, channel: str, topic: Topic, subject: object, data: dict[str, Any]) -> bool:
         """Send an event to one other process; return whether the channel layer accepted it in time."""
-        message = self._message(_address(topic, subject), data)
-        return await self._send(get_channel_layer().send(channel, message))
+        if self._layer is None:
+            return False
+        return await self._send(self._layer.send, channel, self._message(_address(topic, subject), data))
+
+    def send_soon(self, channel: str, topic: Topic, subject: object, data: dict[str, Any]) -> None:
+        """Send an event to one other process, without waiting. Call this on the event loop."""
+        if self._may_send():
+            self._spawn(self.send(channel, topic, subject, data))
 
     def _schedule(self, topic: Topic, subject: object, payload: Payload) -> None:
         if self._loop is not None:
@@ -145,8 +158,8 @@ class EventBus:
 
     def _publish(self, topic: Topic, address: str, payload: Payload) -> None:
         self._dispatch(address, payload)
-        if topic.scope is Scope.CLUSTER and settings.REDIS_URL:
-            self._spawn(self._send(get_channel_layer().group_send(GROUP, self._message(address, payload))))
+        if topic.scope is Scope.CLUSTER and self._layer is not None and self._may_send():
+            self._spawn(self._send(self._layer.group_send, GROUP, self._message(address, payload)))
 
     def _message(self, address: str, payload: Payload) -> dict[str, Any]:
         return {"type": "ring", "topic": address, "subject": payload, "from": self.channel}
@@ -160,18 +173,25 @@ class EventBus:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def _send(self, sending: Coroutine[Any, Any, None]) -> bool:
+    def _may_send(self) -> bool:
+        """Return whether fewer than `MAX_PENDING` events are being sent; if not, count one as lost."""
+        if len(self._tasks) < MAX_PENDING:
+            return True
+        metrics.EVENTS_LOST.inc()
+        return False
+
+    async def _send(self, send: Callable[..., Awaitable[None]], name: str, message: dict[str, Any]) -> bool:
         try:
             async with asyncio.timeout(SEND_TIMEOUT):
-                await sending
+                await send(name, message)
         except OUTAGES as error:
             logger.info("event not sent to other replicas: %s", type(error).__name__)
             metrics.EVENTS_LOST.inc()
             return False
         return True
 
-    async def _receive(self) -> None:
-        layer, loop = get_channel_layer(), asyncio.get_running_loop()
+    async def _receive(self, layer: RedisPubSubChannelLayer) -> None:
+        loop = asyncio.get_running_loop()
         while True:
             try:
                 self.channel = await layer.new_channel()

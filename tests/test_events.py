@@ -10,6 +10,7 @@ from django.db import transaction
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection
 
+from chatsite import metrics
 from conversations.events import EventBus, Topic
 from tests.endpoint import Endpoint, Exchange
 from tests.screen import parse
@@ -109,6 +110,8 @@ class Layer:
     def __init__(self) -> None:
         self.incoming: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
         self.sent: list[dict[str, Any]] = []
+        self.accepting = asyncio.Event()  # cleared: like a frozen server, it takes what is sent and does not respond
+        self.accepting.set()
 
     async def new_channel(self) -> str:
         return "own"
@@ -119,21 +122,24 @@ class Layer:
     async def receive(self, channel: str) -> dict[str, Any]:
         return await self.incoming.get()
 
-    async def group_send(self, group: str, message: dict[str, Any]) -> None:
+    async def send(self, channel: str, message: dict[str, Any]) -> None:
         self.sent.append(message)
+        await self.accepting.wait()
+
+    async def group_send(self, group: str, message: dict[str, Any]) -> None:
+        await self.send(group, message)
 
 
 @pytest.fixture
-def layer(monkeypatch: pytest.MonkeyPatch, settings) -> Layer:
+def layer(monkeypatch: pytest.MonkeyPatch) -> Layer:
     layer = Layer()
-    settings.REDIS_URL = "redis://unused"
-    monkeypatch.setattr("conversations.events.get_channel_layer", lambda: layer)
+    monkeypatch.setattr("conversations.events.RedisPubSubChannelLayer", lambda **_: layer)
     return layer
 
 
 async def test_events_with_process_scope_are_neither_sent_nor_received(layer: Layer):
     bus = EventBus()
-    bus.start()
+    bus.start("prefix.")
     draining, drained = subscribed(bus, Topic.DRAINING)
     stops, stopped = subscribed(bus, Topic.STOP_REQUESTED)
     for topic, payload in (("draining", ""), ("unknown", ""), ("stop", "5")):
@@ -152,7 +158,7 @@ async def test_events_with_process_scope_are_neither_sent_nor_received(layer: La
 
 async def test_a_failing_subscriber_does_not_prevent_later_events(layer: Layer):
     bus = EventBus()
-    bus.start()
+    bus.start("prefix.")
     errors: list[Any] = []
     asyncio.get_running_loop().set_exception_handler(lambda _loop, context: errors.append(context["exception"]))
     bus.subscribe(Topic.STOP_REQUESTED, int)
@@ -162,6 +168,46 @@ async def test_a_failing_subscriber_does_not_prevent_later_events(layer: Layer):
     await received.wait()
     assert queued == ["5"]
     assert [type(error) for error in errors] == [ValueError]
+    await bus.close()
+
+
+async def test_a_frozen_server_holds_up_a_limited_number_of_events_and_no_publisher(
+    layer: Layer, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr("conversations.events.MAX_PENDING", 5)
+    bus = EventBus()
+    bus.start("prefix.")
+    payloads, received = subscribed(bus, Topic.GENERATION_QUEUED)
+    layer.accepting.clear()
+    lost = metrics.EVENTS_LOST.collect()[0].samples[0].value
+    for number in range(10):
+        bus.publish(Topic.GENERATION_QUEUED, number)
+        bus.send_soon("other", Topic.MIRROR_REQUEST, number, {})
+    while len(payloads) < 10:
+        received.clear()
+        await received.wait()
+    await asyncio.sleep(0)  # what is pending starts
+    assert payloads == [str(number) for number in range(10)]
+    assert len(layer.sent) < 5
+    assert metrics.EVENTS_LOST.collect()[0].samples[0].value - lost == 20 - len(layer.sent)
+    layer.accepting.set()
+    assert await bus.send("other", Topic.MIRROR_REQUEST, 1, {})
+    async with asyncio.timeout(WAIT):
+        while layer.sent[-1]["subject"] != "later":
+            bus.publish(Topic.GENERATION_QUEUED, "later")
+            await asyncio.sleep(0)
+    await bus.close()
+
+
+async def test_an_event_that_is_not_accepted_in_time_is_lost(layer: Layer, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("conversations.events.SEND_TIMEOUT", 0.01)
+    bus = EventBus()
+    assert not await bus.send("other", Topic.MIRROR_TEXT, 1, {})  # not connected to other replicas
+    bus.start("prefix.")
+    layer.accepting.clear()
+    assert not await bus.send("other", Topic.MIRROR_TEXT, 1, {})
+    layer.accepting.set()
+    assert await bus.send("other", Topic.MIRROR_TEXT, 1, {})
     await bus.close()
 
 

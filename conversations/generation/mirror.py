@@ -66,7 +66,7 @@ class Mirror:
         ):
             read_at = time.monotonic()
             while (live := self._live()) is not None and not live.ended and not live.has_runner:
-                await self._request(live)
+                self._request(live)
                 if (timed_out := self._has_timed_out()) or time.monotonic() - read_at >= READ_SECONDS:
                     read_at = time.monotonic()
                     await self._read_committed(live)
@@ -80,13 +80,13 @@ class Mirror:
                     pass  # time for the next request
                 self._wake.clear()
 
-    async def _request(self, live: LiveText) -> None:
+    def _request(self, live: LiveText) -> None:
         have = [live.attempt, live.relabels, len(live.reasoning), len(live.answer)]
         request = {"generation": self._id, "channel": bus.channel, "have": have}
         if self._has_timed_out():
             self._sender = ""  # another process may run it now
         if self._sender:
-            await bus.send(self._sender, Topic.MIRROR_REQUEST, self._id, request)
+            bus.send_soon(self._sender, Topic.MIRROR_REQUEST, self._id, request)
         else:
             bus.publish(Topic.MIRROR_REQUEST, self._id, request)
 
@@ -208,12 +208,16 @@ class MirrorSender:
                 await asyncio.sleep(SEND_SECONDS)
 
     async def send_end(self, live: LiveText) -> None:
-        """Send the rest of an ended text to its viewers, in as many messages as it takes."""
+        """Send the rest of an ended text to its viewers, in as many messages as it takes.
+
+        While the channel layer is unavailable this ends at the first failure; viewers read the end from the database.
+        """
         for key, viewer in list(self._viewers.items()):
             if viewer.generation_id == live.generation_id and key in self._viewers:
                 del self._viewers[key]
-                while await self._send(viewer, live) and not viewer.has_end:
-                    pass
+                while not viewer.has_end:
+                    if not await self._send(viewer, live):
+                        return
 
     def _add_viewer(self, request: Mapping[str, Any]) -> None:
         generation_id, channel = request["generation"], request["channel"]

@@ -3,6 +3,7 @@ from conversations.models.feedback import Feedback, Rating
 from conversations.models.generation import Chunk, Generation, Kind, Status, Worker
 from conversations.models.legal_hold import LegalHold
 from conversations.models.message import Message, Role
+from conversations.models.site import Site
 from conversations.models.user import User
 
 __all__ = [
@@ -15,6 +16,7 @@ __all__ = [
     "Message",
     "Rating",
     "Role",
+    "Site",
     "Status",
     "User",
     "Worker",

@@ -14,7 +14,9 @@ from chatsite.identity import identity
 from conversations.events import Topic, bus
 from conversations.generation.worker import GenerationWorker
 from conversations.inference import endpoint, local
+from conversations.models import Site
 from conversations.rendering import pool
+from conversations.threads import run_in_thread
 
 SWITCH_SECONDS = 0.0005
 SOCKET_CLOSE_SECONDS = 0.5  # for browsers to receive the close frame, after which they reconnect
@@ -51,7 +53,7 @@ class Command(BaseCommand):
         gc.freeze()
         gc.set_threshold(20_000, 20, 20)
         asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(settings.STREAM_THREADS))
-        bus.start()
+        bus.start(await run_in_thread(_redis_prefix) if settings.REDIS_URL else "")
         try:
             self.endpoint = await endpoint.open_endpoint()
         except local.LocalModelError as error:
@@ -75,6 +77,10 @@ class Command(BaseCommand):
             await self.endpoint.close()
         identity.close()
         pool.close()
+
+
+def _redis_prefix() -> str:
+    return Site.objects.get().redis_prefix
 
 
 def is_port_in_use(host: str, port: int) -> bool:
