@@ -15,16 +15,11 @@ from conversations.models import Conversation, Feedback, Generation, LegalHold, 
 from conversations.models.conversation import TITLE_CHARACTERS, title_from
 from conversations.models.generation import RUNNING
 from conversations.models.prepared import prepared
+from conversations.models.usage import tokens_today
 
 
 class DailyLimitReached(Exception):
     """The prompt exceeds what is left of the user's `USER_DAILY_TOKENS`. The message is for the user."""
-
-
-def tokens_today(user: User) -> int:
-    """Return the number of tokens used since midnight in the site's time zone."""
-    midnight = timezone.localtime().replace(hour=0, minute=0, second=0, microsecond=0)
-    return Generation.objects.filter(owner=user, created_at__gte=midnight).tokens()
 
 
 def send_message(

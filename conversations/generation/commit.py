@@ -19,6 +19,7 @@ from conversations.inference.chunks import Usage
 from conversations.models import Chunk, Conversation, Generation, Kind, Message, Status, Worker
 from conversations.models.generation import RUNNING, GenerationQuerySet
 from conversations.models.prepared import prepared, prepared_update
+from conversations.models.usage import add_usage
 from conversations.models.words import count_words
 
 SERVER_RESTARTED = "The server restarted"
@@ -281,4 +282,6 @@ def _store_result(
     _update_message(claimed.message_id, text)
     Chunk.objects.filter(generation=claimed.generation_id).delete()
     _update_conversation(claimed.conversation_id, {"updated_at": now})
+    if any((result.usage.prompt_tokens, result.usage.reasoning_tokens, result.usage.answer_tokens)):
+        add_usage(claimed.generation_id)
     return True

@@ -4,11 +4,13 @@ from conversations.models.generation import Chunk, Generation, Kind, Status, Wor
 from conversations.models.legal_hold import LegalHold
 from conversations.models.message import Message, Role
 from conversations.models.site import Site
+from conversations.models.usage import DailyUsage
 from conversations.models.user import User
 
 __all__ = [
     "Chunk",
     "Conversation",
+    "DailyUsage",
     "Feedback",
     "Generation",
     "Kind",

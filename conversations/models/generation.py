@@ -3,7 +3,7 @@ from typing import TYPE_CHECKING
 
 from django.conf import settings
 from django.db import models
-from django.db.models import Count, F, OuterRef, Q, Subquery, Sum, Window
+from django.db.models import Count, F, OuterRef, Q, Subquery, Window
 from django.db.models.functions import Coalesce, RowNumber
 from django.utils import timezone
 
@@ -57,12 +57,6 @@ class GenerationQuerySet(models.QuerySet["Generation"]):
 
     def running(self) -> "GenerationQuerySet":
         return self.filter(status__in=RUNNING)
-
-    def tokens(self) -> int:
-        """Return the sum of all input, reasoning and answer tokens, as counted by the endpoints."""
-        counts = ("prompt_tokens", "reasoning_tokens", "answer_tokens")
-        sums = self.aggregate(**{name: Sum(name, default=0) for name in counts})
-        return sum(sums.values())
 
     def live_below(self, message: "Message") -> "GenerationQuerySet":
         """Keep the live generations of a message and of all messages below it in the tree."""

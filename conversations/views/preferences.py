@@ -4,8 +4,8 @@ from django.contrib.auth.decorators import login_required
 from django.http import HttpResponse
 from django.shortcuts import redirect, render
 
-from conversations import actions
 from conversations.forms import PreferencesForm
+from conversations.models.usage import tokens_today
 from conversations.request import SignedInRequest
 
 
@@ -17,6 +17,6 @@ def edit(request: SignedInRequest) -> HttpResponse:
         form.save()
         messages.success(request, "Preferences saved.")
         return redirect("preferences")
-    used = actions.tokens_today(request.user) if settings.USER_DAILY_TOKENS else None
+    used = tokens_today(request.user) if settings.USER_DAILY_TOKENS else None
     context = {"form": form, "used": used, "daily_limit": settings.USER_DAILY_TOKENS}
     return render(request, "conversations/preferences.html", context)

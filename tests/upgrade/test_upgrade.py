@@ -162,6 +162,30 @@ def test_permissions_and_content_types_are_the_same(stored: Stored):
     assert {content_type for _, content_type, _ in permissions - stored.permissions} <= added
 
 
+def test_the_site_has_an_id_of_its_own(stored: Stored, database_template: Path):
+    query = "select id, uuid from conversations_site"
+    [(pk, uuid)] = read_rows(stored.url, query)
+    [(_, other)] = read_rows(f"sqlite:///{database_template}", query)
+    assert (pk, len(str(uuid).replace("-", ""))) == (1, 32)
+    assert str(uuid).replace("-", "") != other
+
+
+def test_the_tokens_of_stored_answers_are_counted(stored: Stored):
+    columns = "prompt_tokens, answer_tokens, reasoning_tokens"
+    expected: dict[tuple[object, ...], list[int]] = {}
+    for owner, finished_at, model, *tokens in read_rows(
+        stored.url,
+        f"select owner_id, finished_at, model, {columns} from conversations_generation"
+        " where finished_at is not null and prompt_tokens is not null",
+    ):
+        sums = expected.setdefault((owner, str(finished_at)[:10], model), [0, 0, 0])
+        sums[:] = [total + (number or 0) for total, number in zip(sums, tokens, strict=True)]
+    columns = "input_tokens, output_tokens, reasoning_tokens"
+    counted = read_rows(stored.url, f"select user_id, day, model, {columns} from conversations_dailyusage")
+    assert {(user, str(day), model): tokens for user, day, model, *tokens in counted} == expected
+    assert expected
+
+
 # What people find
 
 
@@ -320,6 +344,9 @@ def test_what_a_dead_worker_left_is_ended_or_answered(site: Site, owner: Person)
     assert answers(site, "Wait for a slot") == [anew]
     assert site.rows("select 1 from conversations_chunk") == []
     # And it goes on.
+    used = "select sum(input_tokens + reasoning_tokens + output_tokens) from conversations_dailyusage"
+    [(before,)] = site.rows(used)
     path = conversation(site, "Answer on")
     owner.ask("And now?", path)
     assert [status for status, *_ in owner.await_end(path)] == ["interrupted", "complete"]
+    assert site.rows(used) == [(before + 12 + 20 + 10,)]
