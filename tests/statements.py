@@ -22,7 +22,7 @@ from django.utils import timezone
 
 import conversations
 from conversations.generation import commit
-from conversations.models import Feedback, Message, Rating, Status, Worker, prepared
+from conversations.models import Feedback, Message, Rating, Status, User, Worker, prepared
 from tests.factories import person, queued
 
 Statement = Callable[..., Any]
@@ -54,7 +54,9 @@ def examples() -> dict[str, list[tuple[Any, ...]]]:
     running = queued(ada, "And?", first.conversation)
     claim = commit.claim(worker.pk, running.pk)
     waiting = queued(ada, "Else?", first.conversation)
-    claimable = queued(person("bob"))
+    claimable, deactivated = queued(person("bob")), person("eve")
+    queued(deactivated)
+    User.objects.filter(pk=deactivated.pk).update(is_active=False)
     messages = list(Message.objects.filter(conversation=conversation).order_by("pk").values_list("pk", flat=True))
     text = {"content": "No.", "reasoning": "", "reasoning_words": 0}
     end = {"status": Status.COMPLETE, "slot": None, "error": "", "prompt_tokens": 7, "finished_at": now}
@@ -64,6 +66,7 @@ def examples() -> dict[str, list[tuple[Any, ...]]]:
         "generation.commit._claim": [(claimable.pk, 0, worker.pk, 1, 0, now)],
         "generation.commit._slots": [(ada.pk,)],
         "generation.commit._message": [(first.message_id,)],
+        "generation.commit._queued_of_deactivated": [()],
         "generation.commit._claimed_ids": [(worker.pk,)],
         "generation.commit._orphan_ids": [([worker.pk],), ([worker.pk, 0, 1],)],
         "generation.commit._update_generation": [

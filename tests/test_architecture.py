@@ -15,7 +15,7 @@ FOLDERS = ("chatsite", "conversations", "benchmarks")
 LAYERS = (
     {"models", "events", "pagination", "threads", "templatetags"},
     {"inference", "rendering", "migrations", "request"},
-    {"actions", "generation", "sidebar", "checks"},
+    {"actions", "generation", "sidebar", "session_monitor", "checks"},
     {"page_state", "forms"},
     {"forwarding"},
     {"consumers"},  # below review, without which the core works

@@ -13,14 +13,10 @@ from websockets.sync.client import ClientConnection
 from chatsite import metrics
 from conversations.events import EventBus, Topic
 from tests.endpoint import Endpoint, Exchange
-from tests.screen import parse
 from tests.services import Redis
-from tests.site import WAIT, Person, Site, people
+from tests.site import WAIT, Person, Site
 
-SIGNED_OUT, GOING_AWAY = 4401, 4503
-MAKE_SUPERUSER = (
-    "from conversations.models import User; User.objects.filter(pk={}).update(is_staff=True, is_superuser=True)"
-)
+GOING_AWAY = 4503
 
 
 async def answer_after_gate(exchange: Exchange) -> None:
@@ -218,30 +214,6 @@ def close_code(socket: ClientConnection, within: float) -> int:
             socket.recv(timeout=within)
         except ConnectionClosed as closed:
             return closed.rcvd.code
-
-
-def test_deactivating_a_user_closes_their_sockets_at_once(shared_site: Site, shared_endpoint: Endpoint, person: Person):
-    [admin] = people(shared_site, 1)
-    [(admin_id,)] = shared_site.rows(
-        "select max(id) from conversations_user where username not like 'person%' and is_superuser = ?", False
-    )
-    assert shared_site.manage("shell", "--no-imports", "--command", MAKE_SUPERUSER.format(admin_id)).returncode == 0
-    [(user_id,)] = shared_site.rows("select id from conversations_user where username = ?", person.name)
-    conversation = person.ask("Why?")
-    person.await_end(conversation)
-    page = f"/admin/conversations/user/{user_id}/change/"
-    with person.socket(conversation) as socket:
-        form = parse(admin.http.get(page).text)
-        inputs = [e.attributes for e in form.elements() if e.tag == "input" and e.attributes.get("name")]
-        fields = {
-            field["name"]: field.get("value") or ""
-            for field in inputs
-            if field["name"] not in ("is_active", "csrfmiddlewaretoken") and field.get("type") != "checkbox"
-        }
-        assert admin.post(page, **fields).status_code == 302
-        assert shared_site.rows("select is_active from conversations_user where id = ?", user_id) == [(False,)]
-        assert close_code(socket, within=3) == SIGNED_OUT
-    admin.close()
 
 
 @pytest.mark.postgresql

@@ -127,7 +127,7 @@ def test_a_site_beside_another_with_equal_row_ids_and_beside_a_copy_of_itself(
     with closing(sqlite3.connect(site.database_url.removeprefix("sqlite:///"))) as here:
         here.execute("vacuum into ?", [str(copy)])
     shutil.copy(database_template, another)
-    execute(f"sqlite:///{another}", f"update conversations_site set uuid = '{'0' * 32}'")
+    execute(f"sqlite:///{another}", "update conversations_site set uuid = '00000000000000000000000000000000'")
     with redis.Redis.from_url(redis_server.url) as client, closing(Listener(client)) as listener:
         secrets = [person.ask(f"Secret {number}") for number in (1, 2)]
         for number in (1, 2):

@@ -1,8 +1,10 @@
 """The tokens that people have used: added up when generations end, and kept when conversations are deleted."""
 
 from datetime import timedelta
+from importlib import import_module
 
 import pytest
+from django.apps import apps
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
@@ -81,6 +83,23 @@ def test_counting_takes_one_statement_at_the_end_and_none_without_tokens():
     assert DailyUsage.objects.count() == 0
     assert statements(USED) == without + 1
     assert statements(USED) == without + 1  # also when it adds to a row
+
+
+def test_the_migration_counts_what_has_ended(monkeypatch: pytest.MonkeyPatch):
+    migration = import_module("conversations.migrations.0020_daily_usage")
+    monkeypatch.setattr(migration, "BATCH", 2)
+    ada, bob = person("ada"), person("bob")
+    for model in ("one", "two", "three"):
+        end(ada, model=model)
+    end(ada, Usage(1, None, 3), model="one")
+    end(ada, Usage(), model="none")
+    end(bob)
+    claimed(bob)
+    counted = stored(ada), stored(bob)
+    DailyUsage.objects.all().delete()
+    migration.add_past_usage(apps, None)
+    assert (stored(ada), stored(bob)) == counted
+    assert len(counted[0]) == 3
 
 
 def test_deleting_a_user_deletes_their_usage():

@@ -7,6 +7,7 @@ dead no longer matches its rows, and abandons them. All functions are synchronou
 import uuid
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
+from enum import StrEnum
 from functools import partial
 from typing import Any, Self
 
@@ -24,6 +25,13 @@ from conversations.models.words import count_words
 
 SERVER_RESTARTED = "The server restarted"
 DATABASE_UNAVAILABLE = "The database was unavailable"
+
+
+class Stop(StrEnum):
+    """Why a generation is to end as stopped: the sentence that is stored with it, if it needs one."""
+
+    REQUESTED = ""
+    DEACTIVATED = "Stopped because the account was deactivated."
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +76,10 @@ class Result:
 
 
 def claim(worker_id: int, generation_id: int) -> Claim | None:
-    """Claim a queued generation; None if it is no longer queued, not the next one, or its owner has no free slot."""
+    """Claim a queued generation.
+
+    Return None if it is no longer queued or not the next one, or if its owner has no free slot or is deactivated.
+    """
     found = _queued(generation_id)
     if not found:
         return None
@@ -87,7 +98,7 @@ def claim(worker_id: int, generation_id: int) -> Claim | None:
 
 @prepared
 def _queued(generation: Any) -> QuerySet[Any, Any]:
-    queued = Generation.objects.filter(pk=generation, status=Status.QUEUED)
+    queued = Generation.objects.filter(pk=generation, status=Status.QUEUED, owner__is_active=True)
     return queued.values_list("attempt", "owner", "message", "conversation")
 
 
@@ -111,17 +122,17 @@ def _message(pk: Any) -> QuerySet[Any]:
     return Message.objects.filter(pk=pk)
 
 
-def commit(worker_id: int, progress: Sequence[Progress]) -> dict[int, bool] | None:
+def commit(worker_id: int, progress: Sequence[Progress]) -> dict[int, Stop | None] | None:
     """Write the progress of all running generations in one transaction, with the worker's heartbeat.
 
-    Return `stop_requested` by generation id for those that this worker still owns; None if the worker itself was
-    declared dead and must register again.
+    Return by generation id, for those that this worker still owns, whether and why they must stop; None if the worker
+    itself was declared dead and must register again.
     """
     with transaction.atomic():
         if not Worker.objects.filter(pk=worker_id).update(beat=F("beat") + 1):
             return None
-        stop_requests = _lock_owned(worker_id, {p.generation_id: p.attempt for p in progress})
-        owned = [p for p in progress if p.generation_id in stop_requests]
+        stops = _lock_owned(worker_id, {p.generation_id: p.attempt for p in progress})
+        owned = [p for p in progress if p.generation_id in stops]
         for p in owned:
             if p.relabels:
                 Chunk.objects.filter(generation=p.generation_id).update(kind=Kind.REASONING)
@@ -142,7 +153,7 @@ def commit(worker_id: int, progress: Sequence[Progress]) -> dict[int, bool] | No
             # A commit is repeated if the connection was lost before the database confirmed it.
             ignore_conflicts=True,
         )
-    return stop_requests
+    return stops
 
 
 def finish(worker_id: int, claimed: Claim, result: Result, fields: dict[str, object]) -> bool:
@@ -199,6 +210,18 @@ def recover_orphans(dead: list[int]) -> list[tuple[int, uuid.UUID]]:
     return recovered
 
 
+def stop_queued_of_deactivated() -> None:
+    """Stop the queued generations of deactivated accounts. Nobody has to be told: their sockets are closed."""
+    if queued := [pk for (pk,) in _queued_of_deactivated()]:
+        ended = {"status": Status.STOPPED, "error": Stop.DEACTIVATED, "finished_at": timezone.now()}
+        Generation.objects.filter(pk__in=queued, status=Status.QUEUED, owner__is_active=False).update(**ended)
+
+
+@prepared
+def _queued_of_deactivated() -> QuerySet[Any, Any]:
+    return Generation.objects.filter(status=Status.QUEUED, owner__is_active=False).values_list("pk")
+
+
 @prepared
 def _claimed_ids(worker: Any) -> QuerySet[Any, Any]:
     return Generation.objects.running().filter(worker=worker).values_list("pk")
@@ -224,18 +247,22 @@ def interruption_notice(cause: str, characters: int) -> str:
     return f"{cause} at {time}. {saved}."
 
 
-def _lock_owned(worker_id: int, attempts: dict[int, int]) -> dict[int, bool]:
-    """Lock the generations that this worker still owns; return `stop_requested` by id.
+def _lock_owned(worker_id: int, attempts: dict[int, int]) -> dict[int, Stop | None]:
+    """Lock the generations that this worker still owns; return by id whether and why they must stop.
 
     PostgreSQL locks the rows until the transaction ends; on SQLite the IMMEDIATE transaction locks the database.
     """
     rows = (
-        Generation.objects.select_for_update()
+        Generation.objects.select_for_update(of=("self",))
         .filter(pk__in=attempts, worker=worker_id, status__in=RUNNING)
         .order_by("pk")
-        .values_list("pk", "attempt", "stop_requested")
+        .values_list("pk", "attempt", "stop_requested", "owner__is_active")
     )
-    return {pk: stop_requested for pk, attempt, stop_requested in rows if attempts[pk] == attempt}
+    return {
+        pk: Stop.REQUESTED if stop_requested else None if is_active else Stop.DEACTIVATED
+        for pk, attempt, stop_requested, is_active in rows
+        if attempts[pk] == attempt
+    }
 
 
 @prepared_update

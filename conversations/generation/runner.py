@@ -13,7 +13,7 @@ from django.db.models import QuerySet
 from django.utils import timezone
 
 from chatsite import metrics
-from conversations.generation.commit import Claim, Progress, Result, finish, interruption_notice, release
+from conversations.generation.commit import Claim, Progress, Result, Stop, finish, interruption_notice, release
 from conversations.generation.live import Source, gather_seconds, live_text
 from conversations.inference.chunks import Usage
 from conversations.inference.continuation import OverlapTrimmer
@@ -101,9 +101,11 @@ class Run:
             result = self._result(Status.FAILED, INTERNAL_ERROR)
         await self._finish(result)
 
-    def stop(self) -> None:
+    def stop(self, reason: Stop = Stop.REQUESTED) -> None:
         """End as stopped, with the text so far."""
-        self._cancel(Status.STOPPED)
+        if self._cancelled_as is None:
+            self._notice = reason
+            self._cancel(Status.STOPPED)
 
     def interrupt(self, cause: str) -> None:
         """End as interrupted because of `cause`, a clause; or requeue the generation if it has no text."""

@@ -191,13 +191,11 @@ class GenerationWorker:
             await asyncio.sleep(due - loop.time())
             taken = {run.claim.generation_id: (run, run.take_progress()) for run in list(self.runs.values())}
             try:
-                stop_requests = await run_in_thread(
-                    commit.commit, self._id, [progress for _, progress in taken.values()]
-                )
-                if stop_requests is None:
+                stops = await run_in_thread(commit.commit, self._id, [progress for _, progress in taken.values()])
+                if stops is None:
                     logger.warning("this worker was declared dead, registering again")
                     self._id = await run_in_thread(_register)
-                    stop_requests = {}
+                    stops = {}
             except DatabaseError as error:
                 logger.warning("commit failed, retrying: %s", type(error).__name__)
                 for run, progress in taken.values():
@@ -205,10 +203,10 @@ class GenerationWorker:
                 continue
             self.seconds_since_commit = 0.0
             for generation_id, (run, progress) in taken.items():
-                if generation_id in stop_requests:
+                if generation_id in stops:
                     run.mark_committed(progress)
-                    if stop_requests[generation_id]:
-                        run.stop()
+                    if (stop := stops[generation_id]) is not None:
+                        run.stop(stop)
                 elif self.runs.get(generation_id) is run:
                     run.abandon()
 
@@ -240,10 +238,11 @@ class GenerationWorker:
                 logger.warning("sweep failed, retrying: %s", type(error).__name__)
 
     async def _sweep(self) -> None:
-        """Recover the orphans of dead workers, requeue orphaned claims, and show queue positions to viewers."""
+        """Recover orphans, requeue orphaned claims, stop what deactivated people queued, and show queue positions."""
         beats = await run_in_thread(_read_beats, self._id)
         await self._recover_orphans(self._liveness.dead_workers(beats))
         await self._requeue_orphaned_claims()
+        await run_in_thread(commit.stop_queued_of_deactivated)
         if texts := queued_texts():
             positions = await run_in_thread(Generation.objects.queue_positions)
             for text in texts:

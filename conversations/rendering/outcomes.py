@@ -34,6 +34,8 @@ def notice(generation: Generation, message: Message) -> str:
     match generation.status:
         case Status.COMPLETE:
             return "" if message.content else "The model finished thinking without giving an answer."
+        case Status.STOPPED if generation.error:
+            return generation.error
         case Status.STOPPED if message.content:
             return "Stopped while answering."
         case Status.STOPPED:

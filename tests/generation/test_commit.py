@@ -5,16 +5,19 @@ from conversations.generation.commit import (
     Claim,
     Progress,
     Result,
+    Stop,
     claim,
     commit,
     finish,
     orphaned_claims,
     recover_orphans,
     release,
+    stop_queued_of_deactivated,
 )
 from conversations.inference.chunks import Usage
 from conversations.models import Chunk, Generation, Kind, Message, Status, User, Worker
 from conversations.models.generation import RUNNING
+from conversations.rendering import outcomes
 from tests.factories import claimed, person, queued
 
 pytestmark = pytest.mark.django_db
@@ -72,12 +75,28 @@ def test_a_user_has_as_many_running_generations_as_slots(settings):
 
 def test_a_commit_appends_chunks_and_returns_stop_requests():
     worker, claim = claimed(person())
-    stop_requests = commit(worker.pk, [progress(claim, (Kind.REASONING, "Hm. "))])
-    assert stop_requests == {claim.generation_id: False}
+    stops = commit(worker.pk, [progress(claim, (Kind.REASONING, "Hm. "))])
+    assert stops == {claim.generation_id: None}
     Generation.objects.update(stop_requested=True)
-    stop_requests = commit(worker.pk, [progress(claim, (Kind.REASONING, "So."), (Kind.ANSWER, "Yes"), sequence=1)])
-    assert stop_requests == {claim.generation_id: True}
+    stops = commit(worker.pk, [progress(claim, (Kind.REASONING, "So."), (Kind.ANSWER, "Yes"), sequence=1)])
+    assert stops == {claim.generation_id: Stop.REQUESTED}
     assert Message.objects.get(pk=claim.message_id).current_text() == ("Hm. So.", "Yes")
+
+
+def test_the_answers_of_a_deactivated_user_are_stopped_and_nothing_of_theirs_starts():
+    user, other = person(), person("bob")
+    worker, running = claimed(user)
+    _, kept = claimed(other, worker)
+    waiting, theirs = queued(user), queued(other)
+    User.objects.filter(pk=user.pk).update(is_active=False)
+    stops = commit(worker.pk, [progress(running, (Kind.ANSWER, "a")), progress(kept, (Kind.ANSWER, "b"))])
+    assert stops == {running.generation_id: Stop.DEACTIVATED, kept.generation_id: None}
+    assert claim(worker.pk, waiting.pk) is None
+    stop_queued_of_deactivated()
+    waiting.refresh_from_db()
+    assert (waiting.status, waiting.finished_at is None) == (Status.STOPPED, False)
+    assert outcomes.notice(waiting, waiting.message) == "Stopped because the account was deactivated."
+    assert claim(worker.pk, theirs.pk) is not None
 
 
 def test_a_commit_increments_the_heartbeat():
@@ -100,8 +119,8 @@ def test_a_commit_skips_generations_that_another_worker_owns():
     worker, lost = claimed(user)
     _, kept = claimed(user, worker)
     Generation.objects.filter(pk=lost.generation_id).update(worker=Worker.objects.create(), attempt=2)
-    stop_requests = commit(worker.pk, [progress(lost, (Kind.ANSWER, "a")), progress(kept, (Kind.ANSWER, "b"))])
-    assert stop_requests == {kept.generation_id: False}
+    stops = commit(worker.pk, [progress(lost, (Kind.ANSWER, "a")), progress(kept, (Kind.ANSWER, "b"))])
+    assert stops == {kept.generation_id: None}
     assert list(Chunk.objects.values_list("generation", "text")) == [(kept.generation_id, "b")]
 
 

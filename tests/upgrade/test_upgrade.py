@@ -171,17 +171,19 @@ def test_the_site_has_an_id_of_its_own(stored: Stored, database_template: Path):
 
 
 def test_the_tokens_of_stored_answers_are_counted(stored: Stored):
-    columns = "prompt_tokens, answer_tokens, reasoning_tokens"
-    expected: dict[tuple[object, ...], list[int]] = {}
-    for owner, finished_at, model, *tokens in read_rows(
+    ended = read_rows(
         stored.url,
-        f"select owner_id, finished_at, model, {columns} from conversations_generation"
-        " where finished_at is not null and prompt_tokens is not null",
-    ):
+        "select owner_id, finished_at, model, prompt_tokens, answer_tokens, reasoning_tokens"
+        " from conversations_generation where finished_at is not null and prompt_tokens is not null",
+    )
+    expected: dict[tuple[object, ...], list[int]] = {}
+    for owner, finished_at, model, *tokens in ended:
         sums = expected.setdefault((owner, str(finished_at)[:10], model), [0, 0, 0])
         sums[:] = [total + (number or 0) for total, number in zip(sums, tokens, strict=True)]
-    columns = "input_tokens, output_tokens, reasoning_tokens"
-    counted = read_rows(stored.url, f"select user_id, day, model, {columns} from conversations_dailyusage")
+    counted = read_rows(
+        stored.url,
+        "select user_id, day, model, input_tokens, output_tokens, reasoning_tokens from conversations_dailyusage",
+    )
     assert {(user, str(day), model): tokens for user, day, model, *tokens in counted} == expected
     assert expected
 

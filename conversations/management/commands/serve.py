@@ -16,6 +16,7 @@ from conversations.generation.worker import GenerationWorker
 from conversations.inference import endpoint, local
 from conversations.models import Site
 from conversations.rendering import pool
+from conversations.session_monitor import monitor
 from conversations.threads import run_in_thread
 
 SWITCH_SECONDS = 0.0005
@@ -39,6 +40,7 @@ class Command(BaseCommand):
             raise CommandError(f"Port {port} is already in use on {host}. Set PORT to another one.")
         self.endpoint: endpoint.Endpoint | None = None
         self.worker: GenerationWorker | None = None
+        self.monitoring: asyncio.Task[None] | None = None
         server = Server(application, host=host, port=port, start=self.start, stop=self.stop)
         server.run()
         if server.failed:
@@ -54,6 +56,7 @@ class Command(BaseCommand):
         gc.set_threshold(20_000, 20, 20)
         asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(settings.STREAM_THREADS))
         bus.start(await run_in_thread(_redis_prefix) if settings.REDIS_URL else "")
+        self.monitoring = asyncio.create_task(monitor.run())
         try:
             self.endpoint = await endpoint.open_endpoint()
         except local.LocalModelError as error:
@@ -72,6 +75,8 @@ class Command(BaseCommand):
             await self.worker.drain(settings.DRAIN_SECONDS)
         bus.publish(Topic.DRAINING)
         await asyncio.sleep(SOCKET_CLOSE_SECONDS)
+        if self.monitoring:
+            self.monitoring.cancel()
         await bus.close()
         if self.endpoint:
             await self.endpoint.close()
