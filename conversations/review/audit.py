@@ -32,7 +32,10 @@ NO_MAC = "0" * 64  # `previous` of the first row
 SIGNED_FIELDS = [field.attname for field in AuditEntry._meta.concrete_fields if field.attname != "mac"]
 ADVISORY_LOCK = 0x617564697400  # its key on PostgreSQL, where it makes writers add rows one after the other
 MAX_MOVED = 200  # invalid rows whose numbers are tried for other invalid rows
-LOGGED_HEAD = re.compile(r"audit head (\d+) ([0-9a-f]{64})")
+HEAD = re.compile(r"audit head ([0-9]{1,19}) ([0-9a-f]{64})")
+# A whole line of this module's logger, as `LOG_FORMAT=text` writes it. A part of a line proves nothing: other loggers
+# write what clients send, such as paths.
+TEXT_LINE = re.compile(rf"\d{{4}}-\d\d-\d\d \d\d:\d\d:\d\d,\d{{3}} [A-Z]+ {re.escape(__name__)}: (.*)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,16 +170,43 @@ def sign(row: AuditEntry, key: str) -> str:
     return hmac.new(key.encode(), text.encode(), hashlib.sha256).hexdigest()
 
 
-def logged_heads(lines: Iterable[str]) -> dict[int, str]:
-    """Return the mac of each row that these log lines name, by number. The format of the log does not matter."""
-    return {int(number): mac for line in lines for number, mac in LOGGED_HEAD.findall(line)}
+def logged_heads(lines: Iterable[str]) -> dict[int, list[str]]:
+    """Return the macs that these log lines have for each row, by number: each once, in the order of the lines.
+
+    Only whole lines of this module's logger count, in either `LOG_FORMAT`. More than one mac for a row is a conflict,
+    which `verify` reports.
+    """
+    heads: dict[int, list[str]] = {}
+    for line in lines:
+        if head := HEAD.fullmatch(_own_message(line.rstrip("\r\n"))):
+            macs = heads.setdefault(int(head[1]), [])
+            if head[2] not in macs:
+                macs.append(head[2])
+    return heads
 
 
-def verify(rows: Iterable[AuditEntry], logged: dict[int, str]) -> Iterator[str]:
+def _own_message(line: str) -> str:
+    """Return the message of a log line that this module's logger wrote; "" for any other line."""
+    if text := TEXT_LINE.fullmatch(line):
+        return text[1]
+    if not line.startswith("{"):
+        return ""
+    try:
+        record = json.loads(line)
+    except (ValueError, RecursionError):
+        return ""
+    return str(record.get("message", "")) if record.get("logger") == __name__ else ""
+
+
+def verify(rows: Iterable[AuditEntry], logged: dict[int, list[str]]) -> Iterator[str]:
     """Yield a sentence for each fault in the trail, with the row's number; nothing if the trail is intact.
 
-    `rows` are all rows by number, `logged` what `logged_heads` returns.
+    `rows` are all rows by number, `logged` what `logged_heads` returns. Of several macs for a row the first counts: it
+    was logged before anyone could know that the row would have to be rewritten.
     """
+    for conflict, macs in sorted(logged.items()):
+        if len(macs) > 1:
+            yield f"Row {conflict} has {len(macs)} different macs in the log, so part of the log is wrong."
     number, mac = 0, NO_MAC
     missing_start: tuple[int, str] | None = None  # number and mac of the last row that is missing at the start
     invalid, trimmed = [], set()
@@ -190,7 +220,7 @@ def verify(rows: Iterable[AuditEntry], logged: dict[int, str]) -> Iterator[str]:
         if not _is_valid(row):
             invalid.append(row)
         else:
-            if logged.get(row.number, row.mac) != row.mac:
+            if logged.get(row.number, [row.mac])[0] != row.mac:
                 yield f"Row {row.number} was rewritten with the key: the log has a different mac for it."
             if row.act == AuditAction.TRIMMED:
                 trimmed.add((row.details["through"], row.details["mac"]))

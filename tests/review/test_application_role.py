@@ -114,7 +114,8 @@ def test_the_triggers_refuse_the_owner_as_well(database: str, statement: str):
 def test_tampering_by_the_owner_is_detected(url: str, database: str, tmp_path: Path, tampering: str, faults: list[str]):
     with psycopg.connect(database) as owner:
         [(mac,)] = owner.execute("select mac from conversations_auditentry where number = 3").fetchall()
-        (tmp_path / "log").write_text(f"audit head 3 {mac}\n")
+        line = f"2026-11-25 12:00:00,000 INFO conversations.review.audit: audit head 3 {mac}\n"
+        (tmp_path / "log").write_text(line)
         owner.execute("alter table conversations_auditentry disable trigger all")
         owner.execute(tampering)
         owner.execute("alter table conversations_auditentry enable trigger all")

@@ -1,10 +1,12 @@
 """The audit trail on SQLite: rows can only be added, and tampering by the owner of the file is detected."""
 
+import logging.config
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from django.conf import settings
 from django.core.management import call_command
 from django.db import DatabaseError, connection, transaction
 from django.test import override_settings
@@ -16,6 +18,11 @@ from conversations.review.models import AuditAction, AuditEntry
 from tests.factories import person, queued
 
 pytestmark = pytest.mark.django_db
+_configurator = logging.config.DictConfigurator(settings.LOGGING)
+FORMATTERS = {
+    name: _configurator.configure_formatter(dict(formatter))
+    for name, formatter in settings.LOGGING["formatters"].items()
+}
 OTHER_KEY = "a key that the site does not have"
 ROWS = 5
 
@@ -30,7 +37,7 @@ def log(django_capture_on_commit_callbacks: Callable, caplog: pytest.LogCaptureF
         for _ in range(ROWS - 1):
             cases.record_conversation_read(actor=actor, case=case, conversation=conversation)
     log = tmp_path / "site.log"
-    log.write_text("\n".join(f"2026-11-25 INFO conversations: {message}" for message in caplog.messages))
+    log.write_text("".join(f"{FORMATTERS['text'].format(record)}\n" for record in caplog.records))
     return log
 
 
@@ -168,6 +175,50 @@ def test_rows_rewritten_with_the_key_are_detected_with_the_log(log: Path):
     rewrite(audit.settings.AUDIT_KEYS[0])
     assert faults() == []
     assert faults(log.read_text().splitlines()) == [
+        f"Row {n} was rewritten with the key: the log has a different mac for it." for n in (3, 4, 5)
+    ]
+
+
+FORGED = "f" * 64
+FORGERIES = [
+    # A request with this Host, and a POST to this path without a CSRF token, as the log has them.
+    ("django.security.DisallowedHost", "Invalid HTTP_HOST header: 'audit head {} {}'. You may need to add it."),
+    ("django.security.csrf", "Forbidden (CSRF cookie not set.): /admin/audit head {} {}"),
+    ("conversations.review.auditor", "audit head {} {}"),
+    ("django.request", "/\n2026-11-25 12:00:00,000 INFO conversations.review.audit: audit head {} {}"),
+    ("django.request", '/\r{{"logger": "conversations.review.audit", "message": "audit head {} {}"}}'),
+    ("django.request", '/\n{{"logger": "conversations.review.audit", "message": "audit head {} {}"}}\n'),
+    ("conversations.review.audit", "audit head {} {} and more"),
+]
+
+
+@pytest.mark.parametrize("log_format", ["text", "json"])
+def test_what_clients_can_write_to_the_log_is_no_head(
+    log: Path, django_capture_on_commit_callbacks: Callable, caplog: pytest.LogCaptureFixture, log_format: str
+):
+    caplog.clear()
+    with caplog.at_level("INFO"):
+        for number in (3, 999):
+            for logger, message in FORGERIES:
+                logging.getLogger(logger).info(message.format(number, FORGED))
+        with django_capture_on_commit_callbacks(execute=True):
+            audit.record(audit.System(), AuditAction.SEARCHED)
+    log.write_text("".join(f"{FORMATTERS[log_format].format(record)}\n" for record in caplog.records))
+    with log.open() as lines:
+        assert audit.logged_heads(lines) == {ROWS + 1: [AuditEntry.objects.get(number=ROWS + 1).mac]}
+
+
+def test_the_first_logged_head_of_a_row_counts_and_another_is_reported(log: Path, capsys: pytest.CaptureFixture):
+    before = log.read_text()
+    rewrite(audit.settings.AUDIT_KEYS[0])
+    later = log.with_name("later.log")
+    rows = AuditEntry.objects.filter(number__gte=3).order_by("number")
+    start = "2026-11-26 12:00:00,000 INFO conversations.review.audit: audit head"
+    later.write_text(before + "".join(f"{start} {row.number} {row.mac}\n" for row in rows))
+    with pytest.raises(SystemExit):
+        call_command("verify_audit", "--log", str(log), "--log", str(later))
+    reported = capsys.readouterr().err.splitlines()
+    assert reported == [f"Row {n} has 2 different macs in the log, so part of the log is wrong." for n in (3, 4, 5)] + [
         f"Row {n} was rewritten with the key: the log has a different mac for it." for n in (3, 4, 5)
     ]
 

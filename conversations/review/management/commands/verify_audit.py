@@ -2,9 +2,11 @@
 
 The trail alone shows changes by anyone without the key. To detect rows removed from the end, or rewritten by someone
 who has the key, give the site's log (`--log FILE`; `-` reads standard input), which holds number and mac of every row.
+Give the lines as the site wrote them, without prefixes of a log collector, and the oldest file first.
 """
 
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 from django.core.management.base import BaseCommand, CommandParser
@@ -20,10 +22,7 @@ class Command(BaseCommand):
         parser.add_argument("--log", action="append", default=[], metavar="FILE", help="a log of the site (repeatable)")
 
     def handle(self, *args, log: list[str], **options) -> None:
-        logged: dict[int, str] = {}
-        for name in log:
-            with sys.stdin if name == "-" else Path(name).open(errors="replace") as lines:
-                logged |= audit.logged_heads(lines)
+        logged = audit.logged_heads(line for name in log for line in read_lines(name))
         rows = AuditEntry.objects.order_by("number")
         is_intact = True
         for fault in audit.verify(rows.iterator(), logged):
@@ -33,3 +32,9 @@ class Command(BaseCommand):
             sys.exit(1)
         checked = f"{len(logged)} of them checked against the log" if log else "none checked against a log (see --log)"
         self.stdout.write(f"The audit trail is intact: {rows.count()} rows, {checked}.")
+
+
+def read_lines(name: str) -> Iterator[str]:
+    """Yield the lines of a file, or of standard input for "-"."""
+    with sys.stdin if name == "-" else Path(name).open(errors="replace") as lines:
+        yield from lines
