@@ -6,7 +6,7 @@ from typing import Any
 
 from django.conf import settings
 from django.db import IntegrityError, transaction
-from django.db.models import Q, QuerySet
+from django.db.models import QuerySet
 from django.utils import timezone
 
 from conversations.events import Topic, publish
@@ -18,8 +18,25 @@ from conversations.models.prepared import prepared
 from conversations.models.usage import tokens_today
 
 
-class DailyLimitReached(Exception):
-    """The prompt exceeds what is left of the user's `USER_DAILY_TOKENS`. The message is for the user."""
+class Refused(Exception):
+    """The action is not allowed now. The message is for the user; `conversation` is the one concerned, if there is one.
+
+    Refused
+    ├── DailyLimitReached    the prompt exceeds what is left of the user's `USER_DAILY_TOKENS`
+    └── Held                 it would delete or overwrite what a legal hold protects
+    """
+
+    def __init__(self, sentence: str, conversation: Conversation | None = None) -> None:
+        super().__init__(sentence)
+        self.conversation = conversation
+
+
+class DailyLimitReached(Refused):
+    pass
+
+
+class Held(Refused):
+    pass
 
 
 def send_message(
@@ -119,10 +136,10 @@ def cancel(*, generation: Generation) -> str | None:
     """Delete a queued generation, with its answer and prompt unless they have other text; None if it has started.
 
     Return the prompt's text if the prompt was deleted, otherwise "". Later prompts are attached to what came before. An
-    empty conversation is deleted.
+    empty conversation is deleted. Raises `Held`.
     """
     with transaction.atomic():
-        conversation = _lock(generation.conversation)
+        conversation = _lock_unless_held(generation.conversation, "You cannot remove this question, only stop it")
         # Locked, so that no worker can claim it from here on.
         queued = Generation.objects.select_for_update().filter(pk=generation.pk, status=Status.QUEUED).first()
         if queued is None:
@@ -140,7 +157,7 @@ def cancel(*, generation: Generation) -> str | None:
         was_shown = conversation.leaf_id == answer.pk
         (answer if other else prompt).delete()
         if not conversation.messages.exists():
-            conversation.delete()
+            _delete(conversation)
         elif was_shown:
             Conversation.objects.filter(pk=conversation.pk).update(leaf=conversation.tree().newest_leaf(before))
         return "" if other else prompt.content
@@ -166,53 +183,51 @@ def stop(*, generation: Generation) -> None:
 
 
 def rename(*, conversation: Conversation, title: str) -> None:
-    Conversation.objects.filter(pk=conversation.pk).update(title=title[:TITLE_CHARACTERS])
-    publish(Topic.CONVERSATION_CHANGED, conversation.pk)
-    publish(Topic.LIST_CHANGED, conversation.owner_id, conversation.pk)
-
-
-def delete(*, conversation: Conversation) -> bool:
-    """Stop a conversation's live generations and delete it; return False if a legal hold prevents that."""
+    """Change the title. Raises `Held`."""
     with transaction.atomic():
-        holds = LegalHold.objects.in_force()
-        if holds.filter(Q(conversation=conversation) | Q(user=conversation.owner_id)).exists():
-            return False
-        LegalHold.objects.filter(conversation=conversation).delete()  # lifted holds also reference the row
-        for generation in conversation.generations.live():
-            stop(generation=generation)
-        Conversation.objects.filter(pk=conversation.pk).delete()
+        _lock_unless_held(conversation, "You cannot rename this conversation yet")
+        Conversation.objects.filter(pk=conversation.pk).update(title=title[:TITLE_CHARACTERS])
         publish(Topic.CONVERSATION_CHANGED, conversation.pk)
         publish(Topic.LIST_CHANGED, conversation.owner_id, conversation.pk)
-    return True
+
+
+def delete(*, conversation: Conversation) -> None:
+    """Stop a conversation's live generations and delete it. Raises `Held`."""
+    with transaction.atomic():
+        _lock_unless_held(conversation, "You cannot delete this conversation yet")
+        for generation in conversation.generations.live():
+            stop(generation=generation)
+        _delete(conversation)
+        publish(Topic.CONVERSATION_CHANGED, conversation.pk)
+        publish(Topic.LIST_CHANGED, conversation.owner_id, conversation.pk)
 
 
 def give_feedback(*, message: Message, rating: str, comment: str, shared: bool) -> Feedback:
     """Save the owner's feedback on an answer, replacing earlier feedback. Reports are always shared with reviewers.
 
-    `review.queue.fill` adds shared feedback to the review queue.
+    `review.queue.fill` adds shared feedback to the review queue. Raises `Held` if there is earlier feedback.
     """
-    feedback, _ = Feedback.objects.update_or_create(
-        message=message,
-        defaults={
-            "conversation": message.conversation,
-            "rating": rating,
-            "comment": comment,
-            "shared": shared or rating == Rating.REPORT,
-            "created_at": timezone.now(),
-        },
-    )
-    return feedback
+    with transaction.atomic():
+        given = _lock_feedback(message) or Feedback(message=message, conversation=message.conversation)
+        given.rating, given.comment, given.shared = rating, comment, shared or rating == Rating.REPORT
+        given.created_at = timezone.now()
+        given.save()
+    return given
 
 
 def rate(*, message: Message, rating: str) -> Feedback | None:
-    """Save a rating, keeping the rest of the feedback; delete the feedback if it already has this rating."""
-    given = Feedback.objects.filter(message=message).first()
-    if given is None:
-        return give_feedback(message=message, rating=rating, comment="", shared=False)
-    if given.rating != rating:
-        return give_feedback(message=message, rating=rating, comment=given.comment, shared=given.shared)
-    given.delete()
-    return None
+    """Save a rating, keeping the rest of the feedback; delete the feedback if it already has this rating.
+
+    Raises `Held` if there is earlier feedback.
+    """
+    with transaction.atomic():
+        given = _lock_feedback(message)
+        if given is None:
+            return give_feedback(message=message, rating=rating, comment="", shared=False)
+        if given.rating != rating:
+            return give_feedback(message=message, rating=rating, comment=given.comment, shared=given.shared)
+        given.delete()
+        return None
 
 
 def _once(user: User, key: uuid.UUID | None, write: Callable[[], Generation], content: str = "") -> Generation:
@@ -252,6 +267,30 @@ def _lock(conversation: Conversation) -> Conversation:
     if not (found := _locked(conversation.pk)):
         raise Conversation.DoesNotExist
     return found[0]
+
+
+def _lock_unless_held(conversation: Conversation, refusal: str) -> Conversation:
+    """Lock the row for a change that deletes or overwrites; raise `Held` if a legal hold covers the conversation.
+
+    `refusal` is the first sentence for the user, who learns no more of the hold than that there is a legal reason.
+    """
+    conversation = _lock(conversation)
+    if LegalHold.objects.covering(conversation.pk, conversation.owner_id).exists():
+        raise Held(f"{refusal}: this conversation must be kept for legal reasons.", conversation)
+    return conversation
+
+
+def _lock_feedback(message: Message) -> Feedback | None:
+    """Lock the conversation, and return the feedback on `message`, if any. Raises `Held` if there is any."""
+    conversation = _lock(message.conversation)
+    if given := Feedback.objects.filter(message=message).first():
+        _lock_unless_held(conversation, "You cannot change your feedback yet")
+    return given
+
+
+def _delete(conversation: Conversation) -> None:
+    LegalHold.objects.filter(conversation=conversation).delete()  # lifted holds reference the row too
+    Conversation.objects.filter(pk=conversation.pk).delete()
 
 
 @prepared

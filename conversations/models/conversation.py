@@ -40,9 +40,8 @@ class ConversationQuerySet(models.QuerySet["Conversation"]):
 
     def deletable(self) -> "ConversationQuerySet":
         """Exclude live conversations and those under a legal hold, of their own or of their owner."""
-        holds = LegalHold.objects.in_force()
-        on_it, on_its_owner = holds.filter(conversation=OuterRef("pk")), holds.filter(user=OuterRef("owner"))
-        return self.exclude(Exists(on_it)).exclude(Exists(on_its_owner)).exclude(pk__in=Conversation.objects.live())
+        holds = LegalHold.objects.covering(OuterRef("pk"), OuterRef("owner"))
+        return self.exclude(Exists(holds)).exclude(pk__in=Conversation.objects.live())
 
     def listed(self) -> "ConversationQuerySet":
         """Order newest first, with `is_live`."""

@@ -1,3 +1,5 @@
+from typing import Any
+
 from django.conf import settings
 from django.db import models
 from django.db.models import Q
@@ -8,9 +10,17 @@ class LegalHoldQuerySet(models.QuerySet["LegalHold"]):
     def in_force(self) -> "LegalHoldQuerySet":
         return self.filter(lifted_at=None)
 
+    def covering(self, conversation: Any, owner: Any) -> "LegalHoldQuerySet":
+        """Keep holds in force on a conversation or its owner, each given by id or by a reference to an outer query."""
+        return self.in_force().filter(Q(conversation=conversation) | Q(user=owner))
+
 
 class LegalHold(models.Model):
-    """While in force, nobody can delete the user's or the conversation's data, and no retention period applies."""
+    """While in force, nobody can delete or overwrite the user's or the conversation's data, not even after a period.
+
+    What would do so locks the conversations first and then asks `covering`. Placing a hold waits for these locks, so
+    that nothing is lost at the same moment.
+    """
 
     user = models.ForeignKey(
         settings.AUTH_USER_MODEL, models.PROTECT, null=True, blank=True, related_name="legal_holds"

@@ -105,13 +105,15 @@ def build(reviewer: User, since: date, until: date) -> list[Figure]:
     if reviewer.review_limited:
         generations = generations.filter(Exists(reviewer.review_groups.filter(user=OuterRef("owner"))))
         counts = _count(_between(generations, since, until))
+        items = QueueItem.objects.reviewable_by(reviewer)
     else:
         counts = _stored_counts(since, until)
+        items = QueueItem.objects.all()  # also verdicts on answers that have been deleted
     return [
         *_answers(counts),
         _durations(counts.values()),
         _ratings(_between(generations, since, until)),
-        _reviews(_between(QueueItem.objects.reviewable_by(reviewer), since, until)),
+        _reviews(_between(items, since, until)),
     ]
 
 

@@ -4,9 +4,10 @@ from datetime import timedelta
 from typing import Any
 
 from django.conf import settings
+from django.contrib.auth.models import Group
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
-from django.db.models import F, Q
+from django.db.models import Exists, F, OuterRef, Q
 from django.utils import timezone
 
 from conversations.models import Conversation, Status
@@ -28,6 +29,14 @@ class CaseQuerySet(models.QuerySet):
     def awaiting_approval(self) -> "CaseQuerySet":
         """Keep cases whose reviewer requested a delay of the notices that nobody has approved."""
         return self.filter(hold_days__isnull=False, hold_until=None)
+
+    def within_scope_of(self, user: Any) -> "CaseQuerySet":
+        """Keep cases that concern only people whom this reviewer may review: those of reviewers with no wider scope."""
+        if not user.review_limited:
+            return self.all()
+        groups = Group.objects.filter(reviewers=OuterRef("reviewer"))
+        wider = groups.exclude(pk__in=user.review_groups.values("pk"))
+        return self.filter(reviewer__review_limited=True).exclude(Exists(wider))
 
 
 class Case(models.Model):
@@ -77,7 +86,10 @@ class AuditAction(models.TextChoices):
     DELAY_APPROVED = "hold_given", "Approved a delayed notice"
     HOLD_PLACED = "held", "Placed a legal hold"
     HOLD_LIFTED = "lifted", "Lifted a legal hold"
+    HOLD_CHANGED = "hold_changed", "Changed the reason of a legal hold"
+    VERDICT = "verdict", "Gave a verdict"
     PRUNED = "pruned", "Deleted after the retention period"
+    ACCOUNT_DELETED = "deleted", "Deleted an account"
     TRIMMED = "trimmed", "Deleted the oldest audit entries"
     PERMISSIONS_CHANGED = "granted", "Changed review permissions"
 
@@ -193,10 +205,14 @@ class QueueItemQuerySet(models.QuerySet):
 
 
 class QueueItem(models.Model):
-    """An answer for review: unassigned, then claimed by one reviewer for `CLAIM_DURATION`, then resolved."""
+    """An answer for review: unassigned, then claimed by one reviewer for `CLAIM_DURATION`, then resolved.
 
-    conversation = models.ForeignKey("Conversation", models.CASCADE, related_name="queue_items")
-    message = models.ForeignKey("Message", models.CASCADE, related_name="queue_items")
+    A verdict outlives the answer: `conversation` and `message` are then None. `review.queue.refresh` removes unresolved
+    items of deleted answers.
+    """
+
+    conversation = models.ForeignKey("Conversation", models.SET_NULL, null=True, related_name="queue_items")
+    message = models.ForeignKey("Message", models.SET_NULL, null=True, related_name="queue_items")
     rule = models.ForeignKey(Rule, models.SET_NULL, null=True, related_name="queue_items")
     why = models.CharField(max_length=80)
     created_at = models.DateTimeField(default=timezone.now)

@@ -3,6 +3,7 @@
 import hashlib
 import hmac
 from datetime import timedelta
+from typing import Any
 
 from django.conf import settings
 from django.db import transaction
@@ -11,7 +12,7 @@ from django.utils import timezone
 
 from conversations.models import Feedback, Generation, Rating, User
 from conversations.review import audit, cases
-from conversations.review.models import Case, QueueItem, Rule
+from conversations.review.models import AuditAction, Case, QueueItem, Rule
 
 REPORTED = "Reported by its owner"
 SHARED = "Feedback shared by its owner"
@@ -22,6 +23,7 @@ CANDIDATES = 20  # items that `claim_next` tries, if others claim them at the sa
 
 def refresh() -> None:
     """Update the queue from shared feedback and from answers that have finished since the rules were last applied."""
+    QueueItem.objects.unresolved().filter(Q(conversation=None) | Q(message=None)).delete()
     _sync_feedback()
     for rule in Rule.objects.filter(active=True):
         _apply(rule)
@@ -107,7 +109,12 @@ def release(*, reviewer: User) -> None:
 
 
 def resolve(*, actor: audit.Actor, item: QueueItem, verdict: str, note: str) -> bool:
-    """Resolve an item that this reviewer has claimed; return False if the claim has expired."""
+    """Resolve an item that this reviewer has claimed, and record the verdict; return False if the claim has expired."""
+    conversations = [item.conversation] if item.conversation else []
+    about: dict[str, Any] = {"item": item.pk, "why": item.why, "verdict": verdict, "comment": note}
     claimed = QueueItem.objects.claimed_by(actor.user).filter(pk=item.pk)
-    changed = claimed.update(verdict=verdict, note=note, resolved_by=actor.user, resolved_at=timezone.now())
-    return bool(changed)
+    with transaction.atomic():
+        if not claimed.update(verdict=verdict, note=note, resolved_by=actor.user, resolved_at=timezone.now()):
+            return False
+        audit.record(actor, AuditAction.VERDICT, conversations=conversations, message_id=item.message_id, **about)
+    return True

@@ -2,15 +2,16 @@
 
 from collections.abc import Iterator
 from datetime import datetime, timedelta
+from uuid import UUID
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 from django.utils import timezone
 
 from conversations.models import Conversation, LegalHold, Message, User
 from conversations.review import audit
-from conversations.review.models import AuditAction, AuditEntry
+from conversations.review.models import AuditAction, AuditEntry, QueueItem
 
 BATCH = 50  # conversations that are deleted in one transaction
 
@@ -49,23 +50,60 @@ def expired_audit_entries() -> int:
     return AuditEntry.objects.filter(number__lte=audit.last_expired(_audit_cutoff())).count()
 
 
+def expired_verdicts() -> QuerySet[QueueItem]:
+    """Return verdicts on deleted conversations that are as old as the audit entries that are deleted."""
+    if not settings.RETAIN_AUDIT_DAYS:
+        return QueueItem.objects.none()
+    return QueueItem.objects.filter(conversation=None, resolved_at__lt=_audit_cutoff())
+
+
 def prune() -> Iterator[str]:
     """Delete everything that has expired; yield a sentence for each kind. Each transaction checks legal holds again."""
     yield f"Deleted the reasoning of {_delete_reasoning()} messages."
-    yield f"Deleted {_delete_conversations(expired_conversations())} conversations."
+    yield f"Deleted {_delete_conversations(expired_conversations(), audit.System())} conversations."
     accounts = 0
     for user in expired_accounts().iterator():
-        _delete_conversations(user.conversations.deletable())
+        _delete_conversations(user.conversations.deletable(), audit.System())
         with transaction.atomic():
-            if user.conversations.exists() or not expired_accounts().filter(pk=user.pk).exists():
+            if not expired_accounts().filter(pk=user.pk).exists():
                 continue  # a legal hold was placed in the meantime
-            audit.record(audit.System(), AuditAction.PRUNED, user=user.pk)
-            LegalHold.objects.filter(user=user).delete()  # lifted ones protect the row too
-            user.delete()
-        accounts += 1
+            accounts += _delete_account(user, audit.System(), AuditAction.PRUNED)
     yield f"Deleted {accounts} deactivated accounts."
     if settings.RETAIN_AUDIT_DAYS:
+        verdicts, _ = expired_verdicts().delete()
+        yield f"Deleted {verdicts} verdicts on deleted conversations."
         yield f"Deleted {audit.trim(_audit_cutoff())} audit entries."
+
+
+def why_not_deletable(user: User) -> str:
+    """Return why an account cannot be deleted now, as a sentence for administrators; "" if it can."""
+    if user.is_active:
+        return "Deactivate this account first: clear the box Active and save. Then you can delete it."
+    holds = LegalHold.objects.in_force().filter(Q(user=user) | Q(conversation__owner=user))
+    if holds.exists():
+        return "This account cannot be deleted yet: it must be kept for legal reasons."
+    if user.conversations.live().exists():
+        return "An answer is still being written for this account. Try again when it has ended."
+    return ""
+
+
+def delete_account(*, actor: audit.Actor, user: User) -> bool:
+    """Delete a user and all their conversations, and record it; return False if `why_not_deletable`."""
+    with transaction.atomic():
+        return not why_not_deletable(user) and _delete_account(user, actor, AuditAction.ACCOUNT_DELETED)
+
+
+def _delete_account(user: User, actor: audit.Actor | audit.System, action: AuditAction) -> bool:
+    """Delete a user and their conversations in the caller's transaction; False, and nothing deleted, under a hold."""
+    with transaction.atomic():
+        _delete_conversations(user.conversations.deletable(), actor, action)
+        if user.conversations.exists():
+            transaction.set_rollback(True)
+            return False
+        audit.record(actor, action, user=user.pk)
+        LegalHold.objects.filter(user=user).delete()  # lifted ones protect the row too
+        user.delete()
+    return True
 
 
 def _audit_cutoff() -> datetime:
@@ -84,7 +122,7 @@ def _delete_reasoning() -> int:
     expired = expired_reasoning().values_list("conversation", flat=True).distinct().order_by("conversation")
     while ids := list(expired[:BATCH]):
         with transaction.atomic():
-            batch = list(_older_than(settings.RETAIN_REASONING_DAYS).filter(pk__in=ids))
+            batch = _lock(ids, _older_than(settings.RETAIN_REASONING_DAYS))
             if not batch:
                 break
             audit.record(audit.System(), AuditAction.PRUNED, conversations=batch, reasoning_only=1)
@@ -93,15 +131,25 @@ def _delete_reasoning() -> int:
     return deleted
 
 
-def _delete_conversations(expired: QuerySet[Conversation]) -> int:
+def _delete_conversations(
+    expired: QuerySet[Conversation],
+    actor: audit.Actor | audit.System,
+    action: AuditAction = AuditAction.PRUNED,
+) -> int:
     deleted = 0
     while ids := list(expired.values_list("pk", flat=True)[:BATCH]):
         with transaction.atomic():
-            batch = list(expired.filter(pk__in=ids))
+            batch = _lock(ids, expired)
             if not batch:
                 break
-            audit.record(audit.System(), AuditAction.PRUNED, conversations=batch)
+            audit.record(actor, action, conversations=batch)
             LegalHold.objects.filter(conversation__in=batch).delete()  # lifted ones protect the row too
             Conversation.objects.filter(pk__in=[conversation.pk for conversation in batch]).delete()
         deleted += len(batch)
     return deleted
+
+
+def _lock(ids: list[UUID], expired: QuerySet[Conversation]) -> list[Conversation]:
+    """Lock these conversations; return those that are still expired, and under no legal hold."""
+    list(Conversation.objects.select_for_update().filter(pk__in=ids).order_by("pk").values_list("pk"))
+    return list(expired.filter(pk__in=ids))

@@ -14,6 +14,7 @@ from conversations.models import Conversation
 from conversations.request import SignedInRequest
 from conversations.views.messages import start_conversation
 from conversations.views.pages import conversation_list, page_context, thread_around, thread_page
+from conversations.views.refusals import explain_refusals
 
 
 @login_required
@@ -60,6 +61,7 @@ def show(request: SignedInRequest, pk: uuid.UUID) -> HttpResponse:
 
 @login_required
 @require_POST
+@explain_refusals
 def rename(request: SignedInRequest, pk: uuid.UUID) -> HttpResponse:
     conversation = get_object_or_404(Conversation.objects.visible_to(request.user), pk=pk)
     form = RenameForm(request.POST)
@@ -72,10 +74,9 @@ def rename(request: SignedInRequest, pk: uuid.UUID) -> HttpResponse:
 
 @login_required
 @require_POST
+@explain_refusals
 def delete(request: SignedInRequest, pk: uuid.UUID) -> HttpResponse:
     conversation = get_object_or_404(Conversation.objects.visible_to(request.user), pk=pk)
-    if not actions.delete(conversation=conversation):
-        messages.error(request, "You cannot delete this conversation yet: it must be kept for legal reasons.")
-        return redirect(conversation)
+    actions.delete(conversation=conversation)
     messages.success(request, "Conversation deleted.")
     return redirect("new")

@@ -11,10 +11,12 @@ from conversations.forms import FeedbackForm, RatingForm
 from conversations.models import Feedback, Message
 from conversations.request import SignedInRequest
 from conversations.views.lookups import get_answer
+from conversations.views.refusals import explain_refusals
 
 
 @login_required
 @require_POST
+@explain_refusals
 def rate(request: SignedInRequest, pk: int) -> HttpResponse:
     """Save a rating and offer a form for a comment; the current rating again deletes the feedback."""
     message = get_answer(request, pk)
@@ -29,6 +31,7 @@ def rate(request: SignedInRequest, pk: int) -> HttpResponse:
 
 @login_required
 @require_http_methods(["GET", "HEAD", "POST"])
+@explain_refusals
 def edit(request: SignedInRequest, pk: int) -> HttpResponse:
     message = get_answer(request, pk)
     feedback = Feedback.objects.filter(message=message).first()

@@ -1,8 +1,6 @@
 """Commands about messages and their generations, by POST. The socket shows the effect; without JavaScript, the page."""
 
 import uuid
-from collections.abc import Callable
-from functools import wraps
 
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
@@ -21,27 +19,10 @@ from conversations.rendering import fragments
 from conversations.request import SignedInRequest
 from conversations.views.lookups import get_answer
 from conversations.views.pages import DRAFT, page_context, thread_page
+from conversations.views.refusals import explain_refusals
 
 
-def within_daily_limit(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
-    """Show an error and keep the text when a prompt exceeds the person's daily limit."""
-
-    @wraps(view)
-    def wrapper(request: SignedInRequest, *args, **kwargs) -> HttpResponse:
-        try:
-            return view(request, *args, **kwargs)
-        except actions.DailyLimitReached as reached:
-            if request.htmx:
-                return HttpResponse(fragments.composer_error(str(reached)), status=422)
-            messages.error(request, str(reached))
-            request.session[DRAFT] = request.POST.get("content", "")
-            pk = kwargs.get("pk")
-            return redirect("conversation", pk) if isinstance(pk, uuid.UUID) else redirect("new")
-
-    return wrapper
-
-
-@within_daily_limit
+@explain_refusals
 def start_conversation(request: SignedInRequest) -> HttpResponse:
     """Create a conversation with its first prompt; redirect to it."""
     form = PromptForm(request.POST)
@@ -54,7 +35,7 @@ def start_conversation(request: SignedInRequest) -> HttpResponse:
 
 @login_required
 @require_POST
-@within_daily_limit
+@explain_refusals
 def send(request: SignedInRequest, pk: uuid.UUID) -> HttpResponse:
     conversation = get_object_or_404(Conversation.objects.visible_to(request.user), pk=pk)
     form = PromptForm(request.POST)
@@ -66,7 +47,7 @@ def send(request: SignedInRequest, pk: uuid.UUID) -> HttpResponse:
 
 @login_required
 @require_POST
-@within_daily_limit
+@explain_refusals
 def regenerate(request: SignedInRequest, pk: int) -> HttpResponse:
     """Generate an answer again: after a failure, or as another version."""
     message = get_answer(request, pk)
@@ -77,7 +58,7 @@ def regenerate(request: SignedInRequest, pk: int) -> HttpResponse:
 @login_required
 @require_http_methods(["GET", "HEAD", "POST"])
 @vary_on_headers("HX-Request")
-@within_daily_limit
+@explain_refusals
 def edit(request: SignedInRequest, pk: int) -> HttpResponse:
     """Show the form that edits a prompt; by POST, add the edited prompt as a new version."""
     prompt = get_object_or_404(Message.objects.visible_to(request.user), pk=pk, role=Role.USER)
@@ -92,7 +73,7 @@ def edit(request: SignedInRequest, pk: int) -> HttpResponse:
 
 @login_required
 @require_POST
-@within_daily_limit
+@explain_refusals
 def continue_answer(request: SignedInRequest, pk: int) -> HttpResponse:
     message = get_answer(request, pk)
     actions.continue_answer(user=request.user, message=message, key=_key(request))
@@ -117,7 +98,7 @@ def stop(request: SignedInRequest, pk: int) -> HttpResponse:
 
 @login_required
 @require_POST
-@within_daily_limit
+@explain_refusals
 def answer_now(request: SignedInRequest, pk: int) -> HttpResponse:
     generation = get_object_or_404(Generation.objects.visible_to(request.user), pk=pk)
     actions.answer_now(user=request.user, generation=generation, key=_key(request))
@@ -126,6 +107,7 @@ def answer_now(request: SignedInRequest, pk: int) -> HttpResponse:
 
 @login_required
 @require_POST
+@explain_refusals
 def cancel(request: SignedInRequest, pk: int) -> HttpResponse:
     """Cancel a queued prompt, and return its text to the composer."""
     generation = get_object_or_404(Generation.objects.visible_to(request.user), pk=pk)

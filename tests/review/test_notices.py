@@ -3,6 +3,7 @@
 from datetime import timedelta
 
 import pytest
+from django.contrib.auth.models import Group
 from django.db import IntegrityError, transaction
 from django.test import Client
 from django.utils import timezone
@@ -125,6 +126,38 @@ def test_a_delay_covers_only_its_own_case(client: Client, conversation: Conversa
     assert shown(client, conversation) == (False, False)
     read(open_case(reviewer), conversation)
     assert shown(client, conversation) == (True, True)
+
+
+@pytest.mark.parametrize(
+    ("groups", "requester_groups", "is_in_scope"),
+    [
+        (None, ["Own"], True),
+        (None, None, True),
+        (["Own", "Other"], ["Own"], True),
+        (["Own"], ["Own", "Other"], False),
+        (["Own"], ["Other"], False),
+        (["Own"], None, False),  # whoever is not limited may read beyond the groups
+    ],
+)
+def test_delays_are_shown_to_and_approved_by_reviewers_with_the_same_or_a_wider_scope(
+    client: Client,
+    reviewer: User,
+    second: User,
+    groups: list[str] | None,
+    requester_groups: list[str] | None,
+    is_in_scope: bool,
+):
+    for user, names in ((second, groups), (reviewer, requester_groups)):
+        user.review_limited = names is not None
+        user.save()
+        user.review_groups.set(Group.objects.get_or_create(name=name)[0] for name in names or ())
+    case = open_case(reviewer)
+    cases.request_notice_delay(actor=audit.Actor(reviewer), case=case, days=7, why="They would destroy evidence")
+    client.force_login(second)
+    assert ("They would destroy evidence" in client.get(DELAYS).text) == is_in_scope
+    assert client.post(f"{DELAYS}{case.pk}/").status_code == (302 if is_in_scope else 404)
+    Case.objects.filter(pk=case.pk).update(hold_until=timezone.now() + timedelta(days=1))
+    assert (f"Case {case.pk}" in client.get(DELAYS).text) == is_in_scope
 
 
 def test_the_database_refuses_a_delay_approved_by_who_requested_it(reviewer: User):

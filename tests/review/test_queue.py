@@ -276,3 +276,32 @@ def test_the_page_offers_every_unassigned_item_on_it(
     assert re.findall(r"Claim item (\d+)", page) == [str(item.pk) for item in shown[1:]]
     assert f"Claimed by {second.username}" in page
     assert "Claimed by None" not in page
+
+
+def test_a_verdict_is_recorded_and_outlives_the_conversation(
+    client: Client, report: QueueItem, reviewer: User, conversation: Conversation
+):
+    unresolved = QueueItem.objects.create(
+        conversation=conversation, message=report.message, why="A rule", rule=Rule.objects.create(name="A rule")
+    )
+    client.force_login(reviewer)
+    client.post(f"{QUEUE}{report.pk}/take/")
+    client.post(f"{QUEUE}{report.pk}/resolve/", {"verdict": "unsafe", "note": "Dangerous"})
+    queue.release(reviewer=reviewer)
+    actions.delete(conversation=conversation)
+    entry = audit.AuditEntry.objects.get(act="verdict")
+    assert (entry.actor_name, entry.owner_id, entry.conversation_id) == (
+        reviewer.username,
+        conversation.owner_id,
+        report.conversation_id,
+    )
+    assert entry.message_id == report.message_id
+    assert (entry.details["verdict"], entry.details["comment"]) == ("unsafe", "Dangerous")
+    item = QueueItem.objects.get(pk=report.pk)
+    assert (item.verdict, item.note, item.conversation) == (Verdict.UNSAFE, "Dangerous", None)
+    assert client.post(f"{QUEUE}{unresolved.pk}/take/").status_code == 404
+    assert "The queue is empty" in client.get(QUEUE).text
+    assert list(QueueItem.objects.all()) == [item]
+    figures = client.get("/admin/conversations/conversation/figures/").text
+    assert "Unsafe answer: 1" in figures
+    assert list(audit.verify(audit.AuditEntry.objects.order_by("number"), {})) == []

@@ -19,8 +19,11 @@ class DelayForm(forms.Form):
 
 @access.require_permission(READ)
 def index(request: ReviewRequest) -> HttpResponse:
-    """List delays that are requested or approved; by POST, request one for the open case."""
-    case = request.case
+    """List delays that are requested or approved; by POST, request one for the open case.
+
+    Limited reviewers see and approve only those of reviewers whose groups are among their own.
+    """
+    case, in_scope = request.case, Case.objects.within_scope_of(request.user)
     form = DelayForm(request.POST or None)
     if request.method == "POST" and case and form.is_valid():
         cases.request_notice_delay(actor=access.actor(request), case=case, **form.cleaned_data)
@@ -29,10 +32,8 @@ def index(request: ReviewRequest) -> HttpResponse:
         request,
         "Delayed notices",
         form=form if case and case.hold_days is None else None,
-        requested=Case.objects.awaiting_approval().select_related("reviewer").order_by("pk"),
-        approved=Case.objects.with_delayed_notices()
-        .select_related("reviewer", "hold_approved_by")
-        .order_by("hold_until"),
+        requested=in_scope.awaiting_approval().select_related("reviewer").order_by("pk"),
+        approved=in_scope.with_delayed_notices().select_related("reviewer", "hold_approved_by").order_by("hold_until"),
     )
     return render(request, "review/admin/notice_delays.html", context)
 
@@ -40,7 +41,7 @@ def index(request: ReviewRequest) -> HttpResponse:
 @access.require_permission(READ)
 @require_POST
 def approve(request: ReviewRequest, pk: int) -> HttpResponse:
-    case = get_object_or_404(Case, pk=pk)
+    case = get_object_or_404(Case.objects.within_scope_of(request.user), pk=pk)
     if not cases.approve_notice_delay(actor=access.actor(request), case=case):
         raise PermissionDenied
     messages.success(request, "Delay approved.")

@@ -66,7 +66,8 @@ def step(request: ReviewRequest, pk: int, direction: str) -> HttpResponse:
 @require_POST
 def resolve(request: ReviewRequest, pk: int) -> HttpResponse:
     """Resolve the claimed item, and claim the next one."""
-    item = get_object_or_404(QueueItem.objects.reviewable_by(request.user), pk=pk)
+    items = QueueItem.objects.reviewable_by(request.user).select_related("conversation")
+    item = get_object_or_404(items, pk=pk)
     form = VerdictForm(request.POST)
     if not form.is_valid():
         messages.error(request, "Choose a verdict. A note can have up to 2,000 characters.")

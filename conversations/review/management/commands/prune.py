@@ -32,4 +32,5 @@ class Command(BaseCommand):
         self.stdout.write(f"Would delete the reasoning of {retention.expired_reasoning().count()} messages.")
         self.stdout.write(f"Would delete {retention.expired_conversations().count()} conversations.")
         self.stdout.write(f"Would delete {retention.expired_accounts().distinct().count()} deactivated accounts.")
+        self.stdout.write(f"Would delete {retention.expired_verdicts().count()} verdicts on deleted conversations.")
         self.stdout.write(f"Would delete {retention.expired_audit_entries()} audit entries.")
