@@ -1,17 +1,23 @@
 from collections.abc import Iterable
 from typing import Any
 
+from allauth.account.admin import EmailAddressAdmin as AllauthEmailAddressAdmin
 from allauth.account.decorators import secure_admin_login
+from allauth.account.models import EmailAddress
 from allauth.socialaccount import admin as social
-from django.contrib import admin
+from django.contrib import admin, messages
+from django.contrib.admin.utils import unquote
 from django.contrib.auth.admin import GroupAdmin as DjangoGroupAdmin
 from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
 from django.contrib.auth.models import Group
-from django.http import HttpRequest
+from django.core.exceptions import PermissionDenied
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
 
 from conversations.events import Topic, publish
-from conversations.models import User
-from conversations.review import permission_changes
+from conversations.models import Conversation, User
+from conversations.review import permission_changes, retention
 from conversations.review.admin.access import AllowedLookupsAdmin, actor
 
 # As allauth documents it: its sign-in page, with its rate limits, is the only one.
@@ -23,13 +29,62 @@ admin.site.unregister(Group)  # registered by the import of Django's admin above
 admin.site.unregister([social.SocialApp, social.SocialAccount, social.SocialToken])
 
 
+admin.site.unregister(EmailAddress)
+
+# What decides about other people's data. Staff who may change users could otherwise grant these to themselves.
+PRIVILEGES = ("is_staff", "is_superuser", "groups", "user_permissions", "review_limited", "review_groups")
+
+
+class ChangedBySuperusers(admin.ModelAdmin):
+    """An admin in which only superusers add, change and delete, whatever permissions others have."""
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return request.user.is_superuser and super().has_add_permission(request)
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return request.user.is_superuser and super().has_change_permission(request, obj)
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return request.user.is_superuser and super().has_delete_permission(request, obj)
+
+
 @admin.register(User)
 class UserAdmin(AllowedLookupsAdmin, DjangoUserAdmin):
-    """Django's own, with an event that closes the sockets of deactivated users. Records who can review."""
+    """Django's own, with an event that closes the sockets of deactivated users. Records who can review.
 
+    Only superusers change `PRIVILEGES`, and the accounts of staff: whoever sets a password can sign in with it.
+    """
+
+    actions = None  # several users at once would be deleted without the checks below
     fieldsets = (*(DjangoUserAdmin.fieldsets or ()), ("Review", {"fields": ("review_limited", "review_groups")}))
     filter_horizontal = (*DjangoUserAdmin.filter_horizontal, "review_groups")
     allowed_lookups = ("is_staff__exact", "is_superuser__exact", "is_active__exact", "groups__id__exact")
+
+    def has_change_permission(self, request: HttpRequest, obj: User | None = None) -> bool:
+        return _may_manage(request, obj) and super().has_change_permission(request, obj)
+
+    def has_delete_permission(self, request: HttpRequest, obj: User | None = None) -> bool:
+        return _may_manage(request, obj) and super().has_delete_permission(request, obj)
+
+    def get_readonly_fields(self, request: HttpRequest, obj: User | None = None) -> tuple[str, ...]:
+        return () if request.user.is_superuser else PRIVILEGES
+
+    def delete_view(self, request: HttpRequest, object_id: str, extra_context: Any = None) -> HttpResponse:
+        """Delete a user as retention does; otherwise say why that is not possible now."""
+        user = self.get_object(request, unquote(object_id))
+        if user and self.has_delete_permission(request, user) and (reason := retention.why_not_deletable(user)):
+            self.message_user(request, reason, messages.ERROR)
+            return redirect("admin:conversations_user_change", user.pk)
+        return super().delete_view(request, object_id, extra_context)
+
+    def get_deleted_objects(self, objs: Any, request: HttpRequest) -> tuple[list[str], dict[str, int], set[str], list]:
+        """Return what deleting these users deletes, as numbers: Django would list each message."""
+        conversations = Conversation.objects.filter(owner__in=objs).count()
+        return [*map(str, objs)], {"users": len(objs), "conversations": conversations}, set(), []
+
+    def delete_model(self, request: HttpRequest, obj: User) -> None:
+        if not retention.delete_account(actor=actor(request), user=obj):
+            raise PermissionDenied  # what `delete_view` checked has just changed
 
     def save_model(self, request: HttpRequest, obj: User, form: Any, change: bool) -> None:
         super().save_model(request, obj, form, change)
@@ -43,8 +98,22 @@ class UserAdmin(AllowedLookupsAdmin, DjangoUserAdmin):
             super().save_related(request, form, formsets, change)
 
 
+def _may_manage(request: HttpRequest, user: User | None) -> bool:
+    return request.user.is_superuser or user is None or not (user.is_staff or user.is_superuser)
+
+
+@admin.register(EmailAddress)
+class EmailAddressAdmin(ChangedBySuperusers, AllauthEmailAddressAdmin):
+    """allauth's own. A verified address resets the password of its account."""
+
+    # allauth would let everyone run it who may see the list.
+    @admin.action(permissions=["change"], description="Mark selected email addresses as verified")
+    def make_verified(self, request: HttpRequest, queryset: QuerySet[EmailAddress]) -> None:
+        super().make_verified(request, queryset)
+
+
 @admin.register(Group)
-class GroupAdmin(AllowedLookupsAdmin, DjangoGroupAdmin):
+class GroupAdmin(ChangedBySuperusers, AllowedLookupsAdmin, DjangoGroupAdmin):
     """Django's own. Records which groups can review."""
 
     def save_related(self, request: HttpRequest, form: Any, formsets: Iterable[Any], change: bool) -> None:
