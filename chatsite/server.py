@@ -1,7 +1,7 @@
-"""Daphne, with a limit on request bodies, flow control for websockets, and callbacks around the event loop.
+"""Daphne, with limits on the size and duration of requests, flow control for websockets, and callbacks for its start.
 
-Daphne has no ASGI lifespan, keeps request bodies of any size and does not report whether a client reads what it is
-sent. Only public names of Daphne, Autobahn and Twisted are used.
+Daphne has no ASGI lifespan, keeps request bodies of any size, waits for slow ones for ever and does not report whether
+a client reads what it is sent. Only public names of Daphne, Autobahn and Twisted are used.
 """
 
 import asyncio
@@ -19,6 +19,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.endpoints import serverFromString
 from twisted.internet.interfaces import IPullProducer
 from twisted.logger import ILogObserver, globalLogBeginner
+from twisted.web.http import HTTPChannel
 from zope.interface import implementer
 
 from chatsite import metrics
@@ -34,11 +35,11 @@ ACCEPT_SECONDS = 20
 PING_SECONDS = 20  # below the idle limit of every proxy (Azure Container Apps: 240 s)
 PONG_SECONDS = 30  # then a client that does not respond is disconnected
 
-TOO_LARGE = (
-    "<!doctype html><html lang=en><meta charset=utf-8><title>This request is too large</title>"
-    "<h1>This request is too large</h1><p>The limit is %d MB. Go back: what you typed is still there. "
-    "Shorten it and send it again.</p>"
-)
+REQUEST_SECONDS = 60  # for the next request of a connection to begin, and for each `PROGRESS` bytes of it to arrive
+PROGRESS = 64 * 1024  # more than all headers can have (Twisted's limit is 16 KB), so they arrive within REQUEST_SECONDS
+
+PAGE = "<!doctype html><html lang=en><meta charset=utf-8><title>{title}</title><h1>{title}</h1><p>{text}</p>"
+TOO_LARGE = "The limit is {} MB. Go back: what you typed is still there. Shorten it and send it again."
 
 
 class LimitedRequest(WebRequest):
@@ -55,22 +56,55 @@ class LimitedRequest(WebRequest):
         if self._received <= settings.DATA_UPLOAD_MAX_MEMORY_SIZE:
             return super().process()
         self.client_addr = None
-        body = (TOO_LARGE % (settings.DATA_UPLOAD_MAX_MEMORY_SIZE // 2**20)).encode()
+        self._reply(413, "This request is too large", TOO_LARGE.format(settings.DATA_UPLOAD_MAX_MEMORY_SIZE // 2**20))
+        return None
+
+    def basic_error(self, status: int, status_text: bytes, body: str) -> None:
+        """Respond to what never reaches Django, in place of Daphne's page, which needs inline styles."""
+        self._reply(status, status_text.decode(), body)
+
+    def _reply(self, status: int, title: str, text: str) -> None:
         headers = [
             (b"content-type", b"text/html; charset=utf-8"),
             (b"content-security-policy", b"default-src 'none'"),
+            (b"x-content-type-options", b"nosniff"),
         ]
-        self.handle_reply({"type": "http.response.start", "status": 413, "headers": headers})
-        self.handle_reply({"type": "http.response.body", "body": body})
-        return None
+        self.handle_reply({"type": "http.response.start", "status": status, "headers": headers})
+        self.handle_reply({"type": "http.response.body", "body": PAGE.format(title=title, text=text).encode()})
+
+
+class LimitedChannel(HTTPChannel):
+    """A connection whose requests are `LimitedRequest`, closed if one arrives too slowly: see `REQUEST_SECONDS`.
+
+    Twisted starts the time again for every byte, so a byte a minute would keep a connection open for ever.
+    """
+
+    _awaited = 0  # bytes that must arrive before the time starts again; 0 between requests
+
+    def dataReceived(self, data: bytes) -> None:  # noqa: N802
+        self._awaited -= len(data)
+        if self._awaited <= 0:
+            self._awaited = PROGRESS
+            super().resetTimeout()
+        super().dataReceived(data)
+
+    def resetTimeout(self) -> None:  # noqa: N802
+        """Do nothing: Twisted calls this for all data."""
+
+    def allContentReceived(self) -> None:  # noqa: N802
+        self._awaited = 0
+        super().allContentReceived()
 
 
 class LimitedHTTPFactory(HTTPFactory):
-    """Builds HTTP connections whose requests are `LimitedRequest`."""
+    """Builds HTTP connections that are `LimitedChannel`."""
+
+    protocol = LimitedChannel  # Twisted's own first finds out whether the client speaks HTTP/2, which TLS would tell it
 
     def buildProtocol(self, addr: Any) -> Any:  # noqa: N802
         protocol = super().buildProtocol(addr)
         protocol.requestFactory = LimitedRequest
+        protocol.timeOut = REQUEST_SECONDS
         return protocol
 
 

@@ -1,4 +1,4 @@
-"""What a websocket client is sent, and when senders wait until it has read."""
+"""What websocket clients are sent, when senders wait for them, and which HTTP requests are too slow or too large."""
 
 import asyncio
 from types import SimpleNamespace
@@ -6,8 +6,12 @@ from typing import Any
 
 import pytest
 from daphne.ws_protocol import WebSocketFactory
+from django.conf import settings
+from twisted.internet.task import Clock
+from twisted.internet.testing import StringTransport
 
-from chatsite.server import MAX_INCOMING, MAX_UNSENT, FlowControlledProtocol, Outbox
+from chatsite import server
+from chatsite.server import MAX_INCOMING, MAX_UNSENT, FlowControlledProtocol, LimitedHTTPFactory, Outbox
 
 
 class Transport:
@@ -169,3 +173,101 @@ async def test_nobody_waits_for_a_connection_that_is_lost(outbox: Outbox, transp
     transport.connected = False
     transport.producer.stopProducing()
     await asyncio.wait_for(waiting, 5)
+
+
+class Connection:
+    """An HTTP connection to the server, with a clock of its own. `paths` are those of requests that are complete."""
+
+    def __init__(self) -> None:
+        self.paths: list[str] = []
+        self.requests: list[Any] = []
+        self.clock = Clock()
+        self.transport = StringTransport()
+        factory = LimitedHTTPFactory(self)
+        self.channel = factory.buildProtocol(None)
+        self.channel.callLater = self.clock.callLater
+        self.channel.makeConnection(self.transport)
+        self.proxy_forwarded_address_header = None
+        self.root_path = self.server_name = ""
+        self.request_buffer_size = 8192
+
+    def protocol_connected(self, request: Any) -> None:
+        self.requests.append(request)
+
+    def protocol_disconnected(self, request: Any) -> None:
+        pass
+
+    def log_action(self, *event: Any) -> None:
+        pass
+
+    def create_application(self, request: Any, scope: dict[str, Any]) -> asyncio.Queue[Any]:
+        self.paths.append(scope["path"])
+        return asyncio.Queue()
+
+    def send(self, data: bytes, *, every: float = 0) -> None:
+        """Send data; with `every`, one byte each so many seconds, until the server closes the connection."""
+        for byte in [data[i : i + 1] for i in range(len(data))] if every else [data]:
+            if not self.is_closed:
+                self.channel.dataReceived(byte)
+                self.clock.advance(every)
+
+    def respond(self) -> None:
+        request = self.requests.pop(0)
+        request.handle_reply({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"0")]})
+        request.handle_reply({"type": "http.response.body"})
+
+    @property
+    def is_closed(self) -> bool:
+        return self.transport.disconnecting
+
+
+POST = b"POST /slow HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n"
+
+
+@pytest.mark.parametrize("start", [b"", b"GET / HTTP/1.1\r\n", b"GET / HTTP/1.1\r\nX: ", POST % 1000], ids=repr)
+def test_a_request_that_drips_is_closed_after_a_minute(start: bytes):
+    connection = Connection()
+    connection.send(start)
+    connection.send(b"a" * 1000, every=1)
+    assert connection.is_closed
+    assert connection.clock.seconds() == server.REQUEST_SECONDS
+    assert connection.paths == []
+
+
+def test_a_request_that_is_in_time_is_served_however_often_and_however_late_the_response():
+    connection = Connection()
+    for number in range(1, 4):
+        connection.clock.advance(server.REQUEST_SECONDS - 1)  # idle, between two requests
+        connection.send(POST % 50)
+        connection.send(b"a" * 50, every=1)
+        assert connection.paths == ["/slow"] * number
+        connection.clock.advance(10 * server.REQUEST_SECONDS)  # until the response
+        connection.respond()
+    assert not connection.is_closed
+    connection.clock.advance(server.REQUEST_SECONDS)
+    assert connection.is_closed
+
+
+def test_a_large_body_has_a_minute_for_each_part_of_it():
+    connection = Connection()
+    connection.send(POST % (4 * server.PROGRESS))
+    for _ in range(4):
+        connection.clock.advance(server.REQUEST_SECONDS - 1)
+        connection.send(b"a" * server.PROGRESS)
+    assert connection.paths == ["/slow"]
+    connection.respond()
+
+
+@pytest.mark.parametrize("status", [400, 413])
+def test_responses_without_django_are_plain_pages_that_browsers_take_as_they_are(status: int):
+    connection = Connection()
+    if status == 400:
+        connection.send(b"GET / HTTP/1.1\r\nHost: a\r\nX: \x0b\r\n\r\n")
+    else:
+        connection.send(POST % (settings.DATA_UPLOAD_MAX_MEMORY_SIZE + 1))
+        connection.send(b"a" * (settings.DATA_UPLOAD_MAX_MEMORY_SIZE + 1))
+    head, _, body = connection.transport.value().partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 %d " % status)
+    assert b"x-content-type-options: nosniff" in head.lower()
+    assert b"content-security-policy: default-src 'none'" in head.lower()
+    assert b"<style" not in body
