@@ -4,13 +4,14 @@ import logging
 from collections.abc import Callable
 from functools import partial
 
-from django.contrib.auth import get_user
+from django.contrib.auth import SESSION_KEY, get_user
 from django.contrib.auth import middleware as django_middleware
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.contrib.auth.models import AnonymousUser
 from django.db import InterfaceError, OperationalError
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.template.loader import render_to_string
+from django.utils.cache import patch_cache_control
 from django.utils.functional import SimpleLazyObject
 
 from chatsite.logs import bind_log_context, pseudonym
@@ -19,11 +20,21 @@ logger = logging.getLogger(__name__)
 
 
 class AuthenticationMiddleware(django_middleware.AuthenticationMiddleware):
-    """Django's, and adds the user to the log context when a view loads them: logging itself must not query."""
+    """Django's, with two additions.
+
+    When a view loads the user, they are added to the log context: logging itself must not query. What a view responds
+    to a signed-in person is not stored by browsers, where the next person could go back to it after signing out.
+    """
 
     def process_request(self, request: HttpRequest) -> None:
         super().process_request(request)
         request.user = SimpleLazyObject(partial(_load_user, request))  # type: ignore[assignment]
+
+    def process_response(self, request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
+        # A response for which nothing has read the session is the same for everyone.
+        if request.session.accessed and SESSION_KEY in request.session:
+            patch_cache_control(response, no_store=True)
+        return response
 
 
 def _load_user(request: HttpRequest) -> AbstractBaseUser | AnonymousUser:

@@ -81,6 +81,9 @@ ALLAUTH_TRUSTED_PROXY_COUNT = env.int("TRUSTED_PROXY_COUNT", 0, validate=validat
 # A site with a public https origin is served through TLS. Without one (a laptop, a test) browsers would not send secure
 # cookies back, and nobody could sign in.
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = any(o.startswith("https://") for o in CSRF_TRUSTED_ORIGINS)
+# Browsers accept this prefix only over https, for this host alone: no other host of the domain can set these cookies.
+_prefix = "__Host-" if SESSION_COOKIE_SECURE else ""
+SESSION_COOKIE_NAME, CSRF_COOKIE_NAME = f"{_prefix}sessionid", f"{_prefix}csrftoken"
 SECURE_HSTS_SECONDS = 31_536_000 if SESSION_COOKIE_SECURE else 0
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if ALLAUTH_TRUSTED_PROXY_COUNT else None
 SECURE_REFERRER_POLICY = "same-origin"
@@ -105,6 +108,9 @@ DATA_UPLOAD_MAX_MEMORY_SIZE = 4 * 1024 * 1024
 PROMPT_CHARACTERS = 200_000
 
 SITE_NAME = env.str("SITE_NAME", "Ponder")
+SECURITY_CONTACT = env.str("SECURITY_CONTACT", "")
+if SECURITY_CONTACT and not re.fullmatch(r"(https://|mailto:)\S+", SECURITY_CONTACT):
+    raise invalid("SECURITY_CONTACT", "it must be https:// and an address, or mailto: and an email address.")
 SIGNUP = env.str("SIGNUP", "open" if DEBUG else "closed")
 SIGNUP_DOMAIN = SIGNUP.removeprefix("domain:").lower() if SIGNUP.startswith("domain:") else ""
 if SIGNUP not in ("open", "invite", "closed") and "." not in SIGNUP_DOMAIN:

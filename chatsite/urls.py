@@ -1,13 +1,17 @@
 from django.contrib import admin
 from django.urls import include, path
+from django.views.generic import RedirectView
 
-from chatsite import probes
+from chatsite import probes, well_known
 from conversations.generation import worker
 
 urlpatterns = [
     path("healthz", probes.healthz, name="healthz"),
     path("readyz", probes.readyz, {"problems": worker.readiness_problems}, name="readyz"),
     path("metrics", probes.prometheus, {"update": worker.update_metrics}, name="metrics"),
+    path(".well-known/security.txt", well_known.security_txt, name="security_txt"),
+    # Where password managers find the page (W3C, "A Well-Known URL for Changing Passwords").
+    path(".well-known/change-password", RedirectView.as_view(pattern_name="account_change_password")),
     path("", include("conversations.urls")),
     # Not all of "allauth.urls": pages that connect other accounts to one's own are not offered.
     path("accounts/", include("allauth.account.urls")),

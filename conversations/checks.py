@@ -22,3 +22,19 @@ def check_public_origin(app_configs: Any, **kwargs) -> list[Warning]:
         return []
     hint = "Set it to the site's public origin, such as https://chat.example.org. An https origin makes cookies secure."
     return [Warning("CSRF_TRUSTED_ORIGINS is not set.", hint=hint, id="conversations.W002")]
+
+
+@register(Tags.security)
+def check_audit_keys(app_configs: Any, **kwargs) -> list[Warning]:
+    if not settings.IS_PUBLIC or settings.AUDIT_KEYS[0] not in (settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS):
+        return []
+    hint = "Set AUDIT_KEYS to a random key, then a comma and SECRET_KEY, which verifies the entries that it has signed."
+    return [Warning("The audit trail is signed with SECRET_KEY.", hint=hint, id="conversations.W003")]
+
+
+@register(Tags.security)
+def check_email(app_configs: Any, **kwargs) -> list[Warning]:
+    if not settings.IS_PUBLIC or "console" not in settings.EMAIL_BACKEND:
+        return []
+    hint = "Set EMAIL_URL to a mail server. Until then the log has links with which its readers can reset passwords."
+    return [Warning("Emails are printed to the log instead of sent.", hint=hint, id="conversations.W004")]

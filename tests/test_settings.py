@@ -73,6 +73,8 @@ def read(monkeypatch: pytest.MonkeyPatch, **variables: str) -> dict[str, Any]:
         ("PORT", "99999"),
         ("LOG_FORMAT", "xml"),
         ("METRICS_TOKEN", "short"),
+        ("SECURITY_CONTACT", "security@example.org"),
+        ("SECURITY_CONTACT", "https://example.org\nContact: https://evil.example"),
         ("USER_DAILY_TOKENS", "plenty"),
         ("RETAIN_CONVERSATIONS_DAYS", "-1"),
         ("AUDIT_KEYS", "short"),
@@ -109,6 +111,19 @@ def test_nobody_signs_up_by_default_except_where_developers_work(monkeypatch, de
 def test_an_azure_endpoint_needs_its_deployment(monkeypatch):
     with pytest.raises(EnvError, match='"AZURE_DEEPSEEK_DEPLOYMENT" invalid'):
         read(monkeypatch, AZURE_INFERENCE_ENDPOINT="https://name.services.ai.azure.com")
+
+
+@pytest.mark.parametrize(
+    ("origins", "prefix"), [("", ""), ("http://chat.lan:8000", ""), ("https://chat.example.org", "__Host-")]
+)
+def test_over_https_no_other_host_can_set_the_cookies(monkeypatch, origins: str, prefix: str):
+    found = read(monkeypatch, CSRF_TRUSTED_ORIGINS=origins)
+    assert (found["SESSION_COOKIE_NAME"], found["CSRF_COOKIE_NAME"]) == (f"{prefix}sessionid", f"{prefix}csrftoken")
+    assert found["SESSION_COOKIE_SECURE"] == found["CSRF_COOKIE_SECURE"] == bool(prefix)
+    # Browsers accept the prefix only with this path and without a domain, which are Django's defaults.
+    assert not any(
+        name.startswith(("SESSION_COOKIE_", "CSRF_COOKIE_")) and name.endswith(("PATH", "DOMAIN")) for name in found
+    )
 
 
 POSTGRESQL = "postgresql://app@db.example.org/site"

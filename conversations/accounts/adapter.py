@@ -2,14 +2,15 @@
 
 from datetime import timedelta
 from typing import Any
+from urllib.parse import urlsplit
 
 from allauth.account.adapter import DefaultAccountAdapter
 from allauth.socialaccount.models import SocialAccount
 from django.conf import settings
 from django.contrib import messages
-from django.contrib.sites.shortcuts import get_current_site
 from django.core.exceptions import ValidationError
 from django.http import HttpRequest, HttpResponse
+from django.http.request import split_domain_port
 from django.shortcuts import redirect
 from django.utils import timezone
 
@@ -57,9 +58,28 @@ class AccountAdapter(DefaultAccountAdapter):
         return super().clean_password(password, user)
 
     def send_mail(self, template_prefix: str, email: str, context: dict[str, Any]) -> None:
+        origin = _origin(self.request)
+        links = {name: _at(origin, url) for name, url in context.items() if name.endswith("_url")}
         # allauth uses the host name as the site's name.
-        site = {"name": settings.SITE_NAME, "domain": get_current_site(self.request).domain}
-        super().send_mail(template_prefix, email, {"current_site": site} | context)
+        site = {"name": settings.SITE_NAME, "domain": urlsplit(origin).netloc}
+        super().send_mail(template_prefix, email, {"current_site": site} | context | links)
 
     def format_email_subject(self, subject: str) -> str:
         return f"[{settings.SITE_NAME}] {subject}"
+
+
+def _origin(request: HttpRequest) -> str:
+    """Return where links in emails lead: to the trusted origin with the request's host name, or else the first one.
+
+    Not to the request's Host, because whoever asks for an email chooses the port in it. Only a site without
+    `CSRF_TRUSTED_ORIGINS` knows nothing else.
+    """
+    host, _ = split_domain_port(request.get_host())
+    origins = settings.CSRF_TRUSTED_ORIGINS or [f"{request.scheme}://{request.get_host()}"]
+    return next((origin for origin in origins if urlsplit(origin).hostname == host), origins[0])
+
+
+def _at(origin: str, url: str) -> str:
+    """Return an address of this site at another origin."""
+    scheme, netloc, *_ = urlsplit(origin)
+    return urlsplit(url)._replace(scheme=scheme, netloc=netloc).geturl()

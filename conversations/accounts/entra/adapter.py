@@ -46,6 +46,8 @@ class SocialAccountAdapter(DefaultSocialAccountAdapter):
         user = sociallogin.user
         if user.pk is None:
             return  # allauth calls `save_user` next
+        if not user.is_active:
+            return  # allauth refuses the sign-in next
         with transaction.atomic():
             _update_name(sociallogin)
             user.save(update_fields=["first_name", "last_name"])

@@ -62,12 +62,14 @@ def verify(id_token: str, expected_nonce: str) -> dict[str, Any]:
         raise Untrusted(type(error).__name__) from error
     if claims["tid"] != settings.ENTRA_TENANT_ID:
         raise Untrusted("another tenant")
+    if not isinstance(claims["oid"], str) or not claims["oid"].strip():
+        raise Untrusted("no object id")
     if not hmac.compare_digest(str(claims["nonce"]).encode(), expected_nonce.encode()):
         raise Untrusted("another nonce")
     roles = claims.get("roles")
     return {
         "tid": claims["tid"],
-        "oid": str(claims["oid"]),
+        "oid": claims["oid"],
         "name": _printable(claims.get("name")),
         "preferred_username": _printable(claims.get("preferred_username")),
         "roles": [role for role in roles if isinstance(role, str)] if isinstance(roles, list) else [],

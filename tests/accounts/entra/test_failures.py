@@ -64,6 +64,7 @@ def with_claims(**claims: Any) -> Callable[[Tenant, dict[str, Any]], str]:
         signed_with_another_key,
         signed_with_an_unknown_key_id,
         without_object_id,
+        *(pytest.param(with_claims(oid=oid), id=f"object id {oid!r}") for oid in ("", " ", 7, ["a"])),
         without_nonce,
         pytest.param(lambda tenant, claims: "no token", id="not a token"),
     ],
@@ -151,12 +152,16 @@ def test_a_callback_works_once_and_only_in_the_browser_that_started(visitor: Vis
         assert (page.status_code, stale in page.text) == (400, True), path
 
 
-def test_a_deactivated_account_cannot_sign_in(visitor: Visitor, entra: Site):
+def test_a_deactivated_account_cannot_sign_in_and_gets_no_roles(visitor: Visitor, tenant: Tenant, entra: Site):
     visitor.sign_in()
-    write(entra, "update conversations_user set is_active = 0 where id = ?", visitor.account.id)
+    key = visitor.account.id
+    write(entra, "update conversations_user set is_active = 0 where id = ?", key)
+    tenant.person["roles"] = ["Reviewer"]
     response = visitor.sign_in()
     assert "Account deactivated" in visitor.http.get(response.headers["Location"]).text
     assert not visitor.is_signed_in
+    assert entra.rows("select is_staff from conversations_user where id = ?", key) == [(0,)]
+    assert entra.rows("select 1 from conversations_user_groups where user_id = ?", key) == []
 
 
 def test_the_log_has_the_reason_and_no_secrets(visitor: Visitor, entra: Site, tenant: Tenant):
