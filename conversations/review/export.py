@@ -4,6 +4,7 @@ import csv
 import hashlib
 import io
 import json
+import re
 import zipfile
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
@@ -16,8 +17,9 @@ from conversations.review import audit
 from conversations.review.models import AuditAction, Case
 
 BATCH = 50  # conversations that are read, and recorded, at a time
-# What spreadsheets take for a formula at the start of a cell (OWASP, CSV injection), full-width characters included.
-FORMULA = tuple("=+-@\t\r\n＝＋－＠")
+# Where a formula could begin (OWASP, CSV injection), full-width characters included: at the start of a cell, and after
+# whatever a spreadsheet may be told to take for the separator, which can be any character but a letter or digit.
+FORMULA = re.compile(r"(?<![\w=+\-@＝＋－＠])(?=[=+\-@＝＋－＠])")
 GENERATION_FIELDS = (
     "status",
     "error",
@@ -179,5 +181,5 @@ def csv_line(values: Iterable[Any]) -> str:
 
 
 def escape_formula(value: Any) -> Any:
-    """Return a value that no spreadsheet takes for a formula."""
-    return f"'{value}" if isinstance(value, str) and value.startswith(FORMULA) else value
+    """Return a value of which no spreadsheet takes any part for a formula, whatever separator it splits cells at."""
+    return FORMULA.sub("'", value) if isinstance(value, str) else value

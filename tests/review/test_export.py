@@ -4,6 +4,7 @@ import csv
 import hashlib
 import io
 import json
+import re
 import zipfile
 from collections.abc import Callable
 
@@ -101,16 +102,29 @@ def test_an_export_and_each_conversation_in_it_are_recorded(
     assert single in AuditEntry.objects.visible_to_owner(conversation.owner_id)
 
 
-@pytest.mark.parametrize("cell", ['=cmd|"/c calc"!A1', "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", "＝1"])
-def test_no_cell_is_a_formula(fetch: Callable, exporter: User, cell: str):
-    make_conversation(person("owner"), answer=cell, title=cell)
+@pytest.mark.parametrize("formula", ['=cmd|"/c calc"!A1', "+1", "-1", "@SUM(A1)", "＝1"])
+def test_no_part_of_a_cell_is_a_formula_whatever_the_separator(formula: str):
+    leads = ["", "Hello;", "Hello\t", "Hello|", "Hello ", "Hello\n", ';"', "\u00a0", "\r", ",'"]
+    text = "".join(export.csv_line(["an id", lead + formula]) for lead in leads)
+    assert list(csv.reader(io.StringIO(text, newline=""))) == [["an id", f"{lead}'{formula}"] for lead in leads]
+    for separator in ",;\t| :":
+        for row in csv.reader(io.StringIO(text, newline=""), delimiter=separator):
+            parts = [part for cell in row for part in re.split(r"[\r\n]", cell)]
+            assert not any(part.strip().lstrip('"').startswith(tuple("=+-@＝＋－＠")) for part in parts)
+
+
+def test_an_exported_title_and_answer_are_no_formulas(fetch: Callable, exporter: User):
+    make_conversation(person("owner"), answer="Hello;=1+1", title="=1+1")
     open_case(exporter)
     text, _ = unpack(fetch(exporter, "", form="csv")[1])
-    head, *rows = list(csv.reader(io.StringIO(text, newline="")))
-    assert head[0] == "conversation"
-    assert len(rows) == 3
-    assert rows[1][head.index("content")] == f"'{cell}"
-    assert not any(value.startswith(export.FORMULA) for row in rows for value in row)
+    head, *rows = csv.reader(io.StringIO(text, newline=""))
+    assert {row[head.index("title")] for row in rows} == {"'=1+1"}
+    assert rows[1][head.index("content")] == "Hello;'=1+1"
+
+
+def test_what_is_no_formula_is_exported_as_it_is():
+    values = ["2026-11-29T12:00:00+00:00", "a well-known name", "ada@example.org", "x=1", 7, None]
+    assert list(csv.reader([export.csv_line(values)])) == [[*values[:4], "7", ""]]
 
 
 def test_conversations_are_recorded_and_sent_in_batches(exporter: User, monkeypatch: pytest.MonkeyPatch):
