@@ -2,8 +2,7 @@
 
 import asyncio
 import os
-import shutil
-import stat
+import re
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -26,14 +25,26 @@ COMPOSE = yaml.safe_load((ROOT / "compose.yaml").read_text())
 DEVELOPMENT = yaml.safe_load((ROOT / "compose.dev.yaml").read_text())
 SERVICES = COMPOSE["services"]
 REPLICAS = ("web-1", "web-2")
+COMMANDS = ("migrate", "prune")  # of the site's image
 SECRET = {
     "SECRET_KEY",
+    "SECRET_KEY_FALLBACKS",
     "DATABASE_URL",
+    "REDIS_URL",
     "OPENAI_API_KEY",
     "EMAIL_URL",
     "AUDIT_KEYS",
     "METRICS_TOKEN",
     "ENTRA_CLIENT_SECRET",
+}
+# Variables of the site that `.env` cannot change here, and why.
+FIXED = {
+    "DEBUG": "compose.dev.yaml turns it on",
+    "TRUSTED_PROXY_COUNT": "the proxy is one of the services",
+    "DRAIN_SECONDS": "stop_grace_period must be longer",
+}
+LEFT_OUT = {
+    "PORT": "the proxy expects 8000; HTTP_PORT is the port of the site",
 }
 
 
@@ -65,13 +76,15 @@ def replica(database_url: str, redis_url: str, endpoint: Endpoint, folder: Path)
     """Start a replica as the compose file configures it, with secrets in files."""
     values = {
         "SECRET_KEY_FILE": "k" * 50,
+        "SECRET_KEY_FALLBACKS_FILE": "",
         "DATABASE_URL_FILE": database_url,
+        "REDIS_URL_FILE": redis_url,
         "OPENAI_API_KEY_FILE": "canary-key",
         "EMAIL_URL_FILE": "console://",
         "AUDIT_KEYS_FILE": "a" * 50,
         "METRICS_TOKEN_FILE": "m" * 50,
         "ENTRA_CLIENT_SECRET_FILE": "",
-        "REDIS_URL": redis_url,
+        "LOG_FORMAT": "json",
         "OPENAI_BASE_URL": endpoint.base_url,
         "OPENAI_MODEL": "test-model",
     }
@@ -85,7 +98,7 @@ def replica(database_url: str, redis_url: str, endpoint: Endpoint, folder: Path)
         if given is not None:
             variables[name] = given
     # These come only from files.
-    return Replica(database_url, **variables | {"SECRET_KEY": "", "OPENAI_API_KEY": "", "EMAIL_URL": ""})
+    return Replica(database_url, **variables | dict.fromkeys(SECRET, ""))
 
 
 @pytest.fixture
@@ -195,13 +208,31 @@ async def test_a_rolling_update_loses_no_conversation(replicas: list[Site], prox
         person.close()
 
 
-@pytest.mark.parametrize("name", [*REPLICAS, "migrate"])
-def test_the_site_receives_only_variables_of_the_settings_and_secrets_as_files(name: str):
-    variables = SERVICES[name]["environment"] | DEVELOPMENT["x-site"]["environment"]
-    assert {variable.removesuffix("_FILE") for variable in variables} <= variables_of_settings()
+@pytest.mark.parametrize("name", [*REPLICAS, *COMMANDS])
+def test_every_setting_reaches_the_site_and_secrets_come_from_files(name: str):
+    variables = SERVICES[name]["environment"]
+    assert {variable.removesuffix("_FILE") for variable in variables} == variables_of_settings() - LEFT_OUT.keys()
     files = {variable: path for variable, path in variables.items() if variable.endswith("_FILE")}
     assert {variable.removesuffix("_FILE") for variable in files} == SECRET
     assert {path.removeprefix("/run/secrets/") for path in files.values()} == set(SERVICES[name]["secrets"])
+    for variable, value in variables.items():
+        from_env = value is None or value.startswith(f"${{{variable}:-")
+        assert from_env == (variable not in FIXED and variable not in files)
+
+
+def test_one_service_builds_the_image_that_all_others_use():
+    assert [name for name, service in SERVICES.items() if "build" in service] == ["migrate"]
+    for name in (*REPLICAS, *COMMANDS):
+        assert SERVICES[name]["image"] == "${PONDER_IMAGE:-ponder}"
+        assert SERVICES[name]["pull_policy"] == "never"  # else Compose would ask a registry for what it builds
+
+
+def test_every_service_has_limits_and_rotates_its_log_and_images_are_exact():
+    for service in SERVICES.values():
+        assert {"max-size", "max-file"} <= service["logging"]["options"].keys()
+        assert {"mem_limit", "pids_limit"} <= service.keys()
+        assert service["image"].startswith("${PONDER_IMAGE") or re.search(r":\d+\.\d+(\.\d+)?\b", service["image"])
+    assert SERVICES["backup"]["image"] == SERVICES["postgresql"]["image"]  # pg_dump of the server's version
 
 
 def test_each_service_waits_for_the_services_it_needs():
@@ -209,6 +240,8 @@ def test_each_service_waits_for_the_services_it_needs():
         assert SERVICES[name]["depends_on"]["migrate"] == {"condition": "service_completed_successfully"}
         assert SERVICES["proxy"]["depends_on"][name] == {"condition": "service_healthy"}
         assert f"{name}:8000" in SERVICES["proxy"]["environment"]["REPLICAS"].split()
+    for name in ("prune", "backup"):
+        assert SERVICES[name]["depends_on"]["migrate"] == {"condition": "service_completed_successfully"}
     for needing, needed in (("migrate", "postgresql"), ("web-1", "redis"), ("web-2", "redis")):
         assert SERVICES[needing]["depends_on"][needed] == {"condition": "service_healthy"}
         assert "test" in SERVICES[needed]["healthcheck"]
@@ -221,26 +254,15 @@ def test_a_replica_is_given_time_to_drain():
 
 
 def test_development_runs_the_source_of_this_folder_and_restarts_on_changes():
-    site = DEVELOPMENT["x-site"]
-    mounted = {volume.split(":")[0].removeprefix("./") for volume in site["volumes"]}
-    assert all((ROOT / path).exists() for path in mounted)
-    watched = {rule["path"].removeprefix("./") for rule in site["develop"]["watch"] if rule["action"] == "restart"}
-    assert {path for path in mounted if (ROOT / path / "__init__.py").exists()} <= watched <= mounted
-
-
-def test_secrets_are_generated_once_and_readable_only_by_their_owner(tmp_path: Path):
-    (tmp_path / "deploy").mkdir()
-    script = shutil.copy(ROOT / "deploy/secrets.sh", tmp_path / "deploy")
-    (tmp_path / ".env").write_text("OPENAI_API_KEY=canary-key\n")
-
-    def make() -> dict[str, str]:
-        subprocess.run(["sh", script], check=True, timeout=WAIT)
-        return {path.name: path.read_text() for path in (tmp_path / "secrets").iterdir()}
-
-    first = make()
-    assert set(first) == {Path(secret["file"]).name for secret in COMPOSE["secrets"].values()}
-    assert len(first["secret_key"]) >= 32
-    assert first["postgresql_password"] in first["database_url"]
-    assert first["openai_api_key"] == "canary-key"
-    assert stat.S_IMODE((tmp_path / "secrets").stat().st_mode) == 0o700
-    assert make() == first
+    for name in (*REPLICAS, *COMMANDS):  # with the image's source, a new migration would not be applied
+        mounted = {volume.split(":")[0].removeprefix("./") for volume in DEVELOPMENT["services"][name]["volumes"]}
+        assert all((ROOT / path).exists() for path in mounted)
+        assert {
+            path.name for path in ROOT.iterdir() if (path / "apps.py").exists() or path.name == "manage.py"
+        } <= mounted
+        assert DEVELOPMENT["services"][name]["environment"].keys() <= variables_of_settings()
+    for name in REPLICAS:
+        rules = DEVELOPMENT["services"][name]["develop"]["watch"]
+        watched = {rule["path"].removeprefix("./") for rule in rules}
+        assert {rule["action"] for rule in rules} == {"restart"}
+        assert {path for path in mounted if (ROOT / path / "__init__.py").exists()} <= watched <= mounted
