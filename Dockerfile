@@ -1,12 +1,11 @@
 # One image for the site and for its one-off commands (`manage.py migrate`). All that it writes goes to /app/var,
 # so the root file system may be read-only. It carries no model: connect an endpoint.
 #
-# The Python and the Debian that the tests run on. glibc, not musl: native parsers need its deeper stacks.
-# A release pins the base: --build-arg PYTHON_DIGEST=sha256:...
-ARG PYTHON_IMAGE=python:3.11-slim-bookworm
-ARG PYTHON_DIGEST
+# glibc, not musl: native parsers need its deeper stacks. FROM uses plain variables with defaults: the builder of Azure's
+# registry understands nothing else.
+ARG PYTHON_IMAGE=python:3.13.16-slim-trixie@sha256:3dd7cc108ec1493442514f5c2a871af6af0ec31d768ff6e378a93340c3b3db5f
 
-FROM ${PYTHON_IMAGE}${PYTHON_DIGEST:+@${PYTHON_DIGEST}} AS build
+FROM ${PYTHON_IMAGE} AS build
 WORKDIR /app
 COPY requirements.txt ./
 RUN python -m venv --without-pip /venv \
@@ -22,17 +21,20 @@ RUN SECRET_KEY=collecting-static-files-signs-nothing DATABASE_URL=sqlite://:memo
         /venv/bin/python manage.py collectstatic --noinput --verbosity 0 \
     && /venv/bin/python -m compileall -q chatsite conversations
 
-FROM ${PYTHON_IMAGE}${PYTHON_DIGEST:+@${PYTHON_DIGEST}}
+FROM ${PYTHON_IMAGE}
 COPY --from=build /venv /venv
 COPY --from=build /app /app
 # The code is root's, the data the site's own. Its number is fixed, so that a volume keeps its owner.
 RUN groupadd --gid 10001 site \
     && useradd --uid 10001 --gid site --no-create-home --home-dir /app/var --shell /usr/sbin/nologin site \
     && install -d -o site -g site -m 0700 /app/var
+# What the administration shows and /metrics reports, such as a tag or a commit.
+ARG SITE_VERSION=development
 # TMPDIR: Twisted puts request bodies of 100,000 bytes and more into a temporary file.
 ENV PATH=/venv/bin:$PATH \
     PYTHONDONTWRITEBYTECODE=1 \
     PYTHONUNBUFFERED=1 \
+    SITE_VERSION=${SITE_VERSION} \
     TMPDIR=/app/var
 WORKDIR /app
 USER 10001:10001

@@ -3,7 +3,8 @@
 Counted in this process since it began; every replica is scraped by itself. No label holds an id or a word of anybody.
 """
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from django.conf import settings
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info, generate_latest
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 SECONDS = (0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300)
@@ -28,6 +29,8 @@ REQUESTS = Histogram(
     "chat_request_seconds", "Requests, by method and status.", ["method", "status"], registry=registry, buckets=SECONDS
 )
 POOL = Gauge("chat_database_connections", "PostgreSQL's connections in the pool.", ["state"], registry=registry)
+BUILD = Info("chat_build", "The version of the site.", registry=registry)
+BUILD.info({"version": settings.SITE_VERSION})
 
 
 def exposition() -> bytes:

@@ -111,6 +111,7 @@ SITE_NAME = env.str("SITE_NAME", "Ponder")
 SECURITY_CONTACT = env.str("SECURITY_CONTACT", "")
 if SECURITY_CONTACT and not re.fullmatch(r"(https://|mailto:)\S+", SECURITY_CONTACT):
     raise invalid("SECURITY_CONTACT", "it must be https:// and an address, or mailto: and an email address.")
+SITE_VERSION = env.str("SITE_VERSION", "development")  # set by the image
 SIGNUP = env.str("SIGNUP", "open" if DEBUG else "closed")
 SIGNUP_DOMAIN = SIGNUP.removeprefix("domain:").lower() if SIGNUP.startswith("domain:") else ""
 if SIGNUP not in ("open", "invite", "closed") and "." not in SIGNUP_DOMAIN:

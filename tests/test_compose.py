@@ -44,6 +44,7 @@ FIXED = {
     "DRAIN_SECONDS": "stop_grace_period must be longer",
 }
 LEFT_OUT = {
+    "SITE_VERSION": "the image contains its version",
     "PORT": "the proxy expects 8000; HTTP_PORT is the port of the site",
 }
 

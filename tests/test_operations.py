@@ -6,7 +6,10 @@ from collections.abc import Callable
 from html import unescape
 
 import httpx2
+import pytest
+from django.test import Client
 
+from conversations.models import User
 from tests.endpoint import Endpoint, Exchange
 from tests.site import Person, Site
 
@@ -33,7 +36,7 @@ def test_metrics_count_running_and_ended_generations(
             await exchange.finish()
 
     endpoint.respond = answer
-    site = make_site(METRICS_TOKEN=TOKEN)
+    site = make_site(METRICS_TOKEN=TOKEN, SITE_VERSION="1.2.3")
     person = join(site)
     first = person.ask("Why?")
     with person.socket(first):
@@ -44,11 +47,20 @@ def test_metrics_count_running_and_ended_generations(
         person.await_end(first)
     person.await_end(person.ask("fail"))
     after = metrics(site)
+    assert after['chat_build_info{version="1.2.3"}'] == 1
     assert after["chat_generations_running"] == 0
     assert after['chat_generations_ended_total{cause="",outcome="complete"}'] == 1
     assert after['chat_generations_ended_total{cause="StreamCut",outcome="failed"}'] == 1
     assert after["chat_first_delta_seconds_count"] == 2
     assert after['chat_request_seconds_count{method="POST",status="302"}'] >= 3
+
+
+@pytest.mark.django_db
+def test_the_administration_shows_the_version_to_staff(client: Client, settings):
+    settings.SITE_VERSION = "1.2.3"
+    assert "1.2.3" not in client.get("/admin/login/").text
+    client.force_login(User.objects.create_user("staff", is_staff=True))
+    assert "Version 1.2.3" in client.get("/admin/").text
 
 
 def test_metrics_need_the_token(make_site: Callable[..., Site], endpoint: Endpoint):

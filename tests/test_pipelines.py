@@ -63,7 +63,8 @@ def test_every_kind_of_test_and_every_supported_python_has_a_job():
     assert "image" in jobs
     oldest = ".".join(re.search(r"version_info < \((\d+), (\d+)\)", (ROOT / "Makefile").read_text()).groups())
     assert jobs["test"]["container"] == f"python:{oldest}-bookworm"
-    assert re.search(r"^ARG PYTHON_IMAGE=python:([\d.]+)-", DOCKERFILE.read_text(), re.MULTILINE)[1] == oldest
+    image = re.search(r"^ARG PYTHON_IMAGE=python:(\d+\.\d+)\.", DOCKERFILE.read_text(), re.MULTILINE)[1]
+    assert image in jobs["pythons"]["strategy"]["matrix"]["python"]
 
 
 def test_the_image_is_built_once():
