@@ -8,8 +8,10 @@ from django.contrib.auth import SESSION_KEY, get_user
 from django.contrib.auth import middleware as django_middleware
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.contrib.auth.models import AnonymousUser
+from django.core.exceptions import DisallowedHost
 from django.db import InterfaceError, OperationalError
-from django.http import HttpRequest, HttpResponse, HttpResponseBase
+from django.http import HttpRequest, HttpResponse, HttpResponseBadRequest, HttpResponseBase
+from django.middleware import common
 from django.template.loader import render_to_string
 from django.utils.cache import patch_cache_control
 from django.utils.functional import SimpleLazyObject
@@ -17,6 +19,24 @@ from django.utils.functional import SimpleLazyObject
 from chatsite.logs import bind_log_context, pseudonym
 
 logger = logging.getLogger(__name__)
+
+
+# Who requests these knows a replica by its address, or a name that the container's network gave it.
+ANY_HOST = frozenset({"/healthz", "/readyz", "/metrics"})
+
+
+class CommonMiddleware(common.CommonMiddleware):
+    """Django's, with one log line for a request to a host that is not the site's, and probes under any host."""
+
+    def process_request(self, request: HttpRequest) -> HttpResponse | None:
+        if request.path_info in ANY_HOST:
+            return None
+        try:
+            return super().process_request(request)
+        except DisallowedHost:
+            # Django's own line would be an error with a traceback, but scanners send such requests all day.
+            logger.warning("a request for another host was refused: %r", request.META.get("HTTP_HOST", "")[:100])
+            return HttpResponseBadRequest(render_to_string("400.html"))
 
 
 class AuthenticationMiddleware(django_middleware.AuthenticationMiddleware):

@@ -14,6 +14,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import certifi
+from django.utils.log import CallbackFilter
 from environs import FileAwareEnv, validate
 from environs.exceptions import EnvError, EnvValidationError
 
@@ -60,8 +61,14 @@ if len(SECRET_KEY) < 32:
 SECRET_KEY_FALLBACKS = env.list("SECRET_KEY_FALLBACKS", [])
 # Loopback names are always allowed: a container's health check uses them.
 LOOPBACK = ["127.0.0.1", "localhost", "[::1]", "::1"]
-ALLOWED_HOSTS = [*env.list("ALLOWED_HOSTS", []), *LOOPBACK]
+# Ports that GitHub Codespaces and Visual Studio Code forward to people who have signed in there: not public sites.
+FORWARDED = (".app.github.dev", ".devtunnels.ms")
 CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", [])
+ALLOWED_HOSTS = [
+    *env.list("ALLOWED_HOSTS", []),
+    *(urlsplit(origin).hostname or "" for origin in CSRF_TRUSTED_ORIGINS),
+    *LOOPBACK,
+]
 for _origin in CSRF_TRUSTED_ORIGINS:
     if not _origin.startswith(("http://", "https://")):
         raise invalid("CSRF_TRUSTED_ORIGINS", f"{_origin!r} must start with http:// or https://.")
@@ -71,16 +78,17 @@ for _origin in CSRF_TRUSTED_ORIGINS:
         )
 if "*" in ALLOWED_HOSTS:
     raise invalid("ALLOWED_HOSTS", "'*' would let anyone choose where links in emails lead. List each host.")
-_names = [*ALLOWED_HOSTS, *(urlsplit(origin).hostname or "" for origin in CSRF_TRUSTED_ORIGINS)]
-IS_PUBLIC = any(name not in LOOPBACK and not name.endswith(".localhost") for name in _names)
-if DEBUG and IS_PUBLIC:
+if DEBUG and any(name not in LOOPBACK and not name.endswith((".localhost", *FORWARDED)) for name in ALLOWED_HOSTS):
     raise invalid(
         "DEBUG", "error pages would show settings and source code. Turn it off when hosts or origins are public."
     )
 ALLAUTH_TRUSTED_PROXY_COUNT = env.int("TRUSTED_PROXY_COUNT", 0, validate=validate.Range(min=0))
-# A site with a public https origin is served through TLS. Without one (a laptop, a test) browsers would not send secure
-# cookies back, and nobody could sign in.
-SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = any(o.startswith("https://") for o in CSRF_TRUSTED_ORIGINS)
+# A site with a public https origin is served through TLS. Without one (a laptop, a test, a port that is forwarded
+# and also open at localhost) browsers would not send secure cookies back, and nobody could sign in.
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = any(
+    origin.startswith("https://") and not (urlsplit(origin).hostname or "").endswith(FORWARDED)
+    for origin in CSRF_TRUSTED_ORIGINS
+)
 # Browsers accept this prefix only over https, for this host alone: no other host of the domain can set these cookies.
 _prefix = "__Host-" if SESSION_COOKIE_SECURE else ""
 SESSION_COOKIE_NAME, CSRF_COOKIE_NAME = f"{_prefix}sessionid", f"{_prefix}csrftoken"
@@ -329,7 +337,7 @@ MIDDLEWARE = [
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "csp.middleware.CSPMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
-    "django.middleware.common.CommonMiddleware",
+    "chatsite.middleware.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "chatsite.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
@@ -413,6 +421,10 @@ LOGGING = {
         },
         "json": {"()": "chatsite.logs.JsonFormatter"},
     },
+    "filters": {
+        # A site that is not ready says so itself, once. Django would log each answer to a probe, with level error.
+        "no 503": {"()": CallbackFilter, "callback": lambda record: getattr(record, "status_code", None) != 503},
+    },
     "handlers": {"console": {"class": "logging.StreamHandler", "formatter": LOG_FORMAT}},
     "root": {"handlers": ["console"], "level": "WARNING"},
     "loggers": {
@@ -426,6 +438,7 @@ LOGGING = {
             "level": "ERROR"
         },  # a warning per attempt during an outage of PostgreSQL, which is logged elsewhere
         "django": {"handlers": [], "level": "WARNING", "propagate": True},
-        "django.request": {"level": "ERROR"},  # rejected forms and unknown URLs are not worth a line
+        # Rejected forms and unknown URLs are not worth a line.
+        "django.request": {"level": "ERROR", "filters": ["no 503"]},
     },
 }

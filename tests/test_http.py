@@ -58,7 +58,12 @@ def log_context(request: HttpRequest) -> HttpResponseBase:
     return JsonResponse([json.loads(line) for line in lines], safe=False)
 
 
+def with_status(request: HttpRequest, status: int) -> HttpResponseBase:
+    return HttpResponse(status=status)
+
+
 urlpatterns = [
+    path("status/<int:status>", with_status),
     path("endless", endless),
     path("slow", slow),
     path("complete", complete),
@@ -165,3 +170,13 @@ async def test_methods_that_clients_invent_are_counted_as_one(handler: OneThread
     assert "INVENTED" not in exposition
     assert 'chat_request_seconds_count{method="OTHER",status="200"} 20.0' in exposition
     assert 'chat_request_seconds_count{method="DELETE",status="200"} 1.0' in exposition
+
+
+def test_an_answer_that_the_site_is_not_ready_is_not_logged_as_an_error(
+    client: DjangoClient, settings, caplog: pytest.LogCaptureFixture
+):
+    settings.ROOT_URLCONF = __name__
+    client.get("/status/503")
+    assert caplog.records == []
+    client.get("/status/500")
+    assert [record.levelname for record in caplog.records] == ["ERROR"]

@@ -1,11 +1,16 @@
 """Starting, stopping and probing the server, and the headers of every page."""
 
 import socket
+from collections.abc import Callable
 from pathlib import Path
+
+import httpx2
+import pytest
+from websockets.exceptions import InvalidStatus
 
 from tests.conftest import connection
 from tests.endpoint import Endpoint, Exchange, think_and_answer
-from tests.site import Person, manage
+from tests.site import WAIT, Person, Site, manage
 
 CONNECTED = {"OPENAI_BASE_URL": "http://127.0.0.1:9/v1", "OPENAI_MODEL": "m"}
 
@@ -31,6 +36,37 @@ def test_a_port_in_use_stops_the_start():
 def test_probes_report_health_and_readiness(everybody: Person):
     assert everybody.http.get("/healthz").json() == {"status": "ok"}
     assert everybody.http.get("/readyz").json() == {"status": "ok", "reasons": []}
+
+
+def test_probes_and_metrics_answer_under_any_host_and_pages_under_the_sites_own(make_site: Callable[..., Site]):
+    site = make_site(METRICS_TOKEN="a-token-for-metrics")
+    headers = {"Host": "web-1:8000", "Authorization": "Bearer a-token-for-metrics"}
+    for path in ("/healthz", "/readyz", "/metrics"):
+        assert httpx2.get(site.url + path, headers=headers).status_code == 200
+    refused = httpx2.get(f"{site.url}/", headers=headers)
+    assert (refused.status_code, "There is a problem with this request" in refused.text) == (400, True)
+    assert "WARNING" in site.await_line("a request for another host was refused: 'web-1:8000'")
+    assert not any("Traceback" in line or "ERROR" in line for line in site.lines)
+
+
+def test_a_port_that_codespaces_forwards_accepts_forms_and_sockets(
+    make_site: Callable[..., Site], join: Callable[..., Person]
+):
+    """Codespaces sends a Host of its own, and the browser's Origin (github/codespaces-django, issue 8)."""
+    origin = "https://name-8000.app.github.dev"
+    site = make_site(CSRF_TRUSTED_ORIGINS=origin, TRUSTED_PROXY_COUNT=0, DEBUG="true")
+    person = join(site)
+    headers = {"Host": "localhost:8000", "Origin": origin, "X-CSRFToken": person.http.cookies["csrftoken"]}
+    headers |= {"X-Forwarded-Host": origin.removeprefix("https://"), "X-Forwarded-Proto": "https"}
+    asked = person.http.post("/conversations/", data={"content": "Why?"}, headers=headers)
+    assert asked.status_code == 302
+    other = headers | {"Origin": "https://other-8000.app.github.dev"}
+    assert person.http.post("/conversations/", data={"content": "Why?"}, headers=other).status_code == 403
+    conversation = asked.headers["Location"]
+    with person.socket(conversation, Origin=origin) as socket:
+        assert socket.recv(timeout=WAIT)
+    with pytest.raises(InvalidStatus), person.socket(conversation, Origin=other["Origin"]):
+        pass
 
 
 def test_every_page_forbids_content_of_other_origins(everybody: Person):

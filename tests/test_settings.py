@@ -102,6 +102,24 @@ def test_debug_mode_is_allowed_on_a_local_site(monkeypatch):
     assert read(monkeypatch, DEBUG="true", **hosts)["DEBUG"] is True
 
 
+@pytest.mark.parametrize("host", ["name-8000.app.github.dev", "abc123-8000.euw.devtunnels.ms"])
+def test_a_forwarded_port_is_not_a_public_site(monkeypatch, host: str):
+    found = read(monkeypatch, DEBUG="true", CSRF_TRUSTED_ORIGINS=f"https://{host}")
+    # The same site is open at http://localhost, where a browser keeps no secure cookies.
+    assert (found["SESSION_COOKIE_SECURE"], found["CSRF_COOKIE_SECURE"], found["SECURE_HSTS_SECONDS"]) == (
+        False,
+        False,
+        0,
+    )
+    public = read(monkeypatch, DEBUG="false", CSRF_TRUSTED_ORIGINS=f"https://{host},https://chat.example.org")
+    assert public["SESSION_COOKIE_SECURE"] is True
+
+
+def test_the_hosts_of_trusted_origins_are_allowed(monkeypatch):
+    found = read(monkeypatch, ALLOWED_HOSTS="a.example.org", CSRF_TRUSTED_ORIGINS="https://b.example.org:8443")
+    assert found["ALLOWED_HOSTS"][:2] == ["a.example.org", "b.example.org"]
+
+
 @pytest.mark.parametrize(("debug", "signup"), [("false", "closed"), ("true", "open")])
 def test_nobody_signs_up_by_default_except_where_developers_work(monkeypatch, debug: str, signup: str):
     monkeypatch.delenv("SIGNUP")
