@@ -77,10 +77,14 @@ class Exchange:
         """Abort the connection, like a crash."""
         self._request.transport.abort()
 
+    def write_raw_http(self, data: bytes) -> None:
+        """Send bytes instead of a response."""
+        self._request.transport.write(data)
+
     async def garbage(self) -> None:
         """Send an invalid event or, before the headers, invalid HTTP."""
         if self.response is None:
-            self._request.transport.write(b"\x00\x16\x03 what is this\r\n\r\n")
+            self.write_raw_http(b"\x00\x16\x03 what is this\r\n\r\n")
         else:
             await self.raw(b"data: {oh no\n\n")
 

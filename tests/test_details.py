@@ -7,7 +7,7 @@ from html import unescape
 import pytest
 from django.test import Client
 
-from conversations.models import Generation, Message
+from conversations.models import Generation, Message, User
 from tests.endpoint import Endpoint, Exchange
 from tests.factories import person, queued
 from tests.site import Person, Site
@@ -26,6 +26,14 @@ async def cut_then_finish(exchange: Exchange) -> None:
     await exchange.reason("A secret thought.")
     await exchange.answer("One two three")
     await exchange.finish("length" if len(exchange.body["messages"]) <= 2 else "stop", USAGE)
+
+
+async def refuse_effort(exchange: Exchange) -> None:
+    if "reasoning_effort" in exchange.body:
+        await exchange.fail(400, "unsupported_parameter", "Own words: reasoning_effort")
+    else:
+        await exchange.answer("Yes.")
+        await exchange.finish()
 
 
 def answers(site: Site, conversation: str) -> list[int]:
@@ -63,8 +71,8 @@ def test_the_page_shows_each_request_as_the_endpoint_received_it(make_site, join
     assert "\u202e" not in page
 
 
-def test_a_request_without_older_turns_is_shown_without_them(make_site, join, endpoint: Endpoint):
-    site = make_site(CONTEXT_TOKENS=200)
+def test_a_request_is_shown_without_older_turns_and_refused_parameters(make_site, join, endpoint: Endpoint):
+    site = make_site(CONTEXT_TOKENS=200, REASONING_EFFORT="high")
     ada = join(site, "ada")
     conversation = ada.ask("First? " + "word " * 50)
     ada.await_end(conversation)
@@ -72,6 +80,17 @@ def test_a_request_without_older_turns_is_shown_without_them(make_site, join, en
     ada.await_end(conversation)
     assert len(endpoint.exchanges[1].body["messages"]) == 1
     assert requests(ada, answers(site, conversation)[1]) == [endpoint.exchanges[1].body]
+    # The third request is refused, and sent again without what was refused.
+    endpoint.respond = refuse_effort
+    ada.ask("reasoning_effort", conversation)
+    assert ada.await_end(conversation)[-1][0] == "complete"
+    refused, accepted = (exchange.body for exchange in endpoint.exchanges[2:])
+    assert refused == accepted | {"reasoning_effort": "high"}
+    third = answers(site, conversation)[2]
+    assert requests(ada, third) == [accepted]
+    page = ada.http.get(f"/messages/{third}/details/").text
+    assert "The endpoint refused the parameter <code>reasoning_effort</code>" in page
+    assert "Own words" not in page
 
 
 @pytest.mark.django_db
@@ -92,6 +111,21 @@ def test_the_page_says_when_a_request_was_not_sent_or_not_stored(client: Client)
     assert "The request was not sent." in client.get(path).text
     Generation.objects.update(started_at=generation.created_at)
     assert "which did not save it" in client.get(path).text
+
+
+@pytest.mark.django_db
+def test_only_staff_see_what_the_endpoint_said_of_its_failure(client: Client):
+    generation = queued(person())
+    said = "HTTP 400 bad: <b>Own words</b>"
+    Generation.objects.update(status="failed", error="It failed.", finish_reason="error", endpoint_error=said)
+    client.force_login(generation.owner)
+    path = f"/messages/{generation.message_id}/details/"
+    page = client.get(path).text
+    assert "It failed." in page
+    assert "<dt>Finish reason</dt><dd>error</dd>" in page
+    assert "Own words" not in page
+    User.objects.update(is_staff=True)
+    assert "HTTP 400 bad: &lt;b&gt;Own words&lt;/b&gt;" in client.get(path).text
 
 
 @pytest.mark.django_db

@@ -19,7 +19,7 @@ from conversations.inference.chunks import Usage
 from conversations.inference.continuation import OverlapTrimmer
 from conversations.inference.deltas import Delta, DeltaTotals, merge
 from conversations.inference.endpoint import Endpoint
-from conversations.inference.errors import Filtered, InferenceError
+from conversations.inference.errors import InferenceError, notice
 from conversations.inference.prompt import Prompt, build_prompt
 from conversations.inference.request_log import stored_request
 from conversations.inference.stream import Outcome, stream
@@ -31,16 +31,7 @@ from conversations.threads import run_in_thread
 logger = logging.getLogger(__name__)
 
 RETRY_SECONDS = 1.0  # between attempts to write a result while the database is unavailable
-# Status and error by finish reason, if it is not simply complete.
-UNUSUAL_OUTCOMES = {
-    "content_filter": (Status.FILTERED, Filtered.sentence),
-    "insufficient_system_resource": (
-        Status.FAILED,
-        "The model ran out of resources mid-answer. What arrived has been saved. Try again.",
-    ),
-    "length": (Status.LENGTH, ""),
-}
-INTERNAL_ERROR = "Something went wrong on this site. Your question has been saved. Try again."
+INTERNAL_ERROR = "Something went wrong on this site."
 
 
 class Run:
@@ -74,8 +65,8 @@ class Run:
             self._streaming.cancel()
         try:
             outcome = await self._streaming
-            status, error = UNUSUAL_OUTCOMES.get(outcome.finish_reason, (Status.COMPLETE, ""))
-            result = self._result(status, error, outcome.finish_reason, outcome.usage)
+            error = self._describe(outcome.failure) if outcome.failure else ""
+            result = self._result(outcome.status, error, outcome.finish_reason, outcome.usage)
         except asyncio.CancelledError:
             if self._cancelled_as is None:
                 raise
@@ -90,16 +81,17 @@ class Run:
             self.live.end()  # deleted after the claim
             return
         except InferenceError as failure:
-            self._cause = type(failure).__name__
-            logger.warning("generation %s failed: %s: %s", self.claim.generation_id, self._cause, failure.detail)
-            status = Status.FILTERED if isinstance(failure, Filtered) else Status.FAILED
-            result = self._result(status, failure.sentence)
+            result = self._result(failure.status, self._describe(failure))
         except Exception:
             # Any bug must end the generation, or its conversation would be blocked.
             logger.exception("generation %s failed", self.claim.generation_id)
             self._cause = "InternalError"
-            result = self._result(Status.FAILED, INTERNAL_ERROR)
+            result = self._result(Status.FAILED, notice(INTERNAL_ERROR, "Try again.", has_text=self._has_text))
         await self._finish(result)
+
+    @property
+    def _has_text(self) -> bool:
+        return bool(len(self.live.reasoning) + len(self.live.answer))
 
     def stop(self, reason: Stop = Stop.REQUESTED) -> None:
         """End as stopped, with the text so far."""
@@ -109,7 +101,7 @@ class Run:
 
     def interrupt(self, cause: str) -> None:
         """End as interrupted because of `cause`, a clause; or requeue the generation if it has no text."""
-        if not len(self.live.reasoning) + len(self.live.answer):
+        if not self._has_text:
             self._cancel(Status.QUEUED)
         elif self._cancelled_as is None:
             self._notice = interruption_notice(cause, self.live.characters)
@@ -165,6 +157,14 @@ class Run:
             continuing=generation.is_continuation,
         )
         self._fields["request"] = stored_request(request, prompt)
+
+        def amend(request: dict[str, Any], error: InferenceError) -> dict[str, Any] | None:
+            if not (found := self._endpoint.without_refused(request, error)):
+                return None
+            refused, amended = found
+            self._fields["request"] = stored_request(amended, prompt, refused)
+            return amended
+
         try:
             return await stream(
                 self._endpoint.create,
@@ -172,6 +172,7 @@ class Run:
                 trimmer or self.feed,
                 stall_seconds=settings.STALL_SECONDS,
                 gather_seconds=lambda: gather_seconds(self.live.tail_characters),
+                amend=amend,
             )
         finally:
             if trimmer:
@@ -214,6 +215,14 @@ class Run:
         self.live.feed(deltas)
         if self.live.status != before:
             self._fields["status"] = self.live.status
+
+    def _describe(self, failure: InferenceError) -> str:
+        """Return the sentence for the page; note the rest for logs, metrics and staff."""
+        if failure.status != Status.COMPLETE:
+            self._cause = type(failure).__name__
+            self._fields["endpoint_error"] = failure.report
+            logger.warning("generation %s failed: %s: %s", self.claim.generation_id, self._cause, failure.report)
+        return failure.notice(has_text=self._has_text)
 
     def _result(self, status: Status, error: str, finish_reason: str = "", usage: Usage | None = None) -> Result:
         reasoning, answer = str(self.live.reasoning), str(self.live.answer)

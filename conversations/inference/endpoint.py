@@ -1,5 +1,6 @@
 """The model endpoint that the settings name, and this process's client of it."""
 
+import re
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
@@ -12,10 +13,13 @@ from django.conf import settings
 from chatsite.identity import identity
 from conversations.inference import local
 from conversations.inference.continuation import continuation_message
+from conversations.inference.errors import InferenceError, RequestRejected
 
 if TYPE_CHECKING:
     import openai
 
+# Fields of a request that it can do without. The output limit is not among them.
+OPTIONAL_FIELDS = ("reasoning_effort", "stream_options", "thinking", "reasoning", "chat_template_kwargs")
 CONTEXT_TOKENS = 131_072  # of DeepSeek's V3 generation, unless the variable of this name is set
 
 
@@ -93,6 +97,28 @@ class Endpoint:
         if extra:
             request["extra_body"] = extra
         return request
+
+    def without_refused(self, request: dict[str, Any], error: InferenceError) -> tuple[str, dict[str, Any]] | None:
+        """Return the optional field that the endpoint refuses, as `error` says, and `request` without it.
+
+        None if it names no such field of the request. A field that switches thinking off is not optional.
+        """
+        if not isinstance(error, RequestRejected):
+            return None
+        extra, switch = request.get("extra_body", {}), _thinking(self._host, on=False)
+        required = {name for name, value in switch.items() if extra.get(name) == value}
+        places = {
+            place: name
+            for name in OPTIONAL_FIELDS
+            if (name in request or name in extra) and name not in required
+            if (place := _place(name, error.message)) is not None
+        }
+        if not places:
+            return None
+        refused = places[min(places)]
+        body = {name: value for name, value in request.items() if name not in (refused, "extra_body")}
+        extra = {name: value for name, value in extra.items() if name != refused}
+        return refused, body | ({"extra_body": extra} if extra else {})
 
     async def close(self) -> None:
         await self.client.close()
@@ -194,6 +220,12 @@ def _client(**arguments: Any) -> "openai.AsyncOpenAI":
 
 def _is_at(host: str, *domains: str) -> bool:
     return any(host == domain or host.endswith(f".{domain}") for domain in domains)
+
+
+def _place(name: str, message: str) -> int | None:
+    """Return where a message names a field, also as reasoningEffort for reasoning_effort; None if it does not."""
+    found = re.search(rf"\b{name.replace('_', '_?')}\b", message, re.IGNORECASE)
+    return found.start() if found else None
 
 
 def _prefix(host: str, messages: list[dict[str, str]]) -> tuple[list[dict[str, Any]], dict[str, Any]]:

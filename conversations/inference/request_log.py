@@ -11,11 +11,11 @@ from conversations.inference.prompt import Prompt, to_messages
 from conversations.models import Generation, Message
 
 
-def stored_request(request: dict[str, Any], prompt: Prompt) -> dict[str, Any]:
+def stored_request(request: dict[str, Any], prompt: Prompt, refused: str = "") -> dict[str, Any]:
     """Return what to store of `request`: its `body` without messages, and what it adds to those of the conversation.
 
     `system` is the system prompt, `marks` are further fields of the conversation's last message, `after` are the
-    messages after it.
+    messages after it; `refused` is the field that the endpoint refused before, if any.
     """
     body = {name: value for name, value in request.items() if name not in ("messages", "extra_body")}
     messages, number = request["messages"], len(prompt.messages)
@@ -25,6 +25,7 @@ def stored_request(request: dict[str, Any], prompt: Prompt) -> dict[str, Any]:
         "system": next((message["content"] for message in messages if message["role"] == "system"), ""),
         "marks": marks,
         "after": messages[number:],
+        **({"refused": refused} if refused else {}),
     }
 
 

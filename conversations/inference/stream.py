@@ -8,10 +8,11 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from conversations.inference import errors
+from conversations.inference import errors, finish_reasons
 from conversations.inference.chunks import ChunkReader, Usage
 from conversations.inference.deltas import Delta, merge
 from conversations.inference.sse import Event, EventReader
+from conversations.models import Status
 
 if TYPE_CHECKING:
     import openai
@@ -31,15 +32,28 @@ TIMEOUT_TOLERANCE = 1 / 32
 Create = Callable[..., AbstractAsyncContextManager["openai.AsyncAPIResponse[Any]"]]
 Sink = Callable[[list[Delta]], object]
 Record = Callable[[bytes], object]
+Amend = Callable[[dict[str, Any], errors.InferenceError], dict[str, Any] | None]
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """How a stream ended. `reasoning_field` is where the reasoning was: a field's name, "<think>", or empty."""
+    """How the endpoint ended a stream.
+
+    `finish_reason` is empty if it gave none. `reasoning_field` is where the reasoning was: a field's name, "<think>" or
+    empty. `failure` is why the answer is not simply complete or at its length limit.
+    """
 
     finish_reason: str
     usage: Usage
     reasoning_field: str
+    failure: errors.InferenceError | None = None
+
+    @property
+    def status(self) -> Status:
+        """Return the status of the generation."""
+        if self.failure:
+            return self.failure.status
+        return Status.LENGTH if finish_reasons.is_length(self.finish_reason) else Status.COMPLETE
 
 
 async def stream(
@@ -50,13 +64,15 @@ async def stream(
     stall_seconds: float,
     gather_seconds: Callable[[], float] | None = None,
     record: Record | None = None,
+    amend: Amend | None = None,
 ) -> Outcome:
     """Send `request`, pass the deltas of each read to `sink`, and return how the stream ended.
 
     `create` is `Endpoint.create`. After each read, text gathers for `gather_seconds()` before the next one. `record`
     receives the raw bytes of the response.
 
-    A request is tried again only before its first delta, and only after a connection error, 429, 500 or 503.
+    A request is tried again only before its first delta, and only after a connection error, 429, 500 or 503. Besides,
+    `amend` is called with the request and what came of it, and may return another one to send instead, once.
     Cancelling closes the connection to the endpoint at once. Raises `InferenceError`.
     """
     has_deltas = False
@@ -71,12 +87,18 @@ async def stream(
         try:
             return await _attempt(create, request, note_and_pass_on, stall_seconds, gather_seconds, record)
         except errors.InferenceError as error:
+            amended = amend(request, error) if amend and not has_deltas else None
+            error.hide(message["content"] for message in request["messages"])
+            if amended:
+                logger.info("sending an amended request: %s", error.report)
+                request, amend = amended, None
+                continue
             delay = error.retry_after
             if delay is None:
                 delay = BACKOFF_SECONDS * 2**attempt * random.uniform(0.5, 1)  # noqa: S311
             if has_deltas or not error.retryable or attempt == MAX_ATTEMPTS or delay > MAX_RETRY_SECONDS:
                 raise
-            logger.info("retrying the request in %.1f s: %s", delay, error.detail)
+            logger.info("retrying the request in %.1f s: %s", delay, error.report)
         await asyncio.sleep(delay)
         attempt += 1
 
@@ -90,12 +112,13 @@ async def _attempt(
     record: Record | None,
 ) -> Outcome:
     events, chunks = EventReader(), ChunkReader()
-    has_events = False
+    has_response = False
     failure: errors.InferenceError | None = None
     try:
         async with asyncio.timeout(stall_seconds) as deadline:
             with errors.translated():
                 async with create(**request) as response:
+                    has_response = True
                     reader: BodyReader = response.http_response.extensions["reader"]
                     async for data in _reads(response, reader):
                         if record:
@@ -103,7 +126,6 @@ async def _attempt(
                         complete = events.feed(data)
                         if not complete:
                             continue  # comments keep a connection alive, but are no sign of progress
-                        has_events = True
                         _pass_on(complete, chunks, sink)
                         _reschedule(deadline, chunks.read_timeout(stall_seconds))
                         if gather_seconds and len(data) < LARGE_READ_BYTES and not chunks.ended:
@@ -112,21 +134,26 @@ async def _attempt(
         failure = errors.Stalled(f"no event for {stall_seconds:.0f} s")
     except errors.InferenceError as error:
         failure = error
-        if has_events and isinstance(error, errors.Unreachable):
-            failure = _cut_by(error)
-    if not failure and not chunks.ended and (last := events.close()):
-        has_events = True
+        if has_response and isinstance(error, errors.Unreachable):
+            failure = errors.StreamCut(error.detail, message=error.message, retryable=True)
+            failure.__cause__ = error
+    if not chunks.ended and (last := events.close()):
         try:
             _pass_on(last, chunks, sink)
         except errors.Malformed as error:
-            failure = _cut_by(error)
+            # The last event of a stream that was cut is not expected to be whole.
+            failure = failure or (error if events.is_object else None)
+        except errors.InferenceError as error:
+            failure = error
     if held_back := chunks.close():
         sink(held_back)
     if chunks.ended:  # then whatever failed later does not matter
-        return Outcome(chunks.finish_reason or "stop", chunks.usage, chunks.reasoning_field)
+        return Outcome(chunks.finish_reason, chunks.usage, chunks.reasoning_field, chunks.failure)
     if failure:
         raise failure
-    raise errors.StreamCut("no finish reason", retryable=True) if has_events else errors.Malformed("no event came")
+    if chunks.has_choices:
+        raise errors.Unfinished("no finish reason", retryable=True)
+    raise errors.Malformed("no completion came")
 
 
 def _reads(response: "openai.AsyncAPIResponse[Any]", reader: "BodyReader") -> AsyncIterator[bytes]:
@@ -143,12 +170,6 @@ def _pass_on(events: Sequence[Event], chunks: ChunkReader, sink: Sink) -> None:
     finally:
         if deltas := merge(deltas):
             sink(deltas)
-
-
-def _cut_by(error: errors.InferenceError) -> errors.StreamCut:
-    cut = errors.StreamCut(error.detail, retryable=True)
-    cut.__cause__ = error
-    return cut
 
 
 def _reschedule(deadline: asyncio.Timeout, seconds: float) -> None:

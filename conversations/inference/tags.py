@@ -6,6 +6,7 @@ from conversations.inference.deltas import Delta, merge
 from conversations.models import Kind
 
 OPEN, CLOSE = "<think>", "</think>"
+WHITE_SPACE_CHARACTERS = 1_000  # at the start of the content that are held back, because no tag has come yet
 
 
 class TagReader:
@@ -20,8 +21,12 @@ class TagReader:
         self._held = ""
         self._state: Callable[[], list[Delta]] = self._start  # reads `_held`, and may set the next state
         self._at_line_start = True
+        self._has_passed = False  # whether answer text was passed on, besides white space
+        self._in_line = False  # inside a line that has no tag, nothing is held back
 
     def feed(self, text: str) -> list[Delta]:
+        if self._in_line and "\n" not in text:  # most of an answer, without the detour
+            return [Delta(Kind.ANSWER, text)]
         self._held += text
         deltas: list[Delta] = []
         while self._held:
@@ -29,17 +34,18 @@ class TagReader:
             deltas += self._state()
             if self._state == before:
                 break
+        self._in_line = self._state == self._untagged and not self._at_line_start
         return merge(deltas)
 
     def close(self) -> list[Delta]:
         """Return the text that is held back, at the end of the stream."""
         text, self._held = self._held, ""
-        if not text or (self._state in (self._reasoning_start, self._answer_start) and not text.strip()):
+        if not text.strip():
             return []
-        if self._state == self._untagged and text.rstrip("\n") == CLOSE and self._at_line_start:
+        if self._state == self._untagged and self._at_line_start and text.strip() == CLOSE:
             self.found = True
             self._state = self._answer_start
-            return [Delta(Kind.REASONING, "", relabels=True)]
+            return [Delta(Kind.REASONING, "", relabels=True)] if self._has_passed else []
         reasoning = self._state in (self._reasoning_start, self._reasoning)
         return [Delta(Kind.REASONING if reasoning else Kind.ANSWER, text)]
 
@@ -50,7 +56,7 @@ class TagReader:
             self.found = True
             self._held = text[len(OPEN) :]
             self._state = self._reasoning_start
-        elif not OPEN.startswith(text):
+        elif not OPEN.startswith(text) or len(self._held) > WHITE_SPACE_CHARACTERS:
             self._state = self._untagged
         return []
 
@@ -93,11 +99,22 @@ class TagReader:
                     self.found = True
                     self._held = text[len(CLOSE) :]
                     self._state = self._answer_start
-                    return [Delta(Kind.ANSWER, "".join(passed)), Delta(Kind.REASONING, "", relabels=True)]
+                    before = "".join(passed)
+                    if not self._has_passed and not before.strip():
+                        return []
+                    return [Delta(Kind.ANSWER, before), Delta(Kind.REASONING, "", relabels=True)]
             line, newline, text = text.partition("\n")
             passed.append(line + newline)
             self._at_line_start = bool(newline)
-        return [Delta(Kind.ANSWER, "".join(passed))] if passed else []
+        return self._pass_on("".join(passed))
+
+    def _pass_on(self, text: str) -> list[Delta]:
+        """Return the delta of an answer's text, or hold it back while there has been nothing but white space."""
+        if self._has_passed or text.strip() or len(text) > WHITE_SPACE_CHARACTERS:
+            self._has_passed = True
+            return [Delta(Kind.ANSWER, text)] if text else []
+        self._held, self._at_line_start = text + self._held, True
+        return []
 
 
 def _overlap(text: str, tag: str) -> int:

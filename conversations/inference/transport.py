@@ -5,6 +5,7 @@ hides the connection, which `BodyReader.pause` needs.
 """
 
 import asyncio
+from http import HTTPStatus
 from urllib.request import getproxies, proxy_bypass
 
 import aiohttp
@@ -12,6 +13,7 @@ import httpx2
 
 CONNECT_SECONDS = 10  # to resolve the name, connect and agree on TLS
 KEEPALIVE_SECONDS = 5  # how long an idle connection stays in the pool
+MAX_ERROR_BYTES = 16 * 1024  # of the body of an error, as it was sent
 
 
 class AiohttpTransport(httpx2.AsyncBaseTransport):
@@ -20,6 +22,9 @@ class AiohttpTransport(httpx2.AsyncBaseTransport):
     The `extensions["reader"]` of each response is its `BodyReader`. Responses are not decompressed, and there is no
     read timeout: `stream` waits for the next event, not for the next byte. Raises httpx2's errors, among them
     `RemoteProtocolError` for a response that is not HTTP.
+
+    The body of an error is read at once, as far as it can be, for the SDK reads it without a limit and decodes it by
+    whatever character set the response names.
     """
 
     def __init__(self) -> None:
@@ -44,9 +49,11 @@ class AiohttpTransport(httpx2.AsyncBaseTransport):
                 allow_redirects=False,  # httpx2's client follows them
                 proxy=_proxy(request.url),
             )
-        except aiohttp.ClientError as error:
+        except Exception as error:  # whatever it is, the other side caused it
             raise _to_httpx2(error) from error
         reader = BodyReader(response)
+        if response.status >= HTTPStatus.BAD_REQUEST:
+            return await _error_response(response, reader)
         return httpx2.Response(
             response.status, headers=response.raw_headers, stream=reader, extensions={"reader": reader}
         )
@@ -61,18 +68,38 @@ class BodyReader(httpx2.AsyncByteStream):
     def __init__(self, response: aiohttp.ClientResponse) -> None:
         self._response = response
         self._resume_timer: asyncio.TimerHandle | None = None
+        self._failure: httpx2.TransportError | None = None  # raised once everything before it was read
 
     def __aiter__(self) -> "BodyReader":
         return self
 
     async def __anext__(self) -> bytes:
+        if self._failure:
+            raise self._failure
+        content = self._response.content
         try:
-            data = await self._response.content.readany()
-        except aiohttp.ClientError as error:
-            raise _to_httpx2(error) from error
+            if not content.is_eof() and (error := self._protocol_error()):
+                raise error
+            data = await content.readany()
+        except Exception as error:  # whatever it is, the other side caused it
+            self._failure = _to_httpx2(error)
+            self._failure.__cause__ = error
+            # aiohttp hands over nothing after an error, also not what came before it in the same packet.
+            content.set_exception(None)  # type: ignore[arg-type]
+            content.feed_eof()
+            data = await content.readany()
+            if not data:
+                raise self._failure from error
         if not data:
             raise StopAsyncIteration
         return data
+
+    def _protocol_error(self) -> BaseException | None:
+        """Return why what arrived is not HTTP. A read would wait for ever after that."""
+        connection = self._response.connection
+        if connection is None or connection.protocol is None:
+            return None
+        return connection.protocol.exception()
 
     def pause(self, seconds: float) -> None:
         """Leave what arrives in the next `seconds` to the kernel, so that one read returns all of it.
@@ -106,7 +133,28 @@ def _proxy(url: httpx2.URL) -> str | None:
     return proxy if "://" in proxy else f"http://{proxy}"
 
 
-def _to_httpx2(error: aiohttp.ClientError) -> httpx2.TransportError:
+async def _error_response(response: aiohttp.ClientResponse, reader: BodyReader) -> httpx2.Response:
+    """Return a response with what can be read of its body: the first bytes, without characters that are not UTF-8."""
+    body = b""
+    try:
+        async for data in reader:
+            body += data
+            if len(body) >= MAX_ERROR_BYTES:
+                break
+    except httpx2.TransportError:
+        pass  # the status is what counts
+    finally:
+        await reader.aclose()
+    encoding = response.headers.get("Content-Encoding", "")
+    try:
+        body = httpx2.Response(200, headers={"Content-Encoding": encoding}, content=body).content
+    except httpx2.DecodingError:
+        body = b""
+    retry_after = response.headers.get("Retry-After")
+    return httpx2.Response(response.status, headers={"Retry-After": retry_after} if retry_after else {}, content=body)
+
+
+def _to_httpx2(error: Exception) -> httpx2.TransportError:
     match error:
         case aiohttp.ServerTimeoutError():
             return httpx2.ConnectTimeout(str(error))
@@ -116,6 +164,8 @@ def _to_httpx2(error: aiohttp.ClientError) -> httpx2.TransportError:
             return httpx2.ReadError(str(error))
         case aiohttp.ClientHttpProxyError():
             return httpx2.ProxyError(str(error))
+        case TimeoutError():
+            return httpx2.ConnectTimeout(str(error))
         case aiohttp.InvalidURL() | aiohttp.NonHttpUrlClientError():
             return httpx2.UnsupportedProtocol(str(error))
         case _:

@@ -113,6 +113,7 @@ class Generation(models.Model):
     stop_requested = models.BooleanField(default=False)
 
     error = models.TextField(blank=True)
+    endpoint_error = models.TextField(null=True)  # noqa: DJ001  (for staff: what the endpoint said; see migration 0016)
     finish_reason = models.CharField(max_length=40, blank=True)
     model = models.CharField(max_length=200, blank=True)
     # The first message of the history that was sent, if older turns were left out.

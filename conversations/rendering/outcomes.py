@@ -32,8 +32,12 @@ def activity(generation: Generation) -> str:
 def notice(generation: Generation, message: Message) -> str:
     """Return the sentence under a message that says how it ended, or "" if it simply completed."""
     match generation.status:
+        case Status.COMPLETE if message.content.strip():
+            return generation.error  # if the endpoint left open whether it is complete
+        case Status.COMPLETE if message.reasoning_word_count:
+            return "The model finished thinking without giving an answer."
         case Status.COMPLETE:
-            return "" if message.content else "The model finished thinking without giving an answer."
+            return "The model finished without giving an answer."
         case Status.STOPPED if generation.error:
             return generation.error
         case Status.STOPPED if message.content:
@@ -42,8 +46,10 @@ def notice(generation: Generation, message: Message) -> str:
             return "Stopped while thinking." if message.reasoning_word_count else "Stopped."
         case Status.LENGTH if message.content:
             return "The answer reached its length limit."
-        case Status.LENGTH:
+        case Status.LENGTH if message.reasoning_word_count:
             return "The model reached its length limit while thinking, before it could answer."
+        case Status.LENGTH:
+            return "The model reached its length limit before it could answer."
         case _:
             return generation.error
 
@@ -55,7 +61,7 @@ def announcement(status: str, activity: str, notice: str, answer: str = "") -> s
             return activity
         case Status.ANSWERING:
             return ANSWERING
-        case Status.COMPLETE if answer:
+        case Status.COMPLETE if answer and not notice:
             words = count_words(answer)
             return f"Answer complete, {words:,} {'word' if words == 1 else 'words'}"
         case _:
@@ -66,8 +72,7 @@ def tone(generation: Generation, message: Message) -> str:
     """Return "bad" for a failure, "warn" for an answer that was cut short, else ""."""
     if generation.status in (Status.FAILED, Status.FILTERED):
         return "bad"
-    is_cut_short = generation.status in CUT_SHORT or (generation.status == Status.COMPLETE and not message.content)
-    return "warn" if is_cut_short else ""
+    return "warn" if generation.status in CUT_SHORT or notice(generation, message) else ""
 
 
 def actions(generation: Generation, message: Message) -> list[Action]:
@@ -78,7 +83,7 @@ def actions(generation: Generation, message: Message) -> list[Action]:
     edit = Action("edit", "Edit the question", reverse("edit", args=[message.parent_id]), f"edit-{message.parent_id}")
     if generation.status == Status.FILTERED:
         return [edit, retry]
-    if message.content and generation.status in (*CUT_SHORT, Status.FAILED):
+    if message.content and (generation.status in (*CUT_SHORT, Status.FAILED) or generation.error):
         return [Action("continue", "Continue", reverse("continue", args=[message.pk])), retry]
     if generation.status == Status.FAILED:
         return [retry, edit]

@@ -4,6 +4,7 @@ import json
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from conversations.inference import errors
 from conversations.inference.chunks import Usage
 
 STREAMS = Path(__file__).parent / "streams"
@@ -17,6 +18,7 @@ class Dialect:
     answer: str
     finish_reason: str = "stop"
     usage: Usage = field(default_factory=Usage)
+    failure: type[errors.InferenceError] | None = None
 
 
 def chunk(finish: str | None = None, **delta: object) -> dict[str, object]:
@@ -25,6 +27,19 @@ def chunk(finish: str | None = None, **delta: object) -> dict[str, object]:
         "object": "chat.completion.chunk",
         "choices": [{"index": 0, "delta": delta, "finish_reason": finish}],
     }
+
+
+def whole(finish: str | None = None, **message: object) -> dict[str, object]:
+    """Return a chunk with a message instead of a delta: alone, what an endpoint that does not stream responds."""
+    return {
+        "id": "c",
+        "object": "chat.completion",
+        "choices": [{"index": 0, "message": message, "finish_reason": finish}],
+    }
+
+
+def parts(*parts: object) -> dict[str, object]:
+    return {"content": list(parts)}
 
 
 def sse(*parts: object, end: str = "\n", done: bool = True, escape: bool = False) -> bytes:
@@ -127,7 +142,8 @@ DIALECTS = [
     ),
     Dialect("no DONE", sse(chunk(content="Yes."), chunk("stop"), done=False), "", "Yes."),
     Dialect("no last blank line", sse(chunk(content="Yes."), chunk("stop"), done=False).rstrip(b"\n"), "", "Yes."),
-    Dialect("no finish reason but DONE", sse(chunk(content="Yes.")), "", "Yes."),
+    Dialect("no finish reason but DONE", sse(chunk(content="Yes.")), "", "Yes.", "", failure=errors.Unstated),
+    Dialect("null as a word", sse(chunk("null", content="Yes.")), "", "Yes.", "", failure=errors.Unstated),
     Dialect("CRLF", sse(chunk(reasoning="Hm."), chunk(content="Yes."), chunk("stop"), end="\r\n"), "Hm.", "Yes."),
     Dialect("CR", sse(chunk(reasoning="Hm."), chunk(content="Yes."), chunk("stop"), end="\r"), "Hm.", "Yes."),
     Dialect(
@@ -155,6 +171,195 @@ DIALECTS = [
         b'data: {"content": "Yes."}}]}\n\ndata:[DONE]\n\n',
         "",
         "Yes.",
+        "",
+        failure=errors.Unstated,
     ),
     Dialect("odd usage", sse(chunk("stop", content="Yes.") | {"usage": {"prompt_tokens": "12"}}), "", "Yes."),
+    Dialect(
+        "booleans and negative numbers as usage",
+        sse(chunk("stop", content="Yes.") | {"usage": {"prompt_tokens": True, "completion_tokens": -1}}),
+        "",
+        "Yes.",
+    ),
+    Dialect("a byte order mark", b"\xef\xbb\xbf" + sse(chunk(content="Yes."), chunk("stop")), "", "Yes."),
+    Dialect(
+        "reasoning of white space",
+        sse(chunk(reasoning_content="\n"), chunk(reasoning_content=" \n\n"), chunk(content="Yes."), chunk("stop")),
+        "",
+        "Yes.",
+    ),
+    Dialect(
+        "white space before reasoning",
+        sse(chunk(reasoning_content="\n"), chunk(reasoning_content=" Hm.\n"), chunk(content="Yes."), chunk("stop")),
+        "Hm.\n",
+        "Yes.",
+    ),
+    Dialect(
+        "white space before a closing tag",
+        sse(chunk(content="\n\n"), chunk(content="</think>\n\nYes."), chunk("stop")),
+        "",
+        "Yes.",
+    ),
+    Dialect(
+        "white space before an answer",
+        sse(chunk(content="\n\n"), chunk(content="    Yes.\n"), chunk(content="</div>"), chunk("stop")),
+        "",
+        "\n\n    Yes.\n</div>",
+    ),
+    Dialect(
+        "Mistral's parts",
+        sse(
+            chunk(**parts({"type": "thinking", "thinking": [{"type": "text", "text": "Hm. "}]})),
+            chunk(**parts({"type": "thinking", "thinking": [{"type": "text", "text": "So."}], "closed": True})),
+            chunk(**parts({"type": "text", "text": "Yes"}, {"type": "reference", "reference_ids": [1]})),
+            chunk(content="."),
+            chunk("stop", content=""),
+        ),
+        "Hm. So.",
+        "Yes.",
+    ),
+    Dialect(
+        "parts of other names",
+        sse(
+            chunk(**parts({"type": "reasoning", "summary": [{"type": "summary_text", "text": "Hm."}]})),
+            chunk(
+                **parts("Yes", {"type": "output_text", "text": {"value": ", <think>"}}, {"type": "new", "text": "."})
+            ),
+            chunk(content={"type": "text", "text": " So."}),
+            chunk("stop"),
+        ),
+        "Hm.",
+        "Yes, <think>. So.",
+    ),
+    Dialect(
+        "parts without text",
+        sse(chunk(**parts({"type": "image_url", "image_url": {"url": "data:,"}})), chunk("stop")),
+        "",
+        "",
+        failure=errors.NotText,
+    ),
+    Dialect(
+        "reasoning details alone",
+        sse(
+            chunk(content="", reasoning_details=[{"type": "reasoning.summary", "summary": "Hm. "}]),
+            chunk(content="", reasoning=None, reasoning_details=[{"type": "reasoning.text", "text": "So."}]),
+            chunk(content="", reasoning_details=[{"type": "reasoning.encrypted", "data": "b64"}]),
+            chunk(content="Yes."),
+            chunk("stop"),
+        ),
+        "Hm. So.",
+        "Yes.",
+    ),
+    Dialect(
+        "reasoning details that repeat all reasoning at its end",
+        sse(
+            chunk(reasoning="Hm."),
+            chunk(reasoning_details=[{"type": "reasoning.text", "text": "Hm.", "signature": "s"}]),
+            chunk(content="Yes."),
+            chunk("stop"),
+        ),
+        "Hm.",
+        "Yes.",
+    ),
+    Dialect(
+        "a refusal",
+        sse(chunk(role="assistant", content=None, refusal="I can"), chunk(refusal="not."), chunk("stop")),
+        "",
+        "I cannot.",
+        failure=errors.Refused,
+    ),
+    Dialect(
+        "a refusal in parts",
+        sse(chunk(**parts({"type": "refusal", "refusal": "I cannot."})), chunk("stop")),
+        "",
+        "I cannot.",
+        failure=errors.Refused,
+    ),
+    Dialect(
+        "a tool call",
+        sse(
+            chunk(reasoning_content="Hm."),
+            chunk(content="I look it up."),
+            chunk(tool_calls=[{"index": 0, "id": "t", "function": {"name": "search", "arguments": "{}"}}]),
+            chunk("tool_calls"),
+        ),
+        "Hm.",
+        "I look it up.",
+        "tool_calls",
+        failure=errors.ToolCalled,
+    ),
+    Dialect(
+        "a tool call that ends as usual",
+        sse(chunk(tool_calls=[{"index": 0, "function": {"name": "search", "arguments": "{}"}}]), chunk("stop")),
+        "",
+        "",
+        failure=errors.ToolCalled,
+    ),
+    Dialect(
+        "a tool that the endpoint itself has used",
+        sse(chunk(tool_calls=[{"index": 0, "type": "web_search"}]), chunk(content="Yes."), chunk("stop")),
+        "",
+        "Yes.",
+    ),
+    Dialect(
+        "a second choice",
+        sse(
+            {"choices": [{"index": 0, "delta": {"content": "Yes"}}, {"index": 1, "delta": {"content": "No"}}]},
+            {"choices": [{"index": 1, "delta": {"content": " way"}, "finish_reason": "length"}]},
+            {"choices": [{"index": 1, "delta": {}}, {"index": 0, "delta": {"content": "."}, "finish_reason": "stop"}]},
+        ),
+        "",
+        "Yes.",
+    ),
+    Dialect("plain text", sse({"choices": [{"text": "Yes"}]}, {"choices": [{"text": "."}]}, chunk("stop")), "", "Yes."),
+    Dialect("a whole message", sse(whole("stop", reasoning="Hm.", content="Yes.")), "Hm.", "Yes."),
+    Dialect(
+        "the message so far with each chunk",
+        sse(
+            whole(reasoning_content="Hm"),
+            whole(reasoning_content="Hm."),
+            whole(reasoning_content="Hm.", content="Yes"),
+            whole("stop", reasoning_content="Hm.", content="Yes."),
+        ),
+        "Hm.",
+        "Yes.",
+    ),
+    Dialect(
+        "pieces of a message",
+        sse(whole(content="The"), whole(content=" end. "), whole("stop", content="The end.")),
+        "",
+        "The end. The end.",
+    ),
+    Dialect(
+        "deltas, and the whole message once more",
+        sse(
+            chunk(reasoning_content="\nHm."),
+            chunk(content="<thi"),
+            chunk(content="nk>"),
+            whole("stop", reasoning_content="\nHm.", content="<think>!"),
+        ),
+        "Hm.",
+        "<think>!",
+    ),
+    Dialect(
+        "a message of refusal and a tool call",
+        sse(whole("stop", content=None, refusal="I cannot.", tool_calls=[{"id": "t"}])),
+        "",
+        "I cannot.",
+        failure=errors.Refused,
+    ),
+    Dialect(
+        "an answer in one object",
+        json.dumps(whole("length", reasoning="Hm.", content="好.") | {"usage": DETAILED}).encode(),
+        "Hm.",
+        "好.",
+        "length",
+        usage=Usage(12, 20, 10),
+    ),
+    Dialect(
+        "an answer in one object over several lines",
+        b"\n" + json.dumps(whole("stop", content="<think>\nHm.</think>Yes."), indent=2).encode() + b"\n",
+        "Hm.",
+        "Yes.",
+    ),
 ]

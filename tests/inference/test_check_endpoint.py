@@ -68,12 +68,13 @@ def test_it_advises_to_switch_thinking_on_where_none_came(endpoint: Endpoint):
 
 def test_a_failure_is_one_plain_sentence(endpoint: Endpoint):
     async def refuse(exchange: Exchange) -> None:
-        await exchange.fail(401, "invalid_key", "canary-key is wrong")
+        await exchange.fail(401, "invalid_key", "canary-key\nis wrong")
 
     endpoint.respond = refuse
     done = manage("check_endpoint", **connection(endpoint))
     assert done.returncode == 1
-    assert done.stderr.strip() == "CommandError: NotAuthorised: HTTP 401 invalid_key; check OPENAI_API_KEY."
+    sentence = "CommandError: NotAuthorised: HTTP 401 invalid_key: … is wrong; check OPENAI_API_KEY."
+    assert done.stderr.strip() == sentence
     assert "canary" not in done.stdout + done.stderr
 
 
@@ -136,3 +137,21 @@ def test_it_advises_against_prefix_completion_where_that_is_refused(endpoint: En
     endpoint.respond = refuse
     settings.PREFIX_COMPLETION = True
     assert "PREFIX_COMPLETION=false" in check()
+
+
+@pytest.mark.usefixtures("connected")
+def test_it_reports_a_parameter_that_is_refused_and_the_setting_behind_it(endpoint: Endpoint, settings):
+    async def refuse(exchange: Exchange) -> None:
+        if "reasoning_effort" in exchange.body:
+            await exchange.fail(400, "unsupported", "Unknown parameter: reasoning_effort")
+        else:
+            await exchange.answer("Yes.")
+            await exchange.raw(b"data: [DONE]\n\n")
+
+    endpoint.respond = refuse
+    settings.REASONING_EFFORT = "high"
+    printed = check()
+    assert "Refused         reasoning_effort, so the request was sent again without it: HTTP 400 unsupported" in printed
+    assert "To set          REASONING_EFFORT= (nothing): the endpoint refuses reasoning_effort" in printed
+    assert "finish reason missing" in printed
+    assert "Unstated: The model endpoint did not say whether this answer is complete." in printed

@@ -1,5 +1,7 @@
 """Every dialect is read into the same deltas, however its bytes were cut into reads."""
 
+import contextlib
+import json
 from itertools import pairwise
 
 import pytest
@@ -7,14 +9,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from conversations.inference import errors
-from conversations.inference.chunks import ChunkReader
+from conversations.inference.chunks import ChunkReader, Usage
 from conversations.inference.sse import EventReader
 from conversations.models import Kind
 from tests.inference.dialects import DIALECTS, STREAMS, Dialect, chunk, sse
 
 
-def read(*reads: bytes) -> tuple[str, str, str, object]:
-    """Return (reasoning, answer, finish reason, usage) of a stream that arrives in these reads."""
+def read(*reads: bytes) -> tuple[str, str, str, object, object]:
+    """Return (reasoning, answer, finish reason, usage, kind of failure) of a stream that arrives in these reads."""
     events, chunks = EventReader(), ChunkReader()
     reasoning = answer = ""
     for data in [*reads, None]:
@@ -27,11 +29,12 @@ def read(*reads: bytes) -> tuple[str, str, str, object]:
                 reasoning += delta.text
             else:
                 answer += delta.text
-    return reasoning, answer, chunks.finish_reason or "stop", chunks.usage
+    failure = type(chunks.failure) if chunks.failure else None
+    return reasoning, answer, chunks.finish_reason, chunks.usage, failure
 
 
-def expected(dialect: Dialect) -> tuple[str, str, str, object]:
-    return dialect.reasoning, dialect.answer, dialect.finish_reason, dialect.usage
+def expected(dialect: Dialect) -> tuple[str, str, str, object, object]:
+    return dialect.reasoning, dialect.answer, dialect.finish_reason, dialect.usage, dialect.failure
 
 
 @pytest.mark.parametrize("dialect", DIALECTS, ids=lambda dialect: dialect.name)
@@ -65,6 +68,11 @@ def test_a_recorded_stream_is_read_the_same_in_any_number_of_pieces(path, data):
     assert read(*(recorded[a:b] for a, b in pairwise(bounds))) == whole
 
 
+NAMES = (
+    *("choices", "delta", "message", "text", "content", "type", "finish_reason", "index", "usage", "error", "code"),
+    *("reasoning", "reasoning_content", "reasoning_details", "thinking", "refusal", "tool_calls", "metadata", "raw"),
+    *("prompt_tokens", "completion_tokens_details", "reasoning_tokens", "param", "loc", "detail"),
+)
 text = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\x00"), max_size=40)
 
 
@@ -89,6 +97,12 @@ def test_reasoning_and_answer_are_separated_by_tags_whatever_the_text(reasoning:
         (b'data: {"error": {"code": "content_filter", "message": "no"}}\n\n', errors.Filtered),
         (b'event: error\ndata: {"message": "overloaded"}\n\n', errors.EndpointFailed),
         (b'data: {"error": "maximum context length exceeded"}\n\n', errors.ContextTooLong),
+        (b'data: {"error": {"code": 429, "message": "slow down"}}\n\n', errors.RateLimited),
+        (b'data: {"choices": [{"message": "Yes."}]}\n\n', errors.Malformed),
+        (b'data: {"choices": [null]}\n\n', errors.Malformed),
+        (b"data: " + b"[" * 100_000 + b"\n\n", errors.Malformed),
+        (b'data: {"a": ' + b"[" * 100_000 + b"]" * 100_000 + b"}\n\n", errors.Malformed),
+        (b'{"error": {"code": "content_filter"}}', errors.Filtered),
     ],
 )
 def test_unreadable_data_and_error_events_raise_our_errors(data: bytes, error: type[errors.InferenceError]):
@@ -98,5 +112,54 @@ def test_unreadable_data_and_error_events_raise_our_errors(data: bytes, error: t
 
 def test_a_finish_reason_is_cleaned_and_cut_to_what_the_database_stores():
     reason = '"\\ud83d\\u0000' + "x" * 50 + '"'
-    *_, finish_reason, _ = read(f'data: {{"choices": [{{"finish_reason": {reason}}}]}}\n\n'.encode())
-    assert finish_reason == "\ufffd\ufffd" + "x" * 38
+    finish_reason = read(f'data: {{"choices": [{{"finish_reason": {reason}}}]}}\n\n'.encode())[2]
+    assert finish_reason == "x" * 39 + "…"
+
+
+@pytest.mark.parametrize(
+    ("reasons", "failure"),
+    [
+        ("stop STOP end_turn stop_sequence eos_token COMPLETE length max_tokens MAX_TOKENS model_length", None),
+        ("content_filter SAFETY RECITATION guardrail_intervened sensitive", errors.Filtered),
+        ("refusal", errors.Refused),
+        ("tool_calls function_call tool_use MALFORMED_FUNCTION_CALL", errors.ToolCalled),
+        ("abort cancelled network_error TIMEOUT", errors.Aborted),
+        ("error ERROR", errors.EndpointFailed),
+        ("insufficient_system_resource", errors.OutOfResources),
+        ("load OTHER", errors.Unexplained),
+        ("null None FINISH_REASON_UNSPECIFIED", errors.Unstated),
+    ],
+)
+def test_each_finish_reason_is_what_its_vendor_means(reasons: str, failure: type | None):
+    for reason in reasons.split():
+        assert read(sse(chunk(content="Yes."), chunk(reason)))[4] is failure, reason
+
+
+def test_a_finish_reason_that_is_no_text_is_not_taken_for_any():
+    assert read(b'data: {"choices": [{"finish_reason": {"stop": 1}}]}\n\n')[2:] == ("dict", Usage(), errors.Unexplained)
+
+
+json_values = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats()
+    | st.text(max_size=5)
+    | st.sampled_from(["text", "refusal"]),
+    lambda children: st.lists(children, max_size=3) | st.dictionaries(st.sampled_from(NAMES), children, max_size=4),
+    max_leaves=12,
+)
+
+
+@settings(max_examples=400, deadline=None)
+@given(json_values, json_values, json_values)
+def test_no_json_whatever_raises_anything_but_our_errors(chunk: object, choice: object, fields: object):
+    for value in (chunk, {"choices": [choice]}, {"choices": [{"delta": fields}]}, {"choices": [{"message": fields}]}):
+        with contextlib.suppress(errors.InferenceError):
+            reasoning, answer, *_ = read(b"data: " + json.dumps(value).encode() + b"\n\n")
+            (reasoning + answer).encode()
+
+
+def test_white_space_without_end_does_not_take_time_with_its_square():
+    content = sse(*[chunk(content=" " * 40)] * 5_000, chunk(content="Yes."), chunk("stop"))
+    assert read(content)[1].strip() == "Yes."

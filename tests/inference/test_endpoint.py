@@ -10,7 +10,7 @@ import pytest
 
 from chatsite.identity import identity
 from conversations.inference.endpoint import azure_root, open_endpoint
-from conversations.inference.errors import NotAuthorised, Unreachable
+from conversations.inference.errors import EndpointFailed, NotAuthorised, RequestRejected, Unreachable
 from conversations.inference.stream import stream
 from tests.cloud import Cloud
 from tests.endpoint import Endpoint as Server
@@ -211,3 +211,54 @@ async def test_a_prefix_is_sent_in_the_endpoints_form(settings, base_url: str, l
     await connected.close()
     assert request["messages"] == [CUT_ANSWER[0], last]
     assert set(request["extra_body"]) & {"continue_final_message", "add_generation_prompt"} == fields
+
+
+REFUSALS = [
+    ("https://vllm.internal/v1", "Unsupported parameter: 'reasoning_effort' is not supported.", "reasoning_effort"),
+    ("https://vllm.internal/v1", "Model m does not support parameter reasoningEffort.", "reasoning_effort"),
+    ("https://vllm.internal/v1", 'Unknown name "stream_options": Cannot find field.', "stream_options"),
+    ("https://vllm.internal/v1", "chat_template_kwargs, stream_options: not permitted", "chat_template_kwargs"),
+    ("https://openrouter.ai/v1", "reasoning: Extra inputs are not permitted", "reasoning"),
+    ("https://api.deepseek.com", "body.thinking.type: Input should be 'auto'", "thinking"),
+    ("https://api.deepseek.com", "max_tokens is too large: 500", None),
+    ("https://api.deepseek.com", "model m does not exist", None),
+    ("https://api.deepseek.com", "reasoning is not a field of this request, nor is chat_template_kwargs", None),
+]
+
+
+@pytest.mark.parametrize(("base_url", "message", "refused"), REFUSALS)
+async def test_an_optional_parameter_that_is_refused_is_left_out(settings, base_url: str, message: str, refused: str):
+    settings.OPENAI_BASE_URL, settings.OPENAI_MODEL, settings.MAX_OUTPUT_TOKENS = base_url, "m", 500
+    settings.THINKING, settings.REASONING_EFFORT = "on", "high"
+    connected = await open_endpoint()
+    request = connected.request([])
+    found = connected.without_refused(request, RequestRejected("HTTP 400", message=message))
+    assert connected.without_refused(request, EndpointFailed("HTTP 500", message=message)) is None
+    await connected.close()
+    if refused is None:
+        assert found is None
+    else:
+        name, amended = found
+        assert name == refused
+        assert flat(amended) == {name: value for name, value in flat(request).items() if name != refused}
+
+
+def flat(request: dict[str, Any]) -> dict[str, Any]:
+    """Return the fields of a request's body."""
+    return {name: value for name, value in request.items() if name != "extra_body"} | request.get("extra_body", {})
+
+
+@pytest.mark.parametrize(
+    "base_url", ["https://vllm.internal/v1", "https://openrouter.ai/v1", "https://api.deepseek.com", ""]
+)
+@pytest.mark.parametrize("thinking", ["off", ""])
+async def test_what_switches_thinking_off_is_not_optional(settings, base_url: str, thinking: str):
+    settings.OPENAI_BASE_URL, settings.OPENAI_MODEL, settings.OPENAI_API_KEY = base_url, "m", "k"
+    settings.THINKING = thinking
+    connected = await open_endpoint()
+    request = connected.request([], thinking=None if thinking else False)
+    refusal = RequestRejected("HTTP 400", message="thinking, reasoning, chat_template_kwargs, reasoning_effort?")
+    assert connected.without_refused(request, refusal) is None
+    refusal.message += " stream_options?"  # a positive control
+    assert connected.without_refused(request, refusal)[0] == "stream_options"
+    await connected.close()

@@ -4,6 +4,7 @@ import asyncio
 import gzip
 import json
 import threading
+import zlib
 from collections.abc import AsyncIterator
 
 import pytest
@@ -14,6 +15,7 @@ from conversations.inference import errors
 from conversations.inference.deltas import Delta
 from conversations.inference.endpoint import Endpoint, open_endpoint
 from conversations.inference.stream import Outcome, stream
+from conversations.models import Status
 from tests.endpoint import Endpoint as Server
 from tests.endpoint import Exchange
 
@@ -55,10 +57,10 @@ async def test_the_key_is_sent_as_a_bearer_token(connected: Endpoint, endpoint: 
         (400, "content_filter", "", errors.Filtered, 1),
         (400, "context_length_exceeded", "", errors.ContextTooLong, 1),
         (400, "", "This model's maximum context length is 4096 tokens", errors.ContextTooLong, 1),
-        (400, "invalid_request", "no", errors.EndpointFailed, 1),
+        (400, "invalid_request", "no", errors.RequestRejected, 1),
         (401, "", "", errors.NotAuthorised, 1),
         (403, "", "", errors.NotAuthorised, 1),
-        (404, "", "", errors.EndpointFailed, 1),
+        (404, "", "", errors.RequestRejected, 1),
         (408, "", "", errors.EndpointFailed, 1),
         (429, "rate_limit", "", errors.RateLimited, 3),
         (429, "insufficient_quota", "", errors.RateLimited, 1),
@@ -103,13 +105,14 @@ async def test_a_long_retry_after_is_shown_instead_of_waited_for(connected: Endp
     with pytest.raises(errors.RateLimited) as raised:
         await ask(connected)
     assert len(endpoint.exchanges) == 1
-    assert "in 5 minutes" in raised.value.sentence
+    assert "Try again in 5 minutes." in raised.value.notice(has_text=False)
 
 
 async def test_a_refused_connection_is_unreachable(connected: Endpoint, endpoint: Server):
     endpoint.close()
-    with pytest.raises(errors.Unreachable, match="ConnectError"):  # rather than a timeout
+    with pytest.raises(errors.Unreachable, match="ConnectError") as raised:  # rather than a timeout
         await ask(connected)
+    assert "Cannot connect to host 127.0.0.1" in raised.value.report
 
 
 async def test_a_cut_before_the_first_delta_is_retried(connected: Endpoint, endpoint: Server):
@@ -128,8 +131,13 @@ async def test_a_cut_before_the_first_delta_is_retried(connected: Endpoint, endp
     assert len(endpoint.exchanges) == 2
 
 
-@pytest.mark.parametrize("how", ["abort", "end", "end in mid-event"])
-async def test_a_cut_after_the_first_delta_keeps_it_and_is_not_retried(connected: Endpoint, endpoint: Server, how: str):
+@pytest.mark.parametrize(
+    ("how", "error"),
+    [("abort", errors.StreamCut), ("end", errors.Unfinished), ("end in mid-event", errors.Unfinished)],
+)
+async def test_a_cut_after_the_first_delta_keeps_it_and_is_not_retried(
+    connected: Endpoint, endpoint: Server, how: str, error: type
+):
     async def cut(exchange: Exchange) -> None:
         await exchange.answer("Part")
         if how == "abort":
@@ -146,7 +154,7 @@ async def test_a_cut_after_the_first_delta_keeps_it_and_is_not_retried(connected
         endpoint.open("seen")
 
     request = connected.request([{"role": "user", "content": "Why?"}])
-    with pytest.raises(errors.StreamCut):
+    with pytest.raises(error):
         await stream(connected.create, request, sink, stall_seconds=20)
     assert text(seen) == "Part"
     assert len(endpoint.exchanges) == 1
@@ -169,7 +177,13 @@ async def test_a_stream_without_events_stalls_although_comments_keep_arriving(co
 
 @pytest.mark.parametrize(
     ("body", "content_type"),
-    [(b"<html>Hello</html>", "text/html"), (b"", "text/event-stream"), (b'{"ok": 1}', "application/json")],
+    [
+        (b"<html>Hello</html>", "text/html"),
+        (b"", "text/event-stream"),
+        (b'{"ok": 1}', "application/json"),
+        (b'{"choices": [{"message": {"content": "Pa', "application/json"),
+        (b'data: {"type": "message_start"}\n\n', "text/event-stream"),
+    ],
 )
 async def test_a_response_that_is_not_a_stream_is_malformed(
     connected: Endpoint, endpoint: Server, body: bytes, content_type: str
@@ -286,6 +300,142 @@ async def test_a_response_that_claims_to_be_compressed_is_malformed(connected: E
     endpoint.respond = lie
     with pytest.raises(errors.Malformed):
         await ask(connected)
+
+
+@pytest.mark.parametrize("tail", [b"\x00" * 50, b""], ids=["broken", "cut"])
+async def test_what_arrived_before_compressed_data_breaks_is_kept(connected: Endpoint, endpoint: Server, tail: bytes):
+    compressor = zlib.compressobj(wbits=31)  # gzip
+
+    async def compress(exchange: Exchange) -> None:
+        await exchange.start(headers={"Content-Encoding": "gzip"})
+        await exchange.raw(compressor.compress(event("Part")) + compressor.flush(zlib.Z_SYNC_FLUSH))
+        await exchange.gate("seen")
+        await exchange.raw(tail)
+
+    def sink(deltas: list[Delta]) -> None:
+        seen.extend(deltas)
+        endpoint.open("seen")
+
+    endpoint.respond = compress
+    seen: list[Delta] = []
+    request = connected.request([{"role": "user", "content": "Why?"}])
+    with pytest.raises((errors.Malformed, errors.Unfinished)):
+        await stream(connected.create, request, sink, stall_seconds=20)
+    assert text(seen) == "Part"
+
+
+async def test_a_chunk_that_breaks_http_loses_nothing_that_came_with_it(connected: Endpoint, endpoint: Server):
+    async def break_chunk(exchange: Exchange) -> None:
+        await exchange.answer("Part")
+        await exchange.gate("seen")
+        data = event(" and more")
+        exchange.write_raw_http(b"%x\r\n%b\r\nnonsense\r\n" % (len(data), data))
+        await exchange.gate("never")
+
+    def sink(deltas: list[Delta]) -> None:
+        seen.extend(deltas)
+        endpoint.open("seen")
+
+    endpoint.respond = break_chunk
+    seen: list[Delta] = []
+    request = connected.request([{"role": "user", "content": "Why?"}])
+    with pytest.raises(errors.Malformed):
+        await stream(connected.create, request, sink, stall_seconds=20)
+    assert text(seen) == "Part and more"
+
+
+async def test_an_answer_that_is_not_streamed_is_read(connected: Endpoint, endpoint: Server):
+    async def at_once(exchange: Exchange) -> None:
+        await exchange.start(content_type="application/json")
+        message = {"role": "assistant", "reasoning": "Hm. ", "content": "Yes."}
+        completion = {"choices": [{"index": 0, "message": message, "finish_reason": "stop"}]}
+        await exchange.raw(json.dumps(completion, indent=2).encode())
+
+    endpoint.respond = at_once
+    seen: list[Delta] = []
+    outcome = await ask(connected, seen)
+    assert (text(seen), outcome.finish_reason, outcome.failure) == ("Hm. Yes.", "stop", None)
+
+
+async def test_an_end_without_a_finish_reason_is_not_taken_for_any(connected: Endpoint, endpoint: Server):
+    async def only_done(exchange: Exchange) -> None:
+        await exchange.answer("Yes.")
+        await exchange.raw(b"data: [DONE]\n\n")
+
+    endpoint.respond = only_done
+    outcome = await ask(connected)
+    assert (outcome.finish_reason, outcome.status, type(outcome.failure)) == ("", Status.COMPLETE, errors.Unstated)
+
+
+@pytest.mark.parametrize(
+    ("headers", "body"),
+    [
+        ({"Content-Type": "text/html; charset=base64"}, b"canary"),
+        ({"Content-Type": "text/html; charset=utf-16"}, b"\xff"),
+        ({"Content-Encoding": "gzip"}, b"no gzip"),
+        ({"Content-Encoding": "br, gzip, deflate, " * 20}, b"?"),
+        ({}, b"[" * 100_000),
+        ({}, b'{"error": ' * 5_000 + b"1" + b"}" * 5_000),
+        ({}, b'{"error": {"code": {"a": 1}, "message": [{"message": {"detail": {"msg": {}}}}]}}'),
+    ],
+)
+async def test_no_body_hides_the_status_of_an_error(
+    connected: Endpoint, endpoint: Server, headers: dict[str, str], body: bytes
+):
+    async def refuse(exchange: Exchange) -> None:
+        await exchange.start(401, headers=headers)
+        await exchange.raw(body)
+
+    endpoint.respond = refuse
+    with pytest.raises(errors.NotAuthorised, match="HTTP 401"):
+        await ask(connected)
+
+
+async def test_the_body_of_an_error_is_not_read_for_ever(connected: Endpoint, endpoint: Server):
+    async def refuse(exchange: Exchange) -> None:
+        await exchange.start(400)
+        while True:
+            await exchange.raw(b"x" * 65_536)
+
+    endpoint.respond = refuse
+    with pytest.raises(errors.RequestRejected):
+        await ask(connected)
+    assert await asyncio.to_thread(endpoint.exchanges[0].closed_by_client.wait, 10)
+
+
+async def test_an_error_says_what_the_endpoint_said_without_key_and_prompt(connected: Endpoint, endpoint: Server):
+    async def refuse(exchange: Exchange) -> None:
+        message = f"Key canary-key\x00\n\u202ecannot use model m for {exchange.body['messages']} and sk-abcdefgh."
+        await exchange.fail(403, "no_access\n", message + "x" * 10_000)
+
+    endpoint.respond = refuse
+    with pytest.raises(errors.NotAuthorised) as raised:
+        await ask(connected)
+    report = raised.value.report
+    assert report.startswith("HTTP 403 no_access: Key … cannot use model m for [{")
+    assert len(report) < 600
+    assert report.isprintable()
+    assert "canary" not in report
+    assert "sk-" not in report
+    assert "cannot use" not in raised.value.notice(has_text=True)
+
+
+async def test_a_request_is_amended_once(connected: Endpoint, endpoint: Server):
+    async def refuse(exchange: Exchange) -> None:
+        await exchange.fail(400, "unsupported", "canary-prompt")
+
+    amended: list[errors.InferenceError] = []
+
+    def amend(request: dict[str, object], error: errors.InferenceError) -> dict[str, object]:
+        amended.append(error)
+        return request | {"model": "another"}
+
+    endpoint.respond = refuse
+    request = connected.request([{"role": "user", "content": "canary-prompt"}])
+    with pytest.raises(errors.RequestRejected):
+        await stream(connected.create, request, lambda deltas: None, stall_seconds=20, amend=amend)
+    assert [exchange.body["model"] for exchange in endpoint.exchanges] == ["m", "another"]
+    assert len(amended) == 1
 
 
 async def test_a_compressed_response_is_read(connected: Endpoint, endpoint: Server):

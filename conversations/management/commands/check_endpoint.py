@@ -5,6 +5,7 @@ import contextlib
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
@@ -13,7 +14,7 @@ from chatsite.identity import identity
 from conversations.inference import errors, local
 from conversations.inference.deltas import Delta, DeltaTotals
 from conversations.inference.endpoint import Endpoint, open_endpoint
-from conversations.inference.stream import Outcome, stream
+from conversations.inference.stream import Amend, Outcome, stream
 from conversations.models import Kind
 
 QUESTION = "Which is greater, 9.11 or 9.8? Answer in one sentence."
@@ -22,6 +23,13 @@ CUT_ANSWER = [
     {"role": "user", "content": "Count from 1 to 9, separated by commas and spaces. Write nothing else."},
     {"role": "assistant", "content": "1, 2, 3, 4,"},
 ]
+# What decides whether an optional field is sent; token counts are always asked for.
+SETTINGS_BY_FIELD = {
+    "reasoning_effort": "REASONING_EFFORT",
+    "thinking": "THINKING",
+    "reasoning": "THINKING",
+    "chat_template_kwargs": "THINKING",
+}
 Record = Callable[[bytes], object] | None
 SCOPES = ("https://cognitiveservices.azure.com/.default", "https://ai.azure.com/.default")
 
@@ -53,6 +61,7 @@ class Command(BaseCommand):
             identity.close()
 
     async def report(self, endpoint: Endpoint, record: Record) -> None:
+        self.refused: list[str] = []  # fields of requests
         self.print_row("Endpoint", endpoint.description)
         self.print_row("Authentication", endpoint.authentication)
         self.print_row("Model", endpoint.model)
@@ -65,7 +74,14 @@ class Command(BaseCommand):
 
         request = endpoint.request([{"role": "user", "content": QUESTION}])
         try:
-            outcome = await stream(endpoint.create, request, sink, stall_seconds=settings.STALL_SECONDS, record=record)
+            outcome = await stream(
+                endpoint.create,
+                request,
+                sink,
+                stall_seconds=settings.STALL_SECONDS,
+                record=record,
+                amend=self.amend_for(endpoint),
+            )
         except errors.InferenceError as error:
             raise CommandError(self.failure(error)) from error
         self.print_row(
@@ -74,7 +90,11 @@ class Command(BaseCommand):
         )
         self.print_row("First reasoning", f"{first[Kind.REASONING]:.2f} s" if Kind.REASONING in first else "-")
         self.print_row("First answer", f"{first[Kind.ANSWER]:.2f} s" if Kind.ANSWER in first else "-")
-        self.print_row("Answer", f"{length[Kind.ANSWER]} characters, finish reason {outcome.finish_reason}")
+        self.print_row(
+            "Answer", f"{length[Kind.ANSWER]} characters, finish reason {outcome.finish_reason or 'missing'}"
+        )
+        if outcome.failure:
+            self.print_row("Outcome", f"{type(outcome.failure).__name__}: {outcome.failure.sentence}")
         usage = outcome.usage
         self.print_row(
             "Usage",
@@ -84,6 +104,20 @@ class Command(BaseCommand):
         self.print_row("Cut answers", "continued by prefix completion" if completes else "continued by asking")
         for line in self.advice(endpoint, outcome, length, completes):
             self.print_row("To set", line)
+
+    def amend_for(self, endpoint: Endpoint) -> Amend:
+        """Return what sends a request again without an optional field that was refused, and reports it."""
+
+        def amend(request: dict[str, Any], error: errors.InferenceError) -> dict[str, Any] | None:
+            if not (found := endpoint.without_refused(request, error)):
+                return None
+            name, amended = found
+            if name not in self.refused:
+                self.refused.append(name)
+                self.print_row("Refused", f"{name}, so the request was sent again without it: {error.report}")
+            return amended
+
+        return amend
 
     async def completes_prefixes(self, endpoint: Endpoint) -> bool:
         """Return whether the endpoint continues an answer that is the last message of a request."""
@@ -95,6 +129,7 @@ class Command(BaseCommand):
                 request,
                 lambda deltas: answer.extend(delta.text for delta in deltas if delta.kind == Kind.ANSWER),
                 stall_seconds=settings.STALL_SECONDS,
+                amend=self.amend_for(endpoint),
             )
         except errors.InferenceError:
             return False  # it does not accept such a request
@@ -104,7 +139,11 @@ class Command(BaseCommand):
         self.stdout.write(f"{label:<15} {value}")
 
     def advice(self, endpoint: Endpoint, outcome: Outcome, length: dict[Kind, int], completes: bool) -> list[str]:
-        lines = []
+        lines = [
+            f"{setting}= (nothing): the endpoint refuses {name}, so each answer takes two requests."
+            for name in self.refused
+            if (setting := SETTINGS_BY_FIELD.get(name))
+        ]
         if completes != endpoint.completes_prefixes:
             lines.append(f"PREFIX_COMPLETION={'true' if completes else 'false'}, to continue cut answers.")
         if not length[Kind.REASONING] and settings.THINKING != "off":
@@ -134,4 +173,4 @@ class Command(BaseCommand):
             hint = "check that the address is the base URL of the API, which often ends in /v1"
         else:
             hint = "see the endpoint's documentation"
-        return f"{type(error).__name__}: {error.detail}; {hint}."
+        return f"{type(error).__name__}: {error.report}; {hint}."
