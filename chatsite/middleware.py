@@ -28,7 +28,7 @@ ANY_HOST = frozenset({"/healthz", "/readyz", "/metrics"})
 class CommonMiddleware(common.CommonMiddleware):
     """Django's, with one log line for a request to a host that is not the site's, and probes under any host."""
 
-    def process_request(self, request: HttpRequest) -> HttpResponse | None:
+    def process_request(self, request: HttpRequest) -> HttpResponse | None:  # type: ignore[override]  # not only redirects
         if request.path_info in ANY_HOST:
             return None
         try:

@@ -78,7 +78,8 @@ for _origin in CSRF_TRUSTED_ORIGINS:
         )
 if "*" in ALLOWED_HOSTS:
     raise invalid("ALLOWED_HOSTS", "'*' would let anyone choose where links in emails lead. List each host.")
-if DEBUG and any(name not in LOOPBACK and not name.endswith((".localhost", *FORWARDED)) for name in ALLOWED_HOSTS):
+IS_PUBLIC = any(name not in LOOPBACK and not name.endswith((".localhost", *FORWARDED)) for name in ALLOWED_HOSTS)
+if DEBUG and IS_PUBLIC:
     raise invalid(
         "DEBUG", "error pages would show settings and source code. Turn it off when hosts or origins are public."
     )
