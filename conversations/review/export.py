@@ -5,6 +5,7 @@ import hashlib
 import io
 import json
 import re
+import time
 import zipfile
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
@@ -12,11 +13,13 @@ from uuid import UUID
 
 from django.utils import timezone
 
-from conversations.models import Conversation, Message
+from conversations.models import Conversation, Message, User
+from conversations.models.permissions import EXPORT, READ, REASONING, full
 from conversations.review import audit
 from conversations.review.models import AuditAction, Case
 
 BATCH = 50  # conversations that are read, and recorded, at a time
+CHECK_SECONDS = 1.0  # between checks of the reviewer's permissions: sending a large export can take hours
 # Where a formula could begin (OWASP, CSV injection), full-width characters included: at the start of a cell, and after
 # whatever a spreadsheet may be told to take for the separator, which can be any character but a letter or digit.
 FORMULA = re.compile(r"(?<![\w=+\-@＝＋－＠])(?=[=+\-@＝＋－＠])")
@@ -62,6 +65,7 @@ def stream_zip(
     """Yield the parts of a ZIP with these conversations, each of which is recorded before its part is yielded.
 
     `file_format` is "jsonl" or "csv"; `criteria` are for the manifest. Without `reasoning` there is no field for it.
+    If the reviewer loses a permission meanwhile, no further conversation follows, and the manifest says so.
     """
     audit.record(
         actor,
@@ -73,6 +77,7 @@ def stream_zip(
     )
     buffer, digest = ZipBuffer(), hashlib.sha256()
     size = conversations = messages = 0
+    checked_at, stopped = time.monotonic(), {}
     name = f"conversations.{file_format}"
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
         with archive.open(name, "w", force_zip64=True) as file:
@@ -89,6 +94,11 @@ def stream_zip(
                 yield write(csv_line([*COLUMNS, "reasoning"] if reasoning else COLUMNS))
             serialise = as_csv if file_format == "csv" else as_json
             for conversation, thread in _read(actor, case, ids, file_format, reasoning):
+                if time.monotonic() - checked_at >= CHECK_SECONDS:
+                    if not _may_export(actor.user.pk, reasoning):
+                        stopped = {"stopped": "The permission to export was withdrawn during the export."}
+                        break
+                    checked_at = time.monotonic()
                 conversations += 1
                 messages += len(thread)
                 yield write(serialise(conversation, thread, reasoning))
@@ -100,10 +110,17 @@ def stream_zip(
             "reasoning": reasoning,
             "conversations": conversations,
             "messages": messages,
+            **stopped,
             "files": {name: {"bytes": size, "sha256": digest.hexdigest()}},
         }
         archive.writestr("manifest.json", json.dumps(manifest, ensure_ascii=False, indent=2))
     yield buffer.take()
+
+
+def _may_export(reviewer_id: int, reasoning: bool) -> bool:
+    """Return whether this reviewer has the permissions now: the request's user remembers those it had then."""
+    needed = [full(codename) for codename in (READ, EXPORT, *([REASONING] if reasoning else []))]
+    return any(reviewer.has_perms(needed) for reviewer in User.objects.filter(pk=reviewer_id))
 
 
 def _read(

@@ -6,13 +6,14 @@ import io
 import json
 import re
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import pytest
 from django.contrib.auth.models import Permission
 from django.test import Client
 
 from conversations.models import Conversation, Generation, User
+from conversations.models.permissions import EXPORT as EXPORT_PERMISSION
 from conversations.models.permissions import REASONING
 from conversations.review import audit, cases, export
 from conversations.review.filters import filter_conversations
@@ -147,6 +148,30 @@ def test_an_export_needs_the_permissions_to_export_and_to_read(fetch: Callable, 
     open_case(user)
     assert fetch(user, "", form="jsonl")[0] in (302, 403)
     assert not AuditEntry.objects.filter(act=AuditAction.EXPORTED).exists()
+
+
+def test_an_export_ends_when_its_reviewer_loses_a_permission(exporter: User, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(export, "CHECK_SECONDS", 0)
+    ids = [make_conversation(person(name)).pk for name in ("first", "second")]
+    actor = audit.Actor(exporter)
+    case = open_case(exporter)
+
+    def export_both() -> Iterator[bytes]:
+        return export.stream_zip(actor=actor, case=case, ids=ids, criteria={}, file_format="jsonl", reasoning=False)
+
+    parts = export_both()
+    first = next(parts)
+    exporter.user_permissions.remove(Permission.objects.get(codename=EXPORT_PERMISSION))
+    text, manifest = unpack(first + b"".join(parts))
+    assert [json.loads(line)["owner"] for line in text.splitlines()] == ["first"]
+    assert manifest["conversations"] == 1
+    assert manifest["stopped"] == "The permission to export was withdrawn during the export."
+    exporter.user_permissions.add(Permission.objects.get(codename=EXPORT_PERMISSION))
+    text, manifest = unpack(b"".join(export_both()))
+    assert len(text.splitlines()) == 2
+    assert "stopped" not in manifest
+    User.objects.filter(pk=exporter.pk).update(is_active=False)
+    assert unpack(b"".join(export_both()))[0] == ""
 
 
 def test_an_export_needs_a_case_and_a_known_format(fetch: Callable, conversation: Conversation, exporter: User):
