@@ -5,13 +5,17 @@ import uuid
 from collections.abc import Iterator
 
 import pytest
+from websockets.exceptions import ConnectionClosed
+from websockets.sync.client import ClientConnection
 
 from tests.conftest import MIGRATED, connection
 from tests.endpoint import Endpoint, Exchange
 from tests.services import PostgreSQL, Redis
-from tests.site import Person, Site
+from tests.site import WAIT, Person, Site
+from tests.upgrade.stored import execute
 
 pytestmark = [pytest.mark.postgresql, pytest.mark.redis]
+DEACTIVATE = "update conversations_user set is_active = false where username = '{name}'"
 
 
 @pytest.fixture(scope="module")
@@ -122,3 +126,30 @@ def test_a_viewer_on_another_replica_sees_a_continued_answer_as_one_text(
         "First thought.\n\nSecond thought.",
         "```\nfirst line\nsecond line\n```\n",
     )
+
+
+def test_a_user_who_is_deactivated_receives_nothing_at_any_replica(here: Person, there: Person, endpoint: Endpoint):
+    endpoint.respond = think_then_wait
+    conversation = here.ask("Who is there?")
+    endpoint.await_reached("thought")
+    with here.socket(conversation) as socket, there.socket(conversation) as other:
+        for each in (socket, other):
+            while "First thought." not in each.recv(timeout=WAIT):
+                pass
+        # Behind the site's back: no event is published.
+        execute(here.site.database_url, DEACTIVATE.format(name=here.name))
+        for each in (socket, other):
+            with pytest.raises(ConnectionClosed) as closed:
+                read_to_the_end(each)
+            assert closed.value.rcvd.code == 4401
+    assert endpoint.exchanges[0].closed_by_client.wait(WAIT)
+    here.site.await_rows("select 1 from conversations_generation where status = 'stopped'")
+    assert here.answers(conversation) == [
+        ("stopped", "Stopped because the account was deactivated.", "First thought.", "")
+    ]
+
+
+def read_to_the_end(socket: ClientConnection) -> None:
+    """Read until the socket closes."""
+    while True:
+        socket.recv(timeout=WAIT)
