@@ -56,7 +56,8 @@ def test_deleting_a_conversation_returns_no_tokens(settings):
     settings.USER_DAILY_TOKENS = 60
     ada = person()
     end(ada)
-    assert actions.delete(conversation=Conversation.objects.get())
+    actions.delete(conversation=Conversation.objects.get())
+    assert not Conversation.objects.exists()
     assert tokens_today(ada) == 60
     with pytest.raises(actions.DailyLimitReached):
         actions.send_message(user=ada, content="And?")
