@@ -81,6 +81,10 @@ class Exchange:
         """Send bytes instead of a response."""
         self._request.transport.write(data)
 
+    def close(self) -> None:
+        """Close the connection once everything was sent."""
+        self._request.transport.close()
+
     async def garbage(self) -> None:
         """Send an invalid event or, before the headers, invalid HTTP."""
         if self.response is None:

@@ -46,6 +46,32 @@ def test_reasoning_and_answer_are_stored_separately(person: Person, shared_endpo
     assert "30 tokens" in page
 
 
+def test_reasoning_of_white_space_is_not_shown_and_does_not_count(person: Person, shared_endpoint: Endpoint):
+    async def blank(exchange: Exchange) -> None:
+        await exchange.reason("\n")
+        await exchange.reason(" \n\n")
+        await exchange.gate("thought")
+        await exchange.answer("It is so.")
+        await exchange.gate("answered")
+        await exchange.finish()
+
+    shared_endpoint.respond = blank
+    conversation = person.ask("Why?")
+    shared_endpoint.await_reached("thought")
+    with Tab(person, conversation) as tab:
+        shared_endpoint.open("thought")
+        tab.read_until(lambda tab: tab.answer == "It is so.")
+        assert tab.reasoning == ""
+        shared_endpoint.open("answered")
+        tab.read_until(lambda tab: tab.statuses == ["complete"])
+        tab.check()
+    assert person.await_end(conversation) == [("complete", "", "", "It is so.")]
+    times = "select first_thought_at, first_answer_at from conversations_generation where id = ?"
+    [(thought, answered)] = person.site.rows(times, *generations(person, conversation))
+    assert thought is None
+    assert answered is not None
+
+
 def test_a_second_request_includes_the_first_turn_without_reasoning(make_site, join, endpoint: Endpoint):
     person = join(make_site(SYSTEM_PROMPT="Be brief."))
     conversation = person.ask("First?")

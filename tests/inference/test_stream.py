@@ -344,6 +344,54 @@ async def test_a_chunk_that_breaks_http_loses_nothing_that_came_with_it(connecte
     assert text(seen) == "Part and more"
 
 
+OK = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n"
+HOSTILE = [
+    b"",
+    b"HTTP/1.1 200 OK\r\n",
+    b"HTTP/9.9 200 OK\r\n\r\n",
+    b"HTTP/1.1 999999 OK\r\n\r\n",
+    b"HTTP/1.1 99 OK\r\n\r\n",
+    b"HTTP/1.1 101 Switching\r\nUpgrade: websocket\r\nConnection: upgrade\r\n\r\n",
+    b"HTTP/1.1 103 Early Hints\r\n\r\n" * 50,
+    b"HTTP/1.1 204 No Content\r\n\r\n",
+    b"HTTP/1.1 301 Moved\r\nLocation: http://[bad/\r\nContent-Length: 0\r\n\r\n",
+    b"HTTP/1.1 302 Moved\r\nLocation: /v1/chat/completions\r\nContent-Length: 0\r\n\r\n",
+    b"HTTP/1.1 307 Moved\r\nLocation: ftp://127.0.0.1/\r\nContent-Length: 0\r\n\r\n",
+    b"HTTP/1.1 304 Not Modified\r\n\r\n",
+    b"HTTP/1.1 429 Slow\r\nRetry-After: 1e999\r\nContent-Length: 5\r\n\r\n12345",
+    b"HTTP/1.1 500 No\r\nRetry-After: nan\r\nTransfer-Encoding: chunked\r\n\r\nnonsense\r\n",
+    b"HTTP/1.1 500 No\r\nContent-Length: 500\r\n\r\ncut",
+    OK + b"X: " + b"x" * 100_000 + b"\r\n\r\n",
+    OK + b"X: y\r\n" * 500 + b"\r\n",
+    OK + b"X\x00\xff: \xff\r\n\r\n",
+    OK + b"Content-Length: -1\r\n\r\n",
+    OK + b"Content-Length: 5\r\nContent-Length: 6\r\n\r\n12345",
+    OK + b"Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n5\r\n",
+    OK + b"Transfer-Encoding: chunked\r\n\r\nffffffffffffffffffff\r\n",
+    OK + b"Transfer-Encoding: nonsense\r\n\r\ndata: {}\n\n",
+    OK + b"Content-Encoding: gzip, deflate, br, zstd\r\nContent-Length: 5\r\n\r\n12345",
+    OK + b"Content-Encoding: " + b"gzip, " * 50 + b"gzip\r\nContent-Length: 5\r\n\r\n12345",
+    OK + b"Content-Encoding: \xff\r\nContent-Length: 5\r\n\r\n12345",
+    OK + b"Set-Cookie: \x01=\x02\r\nContent-Length: 10\r\n\r\ndata: {}\n\n",
+]
+
+
+async def test_no_response_whatever_is_taken_for_our_own_fault(
+    connected: Endpoint, endpoint: Server, monkeypatch: pytest.MonkeyPatch
+):
+    async def respond(exchange: Exchange) -> None:
+        exchange.write_raw_http(response)
+        exchange.close()
+
+    endpoint.respond = respond
+    monkeypatch.setattr("conversations.inference.stream.BACKOFF_SECONDS", 0)
+    for response in HOSTILE:
+        with pytest.raises(errors.InferenceError) as raised:
+            await ask(connected)
+        assert not isinstance(raised.value, errors.Stalled), response
+        assert "inf" not in raised.value.notice(has_text=False), response
+
+
 async def test_an_answer_that_is_not_streamed_is_read(connected: Endpoint, endpoint: Server):
     async def at_once(exchange: Exchange) -> None:
         await exchange.start(content_type="application/json")

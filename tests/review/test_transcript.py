@@ -96,6 +96,13 @@ def test_reasoning_is_shown_on_request_and_recorded(reviewer: Client, transcript
     assert (row.conversation_id, row.message_id) == (conversation.pk, conversation.leaf_id)
 
 
+def test_what_the_endpoint_said_of_a_failure_is_shown(reviewer: Client, transcript: str, conversation: Conversation):
+    open_case(reviewer)
+    assert "Endpoint’s error" not in reviewer.get(transcript).content.decode()
+    Generation.objects.filter(message=conversation.leaf_id).update(endpoint_error="HTTP 400: <b>no</b>")
+    assert "Endpoint’s error: HTTP 400: &lt;b&gt;no&lt;/b&gt;" in reviewer.get(transcript).content.decode()
+
+
 def test_reasoning_needs_its_own_permission(client: Client, transcript: str, conversation: Conversation):
     client.force_login(make_user("reader"))
     open_case(client)
