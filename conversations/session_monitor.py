@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from django.contrib.auth import get_user
 from django.contrib.sessions.backends.db import SessionStore
 from django.contrib.sessions.models import Session
-from django.db import DatabaseError
+from django.db import Error
 from django.http import HttpRequest
 from django.utils import timezone
 
@@ -78,7 +78,7 @@ class SocketSession:
                 await run_in_thread(self.authorise)
             except SignedOut:
                 return
-            except DatabaseError as error:
+            except Error as error:
                 logger.info("session not read, retrying: %s", type(error).__name__)
                 await asyncio.sleep(RETRY_SECONDS)
                 self.check()
@@ -108,7 +108,7 @@ class SessionMonitor:
                 continue
             try:
                 keys, passwords = await run_in_thread(_read, {session.key for session in users}, set(users.values()))
-            except DatabaseError as error:
+            except Error as error:
                 logger.info("sessions not compared, retrying: %s", type(error).__name__)
                 continue
             for session, user_id in users.items():

@@ -4,13 +4,16 @@ import asyncio
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
+from itertools import chain, repeat
 
 import pytest
 from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_KEY
 from django.contrib.sessions.backends.db import SessionStore
+from django.db import InterfaceError, OperationalError
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection
 
+from conversations import session_monitor
 from conversations.models import User
 from conversations.session_monitor import SignedOut, SocketSession
 from tests.endpoint import Endpoint, Exchange
@@ -190,3 +193,25 @@ def test_a_session_without_a_row_or_of_a_deactivated_user_is_refused():
     User.objects.update(is_active=False)
     with pytest.raises(SignedOut):
         SocketSession(session.session_key).authorise()
+
+
+async def test_sessions_are_compared_again_after_an_outage(monkeypatch: pytest.MonkeyPatch):
+    results: Iterator[object] = chain([InterfaceError(), OperationalError()], repeat((set(), {})))
+
+    async def run_in_thread(*_: object) -> object:
+        result = next(results)
+        if isinstance(result, Exception):
+            raise result
+        return result
+
+    monkeypatch.setattr(session_monitor, "run_in_thread", run_in_thread)
+    monkeypatch.setattr(session_monitor, "CHECK_SECONDS", 0)
+    monitor, session, checked = session_monitor.SessionMonitor(), SocketSession("key"), asyncio.Event()
+    session.user_id = 1
+    monkeypatch.setattr(session, "check", checked.set)
+    with monitor.watch(session):
+        running = asyncio.create_task(monitor.run())
+        async with asyncio.timeout(WAIT):
+            await checked.wait()
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
