@@ -8,7 +8,7 @@ from django.contrib.auth import SESSION_KEY, get_user
 from django.contrib.auth import middleware as django_middleware
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.contrib.auth.models import AnonymousUser
-from django.core.exceptions import DisallowedHost
+from django.core.exceptions import BadRequest, DisallowedHost
 from django.db import InterfaceError, OperationalError
 from django.http import HttpRequest, HttpResponse, HttpResponseBadRequest, HttpResponseBase
 from django.middleware import common
@@ -37,6 +37,17 @@ class CommonMiddleware(common.CommonMiddleware):
             # Django's own line would be an error with a traceback, but scanners send such requests all day.
             logger.warning("a request for another host was refused: %r", request.META.get("HTTP_HOST", "")[:100])
             return HttpResponseBadRequest(render_to_string("400.html"))
+
+
+def refuse_nul(get_response: Callable[[HttpRequest], HttpResponse]) -> Callable[[HttpRequest], HttpResponse]:
+    """Respond with 400 to an address that contains a NUL: no link does, and PostgreSQL accepts none in a parameter."""
+
+    def middleware(request: HttpRequest) -> HttpResponse:
+        if "\0" in request.path or "%00" in request.META.get("QUERY_STRING", ""):
+            raise BadRequest("NUL in the address")
+        return get_response(request)
+
+    return middleware
 
 
 class AuthenticationMiddleware(django_middleware.AuthenticationMiddleware):

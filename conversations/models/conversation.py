@@ -1,7 +1,7 @@
 import uuid
 from collections import defaultdict
 from collections.abc import Iterable
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
@@ -209,10 +209,19 @@ def parse_cursor(cursor: str) -> tuple[datetime, uuid.UUID] | None:
     """Return `updated_at` and the id from a `Conversation.cursor`; None if it is not valid."""
     updated_at, _, pk = cursor.rpartition("_")
     try:
-        moment, key = parse_datetime(updated_at), uuid.UUID(pk)
+        moment, key = parse_moment(updated_at), uuid.UUID(pk)
     except ValueError:
         return None
-    return (moment, key) if moment and moment.tzinfo else None
+    return (moment, key) if moment else None
+
+
+def parse_moment(text: str) -> datetime | None:
+    """Return a time with its zone, as UTC; None for anything else, and for what is outside of the years 1 to 9999."""
+    try:
+        moment = parse_datetime(text)
+        return moment.astimezone(UTC) if moment and moment.tzinfo else None
+    except (ValueError, OverflowError):
+        return None
 
 
 def title_from(prompt: str) -> str:

@@ -6,6 +6,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
+from conversations.forms import PositionForm
 from conversations.models import Conversation
 from conversations.pagination import take_page
 from conversations.request import SignedInRequest
@@ -19,7 +20,9 @@ REVIEWS_PER_PAGE = 50
 def index(request: SignedInRequest) -> HttpResponse:
     """List reviews of this person's conversations, newest first; `?before=` is the number of an audit entry."""
     entries = AuditEntry.objects.visible_to_owner(request.user.pk)
-    if (before := request.GET.get("before", "")).isdecimal():
+    form = PositionForm(request.GET)
+    form.is_valid()
+    if before := form.cleaned_data.get("before"):
         entries = entries.filter(number__lt=before)
     reviews, last = take_page(entries, REVIEWS_PER_PAGE)
     conversations = Conversation.objects.visible_to(request.user).in_bulk({entry.conversation_id for entry in reviews})

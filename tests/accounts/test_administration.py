@@ -47,10 +47,10 @@ def privileges() -> dict[str, object]:
     return {
         "is_staff": "on",
         "is_superuser": "on",
-        "groups": [Group.objects.get(name="Reviewer").pk],
+        "groups": [Group.objects.get_or_create(name="Helpers")[0].pk],
         "user_permissions": [Permission.objects.get(codename="read_conversations").pk],
         "review_limited": "on",
-        "review_groups": [Group.objects.get(name="Reviewer").pk],
+        "review_groups": [Group.objects.get_or_create(name="Helpers")[0].pk],
     }
 
 
@@ -86,10 +86,10 @@ def test_staff_change_neither_themselves_nor_other_staff(client: Client, root: U
 
 def test_only_superusers_change_groups_and_email_addresses(client: Client, root: User, staff: User):
     address = EmailAddress.objects.create(user=root, email="root@example.org")
-    reviewers = Group.objects.get(name="Reviewer")
+    helpers = Group.objects.create(name="Helpers")
     changes = [
         (f"{GROUPS}add/", {"name": "New"}),
-        (f"{GROUPS}{reviewers.pk}/change/", {"name": "Renamed"}),
+        (f"{GROUPS}{helpers.pk}/change/", {"name": "Renamed"}),
         (f"{ADDRESSES}add/", {"user": staff.pk, "email": "new@example.org"}),
         (f"{ADDRESSES}{address.pk}/change/", {"user": root.pk, "email": "staff@example.org"}),
     ]

@@ -7,6 +7,7 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from conversations.models import Conversation
+from conversations.models.conversation import parse_moment
 from conversations.models.permissions import LIST, READ, full
 from conversations.review.admin import figures, find, notice_delays, queue, reason, search, transcript
 from conversations.review.admin.access import ReadOnlyAdmin
@@ -30,6 +31,9 @@ class ConversationAdmin(ReadOnlyAdmin):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet:
         return Conversation.objects.reviewable_by(request.user).defer("title")
+
+    def lookup_allowed(self, lookup: str, value: str, request: HttpRequest) -> bool:
+        return super().lookup_allowed(lookup, value, request) and parse_moment(value) is not None
 
     def get_list_display(self, request: HttpRequest) -> tuple[str, ...]:
         return self.list_display if request.user.has_perm(full(READ)) else ("id", *self.list_display[1:])

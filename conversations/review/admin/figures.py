@@ -1,4 +1,7 @@
+from datetime import date, timedelta
+
 from django import forms
+from django.core.validators import MaxValueValidator
 from django.http import Http404, HttpResponse
 from django.shortcuts import render
 from django.utils.http import urlencode
@@ -11,11 +14,14 @@ from conversations.review.admin.access import ReviewRequest
 from conversations.review.export import csv_line
 
 MAX_DAYS = 366
+LAST_DAY = date.max - timedelta(days=1)  # a period ends on the day after
 
 
 class PeriodForm(forms.Form):
     since = forms.DateField(label="From", widget=forms.DateInput(attrs={"type": "date"}))
-    until = forms.DateField(label="To", widget=forms.DateInput(attrs={"type": "date"}))
+    until = forms.DateField(
+        label="To", widget=forms.DateInput(attrs={"type": "date"}), validators=[MaxValueValidator(LAST_DAY)]
+    )
 
     def clean(self) -> None:
         since, until = self.cleaned_data.get("since"), self.cleaned_data.get("until")

@@ -1,5 +1,6 @@
 import uuid
 
+from django import forms
 from django.db.models import prefetch_related_objects
 from django.http import Http404, HttpResponse
 from django.shortcuts import get_object_or_404, render
@@ -17,6 +18,13 @@ from conversations.review.models import AuditEntry
 PREVIOUS_REVIEWS = 20
 
 
+class BranchForm(forms.Form):
+    """The id of a message on the branch to show, and of an answer to show with its reasoning."""
+
+    message = forms.IntegerField(required=False, min_value=1)
+    reasoning = forms.IntegerField(required=False, min_value=1)
+
+
 @access.require_permission(READ)
 @access.require_case
 def show(request: CaseRequest, pk: uuid.UUID) -> HttpResponse:
@@ -25,10 +33,13 @@ def show(request: CaseRequest, pk: uuid.UUID) -> HttpResponse:
     `?reasoning=` shows the reasoning of one answer, with the permission for it. Each access is recorded first.
     """
     conversation = get_object_or_404(Conversation.objects.reviewable_by(request.user).select_related("owner"), pk=pk)
+    form = BranchForm(request.GET)
+    if not form.is_valid():
+        raise Http404
     actor = access.actor(request)
     may_read_reasoning = request.user.has_perm(full(REASONING))
-    with_reasoning = _message(conversation, request.GET.get("reasoning")) if may_read_reasoning else None
-    selected = with_reasoning or _message(conversation, request.GET.get("message"))
+    with_reasoning = _message(conversation, form.cleaned_data["reasoning"]) if may_read_reasoning else None
+    selected = with_reasoning or _message(conversation, form.cleaned_data["message"])
     cases.record_conversation_read(actor=actor, case=request.case, conversation=conversation)
     if with_reasoning:
         cases.record_reasoning_read(actor=actor, case=request.case, message=with_reasoning)
@@ -59,12 +70,8 @@ def show(request: CaseRequest, pk: uuid.UUID) -> HttpResponse:
     return render(request, "review/admin/transcript.html", context)
 
 
-def _message(conversation: Conversation, pk: str | None) -> Message | None:
-    if not pk:
-        return None
-    if not pk.isdecimal():
-        raise Http404
-    return get_object_or_404(conversation.messages.select_related("conversation"), pk=pk)
+def _message(conversation: Conversation, pk: int | None) -> Message | None:
+    return get_object_or_404(conversation.messages.select_related("conversation"), pk=pk) if pk else None
 
 
 def _hide_reasoning(state: State, url: str) -> None:
