@@ -34,7 +34,7 @@ class AiohttpTransport(httpx2.AsyncBaseTransport):
                 limit=0, keepalive_timeout=KEEPALIVE_SECONDS, ssl=httpx2.create_ssl_context()
             ),
             timeout=aiohttp.ClientTimeout(total=None, connect=CONNECT_SECONDS),
-            cookie_jar=aiohttp.DummyCookieJar(),  # httpx2's client keeps the cookies
+            cookie_jar=aiohttp.DummyCookieJar(),
             auto_decompress=False,
         )
 
@@ -54,9 +54,10 @@ class AiohttpTransport(httpx2.AsyncBaseTransport):
         reader = BodyReader(response)
         if response.status >= HTTPStatus.BAD_REQUEST:
             return await _error_response(response, reader)
-        return httpx2.Response(
-            response.status, headers=response.raw_headers, stream=reader, extensions={"reader": reader}
-        )
+        # Nobody's request carries a cookie that the endpoint set in response to another's. An invalid one would make
+        # every further request fail.
+        headers = [(name, value) for name, value in response.raw_headers if name.lower() != b"set-cookie"]
+        return httpx2.Response(response.status, headers=headers, stream=reader, extensions={"reader": reader})
 
     async def aclose(self) -> None:
         await self._session.close()

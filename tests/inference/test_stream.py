@@ -17,7 +17,7 @@ from conversations.inference.endpoint import Endpoint, open_endpoint
 from conversations.inference.stream import Outcome, stream
 from conversations.models import Status
 from tests.endpoint import Endpoint as Server
-from tests.endpoint import Exchange
+from tests.endpoint import Exchange, think_and_answer
 
 
 @pytest.fixture
@@ -390,6 +390,10 @@ async def test_no_response_whatever_is_taken_for_our_own_fault(
             await ask(connected)
         assert not isinstance(raised.value, errors.Stalled), response
         assert "inf" not in raised.value.notice(has_text=False), response
+    # None of them harms the next request.
+    endpoint.respond = think_and_answer
+    assert (await ask(connected)).finish_reason == "stop"
+    assert "Cookie" not in endpoint.exchanges[-1].headers
 
 
 async def test_an_answer_that_is_not_streamed_is_read(connected: Endpoint, endpoint: Server):
