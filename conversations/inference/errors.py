@@ -209,9 +209,7 @@ def translate(error: Exception) -> InferenceError:
     if isinstance(error, openai.APIStatusError):
         headers = error.request.headers
         keys = (headers.get("authorization", "").removeprefix("Bearer "), headers.get("api-key", ""))
-        found = from_body(error.body, error.status_code, _seconds(error.response.headers.get("retry-after")))
-        found.message = without_secrets(found.message, *keys)
-        return found
+        return from_body(error.body, error.status_code, _seconds(error.response.headers.get("retry-after")), keys)
     # The SDK reports every failure to connect as the same error; its cause is more exact.
     cause = error.__cause__ or error if isinstance(error, openai.APIConnectionError) else error
     name, message = type(cause).__name__, without_secrets(one_line(str(cause), MESSAGE_CHARACTERS))
@@ -224,16 +222,21 @@ def translate(error: Exception) -> InferenceError:
     raise error
 
 
-def from_body(body: object, status: int | None = None, retry_after: float | None = None) -> InferenceError:
-    """Return our error for an endpoint's error object, from a response's body or from the stream (no `status`)."""
+def from_body(
+    body: object, status: int | None = None, retry_after: float | None = None, keys: tuple[str, ...] = ()
+) -> InferenceError:
+    """Return our error for an endpoint's error object, from a response's body or from the stream (no `status`).
+
+    `keys` are those that were sent.
+    """
     fields = _object(body)
     fields = _object(fields.get("error", fields))
-    code = _code(fields)
-    message = one_line(_message(fields), MESSAGE_CHARACTERS)
+    code = without_secrets(_code(fields), *keys)
+    # Cut after keys were removed, for a part of a key would not be found.
+    message = one_line(without_secrets(one_line(_message(fields), 4 * MESSAGE_CHARACTERS), *keys), MESSAGE_CHARACTERS)
     lower = message.lower()
     place = f"HTTP {status}" if status else "error in the stream"
     detail = place if not code or code == str(status) else f"{place} {code}"
-    message = without_secrets(message)
     if status is None and code.isdecimal() and 400 <= int(code) < 600:
         status = int(code)
     if code == "content_filter" or "content management policy" in lower:

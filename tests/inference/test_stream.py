@@ -472,6 +472,16 @@ async def test_an_error_says_what_the_endpoint_said_without_key_and_prompt(conne
     assert "cannot use" not in raised.value.notice(has_text=True)
 
 
+async def test_no_part_of_a_key_is_left_at_the_end_of_a_long_message(connected: Endpoint, endpoint: Server):
+    async def refuse(exchange: Exchange) -> None:
+        await exchange.fail(401, "canary-key", "x" * 492 + " canary-key and more")
+
+    endpoint.respond = refuse
+    with pytest.raises(errors.NotAuthorised) as raised:
+        await ask(connected)
+    assert "canary" not in raised.value.report
+
+
 async def test_a_request_is_amended_once(connected: Endpoint, endpoint: Server):
     async def refuse(exchange: Exchange) -> None:
         await exchange.fail(400, "unsupported", "canary-prompt")
