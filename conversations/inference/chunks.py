@@ -159,17 +159,18 @@ class ChunkReader:
         return deltas
 
     def _add_reasoning(self, field: str, text: str, deltas: list[Delta]) -> None:
-        text = self._repair(Kind.REASONING, text)
+        if not text.isascii() or "\x00" in text or self._surrogates:
+            text = self._repair(Kind.REASONING, text)
         received = self._reasoning
-        if not received.characters:
-            text = received.beginning = text.lstrip()
+        if not received.characters and (text := text.lstrip()):
+            self.reasoning_field, received.beginning = field, text
         if text:
-            self.reasoning_field = field
             received.characters += len(text)
             deltas.append(Delta(Kind.REASONING, text))
 
     def _add_answer(self, text: str, deltas: list[Delta]) -> None:
-        text = self._repair(Kind.ANSWER, text)
+        if not text.isascii() or "\x00" in text or self._surrogates:
+            text = self._repair(Kind.ANSWER, text)
         if not text:
             return
         received = self._answer
@@ -214,8 +215,6 @@ class ChunkReader:
 
     def _repair(self, kind: Kind, text: str) -> str:
         """Return `text` cleaned, with surrogate pairs joined that were split between two chunks."""
-        if text.isascii() and "\x00" not in text and not self._surrogates:
-            return text
         text = self._surrogates.pop(kind, "") + text
         if "\ud800" <= text[-1:] <= "\udbff":
             self._surrogates[kind] = text[-1]
