@@ -64,6 +64,7 @@ class ChunkReader:
     """
 
     def __init__(self) -> None:
+        self.keys: tuple[str, ...] = ()  # that were sent, and must not be in the message of an error
         self.finish_reason = ""
         self.done = False  # whether [DONE] came
         self.reasoning_field = ""  # where the reasoning was: a field's name, "<think>", or empty
@@ -105,7 +106,7 @@ class ChunkReader:
             return []
         chunk = _parse(event.data)
         if event.name == b"error" or chunk.get("error"):
-            raise errors.from_body(chunk)
+            raise errors.from_body(chunk, keys=self.keys)
         if chunk.get("usage"):
             self.usage = _usage(chunk["usage"])
         choices = chunk.get("choices")

@@ -207,12 +207,12 @@ def translate(error: Exception) -> InferenceError:
     if isinstance(error, NoToken):
         return NotAuthorised(str(error)) if error.refused else Unreachable(str(error), retryable=True)
     if isinstance(error, openai.APIStatusError):
-        headers = error.request.headers
-        keys = (headers.get("authorization", "").removeprefix("Bearer "), headers.get("api-key", ""))
-        return from_body(error.body, error.status_code, _seconds(error.response.headers.get("retry-after")), keys)
+        retry_after = _seconds(error.response.headers.get("retry-after"))
+        return from_body(error.body, error.status_code, retry_after, keys_of(error.request))
     # The SDK reports every failure to connect as the same error; its cause is more exact.
     cause = error.__cause__ or error if isinstance(error, openai.APIConnectionError) else error
-    name, message = type(cause).__name__, without_secrets(one_line(str(cause), MESSAGE_CHARACTERS))
+    keys = keys_of(error.request) if isinstance(error, openai.APIConnectionError) else ()
+    name, message = type(cause).__name__, _said(str(cause), keys)
     if isinstance(cause, httpx2.RemoteProtocolError | httpx2.DecodingError):
         return Malformed(name, message=message)
     if isinstance(error, openai.APIConnectionError | httpx2.RequestError):
@@ -232,8 +232,7 @@ def from_body(
     fields = _object(body)
     fields = _object(fields.get("error", fields))
     code = without_secrets(_code(fields), *keys)
-    # Cut after keys were removed, for a part of a key would not be found.
-    message = one_line(without_secrets(one_line(_message(fields), 4 * MESSAGE_CHARACTERS), *keys), MESSAGE_CHARACTERS)
+    message = _said(_message(fields), keys)
     lower = message.lower()
     place = f"HTTP {status}" if status else "error in the stream"
     detail = place if not code or code == str(status) else f"{place} {code}"
@@ -250,6 +249,16 @@ def from_body(
         return RateLimited(detail, message=message, retryable=retryable, retry_after=retry_after)
     kind = RequestRejected if status in REJECTED_STATUSES else EndpointFailed
     return kind(detail, message=message, retryable=status in RETRIED_STATUSES, retry_after=retry_after)
+
+
+def keys_of(request: httpx2.Request) -> tuple[str, ...]:
+    """Return the keys or tokens in a request's headers."""
+    return request.headers.get("authorization", "").removeprefix("Bearer "), request.headers.get("api-key", "")
+
+
+def _said(text: str, keys: tuple[str, ...]) -> str:
+    """Return `text` for logs and staff. It is cut after keys were removed, for a part of a key would not be found."""
+    return one_line(without_secrets(one_line(text, 4 * MESSAGE_CHARACTERS), *keys), MESSAGE_CHARACTERS)
 
 
 def _object(value: object) -> dict[str, object]:

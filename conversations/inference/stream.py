@@ -119,6 +119,7 @@ async def _attempt(
             with errors.translated():
                 async with create(**request) as response:
                     has_response = True
+                    chunks.keys = errors.keys_of(response.http_response.request)
                     reader: BodyReader = response.http_response.extensions["reader"]
                     async for data in _reads(response, reader):
                         if record:

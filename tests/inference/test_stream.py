@@ -472,13 +472,24 @@ async def test_an_error_says_what_the_endpoint_said_without_key_and_prompt(conne
     assert "cannot use" not in raised.value.notice(has_text=True)
 
 
-async def test_no_part_of_a_key_is_left_at_the_end_of_a_long_message(connected: Endpoint, endpoint: Server):
-    async def refuse(exchange: Exchange) -> None:
-        await exchange.fail(401, "canary-key", "x" * 492 + " canary-key and more")
+async def quote_in_status(exchange: Exchange) -> None:
+    await exchange.fail(401, "canary-key", "x" * 492 + " canary-key and more")
 
-    endpoint.respond = refuse
-    with pytest.raises(errors.NotAuthorised) as raised:
+
+async def quote_in_stream(exchange: Exchange) -> None:
+    await exchange.event({"error": {"code": 401, "message": "x" * 492 + " canary-key for canary-prompt"}})
+
+
+async def quote_in_status_line(exchange: Exchange) -> None:
+    exchange.write_raw_http(b"HTTP/1.1 ??? canary-key for canary-prompt\r\n\r\n")
+
+
+@pytest.mark.parametrize("respond", [quote_in_status, quote_in_stream, quote_in_status_line])
+async def test_no_part_of_a_key_is_left_of_what_an_endpoint_says(connected: Endpoint, endpoint: Server, respond):
+    endpoint.respond = respond
+    with pytest.raises(errors.InferenceError) as raised:
         await ask(connected)
+    assert raised.value.message  # a positive control
     assert "canary" not in raised.value.report
 
 
