@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+import logging
 import socket
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -9,6 +10,7 @@ from typing import Any
 
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.db import DatabaseError, connection
 
 from chatsite.identity import identity
 from conversations.events import Topic, bus
@@ -19,8 +21,11 @@ from conversations.rendering import pool
 from conversations.session_monitor import monitor
 from conversations.threads import run_in_thread
 
+logger = logging.getLogger(__name__)
+
 SWITCH_SECONDS = 0.0005
 SOCKET_CLOSE_SECONDS = 0.5  # for browsers to receive the close frame, after which they reconnect
+CHECKPOINT_MILLISECONDS = 1000  # to wait for other users of the database
 
 
 class Command(BaseCommand):
@@ -82,6 +87,22 @@ class Command(BaseCommand):
             await self.endpoint.close()
         identity.close()
         pool.close()
+        try:
+            await run_in_thread(checkpoint)
+        except DatabaseError as error:
+            logger.warning("the write-ahead log was not emptied: %s", type(error).__name__)
+
+
+def checkpoint() -> None:
+    """Write SQLite's write-ahead log into the database file, which then is complete without it.
+
+    Other connections keep SQLite from doing that by itself when this process ends. Nothing happens if another process
+    is using the database.
+    """
+    if connection.vendor == "sqlite":
+        with connection.cursor() as cursor:
+            cursor.execute(f"PRAGMA busy_timeout = {CHECKPOINT_MILLISECONDS}")
+            cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
 
 def _redis_prefix() -> str:
