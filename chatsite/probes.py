@@ -11,6 +11,7 @@ from django.views.decorators.http import require_safe
 
 from chatsite import metrics
 from chatsite.identity import DATABASE, identity
+from chatsite.supervision import supervisor
 
 _migrated = False  # once true it stays true, and probes come every second
 
@@ -23,8 +24,11 @@ def healthz(request: HttpRequest) -> JsonResponse:
 
 @require_safe
 def readyz(request: HttpRequest, problems: Callable[[], list[str]]) -> JsonResponse:
-    """Respond with 200 if the database responds and is migrated, and there are no `problems`; else with 503 and why."""
-    reasons = []
+    """Respond with 200 if the database responds and is migrated, all loops run, and there are no `problems`.
+
+    Else with 503 and the reasons.
+    """
+    reasons = [f"the background loop {name!r} has ended" for name in supervisor.dead]
     try:
         if not _is_migrated():
             reasons.append("migrations are not applied")

@@ -23,6 +23,7 @@ from twisted.web.http import HTTPChannel
 from zope.interface import implementer
 
 from chatsite import metrics
+from chatsite.supervision import supervisor
 
 logger = logging.getLogger(__name__)
 reactor = cast(Any, installed_reactor)  # typed as a module of interfaces, whose methods lack `self`
@@ -203,6 +204,7 @@ class Server(daphne.server.Server):
         )
         self._start = start
         self._stop = stop
+        self._stopping = False
         self.failed = False
 
     def run(self) -> None:
@@ -230,6 +232,25 @@ class Server(daphne.server.Server):
         reactor.addSystemEventTrigger("before", "shutdown", lambda: _deferred(self._end()))
         reactor.run()
 
+    def fail(self) -> None:
+        """Stop as after a signal, with `failed` set. Call this on the event loop."""
+        if not self.failed and not self._stopping:
+            self.stop()
+        self.failed = True
+
+    def application_checker(self) -> None:
+        self._check("applications", super().application_checker)
+
+    def timeout_checker(self) -> None:
+        self._check("timeouts", super().timeout_checker)
+
+    def _check(self, name: str, check: Callable[[], None]) -> None:
+        """Call one of Daphne's methods that schedule their next call at their end."""
+        try:
+            check()
+        except Exception as error:  # noqa: BLE001  (Twisted would discard it, and there would be no next call)
+            supervisor.report_death(name, error)
+
     async def _begin(self) -> None:
         try:
             listening = serverFromString(reactor, self.endpoints[0]).listen(self.http_factory)
@@ -238,10 +259,10 @@ class Server(daphne.server.Server):
         except Exception:
             # Of any kind: an exception in a task would leave a server that listens and does nothing.
             logger.exception("the site could not start")
-            self.failed = True
-            self.stop()
+            self.fail()
 
     async def _end(self) -> None:
+        self._stopping = True
         try:
             await self._stop()
         except Exception:

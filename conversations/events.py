@@ -7,6 +7,7 @@ regularly, and mirrors read committed text.
 
 import asyncio
 import logging
+import traceback
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Coroutine
 from enum import Enum, auto
@@ -18,6 +19,7 @@ from django.db import transaction
 from redis.exceptions import RedisError
 
 from chatsite import metrics
+from chatsite.supervision import supervisor
 
 logger = logging.getLogger(__name__)
 
@@ -114,7 +116,7 @@ class EventBus:
         self._loop = asyncio.get_running_loop()
         if redis_prefix:
             self._layer = RedisPubSubChannelLayer(hosts=[settings.REDIS_HOST], prefix=redis_prefix)
-            self._spawn(self._receive(self._layer))
+            self._keep(supervisor.start("events", self._receive(self._layer)))
 
     async def close(self) -> None:
         tasks, self._loop, self._layer = list(self._tasks), None, None
@@ -166,10 +168,18 @@ class EventBus:
 
     def _dispatch(self, address: str, payload: Payload) -> None:
         for subscription in list(self._subscribers.get(address, ())):
-            subscription.callback(payload)
+            try:
+                subscription.callback(payload)
+            except Exception as error:  # noqa: BLE001  (of any kind: other subscribers and later events must not suffer)
+                # Without the message of the error, which may quote the payload.
+                where = "".join(traceback.format_tb(error.__traceback__))
+                name = address.partition(".")[0]
+                logger.error("a subscriber of %r failed: %s\n%s", name, type(error).__name__, where)
 
     def _spawn(self, coroutine: Coroutine[Any, Any, object]) -> None:
-        task = asyncio.get_running_loop().create_task(coroutine)
+        self._keep(asyncio.get_running_loop().create_task(coroutine))
+
+    def _keep(self, task: asyncio.Task[Any]) -> None:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
@@ -191,20 +201,28 @@ class EventBus:
         return True
 
     async def _receive(self, layer: RedisPubSubChannelLayer) -> None:
-        loop = asyncio.get_running_loop()
         while True:
             try:
                 self.channel = await layer.new_channel()
                 await layer.group_add(GROUP, self.channel)
                 while True:
-                    message = await layer.receive(self.channel)
-                    if message["from"] != self.channel and message["topic"].partition(".")[0] in CLUSTER_NAMES:
-                        # Scheduled, so that a failing subscriber cannot end this loop.
-                        loop.call_soon(self._dispatch, message["topic"], message["subject"])
+                    try:
+                        self._accept(await layer.receive(self.channel))
+                    except (ValueError, TypeError) as error:  # what arrived cannot be decoded, or is no event
+                        logger.warning("skipped a malformed message from Redis: %s", type(error).__name__)
             except OUTAGES as error:
                 self.channel = ""
                 logger.info("no connection to the channel layer: %s", type(error).__name__)
                 await asyncio.sleep(RETRY_SECONDS)
+
+    def _accept(self, message: object) -> None:
+        """Dispatch an event from another replica. Raises ValueError if it is none."""
+        match message:
+            case {"from": str(sender), "topic": str(address), "subject": str() | dict() as payload}:
+                if sender != self.channel and address.partition(".")[0] in CLUSTER_NAMES:
+                    self._dispatch(address, payload)
+            case _:
+                raise ValueError("not an event")
 
 
 def _address(topic: Topic, subject: object) -> str:

@@ -5,12 +5,15 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
+import msgpack
 import pytest
 from django.db import transaction
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection
 
 from chatsite import metrics
+from chatsite.supervision import Supervisor
+from conversations import events
 from conversations.events import EventBus, Topic
 from tests.endpoint import Endpoint, Exchange
 from tests.services import Redis
@@ -37,6 +40,11 @@ def subscribed(bus: EventBus, topic: Topic, subject: object = None) -> tuple[lis
 
     bus.subscribe(topic, callback, subject)
     return payloads, received
+
+
+async def happened(event: asyncio.Event) -> None:
+    async with asyncio.timeout(WAIT):
+        await event.wait()
 
 
 async def test_an_event_reaches_the_subscribers_of_its_topic_and_subject():
@@ -104,7 +112,7 @@ class Layer:
     """A channel layer with messages from the test, which keeps what is sent."""
 
     def __init__(self) -> None:
-        self.incoming: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
+        self.incoming: asyncio.Queue[dict[str, Any] | bytes | Exception] = asyncio.Queue()
         self.sent: list[dict[str, Any]] = []
         self.accepting = asyncio.Event()  # cleared: like a frozen server, it takes what is sent and does not respond
         self.accepting.set()
@@ -115,8 +123,11 @@ class Layer:
     async def group_add(self, group: str, channel: str) -> None:
         pass
 
-    async def receive(self, channel: str) -> dict[str, Any]:
-        return await self.incoming.get()
+    async def receive(self, channel: str) -> Any:
+        message = await self.incoming.get()
+        if isinstance(message, Exception):
+            raise message
+        return msgpack.unpackb(message) if isinstance(message, bytes) else message
 
     async def send(self, channel: str, message: dict[str, Any]) -> None:
         self.sent.append(message)
@@ -152,18 +163,64 @@ async def test_events_with_process_scope_are_neither_sent_nor_received(layer: La
     await bus.close()
 
 
-async def test_a_failing_subscriber_does_not_prevent_later_events(layer: Layer):
+async def test_a_failing_subscriber_does_not_prevent_later_events(layer: Layer, caplog: pytest.LogCaptureFixture):
     bus = EventBus()
     bus.start("prefix.")
-    errors: list[Any] = []
-    asyncio.get_running_loop().set_exception_handler(lambda _loop, context: errors.append(context["exception"]))
     bus.subscribe(Topic.STOP_REQUESTED, int)
-    queued, received = subscribed(bus, Topic.GENERATION_QUEUED)
-    for topic, payload in (("stop", "no number"), ("queued", "5")):
-        layer.incoming.put_nowait({"type": "ring", "topic": topic, "subject": payload, "from": "other"})
-    await received.wait()
-    assert queued == ["5"]
-    assert [type(error) for error in errors] == [ValueError]
+    stops, stopped = subscribed(bus, Topic.STOP_REQUESTED)
+    bus.publish(Topic.STOP_REQUESTED, "canary")
+    await happened(stopped)
+    stopped.clear()
+    layer.incoming.put_nowait({"type": "ring", "topic": "stop", "subject": "canary", "from": "other"})
+    await happened(stopped)
+    assert stops == ["canary", "canary"]
+    assert [record.getMessage().splitlines()[0] for record in caplog.records] == [
+        "a subscriber of 'stop' failed: ValueError"
+    ] * 2
+    assert "canary" not in caplog.text  # the message of a ValueError quotes the value
+    await bus.close()
+
+
+@pytest.mark.parametrize(
+    "malformed",
+    [
+        b"",
+        b"\xc1canary",
+        b"\x81\xa6canary",
+        b"\xa1\xff",
+        msgpack.packb(["canary"]),
+        msgpack.packb({"topic": "stop", "subject": "canary"}),
+        msgpack.packb({"topic": 5, "subject": "canary", "from": "other"}),
+        msgpack.packb({"topic": "stop", "subject": None, "from": "other", "canary": 1}),
+        msgpack.packb({"topic": "stop", "subject": ["canary"], "from": "other"}),
+        msgpack.packb({"topic": "stop", "subject": "canary", "from": {}}),
+    ],
+)
+async def test_a_malformed_message_is_logged_without_its_content_and_skipped(
+    malformed: bytes, layer: Layer, caplog: pytest.LogCaptureFixture
+):
+    bus = EventBus()
+    bus.start("prefix.")
+    stops, stopped = subscribed(bus, Topic.STOP_REQUESTED)
+    layer.incoming.put_nowait(malformed)
+    layer.incoming.put_nowait({"type": "ring", "topic": "stop", "subject": "5", "from": "other"})
+    await happened(stopped)
+    assert stops == ["5"]
+    [line] = caplog.records
+    assert line.getMessage().startswith("skipped a malformed message from Redis: ")
+    assert "canary" not in caplog.text
+    await bus.close()
+
+
+async def test_a_bus_that_cannot_receive_any_more_is_reported(layer: Layer, monkeypatch: pytest.MonkeyPatch):
+    supervisor, died = Supervisor(), asyncio.Event()
+    supervisor.on_death = died.set
+    monkeypatch.setattr(events, "supervisor", supervisor)
+    bus = EventBus()
+    bus.start("prefix.")
+    layer.incoming.put_nowait(RuntimeError("a fault of this site"))
+    await happened(died)
+    assert supervisor.dead == ["events"]
     await bus.close()
 
 

@@ -1,4 +1,4 @@
-"""What websocket clients are sent, when senders wait for them, and which HTTP requests are too slow or too large."""
+"""What websocket clients are sent, when senders wait for them, slow and large HTTP requests, and the server's loops."""
 
 import asyncio
 from types import SimpleNamespace
@@ -12,6 +12,7 @@ from twisted.internet.testing import StringTransport
 
 from chatsite import server
 from chatsite.server import MAX_INCOMING, MAX_UNSENT, FlowControlledProtocol, LimitedHTTPFactory, Outbox
+from chatsite.supervision import Supervisor
 
 
 class Transport:
@@ -271,3 +272,13 @@ def test_responses_without_django_are_plain_pages_that_browsers_take_as_they_are
     assert b"x-content-type-options: nosniff" in head.lower()
     assert b"content-security-policy: default-src 'none'" in head.lower()
     assert b"<style" not in body
+
+
+@pytest.mark.parametrize("loop", ["application_checker", "timeout_checker"])
+def test_a_failure_in_daphnes_own_loops_is_reported(loop: str, monkeypatch: pytest.MonkeyPatch):
+    supervisor = Supervisor()
+    monkeypatch.setattr(server, "supervisor", supervisor)
+    daphne = server.Server(None, host="127.0.0.1", port=0, start=lambda _: None, stop=lambda: None)
+    daphne.connections = {"no protocol": None}
+    getattr(daphne, loop)()
+    assert len(supervisor.dead) == 1

@@ -100,6 +100,23 @@ class Mirror:
         live = self._live()
         if live is None or live.has_runner or live.ended:
             return
+        match message:  # what is sent on Redis may come from anything
+            case {
+                "attempt": int(),
+                "relabels": int(),
+                "at": {Kind.REASONING: int(), Kind.ANSWER: int()},
+                Kind.REASONING: str(),
+                Kind.ANSWER: str(),
+                "seconds": int() | float(),
+                "thought_seconds": int() | float() | None,
+                "source": Source.LIVE | Source.STORAGE | Source.UNSTORED as source,
+                "notice": str(),
+                "ended": bool(),
+                "from": str(),
+            }:
+                pass
+            case _:
+                raise TypeError("not a text")
         received, current = (message["attempt"], message["relabels"]), (live.attempt, live.relabels)
         if received < current:
             return  # from a worker that was declared dead and does not know it yet
@@ -117,7 +134,7 @@ class Mirror:
         live.feed(deltas)
         if message["thought_seconds"] is not None:
             live.final_thinking_seconds = message["thought_seconds"]
-        live.update(source=Source(message["source"]), notice=message["notice"])
+        live.update(source=Source(source), notice=message["notice"])
         if message["ended"]:
             live.end()
 
@@ -220,9 +237,17 @@ class MirrorSender:
                         return
 
     def _add_viewer(self, request: Mapping[str, Any]) -> None:
-        generation_id, channel = request["generation"], request["channel"]
+        match request:
+            case {
+                "generation": int(generation_id),
+                "channel": str(channel),
+                "have": [int(), int(), int(), int()] as have,
+            }:
+                pass
+            case _:
+                raise TypeError("not a request")
         if generation_id in self._runs and channel != bus.channel:
-            viewer = RemoteViewer(generation_id, channel, time.monotonic(), tuple(request["have"]))
+            viewer = RemoteViewer(generation_id, channel, time.monotonic(), tuple(have))
             self._viewers[generation_id, channel] = viewer
             self._has_viewers.set()
 

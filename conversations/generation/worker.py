@@ -16,6 +16,7 @@ from django.db import DatabaseError, connection
 
 from chatsite import metrics
 from chatsite.logs import bind_log_context
+from chatsite.supervision import supervisor
 from conversations.events import Topic, publish, subscribe
 from conversations.generation import commit
 from conversations.generation.live import Source, queued_texts
@@ -97,18 +98,22 @@ class GenerationWorker:
         self._subscriptions.enter_context(subscribe(Topic.STOP_REQUESTED, self._stop_requested))
         global _current
         _current = self
-        loops = (self._commit_loop(), self._watch_commits(), self._sweep_loop(), self._sender.run())
-        self._loops = [self._spawn(loop) for loop in loops]
+        self._loops = [
+            supervisor.start("commit", self._commit_loop()),
+            supervisor.start("watch commits", self._watch_commits()),
+            supervisor.start("sweep and claim", self._sweep_loop()),
+            supervisor.start("mirror", self._sender.run()),
+        ]
 
     async def drain(self, seconds: float) -> None:
         """Stop claiming, give running generations `seconds` to finish, interrupt the others, and stop."""
         self.draining = True
-        if running := self._tasks.difference(self._loops):
+        if running := set(self._tasks):
             logger.info("draining: %s generations have %.0f s to finish", len(self.runs), seconds)
             await asyncio.wait(running, timeout=seconds)
         for run in list(self.runs.values()):
             run.interrupt(commit.SERVER_RESTARTED)
-        if running := self._tasks.difference(self._loops):
+        if running := set(self._tasks):
             await asyncio.wait(running, timeout=WRITE_SECONDS)
         self._subscriptions.close()
         for loop in self._loops:

@@ -1,12 +1,15 @@
-"""What happens to running generations while the database is unavailable."""
+"""What happens to running generations while the database is unavailable, and what a worker reports."""
 
+import asyncio
 import uuid
 
 import pytest
 
+from chatsite.supervision import Supervisor
 from conversations.generation import worker
 from conversations.generation.commit import DATABASE_UNAVAILABLE, Claim
 from conversations.generation.live import Source
+from conversations.generation.mirror import MirrorSender
 from conversations.generation.runner import Run
 from conversations.generation.worker import MAX_SECONDS_SINCE_COMMIT, UNSTORED_SECONDS, GenerationWorker
 from conversations.inference.deltas import Delta
@@ -55,3 +58,20 @@ async def test_text_of_a_commit_in_progress_counts_towards_the_limit(
     runs[0].feed([Delta(Kind.ANSWER, "Yes.")])
     this_worker.check_uncommitted()
     assert all(DATABASE_UNAVAILABLE in run.live.notice for run in runs)
+
+
+@pytest.mark.django_db(transaction=True)
+async def test_every_loop_of_a_worker_is_supervised(monkeypatch: pytest.MonkeyPatch, this_worker: GenerationWorker):
+    async def fail(_self: object) -> None:
+        raise RuntimeError("a fault of this site")
+
+    for loop in ("_commit_loop", "_watch_commits", "_sweep_loop"):
+        monkeypatch.setattr(GenerationWorker, loop, fail)
+    monkeypatch.setattr(MirrorSender, "run", fail)
+    supervisor = Supervisor()
+    monkeypatch.setattr(worker, "supervisor", supervisor)
+    monkeypatch.setattr(worker, "_current", None)
+    await this_worker.start()
+    await asyncio.wait(this_worker._loops)
+    assert sorted(supervisor.dead) == ["commit", "mirror", "sweep and claim", "watch commits"]
+    await this_worker.drain(0)

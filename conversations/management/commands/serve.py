@@ -13,6 +13,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import DatabaseError, connection
 
 from chatsite.identity import identity
+from chatsite.supervision import supervisor
 from conversations.events import Topic, bus
 from conversations.generation.worker import GenerationWorker
 from conversations.inference import endpoint, local
@@ -45,8 +46,9 @@ class Command(BaseCommand):
             raise CommandError(f"Port {port} is already in use on {host}. Set PORT to another one.")
         self.endpoint: endpoint.Endpoint | None = None
         self.worker: GenerationWorker | None = None
-        self.monitoring: asyncio.Task[None] | None = None
+        self.loops: list[asyncio.Task[None]] = []
         server = Server(application, host=host, port=port, start=self.start, stop=self.stop)
+        supervisor.on_death = server.fail
         server.run()
         if server.failed:
             sys.exit(1)
@@ -61,7 +63,7 @@ class Command(BaseCommand):
         gc.set_threshold(20_000, 20, 20)
         asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(settings.STREAM_THREADS))
         bus.start(await run_in_thread(_redis_prefix) if settings.REDIS_URL else "")
-        self.monitoring = asyncio.create_task(monitor.run())
+        self.loops.append(supervisor.start("sessions", monitor.run()))
         try:
             self.endpoint = await endpoint.open_endpoint()
         except local.LocalModelError as error:
@@ -77,12 +79,16 @@ class Command(BaseCommand):
 
     async def stop(self) -> None:
         if self.worker:
-            await self.worker.drain(settings.DRAIN_SECONDS)
+            seconds = settings.DRAIN_SECONDS
+            if supervisor.dead:  # perhaps the heartbeat's loop: other processes then soon take over the answers
+                seconds = min(seconds, settings.DEAD_SECONDS / 2)
+            await self.worker.drain(seconds)
         bus.publish(Topic.DRAINING)
         await asyncio.sleep(SOCKET_CLOSE_SECONDS)
-        if self.monitoring:
-            self.monitoring.cancel()
         await bus.close()
+        for loop in self.loops:
+            loop.cancel()
+        await asyncio.gather(*self.loops, return_exceptions=True)
         if self.endpoint:
             await self.endpoint.close()
         identity.close()
