@@ -20,6 +20,8 @@ from chatsite.logs import bind_log_context, pseudonym
 
 logger = logging.getLogger(__name__)
 
+READ_ONLY = "25006"  # SQLSTATE
+
 
 # Who requests these knows a replica by its address, or a name that the container's network gave it.
 ANY_HOST = frozenset({"/healthz", "/readyz", "/metrics"})
@@ -85,7 +87,8 @@ class DatabaseOutageMiddleware:
         return self.get_response(request)
 
     def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
-        if not isinstance(exception, OperationalError | InterfaceError):
+        is_read_only = getattr(exception.__cause__, "sqlstate", None) == READ_ONLY
+        if not isinstance(exception, OperationalError | InterfaceError) and not is_read_only:
             return None
         logger.warning("no database for a request: %s", type(exception).__name__)
         return HttpResponse(render_to_string("503.html"), status=503, headers={"Retry-After": "5"})

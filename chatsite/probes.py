@@ -1,10 +1,13 @@
 """What load balancers and monitors request. What only the application knows is passed in by `chatsite/urls.py`."""
 
 import hmac
+import threading
+import time
 from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
 
 from django.conf import settings
-from django.db import DatabaseError, connection
+from django.db import DatabaseError, close_old_connections, connection
 from django.db.migrations.executor import MigrationExecutor
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.views.decorators.http import require_safe
@@ -12,6 +15,10 @@ from django.views.decorators.http import require_safe
 from chatsite import metrics
 from chatsite.identity import DATABASE, identity
 from chatsite.supervision import supervisor
+
+CHECK_SECONDS = 1.0  # for which the database counts as available after a check
+WAIT_SECONDS = 2.0  # for a check; load balancers wait for a response for longer (Caddy: 5 s)
+DISK_FULL = "53100"  # SQLSTATE
 
 _migrated = False  # once true it stays true, and probes come every second
 
@@ -23,23 +30,20 @@ def healthz(request: HttpRequest) -> JsonResponse:
 
 
 @require_safe
-def readyz(request: HttpRequest, problems: Callable[[], list[str]]) -> JsonResponse:
-    """Respond with 200 if the database responds and is migrated, all loops run, and there are no `problems`.
+def readyz(
+    request: HttpRequest, problems: Callable[[], list[str]], degradations: Callable[[], list[str]]
+) -> JsonResponse:
+    """Respond with 503 and the reasons if this process should get no requests; else with 200.
 
-    Else with 503 and the reasons.
+    Those are the application's `problems`, a dead background loop, and a database that cannot be used. What does not
+    work although pages do (`degradations`) does not change the status.
     """
     reasons = [f"the background loop {name!r} has ended" for name in supervisor.dead]
-    try:
-        if not _is_migrated():
-            reasons.append("migrations are not applied")
-    except DatabaseError:
-        reasons.append("the database is not responding")
-        if identity.fails(DATABASE):
-            reasons.append("no token for the database")
-    reasons += problems()
-    return JsonResponse(
-        {"status": "unavailable" if reasons else "ok", "reasons": reasons}, status=503 if reasons else 200
-    )
+    reasons += [*database.problems(), *problems()]
+    if reasons:
+        return JsonResponse({"status": "unavailable", "reasons": reasons}, status=503)
+    reasons = degradations()
+    return JsonResponse({"status": "degraded" if reasons else "ok", "reasons": reasons})
 
 
 @require_safe
@@ -60,13 +64,65 @@ def prometheus(request: HttpRequest, update: Callable[[], None]) -> HttpResponse
     return HttpResponse(metrics.exposition(), content_type=metrics.CONTENT_TYPE)
 
 
-def _is_migrated() -> bool:
-    """Return whether all migrations are applied. Raises `DatabaseError` if the database does not respond."""
+class DatabaseCheck:
+    """Checks the database in a thread of its own: once a second at most, and however long it takes, one at a time."""
+
+    def __init__(self, check: Callable[[], list[str]]) -> None:
+        self._check = check
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="readiness")
+        self._lock = threading.Lock()
+        self._result: Future[list[str]] | None = None  # of the latest check, which may be in progress
+        self._available_until = 0.0
+
+    def problems(self) -> list[str]:
+        """Return the reasons why the database cannot be used, within `WAIT_SECONDS`."""
+        with self._lock:
+            if time.monotonic() < self._available_until:
+                return []
+            if self._result is None or self._result.done():
+                self._result = self._thread.submit(self._check)
+            result = self._result
+        try:
+            problems = result.result(WAIT_SECONDS)
+        except TimeoutError:
+            return ["the database is not responding"]
+        if not problems:
+            self._available_until = time.monotonic() + CHECK_SECONDS
+        return problems
+
+
+def _database_problems() -> list[str]:
+    try:
+        return _find_database_problems()
+    except DatabaseError as error:
+        full = getattr(error.__cause__, "sqlstate", None) == DISK_FULL
+        problems = ["the database's disk is full" if full else "the database is not responding"]
+        return [*problems, "no token for the database"] if identity.fails(DATABASE) else problems
+    finally:
+        close_old_connections()
+
+
+def _find_database_problems() -> list[str]:
+    """Check that the database responds, is migrated and, on PostgreSQL, can be written. Raises `DatabaseError`.
+
+    That the worker's heartbeat is written is among the application's problems. On PostgreSQL it takes no space, so it
+    is written on a full disk too. The export of a snapshot takes some: it writes a small file, and deletes it.
+    """
     global _migrated
-    if _migrated:
-        with connection.cursor() as cursor:
-            cursor.execute("select 1")
-    else:
+    if not _migrated:
         executor = MigrationExecutor(connection)
         _migrated = not executor.migration_plan(executor.loader.graph.leaf_nodes())
-    return _migrated
+        if not _migrated:
+            return ["migrations are not applied"]
+    with connection.cursor() as cursor:
+        if connection.vendor != "postgresql":
+            cursor.execute("select 1 from django_migrations limit 1")
+            return []
+        cursor.execute(
+            "select current_setting('transaction_read_only'), pg_export_snapshot() from django_migrations limit 1"
+        )
+        [(read_only, _)] = cursor.fetchall()
+    return ["the database is read-only"] if read_only == "on" else []
+
+
+database = DatabaseCheck(_database_problems)

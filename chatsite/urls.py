@@ -7,7 +7,12 @@ from conversations.generation import worker
 
 urlpatterns = [
     path("healthz", probes.healthz, name="healthz"),
-    path("readyz", probes.readyz, {"problems": worker.readiness_problems}, name="readyz"),
+    path(
+        "readyz",
+        probes.readyz,
+        {"problems": worker.readiness_problems, "degradations": worker.degradations},
+        name="readyz",
+    ),
     path("metrics", probes.prometheus, {"update": worker.update_metrics}, name="metrics"),
     path(".well-known/security.txt", well_known.security_txt, name="security_txt"),
     # Where password managers find the page (W3C, "A Well-Known URL for Changing Passwords").

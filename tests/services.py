@@ -1,5 +1,6 @@
 """PostgreSQL and Redis for tests: real servers on loopback, started from Debian's programs."""
 
+import contextlib
 import os
 import shutil
 import signal
@@ -7,6 +8,7 @@ import subprocess
 import tempfile
 import time
 import uuid
+from collections.abc import Iterator
 from pathlib import Path
 
 import psycopg
@@ -99,6 +101,16 @@ class PostgreSQL:
         for name in ("ssl_cert_file", "ssl_key_file"):
             self.set(name, f"'{pem}'")
         self.set("ssl", "on")
+
+    @contextlib.contextmanager
+    def without_new_files(self) -> Iterator[None]:
+        """Let it export no snapshot, which is the least that takes space."""
+        folder = self._data / "pg_snapshots"
+        folder.chmod(0o500)
+        try:
+            yield
+        finally:
+            folder.chmod(0o700)
 
     def url(self, database: str) -> str:
         return f"postgresql://site@127.0.0.1:{self.port}/{database}"

@@ -66,6 +66,7 @@ class Run:
         try:
             outcome = await self._streaming
             error = self._describe(outcome.failure) if outcome.failure else ""
+            self._endpoint.note_end(outcome.failure)
             result = self._result(outcome.status, error, outcome.finish_reason, outcome.usage)
         except asyncio.CancelledError:
             if self._cancelled_as is None:
@@ -81,6 +82,7 @@ class Run:
             self.live.end()  # deleted after the claim
             return
         except InferenceError as failure:
+            self._endpoint.note_end(failure)
             result = self._result(failure.status, self._describe(failure))
         except Exception:
             # Any bug must end the generation, or its conversation would be blocked.

@@ -35,6 +35,7 @@ SWEEP_SECONDS = 1.0
 MAX_SECONDS_SINCE_COMMIT = 120.0
 MAX_UNCOMMITTED_CHARACTERS = 8_000_000
 UNSTORED_SECONDS = 3.0  # after the last commit, viewers are shown that text is not stored
+UNREADY_SECONDS = 5.0  # after the last commit, load balancers are told that the database cannot be written
 # After the time to drain: to write results of interrupted generations, and to delete this worker's row.
 WRITE_SECONDS = 3.0
 SIGN_OFF_SECONDS = 1.0
@@ -51,8 +52,18 @@ def is_draining() -> bool:
 def readiness_problems() -> list[str]:
     """Return the reasons why this process should get no requests; none if it is ready."""
     if _current is None:
+        return ["starting"]
+    if _current.draining:
+        return ["shutting down"]
+    # The heartbeat is written once a second, also without a generation.
+    return ["the database cannot be written"] if _current.seconds_since_commit > UNREADY_SECONDS else []
+
+
+def degradations() -> list[str]:
+    """Return what does not work although pages do."""
+    if _current is None or _current.endpoint is None:
         return ["no model is connected"]
-    return ["shutting down"] if _current.draining else []
+    return [_current.endpoint.problem] if _current.endpoint.problem else []
 
 
 def update_metrics() -> None:
@@ -69,9 +80,9 @@ def update_metrics() -> None:
 
 
 class GenerationWorker:
-    """Claims and runs generations from `start` to `drain`."""
+    """Claims and runs generations from `start` to `drain`. Without an endpoint it claims none."""
 
-    def __init__(self, endpoint: Endpoint) -> None:
+    def __init__(self, endpoint: Endpoint | None) -> None:
         self.endpoint = endpoint
         self.runs: dict[int, Run] = {}
         self.draining = False
@@ -156,20 +167,20 @@ class GenerationWorker:
 
     def _claim(self, generation_id: int) -> None:
         """Claim and run a generation if there is capacity, unless that has started already."""
-        if self.draining or generation_id in self.runs or generation_id in self._claiming:
+        if self.draining or self.endpoint is None or generation_id in self.runs or generation_id in self._claiming:
             return
         if self._capacity > 0:
             self._claiming.add(generation_id)
-            self._spawn(self._claim_and_run(generation_id))
+            self._spawn(self._claim_and_run(generation_id, self.endpoint))
         else:
             self._has_backlog = True
 
-    async def _claim_and_run(self, generation_id: int) -> None:
+    async def _claim_and_run(self, generation_id: int, endpoint: Endpoint) -> None:
         try:
             claimed = await run_in_thread(commit.claim, self._id, generation_id)
             if claimed is None:
                 return
-            run = self.runs[generation_id] = Run(claimed, lambda: self._id, self.endpoint)
+            run = self.runs[generation_id] = Run(claimed, lambda: self._id, endpoint)
         except DatabaseError as error:
             logger.warning("claim failed, the next sweep retries: %s", type(error).__name__)
             return

