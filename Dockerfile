@@ -1,11 +1,11 @@
 # One image for the site and for its one-off commands (`manage.py migrate`). All that it writes goes to /app/var,
 # so the root file system may be read-only. It carries no model: connect an endpoint.
 #
-# glibc, not musl: native parsers need its deeper stacks. FROM uses plain variables with defaults: the builder of Azure's
-# registry understands nothing else.
-ARG PYTHON_IMAGE=python:3.13.16-slim-trixie@sha256:3dd7cc108ec1493442514f5c2a871af6af0ec31d768ff6e378a93340c3b3db5f
+# glibc, not musl: native parsers need its deeper stacks. No variables here: the builder of Azure's registry reads FROM lines
+# before it builds, and understands only the simplest ones.
+FROM python:3.13.16-slim-trixie@sha256:3dd7cc108ec1493442514f5c2a871af6af0ec31d768ff6e378a93340c3b3db5f AS base
 
-FROM ${PYTHON_IMAGE} AS build
+FROM base AS build
 WORKDIR /app
 COPY requirements.txt ./
 RUN python -m venv --without-pip /venv \
@@ -21,7 +21,7 @@ RUN SECRET_KEY=collecting-static-files-signs-nothing DATABASE_URL=sqlite://:memo
         /venv/bin/python manage.py collectstatic --noinput --verbosity 0 \
     && /venv/bin/python -m compileall -q chatsite conversations
 
-FROM ${PYTHON_IMAGE}
+FROM base
 COPY --from=build /venv /venv
 COPY --from=build /app /app
 # The code is root's, the data the site's own. Its number is fixed, so that a volume keeps its owner.

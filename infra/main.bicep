@@ -31,15 +31,18 @@ param modelFormat string = 'DeepSeek'
 param modelName string = 'DeepSeek-V4-Flash'
 param modelVersion string = '2026-04-23'
 
-@description('Region of the model\'s account, if the other region does not have the model. Empty: the same region.')
-param modelLocation string = ''
+// azd offers the regions whose quota has room for this model and capacity, both with their defaults. Without a default here,
+// it asks. MODEL_LOCATION answers in advance.
+@description('Region of the model\'s account.')
+@metadata({ azd: { type: 'location', usageName: ['AIServices.GlobalStandard.DeepSeek-V4-Flash,150'] } })
+param modelLocation string
 
 @description('GlobalStandard runs in any region, DataZoneStandard in the data zone, Standard in the region.')
 param modelSku string = 'GlobalStandard'
 
-@description('Capacity; thousands of tokens per minute for most models.')
+@description('Capacity. For DeepSeek, 1 is a request and about 1,000 tokens per minute.')
 @minValue(1)
-param modelCapacity int = 50
+param modelCapacity int = 150
 
 @description('An OpenAI-compatible endpoint to use instead of a model on Azure.')
 param openaiBaseUrl string = ''
@@ -87,10 +90,17 @@ param retainReasoningDays string = '0'
 param retainConversationsDays string = '0'
 param retainDeactivatedDays string = '0'
 
+@description('Where alerts are sent. Empty: no alerts.')
+param alertEmail string = ''
+
+@description('Any text, such as a number: makes new names, for when deleted resources keep the old ones.')
+param salt string = ''
+
 @description('Image of the jobs. `azd deploy` sets the new one before it starts the migration.')
 param image string = 'mcr.microsoft.com/k8se/quickstart-jobs:latest'
 
-var token = toLower(uniqueString(subscription().id, environmentName, location))
+var unsalted = uniqueString(subscription().id, environmentName, location)
+var token = toLower(empty(salt) ? unsalted : uniqueString(unsalted, salt))
 var tags = { 'azd-env-name': environmentName }
 var groupName = empty(existingResourceGroup) ? 'rg-${environmentName}' : existingResourceGroup
 
@@ -131,7 +141,6 @@ resource newGroup 'Microsoft.Resources/resourceGroups@2025-04-01' = if (empty(ex
 }
 
 module identities 'modules/identities.bicep' = {
-  name: 'identities'
   scope: resourceGroup(groupName)
   params: {
     webName: 'id-web-${token}'
@@ -143,7 +152,6 @@ module identities 'modules/identities.bicep' = {
 }
 
 module network 'modules/network.bicep' = {
-  name: 'network'
   scope: resourceGroup(groupName)
   params: {
     name: 'vnet-${token}'
@@ -154,7 +162,6 @@ module network 'modules/network.bicep' = {
 }
 
 module containers 'modules/containers.bicep' = {
-  name: 'containers'
   scope: resourceGroup(groupName)
   params: {
     name: 'cae-${token}'
@@ -167,20 +174,19 @@ module containers 'modules/containers.bicep' = {
 }
 
 module registry 'modules/registry.bicep' = {
-  name: 'registry'
   scope: resourceGroup(groupName)
   params: {
     name: 'cr${token}'
     pullers: [identities.outputs.webPrincipalId, identities.outputs.migrationPrincipalId]
     pusherId: principalId
     pusherType: principalType
+    logsId: containers.outputs.logsId
     location: location
     tags: tags
   }
 }
 
 module model 'modules/model.bicep' = if (makesModel) {
-  name: 'model'
   scope: resourceGroup(groupName)
   params: {
     name: newAccount
@@ -190,14 +196,14 @@ module model 'modules/model.bicep' = if (makesModel) {
     version: modelVersion
     sku: modelSku
     capacity: modelCapacity
-    location: empty(modelLocation) ? location : modelLocation
+    logsId: containers.outputs.logsId
+    location: modelLocation
     tags: tags
   }
   dependsOn: [newGroup]
 }
 
 module modelAccess 'modules/model-access.bicep' = if (onAzure) {
-  name: 'model-access'
   scope: resourceGroup(account[2], account[4])
   params: {
     accountName: account[8]
@@ -209,7 +215,6 @@ module modelAccess 'modules/model-access.bicep' = if (onAzure) {
 }
 
 module vault 'modules/vault.bicep' = {
-  name: 'vault'
   scope: resourceGroup(groupName)
   params: {
     name: 'kv-${token}'
@@ -219,13 +224,13 @@ module vault 'modules/vault.bicep' = {
     openaiApiKey: openaiApiKey
     databaseUrl: existingDatabaseUrl
     databaseOwnerUrl: existingDatabaseOwnerUrl
+    logsId: containers.outputs.logsId
     location: location
     tags: tags
   }
 }
 
 module database 'modules/database.bicep' = if (makesDatabase) {
-  name: 'database'
   scope: resourceGroup(groupName)
   params: {
     name: 'psql-${token}'
@@ -236,13 +241,13 @@ module database 'modules/database.bicep' = if (makesDatabase) {
     ownerId: identities.outputs.migrationPrincipalId
     networkId: network.outputs.id
     subnetId: network.outputs.databaseSubnetId
+    logsId: containers.outputs.logsId
     location: location
     tags: tags
   }
 }
 
 module redis 'modules/redis.bicep' = if (makesRedis) {
-  name: 'redis'
   scope: resourceGroup(groupName)
   params: {
     name: 'redis-${token}'
@@ -253,10 +258,20 @@ module redis 'modules/redis.bicep' = if (makesRedis) {
   }
 }
 
+module alerts 'modules/alerts.bicep' = if (!empty(alertEmail)) {
+  scope: resourceGroup(groupName)
+  params: {
+    name: 'alerts-${token}'
+    email: alertEmail
+    logsId: containers.outputs.logsId
+    location: location
+    tags: tags
+  }
+}
+
 // Migrates as the owner of the tables, and grants the site's role access. The settings require a key, but a migration
 // signs nothing and must not get the key of the audit trail.
 module migration 'modules/job.bicep' = {
-  name: 'migration'
   scope: resourceGroup(groupName)
   params: {
     name: 'migration-${token}'
@@ -278,7 +293,6 @@ module migration 'modules/job.bicep' = {
 }
 
 module prune 'modules/job.bicep' = if (prunes) {
-  name: 'prune'
   scope: resourceGroup(groupName)
   params: {
     name: 'prune-${token}'
@@ -311,6 +325,9 @@ output KEY_VAULT_NAME string = vault.outputs.name
 output MIGRATION_JOB_NAME string = migration.outputs.name
 output WEB_IDENTITY_NAME string = identities.outputs.webName
 output PRUNE_JOB_NAME string = prunes ? prune!.outputs.name : ''
+output ALERTS_ACTION_GROUP_ID string = empty(alertEmail) ? '' : alerts!.outputs.actionGroupId
+output WEB_IDENTITY_PRINCIPAL_ID string = identities.outputs.webPrincipalId
+output WEB_HOST string = 'web-${uniqueString(here, environmentName)}.${containers.outputs.domain}'
 output WEB_FROM_VAULT string = vault.outputs.forWeb
 output WEB_DATABASE_URL string = makesDatabase ? asSite.DATABASE_URL : ''
 output WEB_DATABASE_AUTH string = makesDatabase ? asSite.DATABASE_AUTH : existingDatabaseAuth

@@ -3,13 +3,10 @@
 # version keeps serving meanwhile. azd runs this script with the values of its environment; a failure stops `azd deploy`.
 set -eu
 
-# azd skips web.bicep if the file has not changed, even if settings have: make azd treat it as changed.
-azd env set SERVICE_WEB_TEMPLATE_HASH none
-
 job() {
     name=$1
     shift
-    az containerapp job "$@" --resource-group "$AZURE_RESOURCE_GROUP" --name "$name"
+    az containerapp job "$@" --subscription "$AZURE_SUBSCRIPTION_ID" --resource-group "$AZURE_RESOURCE_GROUP" --name "$name"
 }
 
 job "$MIGRATION_JOB_NAME" update --image "$SERVICE_WEB_IMAGE_NAME" --output none
@@ -23,7 +20,7 @@ while :; do
         Running | Processing | Unknown) sleep "${POLL_SECONDS:-5}" ;;
         *)
             echo "The migration ended with status $status. The current version keeps running. To see the log:" >&2
-            echo "  az containerapp job logs show --resource-group $AZURE_RESOURCE_GROUP --name $MIGRATION_JOB_NAME" \
+            echo "  az containerapp job logs show --subscription $AZURE_SUBSCRIPTION_ID --resource-group $AZURE_RESOURCE_GROUP --name $MIGRATION_JOB_NAME" \
                 "--container job --execution $execution" >&2
             exit 1
             ;;

@@ -37,6 +37,9 @@ param drainSeconds string
 param customDomain string
 param certificateId string
 
+@description('Resource id of the action group to alert. Empty: no alerts.')
+param actionGroupId string
+
 @description('Settings of the site by name. Empty values keep the site\'s default.')
 param settings object
 
@@ -63,7 +66,7 @@ var settled = {
   LOG_FORMAT: 'json'
 }
 
-resource containers 'Microsoft.App/managedEnvironments@2026-07-01' existing = {
+resource containers 'Microsoft.App/managedEnvironments@2026-01-01' existing = {
   name: containersName
 }
 
@@ -71,11 +74,11 @@ resource identity 'Microsoft.ManagedIdentity/userAssignedIdentities@2024-11-30' 
   name: identityName
 }
 
-resource vault 'Microsoft.KeyVault/vaults@2026-05-15' existing = {
+resource vault 'Microsoft.KeyVault/vaults@2026-02-01' existing = {
   name: vaultName
 }
 
-resource web 'Microsoft.App/containerApps@2026-07-01' = {
+resource web 'Microsoft.App/containerApps@2026-01-01' = {
   name: name
   location: location
   tags: { 'azd-env-name': environmentName, 'azd-service-name': 'web' }
@@ -147,6 +150,10 @@ resource web 'Microsoft.App/containerApps@2026-07-01' = {
       ]
     }
   }
+}
+
+module alerts 'modules/web-alerts.bicep' = if (!empty(actionGroupId)) {
+  params: { name: name, webId: web.id, actionGroupId: actionGroupId }
 }
 
 output WEB_URL string = 'https://${last(hosts)}'

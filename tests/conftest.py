@@ -13,6 +13,7 @@ from django.conf import settings
 from chatsite.identity import identity
 from tests.cloud import Cloud
 from tests.endpoint import Endpoint
+from tests.image import Image
 from tests.services import PostgreSQL, Redis
 from tests.site import Person, Site, migrate
 
@@ -189,6 +190,14 @@ def redis_server() -> Iterator[Redis]:
     server = Redis(unused_port())
     yield server
     server.stop()
+
+
+@pytest.fixture(scope="session")
+def image(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Image]:
+    """The container image, built once for all tests of it."""
+    image = Image(tmp_path_factory.mktemp("image"))
+    yield image
+    image.remove()
 
 
 @pytest.fixture

@@ -111,10 +111,11 @@ async def think_and_answer(exchange: Exchange) -> None:
 class Endpoint:
     """The server, in a thread with an event loop of its own. `exchanges` lists the requests in order."""
 
-    def __init__(self) -> None:
+    def __init__(self, host: str = "127.0.0.1") -> None:
         self.respond: Respond = think_and_answer
         self.exchanges: list[Exchange] = []
         self.base_url = ""
+        self._host = host
         self._arrived = threading.Condition()
         self._gates: dict[str, asyncio.Event] = {}
         self._reached: dict[str, threading.Event] = defaultdict(threading.Event)
@@ -177,9 +178,9 @@ class Endpoint:
         app.router.add_route("*", "/{path:.*}", self._handle)
         runner = web.AppRunner(app, handler_cancellation=True, access_log=None, shutdown_timeout=0)
         self._loop.run_until_complete(runner.setup())
-        site = web.TCPSite(runner, "127.0.0.1", 0)
+        site = web.TCPSite(runner, self._host, 0)
         self._loop.run_until_complete(site.start())
-        self.base_url = f"http://127.0.0.1:{runner.addresses[0][1]}/v1"
+        self.base_url = f"http://{self._host}:{runner.addresses[0][1]}/v1"
         self._ready.set()
         self._loop.run_forever()
         self._loop.run_until_complete(runner.cleanup())

@@ -2,43 +2,39 @@
 
 buildah builds it from the Dockerfile with no daemon. The base is a stand-in: this machine's own Python and C library,
 laid out as the official Python images are. If TEST_IMAGE names one of Docker's images, that is used and nothing is
-built. runc runs it with a read-only root file system.
+built. runc runs it with a read-only root file system; tests/podman.py runs it with Compose.
 """
 
 import json
 import os
-import re
 import shutil
 import subprocess
 import sys
-import sysconfig
 import uuid
 from pathlib import Path
 from typing import Any
 
+from tests.machine import lay_python, run
 from tests.parts import BUILDER, RUNTIME
 from tests.site import ROOT, WAIT, Site, environment
 
 TEST_IMAGE = os.environ.get("TEST_IMAGE", "")
 BASE = "localhost/python-stand-in"
 BASE_RECIPE = "FROM scratch\nCOPY . /\nENV PATH=/usr/local/bin:/usr/bin:/bin\n"
-PROGRAMS = ("sh", "env", "install", "groupadd", "useradd")  # what the Dockerfile's RUN lines call
-# What compiled packages expect of any glibc system, beside what Python itself is linked with.
-LIBRARIES = ("libdl.so.2", "libgcc_s.so.1", "libnss_files.so.2", "libpthread.so.0", "librt.so.1", "libstdc++.so.6")
-LEFT_OUT = ("__pycache__", "test", "tests", "site-packages", "dist-packages", "ensurepip", "idlelib", "config-*")
-PIP_CONFIGURATION = "[global]\nno-index = true\nfind-links = /wheels\n"
 THIS_MACHINES = ("PATH", "HOME", "TMPDIR", "DJANGO_SETTINGS_MODULE")  # a container has its own
-BUILD_SECONDS = 300
 
 
 class Image:
-    """An image in `folder`: `root` is its file system, `config` says how it is run."""
+    """An image in `folder`: `root` is its file system, `config` says how it is run, `name` is its name in `store`."""
 
     root: Path
     config: dict[str, Any]
+    name = TEST_IMAGE or "localhost/site"
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
+        # For buildah and Podman.
+        self.store = ["--root", folder / "store", "--runroot", folder / "run", "--storage-driver=overlay"]
         if TEST_IMAGE:
             self._take_from_docker()
         else:
@@ -61,59 +57,23 @@ class Image:
         wheels = folder / "wheels"
         lock = ("--require-hashes", "--only-binary", ":all:", "--no-deps", "-r", ROOT / "requirements.txt")
         run(sys.executable, "-m", "pip", "download", "--quiet", "--dest", wheels, *lock)
-        lay_base(folder / "base")
+        lay_python(folder / "base")
         (folder / "Dockerfile").write_text(BASE_RECIPE)
         self._buildah("bud", "--isolation=chroot", "--tag", BASE, "--file", folder / "Dockerfile", folder / "base")
-        arguments = ("--build-arg", f"PYTHON_IMAGE={BASE}", "--pull-never", "--volume", f"{wheels}:/wheels:ro")
+        arguments = ("--from", BASE, "--pull-never", "--volume", f"{wheels}:/wheels:ro")
         # Docker's own format: the other one has no health checks.
-        self._buildah("bud", "--isolation=chroot", "--format=docker", *arguments, "--tag", "site", ROOT)
-        self.config = json.loads(self._buildah("inspect", "--type=image", "site"))["Docker"]["config"]
-        self._container = self._buildah("from", "--pull-never", "site").strip()
-        self.root = Path(self._buildah("mount", self._container).strip())
+        self._buildah("bud", "--isolation=chroot", "--format=docker", *arguments, "--tag", self.name, ROOT)
+        self.config = json.loads(self._buildah("inspect", "--type=image", self.name))["Docker"]["config"]
+        container = self._buildah("from", "--pull-never", self.name).strip()
+        self.root = Path(self._buildah("mount", container).strip())
 
     def remove(self) -> None:
         if not TEST_IMAGE:
-            self._buildah("umount", self._container)
+            run("umount", "--recursive", self._folder / "store/overlay")  # also what other programs have mounted
         shutil.rmtree(self._folder)
 
     def _buildah(self, *arguments: object) -> str:
-        store = ("--root", self._folder / "store", "--runroot", self._folder / "run", "--storage-driver=overlay")
-        return run(BUILDER.find(), *store, *arguments)
-
-
-def run(*command: object) -> str:
-    done = subprocess.run(
-        [str(part) for part in command], capture_output=True, text=True, timeout=BUILD_SECONDS, check=False
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
-
-
-def lay_base(root: Path) -> None:
-    """Copy what an official Python image has, as far as the Dockerfile uses it, from this machine to `root`."""
-    library = Path(sysconfig.get_path("stdlib"))
-    python = Path(sys.executable).resolve()
-    inside = root / "usr/local/lib" / library.name
-    shutil.copytree(library, inside, ignore=shutil.ignore_patterns(*LEFT_OUT))
-    shutil.copytree(Path(sysconfig.get_path("purelib")) / "pip", inside / "pip")
-    known = dict(re.findall(r"(\S+) \(.*\) => (/\S+)", run("/sbin/ldconfig", "-p")))
-    files = {path: root / "usr/bin" / path.name for path in (Path(shutil.which(name)) for name in PROGRAMS)}
-    files[python] = root / "usr/local/bin" / python.name
-    linked = {Path(known[name]) for name in LIBRARIES}
-    for program in (*files, *library.glob("lib-dynload/*.so")):
-        linked.update(map(Path, re.findall(r"(/\S+) \(0x", run("ldd", program))))
-    files |= {path: root / str(path).lstrip("/") for path in linked}
-    for source, target in files.items():
-        target.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy2(source, target)
-    (root / "usr/local/bin/python").symlink_to(python.name)
-    (root / "bin").mkdir(exist_ok=True)
-    (root / "bin/sh").symlink_to("/usr/bin/sh")
-    (root / "tmp").mkdir(mode=0o1777)
-    (root / "etc").mkdir(exist_ok=True)
-    (root / "etc/passwd").write_text("root:x:0:0::/root:/bin/sh\n")
-    (root / "etc/group").write_text("root:x:0:\n")
-    (root / "etc/pip.conf").write_text(PIP_CONFIGURATION)
+        return run(BUILDER.find(), *self.store, *arguments)
 
 
 class Container(Site):

@@ -27,6 +27,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def kind(item: pytest.Item) -> str:
     if item.path.parent.name in ("faults", "browser"):
         return item.path.parent.name
-    if item.path.name == "test_image.py":
+    if "image" in item.fixturenames:
         return "image"
     return "site" if STARTING & set(item.fixturenames) else "unit"

@@ -33,7 +33,7 @@ def stages() -> list[Stage]:
 @pytest.fixture(scope="module")
 def copied(stages: list[Stage]) -> set[str]:
     """Return the paths of the project that the build copies."""
-    return {source for copy in stages[0]["COPY"] for source in copy.split()[:-1]}
+    return {source for copy in stages[1]["COPY"] for source in copy.split()[:-1]}
 
 
 def test_hadolint_reports_nothing():
@@ -42,14 +42,14 @@ def test_hadolint_reports_nothing():
     assert (result.returncode, result.stdout, result.stderr) == (0, "", "")
 
 
-def test_azures_registry_can_expand_the_base_image():
-    """Its builder scans FROM lines with Go's `os.Expand`, which knows only `$NAME` and `${NAME}`, before it builds."""
-    arguments = dict(re.findall(r"^ARG (\w+)=(\S+)$", DOCKERFILE.read_text().split("\nFROM ")[0], flags=re.MULTILINE))
-    bases = re.findall(r"^FROM (\S+)", DOCKERFILE.read_text(), flags=re.MULTILINE)
-    assert bases
-    for base in bases:
-        expanded = re.sub(r"\$(?:(\w+)|\{(\w+)\})", lambda name: arguments[name[1] or name[2]], base)
-        assert re.fullmatch(r"[a-z/.-]+:[\w.-]+@sha256:[0-9a-f]{64}", expanded)  # a tag for people, a digest for builds
+def test_azures_registry_can_read_the_base_image():
+    """Before it builds, it expands variables in FROM as Go's `os.Expand`: it fails at `${NAME:+value}`. So: none."""
+    stages: set[str] = set()
+    for base, stage in re.findall(r"^FROM (\S+)(?: AS (\w+))?$", DOCKERFILE.read_text(), flags=re.MULTILINE):
+        if base not in stages:  # a tag for people, a digest for builds
+            assert re.fullmatch(r"[a-z/.-]+:[\w.-]+@sha256:[0-9a-f]{64}", base)
+        stages.add(stage)
+    assert stages
 
 
 def test_the_image_contains_its_version(stages: list[Stage]):
@@ -69,7 +69,7 @@ def test_signals_reach_the_server(stages: list[Stage]):
 
 
 def test_only_wheels_with_hashes_in_the_lock_are_installed(stages: list[Stage]):
-    (installation,) = (run for stage in stages for run in stage["RUN"] if " pip " in run)
+    (installation,) = (run for stage in stages for run in stage.get("RUN", []) if " pip " in run)
     assert "--require-hashes --only-binary :all: -r requirements.txt" in installation
 
 

@@ -21,13 +21,6 @@ if not TEST_IMAGE:
 LIBRARY = "lib/python3.*/site-packages"
 
 
-@pytest.fixture(scope="module")
-def image(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Image]:
-    image = Image(tmp_path_factory.mktemp("image"))
-    yield image
-    image.remove()
-
-
 @pytest.fixture
 def start_container(image: Image, tmp_path: Path) -> Iterator[Callable[..., Container]]:
     containers: list[Container] = []

@@ -2,6 +2,7 @@
 
 import json
 import re
+from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
@@ -10,7 +11,7 @@ from django.urls import resolve
 
 from chatsite.server import PING_SECONDS
 from conversations.generation.worker import SIGN_OFF_SECONDS, WRITE_SECONDS
-from tests.bicep import Resource, Template, fields, is_secure, mistakes, parameters_of, version_of
+from tests.bicep import Resource, Template, is_secure, parameters_of, unwrapped
 from tests.site import ROOT, manage
 from tests.test_settings import variables_of_settings
 
@@ -20,37 +21,6 @@ VAULT = Template(INFRA / "modules/vault.bicep")
 TEMPLATES = [MAIN, WEB, *(Template(path) for path in sorted(INFRA.glob("modules/*.bicep")))]
 IDLE_SECONDS = 240  # after which the ingress of Container Apps closes an idle connection
 
-MODELS = {
-    "Microsoft.App/containerApps": ("appcontainers", "ContainerApp"),
-    "Microsoft.App/jobs": ("appcontainers", "Job"),
-    "Microsoft.App/managedEnvironments": ("appcontainers", "ManagedEnvironment"),
-    "Microsoft.Cache/redisEnterprise": ("redisenterprise", "Cluster"),
-    "Microsoft.Cache/redisEnterprise/databases": ("redisenterprise", "Database"),
-    "Microsoft.Cache/redisEnterprise/databases/accessPolicyAssignments": ("redisenterprise", "AccessPolicyAssignment"),
-    "Microsoft.CognitiveServices/accounts": ("cognitiveservices", "Account"),
-    "Microsoft.CognitiveServices/accounts/deployments": ("cognitiveservices", "Deployment"),
-    "Microsoft.ContainerRegistry/registries": ("containerregistry", "Registry"),
-    "Microsoft.DBforPostgreSQL/flexibleServers": ("postgresqlflexibleservers", "Server"),
-    "Microsoft.DBforPostgreSQL/flexibleServers/administrators": (
-        "postgresqlflexibleservers",
-        "AdministratorMicrosoftEntraAdd",
-    ),
-    "Microsoft.DBforPostgreSQL/flexibleServers/configurations": ("postgresqlflexibleservers", "ConfigurationForUpdate"),
-    "Microsoft.DBforPostgreSQL/flexibleServers/databases": ("postgresqlflexibleservers", "Database"),
-    "Microsoft.KeyVault/vaults": ("keyvault", "VaultCreateOrUpdateParameters"),
-    "Microsoft.KeyVault/vaults/secrets": ("keyvault", "SecretCreateOrUpdateParameters"),
-    "Microsoft.OperationalInsights/workspaces": ("loganalytics", "Workspace"),
-}
-# The SDK's packages for these few properties have 40 MB, so their names are listed here.
-WITHOUT_MODEL = {
-    ("Microsoft.Authorization/roleAssignments", "2022-04-01"): {"roleDefinitionId", "principalId", "principalType"},
-    ("Microsoft.Insights/diagnosticSettings", "2021-05-01-preview"): {"workspaceId", "logs"},
-    ("Microsoft.ManagedIdentity/userAssignedIdentities", "2024-11-30"): set(),
-    ("Microsoft.Network/privateDnsZones", "2024-06-01"): set(),
-    ("Microsoft.Network/privateDnsZones/virtualNetworkLinks", "2024-06-01"): {"registrationEnabled", "virtualNetwork"},
-    ("Microsoft.Network/virtualNetworks", "2025-05-01"): {"addressSpace", "subnets"},
-    ("Microsoft.Resources/resourceGroups", "2025-04-01"): set(),
-}
 ROLES = {
     "7f951dda-4ed3-4680-a7ca-43fe172d538d": "AcrPull",
     "8311e382-0749-4cb8-b61a-304f252e45ec": "AcrPush",
@@ -67,29 +37,6 @@ def only(template: Template, kind: str) -> Resource:
 
 def made(name: str) -> Template:
     return Template(INFRA / f"modules/{name}.bicep")
-
-
-@named
-def test_properties_exist_in_the_named_version_of_the_api(template: Template):
-    for resource in template.resources:
-        if model := MODELS.get(resource.type):
-            assert resource.version == version_of(model[0])
-            assert mistakes(resource, *model) == []
-        else:
-            known = WITHOUT_MODEL[resource.type, resource.version]
-            assert resource.config.get("properties", {}).keys() <= known
-
-
-def test_misspelt_and_read_only_properties_are_reported():
-    config = {"properties": {"provisioningState": "Succeeded", "template": {"containers": [{"imge": "x"}]}}}
-    config["properties"]["configuration"] = {"activeRevisionsMode": "Both"}
-    resource = Resource("Microsoft.App/containerApps", "", config, frozenset())
-    assert mistakes(resource, "appcontainers", "ContainerApp") == [
-        "ContainerAppProperties.provisioningState can only be read",
-        "Container has no imge",
-        "Configuration.activeRevisionsMode cannot be 'Both'",
-    ]
-    assert fields("redisenterprise", "Cluster")["properties.hostName"].read_only
 
 
 @named
@@ -113,6 +60,26 @@ def test_modules_receive_their_parameters_and_their_outputs_are_used():
             assert re.search(rf"\b{name}!?\.outputs\.{output}\b", MAIN.text), (name, output)
 
 
+def test_deployments_of_modules_have_names_of_their_own():
+    """A fixed name would make two deployments at once in one resource group collide."""
+    assert not re.search(r"^module [^{]*\{\n(?:  )+name:", "\n".join(t.text for t in TEMPLATES), re.MULTILINE)
+
+
+def test_the_model_is_offered_where_its_quota_has_room():
+    (metadata,) = (d["argument"] for d in MAIN.parameters["modelLocation"]["decorators"] if d["type"] == "metadata")
+    defaults = {name: MAIN.parameters[name]["default"] for name in ("modelSku", "modelName", "modelCapacity")}
+    usage = "AIServices.{modelSku}.{modelName},{modelCapacity}".format(**defaults)
+    assert metadata["azd"] == {"type": "location", "usageName": [usage]}
+    assert MAIN.parameters["modelLocation"]["default"] is None  # else azd would not ask
+
+
+def test_secrets_of_the_vault_are_written_one_after_another():
+    modules = VAULT.tree["modules"]
+    assert {"type": "batchSize", "argument": 1} in modules["generated"]["decorators"]
+    chain = [unwrapped(modules[name]["config"]).get("dependsOn") for name in ("email", "openai", "database", "owner")]
+    assert chain == [["generated"], ["email"], ["openai"], ["database"]]
+
+
 @pytest.mark.parametrize("template", [MAIN, WEB], ids=["main", "web"])
 def test_the_parameters_file_sets_exactly_the_declared_parameters(template: Template):
     values, _ = parameters_of(template.path.with_suffix(".parameters.json"))
@@ -121,6 +88,14 @@ def test_the_parameters_file_sets_exactly_the_declared_parameters(template: Temp
     assert {name: str(default) for name, default in defaults.items() if default is not None} == {
         name: value for name, value in values.items() if defaults[name] is not None
     }
+
+
+@pytest.mark.parametrize("path", sorted(INFRA.glob("snapshots/*.bicepparam")), ids=lambda path: path.stem)
+def test_the_configurations_whose_resources_are_predicted_set_all_that_is_required(path: Path):
+    template = Template((path.parent / re.search("^using '(.+)'", path.read_text())[1]).resolve())
+    given = set(re.findall(r"^param (\w+) = ", path.read_text(), re.MULTILINE))
+    required = {name for name, parameter in template.parameters.items() if parameter["default"] is None}
+    assert required <= given <= template.parameters.keys()
 
 
 def names_in(value: Any) -> set[str]:

@@ -2,6 +2,8 @@
 
 import json
 import re
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,6 +15,11 @@ from tests.kinds import KINDS
 from tests.site import ROOT
 
 DOCKERFILE = ROOT / "Dockerfile"
+# Of jobs that need more than to read. The first token is for Azure, the other proves who signs the image.
+PERMISSIONS = {
+    "deploy": {"contents": "read", "id-token": "write"},
+    "publish": {"contents": "read", "packages": "write", "id-token": "write", "attestations": "write"},
+}
 WORKFLOWS = sorted((ROOT / ".github/workflows").glob("*.yml"))
 
 
@@ -29,9 +36,7 @@ def test_actions_are_pinned_by_commit_with_read_only_permissions(path: Path):
     assert all(re.fullmatch(r"[\w./-]+@[0-9a-f]{40}", action) for action in used)
     assert workflow["permissions"] == {"contents": "read"}
     for name, job in workflow["jobs"].items():
-        # The deployment needs an id token for Azure. Its permissions on GitHub are read-only too.
-        signed_in = {"contents": "read", "id-token": "write"} if name == "deploy" else None
-        assert job.get("permissions") == signed_in
+        assert job.get("permissions") == PERMISSIONS.get(name)
         if "uses" in job:
             assert (ROOT / job["uses"]).exists()  # a workflow of this repository
         else:
@@ -63,8 +68,33 @@ def test_every_kind_of_test_and_every_supported_python_has_a_job():
     assert "image" in jobs
     oldest = ".".join(re.search(r"version_info < \((\d+), (\d+)\)", (ROOT / "Makefile").read_text()).groups())
     assert jobs["test"]["container"] == f"python:{oldest}-bookworm"
-    image = re.search(r"^ARG PYTHON_IMAGE=python:(\d+\.\d+)\.", DOCKERFILE.read_text(), re.MULTILINE)[1]
+    image = re.search(r"^FROM python:(\d+\.\d+)\.", DOCKERFILE.read_text(), re.MULTILINE)[1]
     assert image in jobs["pythons"]["strategy"]["matrix"]["python"]
+
+
+def test_a_release_publishes_a_signed_image_with_its_contents_and_origin_after_the_tests():
+    jobs = yaml.safe_load((ROOT / ".github/workflows/release.yml").read_text())["jobs"]
+    assert jobs[jobs["publish"]["needs"]]["uses"] == "./.github/workflows/test.yml"
+    (build,) = (step["with"] for step in jobs["publish"]["steps"] if "build-push" in step.get("uses", ""))
+    assert set(build["platforms"].split(",")) == {"linux/amd64", "linux/arm64"}
+    assert (build["push"], build["sbom"], build["provenance"]) == (True, True, "mode=max")
+    assert "SITE_VERSION=" in build["build-args"]
+    assert any("cosign sign" in step.get("run", "") for step in jobs["publish"]["steps"])
+
+
+def test_updates_wait_a_week():
+    updates = yaml.safe_load((ROOT / ".github/dependabot.yml").read_text())["updates"]
+    assert {update["package-ecosystem"] for update in updates} == {"pip", "github-actions", "docker", "docker-compose"}
+    assert all(update["cooldown"]["default-days"] >= 7 for update in updates)
+
+
+def test_the_workflows_are_safe():
+    """zizmor knows how workflows are attacked: injection, stolen tokens, unpinned actions."""
+    zizmor = Path(sys.executable).with_name("zizmor")
+    checked = subprocess.run(
+        [zizmor, "--offline", "--no-progress", ".github"], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert checked.returncode == 0, checked.stdout + checked.stderr
 
 
 def test_the_image_is_built_once():

@@ -5,13 +5,34 @@ import re
 import shutil
 import stat
 import subprocess
+import sys
+from configparser import ConfigParser
 from pathlib import Path
 
 import pytest
+from django.conf import settings
 from dotenv import dotenv_values
 
+from conversations.generation.worker import SIGN_OFF_SECONDS, WRITE_SECONDS
 from tests.site import ROOT, WAIT
 from tests.test_compose import COMPOSE
+
+
+def test_shellcheck_reports_nothing():
+    shellcheck = Path(sys.executable).with_name("shellcheck")
+    scripts = [*ROOT.glob("deploy/*.sh"), *ROOT.glob("infra/*.sh"), ROOT / ".ci/run"]
+    checked = subprocess.run([shellcheck, *scripts], capture_output=True, text=True, check=False)
+    assert (checked.returncode, checked.stdout, checked.stderr) == (0, "", "")
+
+
+def test_the_service_of_systemd_runs_the_clone_and_has_time_to_drain():
+    unit = ConfigParser(interpolation=None, strict=False)
+    unit.optionxform = str
+    unit.read(ROOT / "deploy/systemd/ponder.service")
+    service = unit["Service"]
+    assert service["ExecStart"] == f"{service['WorkingDirectory']}/.venv/bin/python manage.py serve"
+    assert service["ReadWritePaths"] == f"{service['WorkingDirectory']}/var"
+    assert float(service["TimeoutStopSec"]) >= settings.DRAIN_SECONDS + WRITE_SECONDS + SIGN_OFF_SECONDS
 
 
 class Secrets:

@@ -1,7 +1,6 @@
-"""Which variables `chatsite/settings.py` reads, which values it rejects, and the README's table of variables."""
+"""Which variables `chatsite/settings.py` reads, and which values it rejects."""
 
 import ast
-import re
 import runpy
 from pathlib import Path
 from typing import Any
@@ -26,13 +25,6 @@ def variables_of_settings() -> set[str]:
         and call.func.value.id == "env"
         and call.func.attr != "read_env"
     }
-
-
-def test_the_readme_lists_exactly_the_variables_of_the_settings():
-    section = (ROOT / "README.md").read_text().split("## Configuration")[1].split("\n## ")[0]
-    rows = [line for line in section.splitlines() if line.startswith("| `")]
-    listed = {name for row in rows for name in re.findall(r"`([A-Z_]+)`", row.split("|")[1])}
-    assert listed == variables_of_settings()
 
 
 def read(monkeypatch: pytest.MonkeyPatch, **variables: str) -> dict[str, Any]:

@@ -7,6 +7,27 @@ param subnetId string
 param location string
 param tags object
 
+// The site writes one JSON object a line: docs/operations.md lists its fields.
+var lines = 'ContainerAppConsoleLogs | extend line = parse_json(Log) | extend level = tostring(line.level), message = tostring(line.message)'
+var savedQueries = {
+  errors: {
+    label: 'Errors of the site'
+    query: '${lines} | where level == \'error\' | project TimeGenerated, message, tostring(line.exception), ContainerGroupName'
+  }
+  failures: {
+    label: 'Answers that failed, by cause'
+    query: '${lines} | parse message with \'generation \' * \' failed: \' cause \':\' * | where isnotempty(cause) | summarize count() by cause, bin(TimeGenerated, 1h)'
+  }
+  audit: {
+    label: 'Heads of the audit trail'
+    query: '${lines} | where message startswith \'audit head\' | project TimeGenerated, message'
+  }
+  request: {
+    label: 'One request, by its X-Request-ID'
+    query: '${lines} | where tostring(line.request) == \'PASTE THE ID\' | project TimeGenerated, level, message'
+  }
+}
+
 resource logs 'Microsoft.OperationalInsights/workspaces@2025-07-01' = {
   name: logsName
   location: location
@@ -18,7 +39,7 @@ resource logs 'Microsoft.OperationalInsights/workspaces@2025-07-01' = {
   }
 }
 
-resource containers 'Microsoft.App/managedEnvironments@2026-07-01' = {
+resource containers 'Microsoft.App/managedEnvironments@2026-01-01' = {
   name: name
   location: location
   tags: tags
@@ -44,5 +65,21 @@ resource toLogs 'Microsoft.Insights/diagnosticSettings@2021-05-01-preview' = {
   }
 }
 
+// Shown in the portal under the workspace's queries.
+resource searches 'Microsoft.OperationalInsights/workspaces/savedSearches@2020-08-01' = [
+  for search in items(savedQueries): {
+    parent: logs
+    name: search.key
+    properties: {
+      category: 'Site'
+      displayName: search.value.label
+      query: search.value.query
+      version: 2
+    }
+  }
+]
+
+output logsId string = logs.id
+output domain string = containers.properties.defaultDomain
 output id string = containers.id
 output name string = containers.name

@@ -8,6 +8,7 @@ param ownerName string
 param ownerId string
 param networkId string
 param subnetId string
+param logsId string
 param location string
 param tags object
 
@@ -24,7 +25,7 @@ resource link 'Microsoft.Network/privateDnsZones/virtualNetworkLinks@2024-06-01'
   properties: { registrationEnabled: false, virtualNetwork: { id: networkId } }
 }
 
-resource server 'Microsoft.DBforPostgreSQL/flexibleServers@2026-10-01' = {
+resource server 'Microsoft.DBforPostgreSQL/flexibleServers@2025-08-01' = {
   name: name
   location: location
   tags: tags
@@ -42,24 +43,35 @@ resource server 'Microsoft.DBforPostgreSQL/flexibleServers@2026-10-01' = {
 
 // Changes must run one after another: the server refuses a change during another one.
 
-resource extensions 'Microsoft.DBforPostgreSQL/flexibleServers/configurations@2026-10-01' = {
+resource extensions 'Microsoft.DBforPostgreSQL/flexibleServers/configurations@2025-08-01' = {
   parent: server
   name: 'azure.extensions'
   properties: { value: 'PG_TRGM', source: 'user-override' }
 }
 
-resource site 'Microsoft.DBforPostgreSQL/flexibleServers/databases@2026-10-01' = {
+resource site 'Microsoft.DBforPostgreSQL/flexibleServers/databases@2025-08-01' = {
   parent: server
   name: database
   properties: { charset: 'UTF8', collation: 'en_US.utf8' }
   dependsOn: [extensions]
 }
 
-resource owner 'Microsoft.DBforPostgreSQL/flexibleServers/administrators@2026-10-01' = {
+resource owner 'Microsoft.DBforPostgreSQL/flexibleServers/administrators@2025-08-01' = {
   parent: server
   name: ownerId
   properties: { principalName: ownerName, principalType: 'ServicePrincipal', tenantId: tenant().tenantId }
   dependsOn: [site]
+}
+
+resource toLogs 'Microsoft.Insights/diagnosticSettings@2021-05-01-preview' = {
+  name: 'logs'
+  scope: server
+  properties: {
+    workspaceId: logsId
+    logs: [
+      { category: 'PostgreSQLLogs', enabled: true }
+    ]
+  }
 }
 
 output host string = server.properties.fullyQualifiedDomainName

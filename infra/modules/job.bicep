@@ -5,7 +5,7 @@ param environmentId string
 param image string
 param registry string
 param identityId string
-param command array
+param command string[]
 @description('Cron expression, in UTC. Empty: run only on demand.')
 param schedule string
 @description('Settings by name.')
@@ -18,7 +18,7 @@ param tags object
 
 var once = { parallelism: 1, replicaCompletionCount: 1 }
 
-resource job 'Microsoft.App/jobs@2026-07-01' = {
+resource job 'Microsoft.App/jobs@2026-01-01' = {
   name: name
   location: location
   tags: tags

@@ -6,6 +6,7 @@ param modelName string
 param version string
 param sku string
 param capacity int
+param logsId string
 param location string
 param tags object
 
@@ -28,6 +29,21 @@ resource model 'Microsoft.CognitiveServices/accounts/deployments@2025-09-01' = {
   sku: { name: sku, capacity: capacity }
   properties: {
     model: { format: format, name: modelName, version: version }
-    versionUpgradeOption: 'NoAutoUpgrade'
+    // When Azure retires this version, the deployment moves to its successor instead of ending.
+    versionUpgradeOption: 'OnceCurrentVersionExpired'
+  }
+}
+
+resource toLogs 'Microsoft.Insights/diagnosticSettings@2021-05-01-preview' = {
+  name: 'logs'
+  scope: account
+  properties: {
+    workspaceId: logsId
+    logs: [
+      { category: 'Audit', enabled: true }
+    ]
+    metrics: [
+      { category: 'AllMetrics', enabled: true }
+    ]
   }
 }

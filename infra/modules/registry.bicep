@@ -1,9 +1,10 @@
 // The container registry. It has no password.
 param name string
 @description('Principals of the identities that run the image: they pull it.')
-param pullers array
+param pullers string[]
 param pusherId string
 param pusherType string
+param logsId string
 param location string
 param tags object
 
@@ -30,6 +31,18 @@ resource push 'Microsoft.Authorization/roleAssignments@2022-04-01' = if (!empty(
   name: guid(registry.id, pusherId, acrPush)
   scope: registry
   properties: { roleDefinitionId: acrPush, principalId: pusherId, principalType: pusherType }
+}
+
+resource toLogs 'Microsoft.Insights/diagnosticSettings@2021-05-01-preview' = {
+  name: 'logs'
+  scope: registry
+  properties: {
+    workspaceId: logsId
+    logs: [
+      { category: 'ContainerRegistryLoginEvents', enabled: true }
+      { category: 'ContainerRegistryRepositoryEvents', enabled: true }
+    ]
+  }
 }
 
 output endpoint string = registry.properties.loginServer

@@ -7,11 +7,11 @@ param readerId string
 
 var reader = subscriptionResourceId('Microsoft.Authorization/roleDefinitions', '4633458b-17de-408a-b874-0445c86b69e6')
 
-resource vault 'Microsoft.KeyVault/vaults@2026-05-15' existing = {
+resource vault 'Microsoft.KeyVault/vaults@2026-02-01' existing = {
   name: vaultName
 }
 
-resource secret 'Microsoft.KeyVault/vaults/secrets@2026-05-15' = {
+resource secret 'Microsoft.KeyVault/vaults/secrets@2026-02-01' = {
   parent: vault
   name: name
   properties: { value: value, contentType: 'text/plain' }

@@ -10,6 +10,7 @@ param openaiApiKey string
 param databaseUrl string
 @secure()
 param databaseOwnerUrl string
+param logsId string
 param location string
 param tags object
 
@@ -20,7 +21,7 @@ var mail = empty(emailUrl) ? [] : ['email-url']
 var model = empty(openaiApiKey) ? [] : ['openai-api-key']
 var data = empty(databaseUrl) ? [] : ['database-url']
 
-resource vault 'Microsoft.KeyVault/vaults@2026-05-15' = {
+resource vault 'Microsoft.KeyVault/vaults@2026-02-01' = {
   name: name
   location: location
   tags: tags
@@ -34,36 +35,48 @@ resource vault 'Microsoft.KeyVault/vaults@2026-05-15' = {
   }
 }
 
+// One after another: the vault refuses some of several changes at once.
+@batchSize(1)
 module generated 'generated-secret.bicep' = [
   for secret in generatedNames: {
-    name: 'secret-${secret}'
     params: { vaultName: vault.name, name: secret, readerId: webPrincipalId }
   }
 ]
 
 module email 'secret.bicep' = if (!empty(emailUrl)) {
-  name: 'secret-email-url'
   params: { vaultName: vault.name, name: 'email-url', value: emailUrl, readerId: webPrincipalId }
+  dependsOn: [generated]
 }
 
 module openai 'secret.bicep' = if (!empty(openaiApiKey)) {
-  name: 'secret-openai-api-key'
   params: { vaultName: vault.name, name: 'openai-api-key', value: openaiApiKey, readerId: webPrincipalId }
+  dependsOn: [email]
 }
 
 module database 'secret.bicep' = if (!empty(databaseUrl)) {
-  name: 'secret-database-url'
   params: { vaultName: vault.name, name: 'database-url', value: databaseUrl, readerId: webPrincipalId }
+  dependsOn: [openai]
 }
 
 // Only the migration can read this one: the identity that runs the site must not own the tables.
 module owner 'secret.bicep' = if (!empty(databaseUrl)) {
-  name: 'secret-database-owner-url'
   params: {
     vaultName: vault.name
     name: 'database-owner-url'
     value: empty(databaseOwnerUrl) ? databaseUrl : databaseOwnerUrl
     readerId: migrationPrincipalId
+  }
+  dependsOn: [database]
+}
+
+resource toLogs 'Microsoft.Insights/diagnosticSettings@2021-05-01-preview' = {
+  name: 'logs'
+  scope: vault
+  properties: {
+    workspaceId: logsId
+    logs: [
+      { category: 'AuditEvent', enabled: true }
+    ]
   }
 }
 
