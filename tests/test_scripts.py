@@ -14,6 +14,7 @@ from django.conf import settings
 from dotenv import dotenv_values
 
 from conversations.generation.worker import SIGN_OFF_SECONDS, WRITE_SECONDS
+from tests.parts import PROXY
 from tests.site import ROOT, WAIT
 from tests.test_compose import COMPOSE
 
@@ -23,6 +24,15 @@ def test_shellcheck_reports_nothing():
     scripts = [*ROOT.glob("deploy/*.sh"), *ROOT.glob("infra/*.sh"), ROOT / ".ci/run"]
     checked = subprocess.run([shellcheck, *scripts], capture_output=True, text=True, check=False)
     assert (checked.returncode, checked.stdout, checked.stderr) == (0, "", "")
+
+
+@pytest.mark.proxy
+def test_caddy_accepts_its_configuration():
+    environment = os.environ | {"SITE_ADDRESS": "chat.example.org", "REPLICAS": "web-1:8000 web-2:8000"}
+    command = [PROXY.find(), "validate", "--adapter", "caddyfile", "--config", ROOT / "deploy/Caddyfile"]
+    checked = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert checked.returncode == 0, checked.stderr
+    assert "Valid configuration" in checked.stdout
 
 
 def test_the_service_of_systemd_runs_the_clone_and_has_time_to_drain():

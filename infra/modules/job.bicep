@@ -5,7 +5,7 @@ param environmentId string
 param image string
 param registry string
 param identityId string
-param command string[]
+param command array
 @description('Cron expression, in UTC. Empty: run only on demand.')
 param schedule string
 @description('Settings by name.')

@@ -1,7 +1,7 @@
 // The container registry. It has no password.
 param name string
 @description('Principals of the identities that run the image: they pull it.')
-param pullers string[]
+param pullers array
 param pusherId string
 param pusherType string
 param logsId string

@@ -1,0 +1,127 @@
+"""Docker's engine for Compose, played by Podman, with stand-ins for the images that compose.yaml names.
+
+It runs as root, also inside a container and beside any other hierarchy of cgroups. Limits are accepted, not enforced.
+"""
+
+import os
+import shutil
+import subprocess
+import threading
+from collections.abc import Iterable
+from pathlib import Path
+
+from tests.machine import lay_services, run
+from tests.parts import BUILDER, PODMAN
+from tests.site import WAIT
+
+# crun refuses a hybrid hierarchy: in this namespace there is only version 2.
+NAMESPACE = "umount -R /sys/fs/cgroup; mount -t cgroup2 cgroup2 /sys/fs/cgroup && exec"
+CONFIGURATION = """
+[containers]
+cgroups = "disabled"
+default_ulimits = ["nofile=1024:1024", "nproc=1024:1024"]
+[engine]
+events_logger = "file"
+"""
+HEALTH_SECONDS = 1
+START_POSTGRESQL = r"""#!/bin/sh
+# The part of the official image's entry point that compose.yaml relies on.
+set -eu
+[ "$1" = postgres ] || exec "$@"
+as="setpriv --reuid=postgres --regid=999 --clear-groups"
+if [ ! -s "$PGDATA/PG_VERSION" ]; then
+    chown postgres "$PGDATA"
+    $as initdb -D "$PGDATA" --username="$POSTGRES_USER" --pwfile="$POSTGRES_PASSWORD_FILE" --auth-local=trust \
+        --auth-host=scram-sha-256 --no-sync --encoding=UTF8
+    echo "host all all all scram-sha-256" >> "$PGDATA/pg_hba.conf"
+    $as pg_ctl -D "$PGDATA" -w -o "-h '' -k /tmp" start
+    $as createdb --host=/tmp --username="$POSTGRES_USER" "$POSTGRES_DB"
+    $as pg_ctl -D "$PGDATA" -m fast -w stop
+fi
+exec $as postgres -D "$PGDATA" -k /tmp -h '*' -c fsync=off
+"""
+START_REDIS = """#!/bin/sh
+[ "$1" = redis-server ] && set -- "$@" --protected-mode no
+exec "$@"
+"""
+RECIPES = {
+    "postgres": """
+ENV PGDATA=/var/lib/postgresql/data PGHOST=/tmp
+VOLUME /var/lib/postgresql/data
+COPY start-postgresql /usr/bin/
+ENTRYPOINT ["start-postgresql"]
+STOPSIGNAL SIGINT
+CMD ["postgres"]
+""",
+    # The official image is open to its network too.
+    "redis": 'COPY start-redis /usr/bin/\nENTRYPOINT ["start-redis"]\nCMD ["redis-server"]\n',
+    "caddy": """
+ENV XDG_CONFIG_HOME=/config XDG_DATA_HOME=/data
+CMD ["caddy", "run", "--config", "/etc/caddy/Caddyfile", "--adapter", "caddyfile"]
+""",
+}
+BASE = "localhost/services"
+
+
+class Podman:
+    """The engine, with the images of the `store` that buildah fills. `variables` tell Compose where it listens."""
+
+    def __init__(self, folder: Path, store: list[object]) -> None:
+        self._folder, self._store = folder, store
+        (folder / "containers.conf").write_text(CONFIGURATION)
+        socket = folder / "podman.sock"
+        self.variables = {"DOCKER_HOST": f"unix://{socket}"}
+        self._environment = os.environ | {"CONTAINERS_CONF": str(folder / "containers.conf")}
+        command = ["unshare", "--mount", "--propagation=private", "sh", "-c", f'{NAMESPACE} "$@"', "sh"]
+        command += [PODMAN.find(), *store, "system", "service", "--time=0", f"unix://{socket}"]
+        self._log = (folder / "podman.log").open("w")
+        self._service = subprocess.Popen(
+            [str(part) for part in command], env=self._environment, stdout=self._log, stderr=subprocess.STDOUT
+        )
+        self._ended = threading.Event()
+        while not self._answers():
+            assert self._service.poll() is None, (folder / "podman.log").read_text()
+        self._checking = threading.Thread(target=self._check_health, daemon=True)
+        self._checking.start()
+
+    def make_stand_ins(self, names: Iterable[str]) -> None:
+        """Make images of this machine's PostgreSQL, Redis and Caddy under these names (repository:tag)."""
+        folder = self._folder / "services"
+        lay_services(folder)
+        self._build(folder, BASE, "FROM scratch\nCOPY . /\nENV PATH=/usr/bin:/bin\n")
+        shutil.rmtree(folder)
+        folder.mkdir()
+        for name, script in (("start-postgresql", START_POSTGRESQL), ("start-redis", START_REDIS)):
+            (folder / name).write_text(script)
+            (folder / name).chmod(0o755)
+        for name in names:
+            recipe = RECIPES[name.partition(":")[0]]
+            self._build(folder, f"docker.io/library/{name}", f"FROM {BASE}\n{recipe}")
+
+    def stop(self) -> None:
+        self._ended.set()
+        self._checking.join(WAIT)
+        self._service.terminate()
+        self._service.wait(WAIT)
+        self._log.close()
+
+    def _build(self, folder: Path, name: str, recipe: str) -> None:
+        file = self._folder / "Dockerfile"
+        file.write_text(recipe)
+        options = ("--isolation=chroot", "--format=docker", "--pull-never", "--quiet")
+        run(BUILDER.find(), *self._store, "bud", *options, "--tag", name, "--file", file, folder)
+
+    def _answers(self) -> bool:
+        return self._remote("version").returncode == 0
+
+    def _check_health(self) -> None:
+        """Run the health checks, as Docker does itself and Podman leaves to systemd."""
+        while not self._ended.wait(HEALTH_SECONDS):
+            for line in self._remote("ps", "--format", "{{.ID}} {{.Status}}").stdout.splitlines():
+                container, _, status = line.partition(" ")
+                if "(healthy)" not in status and not self._ended.is_set():
+                    self._remote("healthcheck", "run", container)  # it fails where there is no check
+
+    def _remote(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        command = [str(PODMAN.find()), "--url", self.variables["DOCKER_HOST"], *arguments]
+        return subprocess.run(command, env=self._environment, capture_output=True, text=True, timeout=WAIT, check=False)
