@@ -39,7 +39,11 @@ def readyz(
     work although pages do (`degradations`) does not change the status.
     """
     reasons = [f"the background loop {name!r} has ended" for name in supervisor.dead]
-    reasons += [*database.problems(), *problems()]
+    if unusable := database.problems():
+        reasons += unusable
+        if identity.fails(DATABASE):
+            reasons.append("no token for the database")
+    reasons += problems()
     if reasons:
         return JsonResponse({"status": "unavailable", "reasons": reasons}, status=503)
     reasons = degradations()
@@ -96,8 +100,7 @@ def _database_problems() -> list[str]:
         return _find_database_problems()
     except DatabaseError as error:
         full = getattr(error.__cause__, "sqlstate", None) == DISK_FULL
-        problems = ["the database's disk is full" if full else "the database is not responding"]
-        return [*problems, "no token for the database"] if identity.fails(DATABASE) else problems
+        return ["the database's disk is full" if full else "the database is not responding"]
     finally:
         close_old_connections()
 
