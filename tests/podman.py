@@ -1,6 +1,6 @@
-"""Docker's engine for Compose, played by Podman, with stand-ins for the images that compose.yaml names.
+"""Podman as the engine for Compose, with images made of this machine's programs instead of those in compose.yaml.
 
-It runs as root, also inside a container and beside any other hierarchy of cgroups. Limits are accepted, not enforced.
+It runs as root, also inside a container. Limits of memory and processes are accepted and not enforced.
 """
 
 import os
@@ -22,6 +22,7 @@ cgroups = "disabled"
 default_ulimits = ["nofile=1024:1024", "nproc=1024:1024"]
 [engine]
 events_logger = "file"
+exit_command_delay = 1
 """
 HEALTH_SECONDS = 1
 START_POSTGRESQL = r"""#!/bin/sh

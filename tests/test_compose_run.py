@@ -37,10 +37,10 @@ COMMAND_SECONDS = 180
 
 
 class Operator:
-    """Somebody with the project's files in `folder` who types the commands of the documentation."""
+    """Runs the commands of the documentation in `folder`, with the files of the project that they need."""
 
-    def __init__(self, folder: Path, variables: dict[str, str], say: Callable[[str], None]) -> None:
-        self.folder, self._say = folder, say
+    def __init__(self, folder: Path, variables: dict[str, str], report: Callable[[str], None]) -> None:
+        self.folder, self._report = folder, report
         shutil.copy(ROOT / "compose.yaml", folder)
         shutil.copytree(ROOT / "deploy", folder / "deploy")
         (folder / "compose.override.yaml").write_text(yaml.safe_dump(NETWORK))
@@ -60,11 +60,11 @@ class Operator:
         lines = (f"{name}={value}\n" for name, value in (self._settings | settings).items())
         (self.folder / ".env").write_text("".join(lines))
 
-    def type(self, command: str) -> str:
+    def run(self, command: str) -> str:
         """Run a command; return what it prints."""
         started = time.monotonic()
         done = self._run(command)
-        self._say(f"$ {command}   [{time.monotonic() - started:.1f} s, exit code {done.returncode}]")
+        self._report(f"$ {command}   [{time.monotonic() - started:.1f} s, exit code {done.returncode}]")
         assert done.returncode == 0, f"{command}\n{done.stdout}{done.stderr}"
         return done.stdout
 
@@ -74,7 +74,7 @@ class Operator:
         while part not in (printed := self._run(command).stdout):
             assert time.monotonic() < deadline, f"{command} did not print {part!r}, but:\n{printed}"
             time.sleep(POLL_SECONDS)
-        self._say(f"$ {command}   [{part}]")
+        self._report(f"$ {command}   [{part}]")
 
     def _run(self, command: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
@@ -91,7 +91,7 @@ class Operator:
 
 @pytest.fixture
 def operator(image: Image, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Iterator[Operator]:
-    def say(line: str) -> None:
+    def report(line: str) -> None:
         with capsys.disabled():
             print(line)
 
@@ -105,11 +105,11 @@ def operator(image: Image, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -
             {service["image"] for service in COMPOSE["services"].values()} - {"${PONDER_IMAGE:-ponder}"}
         )
         variables |= podman.variables
-    operator = Operator(folder, variables, say)
-    say("")
+    operator = Operator(folder, variables, report)
+    report("")
     try:
         yield operator
-        operator.type("docker compose down --volumes --timeout 5")
+        operator.run("docker compose down --volumes --timeout 5")
     finally:
         if podman:
             podman.stop()
@@ -133,8 +133,8 @@ def test_an_operator_starts_connects_updates_restores_and_stops_the_site(operato
 
     endpoint.respond = answer_in_parts
     operator.write_env(SIGNUP="open")
-    operator.type("sh deploy/secrets.sh")
-    operator.type("docker compose up --no-build --wait --wait-timeout 120")
+    operator.run("sh deploy/secrets.sh")
+    operator.run("docker compose up --no-build --wait --wait-timeout 120")
     # Without a model the site can be used, and says how to connect one.
     person = Person(operator, "ada")
     assert "No model is connected" in person.http.get("/").text
@@ -142,20 +142,20 @@ def test_an_operator_starts_connects_updates_restores_and_stops_the_site(operato
     port = endpoint.base_url.rpartition(":")[2].partition("/")[0]
     connection = {"OPENAI_BASE_URL": f"http://{GATEWAY}:{port}/v1", "OPENAI_API_KEY": '"new key"', "OPENAI_MODEL": "m"}
     operator.write_env(SIGNUP="open", **connection)
-    assert "openai_api_key has changed" in operator.type("sh deploy/secrets.sh")
-    operator.type("docker compose up --detach --force-recreate --no-build --wait --wait-timeout 120")
+    assert "openai_api_key has changed" in operator.run("sh deploy/secrets.sh")
+    operator.run("docker compose up --detach --force-recreate --no-build --wait --wait-timeout 120")
     conversation = person.ask("What is asked?")
     exchange = endpoint.await_exchange(1)
     assert exchange.headers["Authorization"] == "Bearer new key"
     endpoint.await_reached("replaced")
 
-    addresses = {name: operator.type(f'docker compose exec -T {name} python -c "{OWN_ADDRESS}"') for name in REPLICAS}
+    addresses = {name: operator.run(f'docker compose exec -T {name} python -c "{OWN_ADDRESS}"') for name in REPLICAS}
     (replica,) = (name for name, address in addresses.items() if address.strip() == exchange.peer[0])
     with ThreadPoolExecutor() as threads:
         watcher = Watcher(operator.url, person, conversation)
         seen = threads.submit(asyncio.run, watcher.until_answered("The whole answer."))
         update = f"docker compose up --detach --no-deps --no-build --force-recreate --wait {replica}"
-        replaced = threads.submit(operator.type, update)
+        replaced = threads.submit(operator.run, update)
         operator.await_output(f"docker compose logs {replica}", "draining")
         endpoint.open("replaced")
         replaced.result()
@@ -165,12 +165,12 @@ def test_an_operator_starts_connects_updates_restores_and_stops_the_site(operato
     backups = operator.folder / "backups"
     first = set(backups.glob("*.dump"))
     assert len(first) > 0  # the services have started more than once
-    operator.type("docker compose restart backup")
+    operator.run("docker compose restart backup")
     operator.await_output("ls backups | wc -l", str(len(first) + 1))
     (backup,) = set(backups.glob("*.dump")) - first
     operator.await_output("docker compose logs backup", backup.name)
     for command in documented("Restore"):
-        operator.type(command.replace("BACKUP", backup.name))
+        operator.run(command.replace("BACKUP", backup.name))
     page = person.http.get(conversation)
     assert (page.status_code, "The whole answer." in page.text) == (200, True)
     person.close()

@@ -26,6 +26,23 @@ def test_shellcheck_reports_nothing():
     assert (checked.returncode, checked.stdout, checked.stderr) == (0, "", "")
 
 
+def test_in_a_codespace_make_trusts_the_address_that_is_forwarded(tmp_path: Path):
+    (tmp_path / ".venv/bin").mkdir(parents=True)
+    (tmp_path / ".venv/bin/python").symlink_to(sys.executable)
+    command = ["make", "--directory", tmp_path, "--file", ROOT / "Makefile", ".env"]
+    for variables, origin in (
+        ({}, None),
+        (
+            {"CODESPACE_NAME": "name", "GITHUB_CODESPACES_PORT_FORWARDING_DOMAIN": "app.github.dev"},
+            "https://name-8000.app.github.dev",
+        ),
+    ):
+        (tmp_path / ".env").unlink(missing_ok=True)
+        environment = {"PATH": os.environ["PATH"], **variables}
+        subprocess.run(command, env=environment, check=True, capture_output=True, timeout=WAIT)
+        assert dotenv_values(tmp_path / ".env").get("CSRF_TRUSTED_ORIGINS") == origin
+
+
 @pytest.mark.proxy
 def test_caddy_accepts_its_configuration():
     environment = os.environ | {"SITE_ADDRESS": "chat.example.org", "REPLICAS": "web-1:8000 web-2:8000"}
