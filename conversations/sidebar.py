@@ -23,8 +23,8 @@ class Sidebar:
         self._shown: tuple[str, bool] | None = None  # title and `is_live` of the page's own conversation
 
     def note_change(self, conversation_id: str) -> None:
-        """Include another conversation of this user in the next update."""
-        self._pending.add(conversation_id)
+        """Include another conversation of this user in the next update. Raises ValueError for what is no id."""
+        self._pending.add(str(uuid.UUID(conversation_id)))
 
     def update(self, user_id: int, own: Conversation) -> list[str]:
         """Return the fragments that update the list and the page's title. Blocking: it reads the database.

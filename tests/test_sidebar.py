@@ -137,6 +137,18 @@ def test_a_rename_during_connect_is_not_shown_as_a_deletion():
 
 
 @pytest.mark.django_db
+def test_a_change_of_what_is_no_conversation_is_refused_before_the_list_is_read():
+    user = person()
+    here = queued(user, "Here?").conversation
+    here.is_live = True
+    sidebar = Sidebar(parse_cursor(here.cursor))
+    with pytest.raises(ValueError, match="UUID"):
+        sidebar.note_change("no id")  # a malformed message from another process
+    assert sidebar.update(user.pk, here)
+    assert sidebar.update(user.pk, here) == []
+
+
+@pytest.mark.django_db
 @pytest.mark.parametrize("has_password", [True, False])
 @pytest.mark.parametrize("page", ["/", "/preferences/"])
 def test_password_and_email_links_need_a_local_password(client: Client, page: str, has_password: bool):
