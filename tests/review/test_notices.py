@@ -171,3 +171,4 @@ def test_sign_up_links_to_what_reviewers_can_read(client: Client):
     page = client.get("/privacy/").content.decode()
     assert "Complaint" in page
     assert "90 days" in page
+    assert "stay in the audit trail when you delete the conversation" in page

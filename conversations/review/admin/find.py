@@ -80,5 +80,5 @@ def export(request: ReviewRequest) -> HttpResponseBase:
         reasoning=request.user.has_perm(full(REASONING)) and "reasoning" in request.POST,
     )
     name = f"conversations-{timezone.now():%Y%m%d-%H%M%S}.zip"
-    headers = {"Content-Disposition": f'attachment; filename="{name}"', "Cache-Control": "no-store"}
+    headers = {"Content-Disposition": f'attachment; filename="{name}"'}
     return StreamingHttpResponse(parts, content_type="application/zip", headers=headers)
