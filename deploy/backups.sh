@@ -10,7 +10,8 @@ while :; do
     file=$folder/$(date -u +%Y-%m-%dT%H%M%SZ).dump
     if sh "$(dirname "$0")/backup.sh" "$file"; then
         echo "Backup: $file ($(wc -c < "$file") bytes)"
-        find "$folder" -name '*.dump' -type f -mtime "+$days" -exec rm -- {} +
+        # Also those that were interrupted, which have a temporary name.
+        find "$folder" -name '*.dump*' -type f -mtime "+$days" -exec rm -- {} +
         sleep 86400
     else
         echo "The backup failed. The next attempt is in an hour." >&2

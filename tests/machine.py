@@ -16,23 +16,11 @@ PYTHON_LEFT_OUT = ("__pycache__", "test", "tests", "site-packages", "dist-packag
 POSTGRESQL_LEFT_OUT = ("bitcode", "llvmjit*")
 PIP_CONFIGURATION = "[global]\nno-index = true\nfind-links = /wheels\n"
 # What the Dockerfile's RUN lines call, and what compose.yaml and the scripts in deploy/ call.
-SITE_PROGRAMS = ("sh", "env", "install", "groupadd", "useradd", "sleep")
-SERVICE_PROGRAMS = (
-    "sh",
-    "env",
-    "cat",
-    "chown",
-    "date",
-    "dirname",
-    "find",
-    "grep",
-    "mkdir",
-    "mv",
-    "rm",
-    "setpriv",
-    "sleep",
-    "wc",
-)
+SITE_PROGRAMS = ["sh", "env", "install", "groupadd", "useradd", "sleep"]
+SERVICE_PROGRAMS = [
+    *("sh", "env", "cat", "chown", "date", "dirname", "find", "grep", "mkdir", "mktemp", "mv"),
+    *("rm", "setpriv", "sleep", "sync", "wc"),
+]
 COMMAND_SECONDS = 300
 
 

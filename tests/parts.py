@@ -75,9 +75,10 @@ REDIS = Part("redis", ("redis-server",), "redis-server")
 POSTGRESQL = Part("postgresql", ("initdb",), "postgresql", off_path="usr/lib/postgresql/*/bin/initdb")
 BUILDER = Part("builder", ("buildah",), "buildah")
 RUNTIME = Part("container", ("runc",), "runc")
-PODMAN = Part("podman", ("podman",), "podman crun netavark aardvark-dns catatonit iptables")
+PODMAN = Part("podman", ("podman",), "podman crun netavark aardvark-dns iptables")
+INIT = Part("podman", ("catatonit",), "catatonit")  # Podman's, for services with `init: true`
 PROXY = Part("proxy", ("caddy",), "caddy")
-PROGRAMS = (BROWSER, REDIS, POSTGRESQL, BUILDER, RUNTIME, PODMAN, PROXY)
+PROGRAMS = (BROWSER, REDIS, POSTGRESQL, BUILDER, RUNTIME, PODMAN, INIT, PROXY)
 # What an old replica runs beside a new one. Move it on when today's packages do not run it any more.
 HISTORY = Commit("history", "d1a57fc3355b2e1be27cc3fc34b272ce97e7f6e0")
 PARTS = (*PROGRAMS, HISTORY)

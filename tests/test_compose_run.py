@@ -166,7 +166,7 @@ def test_an_operator_starts_connects_updates_restores_and_stops_the_site(operato
     first = set(backups.glob("*.dump"))
     assert len(first) > 0  # the services have started more than once
     operator.run("docker compose restart backup")
-    operator.await_output("ls backups | wc -l", str(len(first) + 1))
+    operator.await_output("ls backups/*.dump | wc -l", str(len(first) + 1))
     (backup,) = set(backups.glob("*.dump")) - first
     operator.await_output("docker compose logs backup", backup.name)
     for command in documented("Restore"):
