@@ -10,7 +10,7 @@ InferenceError
 ├── RequestRejected   the endpoint does not accept the request, for example one of its parameters
 ├── StreamCut         the connection broke before the finish reason
 ├── Unfinished        the response ended before the finish reason
-├── Stalled           no event for STALL_SECONDS
+├── Stalled           no text for STALL_SECONDS
 ├── Malformed         the response is not a chat completion
 ├── ToolCalled        the model called a tool, which the site does not offer
 ├── Aborted           the endpoint reported that it gave up

@@ -127,12 +127,13 @@ async def _attempt(
                         complete = events.feed(data)
                         if not complete:
                             continue  # comments keep a connection alive, but are no sign of progress
-                        _pass_on(complete, chunks, sink)
-                        _reschedule(deadline, chunks.read_timeout(stall_seconds))
+                        # Only text, and the end, are progress.
+                        if _pass_on(complete, chunks, sink) or chunks.ended:
+                            _reschedule(deadline, chunks.read_timeout(stall_seconds))
                         if gather_seconds and len(data) < LARGE_READ_BYTES and not chunks.ended:
                             reader.pause(gather_seconds())
     except TimeoutError:
-        failure = errors.Stalled(f"no event for {stall_seconds:.0f} s")
+        failure = errors.Stalled(f"no text for {stall_seconds:.0f} s")
     except errors.InferenceError as error:
         failure = error
         if has_response and isinstance(error, errors.Unreachable):
@@ -162,8 +163,8 @@ def _reads(response: "openai.AsyncAPIResponse[Any]", reader: "BodyReader") -> As
     return response.iter_bytes() if "content-encoding" in response.headers else reader
 
 
-def _pass_on(events: Sequence[Event], chunks: ChunkReader, sink: Sink) -> None:
-    """Pass the deltas of `events` to `sink`, also those before an event that cannot be read."""
+def _pass_on(events: Sequence[Event], chunks: ChunkReader, sink: Sink) -> bool:
+    """Pass the deltas of `events` to `sink`, also those before an unreadable event; return whether there are any."""
     deltas: list[Delta] = []
     try:
         for event in events:
@@ -171,6 +172,7 @@ def _pass_on(events: Sequence[Event], chunks: ChunkReader, sink: Sink) -> None:
     finally:
         if deltas := merge(deltas):
             sink(deltas)
+    return bool(deltas)
 
 
 def _reschedule(deadline: asyncio.Timeout, seconds: float) -> None:

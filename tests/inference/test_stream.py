@@ -160,11 +160,14 @@ async def test_a_cut_after_the_first_delta_keeps_it_and_is_not_retried(
     assert len(endpoint.exchanges) == 1
 
 
-async def test_a_stream_without_events_stalls_although_comments_keep_arriving(connected: Endpoint, endpoint: Server):
+@pytest.mark.parametrize("data", [b": keep-alive\n\n", b'data: {"choices": [{"delta": {"content": ""}}]}\n\n'])
+async def test_a_stream_without_text_stalls_although_data_keeps_arriving(
+    connected: Endpoint, endpoint: Server, data: bytes
+):
     async def keep_alive(exchange: Exchange) -> None:
         await exchange.answer("Part")
         for _ in range(500):  # ten seconds
-            await exchange.raw(b": keep-alive\n\n")
+            await exchange.raw(data)
             await asyncio.sleep(0.02)
 
     endpoint.respond = keep_alive
