@@ -11,6 +11,7 @@ from django.conf import settings
 from django.db import DatabaseError
 
 from chatsite import metrics
+from chatsite.outages import describe, is_outage
 from conversations.events import Topic, subscribe
 from conversations.forwarding import forward_page
 from conversations.generation import worker
@@ -94,7 +95,9 @@ class ConversationConsumer(AsyncWebsocketConsumer):
             try:
                 return await run_in_thread(self.page.read, self.user_id)
             except DatabaseError as error:
-                logger.info("conversation not read, retrying: %s", type(error).__name__)
+                if not is_outage(error):
+                    raise
+                logger.info("conversation not read, retrying: %s", describe(error))
                 await asyncio.sleep(RETRY_SECONDS)
                 self.page.changed.set()
 
