@@ -6,14 +6,13 @@ from typing import Any
 
 from django.conf import settings
 from django.db import IntegrityError, transaction
-from django.db.models import QuerySet
+from django.db.models import Case, F, Q, QuerySet, Value, When
 from django.utils import timezone
 
 from conversations.events import Topic, publish
 from conversations.inference.prompt import estimate_tokens
 from conversations.models import Conversation, Feedback, Generation, LegalHold, Message, Rating, Role, Status, User
 from conversations.models.conversation import TITLE_CHARACTERS, title_from
-from conversations.models.generation import RUNNING
 from conversations.models.prepared import prepared
 from conversations.models.usage import tokens_today
 
@@ -172,13 +171,18 @@ def select(*, message: Message) -> None:
 
 def stop(*, generation: Generation) -> None:
     """Stop a generation: at once if it is queued, otherwise by a request to its worker."""
-    now = timezone.now()
-    queued = Generation.objects.filter(pk=generation.pk, status=Status.QUEUED)
-    if queued.update(status=Status.STOPPED, stop_requested=True, finished_at=now):
-        publish(Topic.LIST_CHANGED, generation.owner_id, generation.conversation_id)
-    else:  # its worker publishes the outcome
-        Generation.objects.filter(pk=generation.pk, status__in=RUNNING).update(stop_requested=True)
-    publish(Topic.STOP_REQUESTED, generation.pk)
+    is_queued = Q(status=Status.QUEUED)
+    try:
+        # One statement, so that a generation that is claimed or requeued meanwhile is stopped too.
+        Generation.objects.live().filter(pk=generation.pk).update(
+            stop_requested=True,
+            status=Case(When(is_queued, then=Value(Status.STOPPED)), default=F("status")),
+            finished_at=Case(When(is_queued, then=Value(timezone.now())), default=F("finished_at")),
+        )
+    finally:
+        # A worker in reach stops even if this could not be written.
+        publish(Topic.STOP_REQUESTED, generation.pk)
+    publish(Topic.LIST_CHANGED, generation.owner_id, generation.conversation_id)
     publish(Topic.CONVERSATION_CHANGED, generation.conversation_id)
 
 

@@ -22,7 +22,7 @@ from django.utils import timezone
 
 import conversations
 from conversations.generation import commit
-from conversations.models import Feedback, Message, Rating, Status, User, Worker, prepared
+from conversations.models import Feedback, Generation, Message, Rating, Status, User, Worker, prepared
 from tests.factories import person, queued
 
 Statement = Callable[..., Any]
@@ -57,6 +57,8 @@ def examples() -> dict[str, list[tuple[Any, ...]]]:
     claimable, deactivated = queued(person("bob")), person("eve")
     queued(deactivated)
     User.objects.filter(pk=deactivated.pk).update(is_active=False)
+    orphan = commit.claim(worker.pk, queued(person("carol")).pk)
+    Generation.objects.filter(pk=orphan.generation_id).update(worker=None)
     messages = list(Message.objects.filter(conversation=conversation).order_by("pk").values_list("pk", flat=True))
     text = {"content": "No.", "reasoning": "", "reasoning_words": 0}
     end = {"status": Status.COMPLETE, "slot": None, "error": "", "prompt_tokens": 7, "finished_at": now}
@@ -66,16 +68,16 @@ def examples() -> dict[str, list[tuple[Any, ...]]]:
         "generation.commit._claim": [(claimable.pk, 0, worker.pk, 1, 0, now)],
         "generation.commit._slots": [(ada.pk,)],
         "generation.commit._message": [(first.message_id,)],
-        "generation.commit._queued_of_deactivated": [()],
-        "generation.commit._claimed_ids": [(worker.pk,)],
-        "generation.commit._orphan_ids": [([worker.pk],), ([worker.pk, 0, 1],)],
-        "generation.commit._update_generation": [
+        "generation.commit.update_generation": [
             (first.pk, {"request": {"messages": [1, "two"]}, "finish_reason": "stop"}),
             (first.pk, {"request": None}),
         ],
         "generation.commit._finish_owned": [(worker.pk, running.pk, claim.attempt, end)],
-        "generation.commit._update_message": [(first.message_id, text)],
+        "generation.commit.update_message": [(first.message_id, text)],
         "generation.commit._update_conversation": [(conversation, {"updated_at": now})],
+        "generation.recovery._claimed_ids": [(worker.pk,)],
+        "generation.recovery._orphan_ids": [()],
+        "generation.recovery._queued_of_deactivated": [()],
         "generation.runner._generation": [(first.pk,)],
         "generation.runner._without_reasoning": [(messages,)],
         "models.conversation.visible_conversation": [(ada.pk, conversation)],

@@ -1,10 +1,14 @@
 import uuid
 
 import pytest
+from django.db import OperationalError, connection, transaction
 
 from conversations import actions
+from conversations.events import Topic
 from conversations.generation.commit import Result, claim, finish
+from conversations.generation.recovery import DATABASE_UNAVAILABLE, release
 from conversations.models import Conversation, Generation, Message, Role, Status, User, Worker
+from conversations.models.generation import GenerationQuerySet
 from tests.factories import claimed, person, queued, shown_messages
 
 pytestmark = pytest.mark.django_db
@@ -61,6 +65,36 @@ def test_stopping_a_running_generation_requests_it():
     actions.stop(generation=generation)
     generation.refresh_from_db()
     assert (generation.status, generation.stop_requested) == (Status.THINKING, True)
+
+
+def test_a_generation_that_is_requeued_while_it_is_stopped_does_not_run_again(monkeypatch: pytest.MonkeyPatch):
+    worker, claim_ = claimed(person())
+    real = GenerationQuerySet.update
+
+    def requeue_after_the_first_statement(generations, **columns):
+        number = real(generations, **columns)
+        if "stop_requested" in columns:
+            release(worker.pk, claim_, DATABASE_UNAVAILABLE)
+        return number
+
+    monkeypatch.setattr(GenerationQuerySet, "update", requeue_after_the_first_statement)
+    actions.stop(generation=Generation.objects.get())
+    generation = Generation.objects.get()
+    assert (generation.status, generation.stop_requested) == (Status.STOPPED, True)
+
+
+def test_a_worker_in_reach_hears_of_a_stop_that_cannot_be_written(monkeypatch: pytest.MonkeyPatch):
+    claimed(person())
+    published: list[object] = []
+    monkeypatch.setattr(actions, "publish", lambda topic, *_: published.append(topic))
+    with connection.cursor() as cursor:
+        cursor.execute("pragma query_only = true")
+        try:
+            with pytest.raises(OperationalError), transaction.atomic():
+                actions.stop(generation=Generation.objects.get())
+        finally:
+            cursor.execute("pragma query_only = false")
+    assert published == [Topic.STOP_REQUESTED]
 
 
 def test_stop_does_not_change_a_finished_generation():

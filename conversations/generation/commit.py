@@ -1,11 +1,12 @@
-"""The writes of a worker: claims, the commit once a second, results, and the recovery of orphans.
+"""The writes of a worker to the generations that it owns: claims, the commit once a second, and results.
 
 Each statement is conditional on `worker`, `attempt` and a running status. This is the fence: a worker that was declared
-dead no longer matches its rows, and abandons them. All functions are synchronous and run in threads.
+dead no longer matches its rows (see `recovery`). All functions are synchronous and run in threads.
 """
 
+import logging
 import uuid
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import partial
@@ -13,18 +14,21 @@ from typing import Any, Self
 
 from django.conf import settings
 from django.db import IntegrityError, transaction
-from django.db.models import Exists, F, OuterRef, Q, QuerySet
+from django.db.models import Exists, F, OuterRef, QuerySet
 from django.utils import timezone
 
+from chatsite.outages import describe, is_outage
 from conversations.inference.chunks import Usage
+from conversations.inference.sanitise import storable
 from conversations.models import Chunk, Conversation, Generation, Kind, Message, Status, Worker
-from conversations.models.generation import RUNNING, GenerationQuerySet
+from conversations.models.generation import RUNNING
 from conversations.models.prepared import prepared, prepared_update
 from conversations.models.usage import add_usage
 from conversations.models.words import count_words
 
-SERVER_RESTARTED = "The server restarted"
-DATABASE_UNAVAILABLE = "The database was unavailable"
+logger = logging.getLogger(__name__)
+
+NOT_STORED = "This answer could not be saved as the model sent it. What could be saved is shown. Try again."
 
 
 class Stop(StrEnum):
@@ -137,7 +141,7 @@ def commit(worker_id: int, progress: Sequence[Progress]) -> dict[int, Stop | Non
             if p.relabels:
                 Chunk.objects.filter(generation=p.generation_id).update(kind=Kind.REASONING)
             if p.fields:
-                _update_generation(p.generation_id, p.fields)
+                update_generation(p.generation_id, p.fields)
         Chunk.objects.bulk_create(
             (
                 Chunk(
@@ -161,90 +165,33 @@ def finish(worker_id: int, claimed: Claim, result: Result, fields: dict[str, obj
 
     `fields` are further columns of the generation that changed.
     """
+    update = partial(_finish_owned, worker_id, claimed.generation_id, claimed.attempt)
     with transaction.atomic():
-        update = partial(_finish_owned, worker_id, claimed.generation_id, claimed.attempt)
-        return _store_result(update, claimed, result, fields)
+        return store_result(update, claimed, result, fields)
 
 
-def release(worker_id: int, claimed: Claim) -> bool:
-    """Requeue a generation that has no text yet; False if this worker no longer owns it."""
-    owned = Generation.objects.running().filter(pk=claimed.generation_id, worker=worker_id, attempt=claimed.attempt)
-    return bool(_requeue(owned))
+def fail(worker_id: int, claimed: Claim, reasoning: str, content: str) -> bool:
+    """End a generation whose result cannot be stored as failed; False if this worker no longer owns it.
 
-
-def orphaned_claims(worker_id: int, known: Collection[int]) -> dict[int, Claim]:
-    """Return, by id, the generations claimed by this worker that are not in `known`.
-
-    The response of the database to such a claim was lost.
+    Store its text without what no database can store, and nothing else that came from the endpoint. If that fails too,
+    only the outcome is stored.
     """
-    unknown = {pk for (pk,) in _claimed_ids(worker_id)} - set(known)
-    orphaned = Generation.objects.running().filter(worker=worker_id, pk__in=unknown) if unknown else ()
-    return {generation.pk: Claim.of(generation) for generation in orphaned}
+    update = partial(_finish_owned, worker_id, claimed.generation_id, claimed.attempt)
+    result = Result(Status.FAILED, storable(reasoning), storable(content), NOT_STORED)
+    return store_or_fail(update, claimed, result)
 
 
-def recover_orphans(dead: list[int]) -> list[tuple[int, uuid.UUID]]:
-    """Finish or requeue the running generations of the workers `dead`, and of workers that no longer have a row.
-
-    A generation without text is requeued after its first attempt; any other is interrupted, or stopped if that was
-    requested. Return the ids of owners and conversations.
-    """
-    recovered = []
-    for (pk,) in _orphan_ids(dead):
+def store_or_fail(update: Callable[[dict[str, object]], int], claimed: Claim, result: Result) -> bool:
+    """Store a result; if it cannot be stored, and the database is available, only that the generation failed."""
+    try:
         with transaction.atomic():
-            generation = _orphans(dead).select_for_update(of=("self",)).filter(pk=pk).first()
-            if generation is None:
-                continue
-            text = generation.committed_text()
-            if not any(text) and generation.attempt < 2 and not generation.stop_requested:
-                _requeue(Generation.objects.filter(pk=pk))
-            else:
-                characters = sum(map(len, generation.message.joined_with(*text)))
-                result = (
-                    Result(Status.STOPPED, *text)
-                    if generation.stop_requested
-                    else Result(Status.INTERRUPTED, *text, interruption_notice(SERVER_RESTARTED, characters))
-                )
-                _store_result(partial(_update_generation, pk), Claim.of(generation), result, {})
-            recovered.append((generation.owner_id, generation.conversation_id))
-    Worker.objects.filter(pk__in=dead).delete()
-    return recovered
-
-
-def stop_queued_of_deactivated() -> None:
-    """Stop the queued generations of deactivated accounts. Nobody has to be told: their sockets are closed."""
-    if queued := [pk for (pk,) in _queued_of_deactivated()]:
-        ended = {"status": Status.STOPPED, "error": Stop.DEACTIVATED, "finished_at": timezone.now()}
-        Generation.objects.filter(pk__in=queued, status=Status.QUEUED, owner__is_active=False).update(**ended)
-
-
-@prepared
-def _queued_of_deactivated() -> QuerySet[Any, Any]:
-    return Generation.objects.filter(status=Status.QUEUED, owner__is_active=False).values_list("pk")
-
-
-@prepared
-def _claimed_ids(worker: Any) -> QuerySet[Any, Any]:
-    return Generation.objects.running().filter(worker=worker).values_list("pk")
-
-
-@prepared
-def _orphan_ids(dead: Any) -> QuerySet[Any, Any]:
-    return _orphans(dead).values_list("pk")
-
-
-def _orphans(dead: Any) -> GenerationQuerySet:
-    return Generation.objects.running().filter(Q(worker=None) | Q(worker__in=dead))
-
-
-def _requeue(generations: GenerationQuerySet) -> int:
-    return generations.update(status=Status.QUEUED, worker=None, slot=None, started_at=None)
-
-
-def interruption_notice(cause: str, characters: int) -> str:
-    """Return the sentence for an answer that the site interrupted just now, with `characters` of text."""
-    time = timezone.localtime().strftime("%H:%M %Z")
-    saved = f"{characters:,} characters were saved" if characters else "No text had arrived yet"
-    return f"{cause} at {time}. {saved}."
+            return store_result(update, claimed, result, {})
+    except Exception as error:  # text that cannot be encoded is not a DatabaseError
+        if is_outage(error):
+            raise
+        logger.error("text of generation %s not stored: %s", claimed.generation_id, describe(error))
+        now = timezone.now()
+        return bool(update({"status": Status.FAILED, "slot": None, "error": NOT_STORED, "finished_at": now}))
 
 
 def _lock_owned(worker_id: int, attempts: dict[int, int]) -> dict[int, Stop | None]:
@@ -266,7 +213,7 @@ def _lock_owned(worker_id: int, attempts: dict[int, int]) -> dict[int, Stop | No
 
 
 @prepared_update
-def _update_generation(generation: Any, columns: Any) -> tuple[QuerySet[Any], dict[str, Any]]:
+def update_generation(generation: Any, columns: Any) -> tuple[QuerySet[Any], dict[str, Any]]:
     return Generation.objects.filter(pk=generation), columns
 
 
@@ -276,7 +223,7 @@ def _finish_owned(worker: Any, generation: Any, attempt: Any, columns: Any) -> t
 
 
 @prepared_update
-def _update_message(message: Any, columns: Any) -> tuple[QuerySet[Any], dict[str, Any]]:
+def update_message(message: Any, columns: Any) -> tuple[QuerySet[Any], dict[str, Any]]:
     return Message.objects.filter(pk=message), columns
 
 
@@ -285,7 +232,7 @@ def _update_conversation(conversation: Any, columns: Any) -> tuple[QuerySet[Any]
     return Conversation.objects.filter(pk=conversation), columns
 
 
-def _store_result(
+def store_result(
     update: Callable[[dict[str, object]], int], claimed: Claim, result: Result, fields: dict[str, object]
 ) -> bool:
     """Write a result by `update` of the generation, and its text; False if `update` matches no row."""
@@ -306,7 +253,7 @@ def _store_result(
     [message] = _message(claimed.message_id)
     reasoning, content = message.joined_with(result.reasoning, result.content)
     text = {"reasoning": reasoning, "reasoning_words": count_words(reasoning), "content": content}
-    _update_message(claimed.message_id, text)
+    update_message(claimed.message_id, text)
     Chunk.objects.filter(generation=claimed.generation_id).delete()
     _update_conversation(claimed.conversation_id, {"updated_at": now})
     if any((result.usage.prompt_tokens, result.usage.reasoning_tokens, result.usage.answer_tokens)):

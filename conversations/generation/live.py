@@ -99,6 +99,11 @@ class LiveText:
         return sum(map(len, self._earlier_text)) + len(self.reasoning) + len(self.answer)
 
     @property
+    def earlier_text(self) -> tuple[str, str]:
+        """Return the (reasoning, answer) that this generation continues."""
+        return self._earlier_text
+
+    @property
     def message_reasoning(self) -> str:
         """Return the message's reasoning, as it is shown to viewers."""
         return "".join(self._earlier_reasoning) + str(self.reasoning)

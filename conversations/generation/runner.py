@@ -4,16 +4,18 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.conf import settings
-from django.db import DatabaseError
 from django.db.models import QuerySet
 from django.utils import timezone
 
 from chatsite import metrics
-from conversations.generation.commit import Claim, Progress, Result, Stop, finish, interruption_notice, release
+from chatsite.outages import describe, is_outage
+from conversations.events import Topic, publish
+from conversations.generation import recovery
+from conversations.generation.commit import Claim, Progress, Result, Stop, fail, finish
 from conversations.generation.live import Source, gather_seconds, live_text
 from conversations.inference.chunks import Usage
 from conversations.inference.continuation import OverlapTrimmer
@@ -23,7 +25,7 @@ from conversations.inference.errors import InferenceError, notice
 from conversations.inference.prompt import Prompt, build_prompt
 from conversations.inference.request_log import stored_request
 from conversations.inference.stream import Outcome, stream
-from conversations.models import Conversation, Generation, Kind, Message, Status
+from conversations.models import Conversation, Generation, Kind, Message, Status, Worker
 from conversations.models.prepared import prepared
 from conversations.rendering import outcomes
 from conversations.threads import run_in_thread
@@ -31,6 +33,11 @@ from conversations.threads import run_in_thread
 logger = logging.getLogger(__name__)
 
 RETRY_SECONDS = 1.0  # between attempts to write a result while the database is unavailable
+# The longest answer, with its reasoning: more than any model writes at a time. A continuation may be as long again.
+MAX_CHARACTERS = 2_000_000
+TOO_LONG = f"The answer reached this site's limit of {MAX_CHARACTERS:,} characters."
+MAX_SECONDS = 2 * 60 * 60.0  # from the claim to the end
+TOO_SLOW = "The answer reached this site's limit of two hours."
 INTERNAL_ERROR = "Something went wrong on this site."
 
 
@@ -41,6 +48,8 @@ class Run:
         self.claim = claimed
         self.live = live_text(claimed.generation_id, claimed.message_id)
         self.uncommitted_characters = 0  # including those of a commit that is in progress
+        self.is_ending = False  # its result is being written
+        self.is_lost = False  # another worker may have recovered it
         self._worker_id = worker_id
         self._endpoint = endpoint
         self._uncommitted: list[Delta] = []
@@ -51,6 +60,10 @@ class Run:
         self._totals = DeltaTotals[datetime]()
         self._streaming: asyncio.Task[Outcome] | None = None
         self._cancelled_as: Status | None = None
+        self._stopped = False
+        self._is_unwritable = False  # the database does not accept its text
+        self._requeue_cause = recovery.DATABASE_UNAVAILABLE
+        self._resumption: asyncio.Future[bool] | None = None  # awaited while the result is refused
         self._notice = ""
         self._cause = ""  # label of the metric
         self._started = time.monotonic()
@@ -60,9 +73,11 @@ class Run:
         self.live.is_fed = self.live.has_runner = True
         self.live.start(self.claim.attempt)
         self.live.update(source=Source.LIVE)
-        self._streaming = asyncio.get_running_loop().create_task(self._stream())
+        loop = asyncio.get_running_loop()
+        self._streaming = loop.create_task(self._stream())
         if self._cancelled_as is not None:
             self._streaming.cancel()
+        timer = loop.call_later(MAX_SECONDS, self._reach_limit, Status.INTERRUPTED, TOO_SLOW)
         try:
             outcome = await self._streaming
             error = self._describe(outcome.failure) if outcome.failure else ""
@@ -75,20 +90,22 @@ class Run:
                 await self._requeue()
                 return
             result = self._result(self._cancelled_as, self._notice)
-        except DatabaseError:
-            await self._requeue()  # the prompt could not be read
-            return
         except Generation.DoesNotExist:
             self.live.end()  # deleted after the claim
             return
         except InferenceError as failure:
             self._endpoint.note_end(failure)
             result = self._result(failure.status, self._describe(failure))
-        except Exception:
+        except Exception as error:
+            if is_outage(error):
+                await self._requeue()  # the prompt could not be read
+                return
             # Any bug must end the generation, or its conversation would be blocked.
             logger.exception("generation %s failed", self.claim.generation_id)
             self._cause = "InternalError"
             result = self._result(Status.FAILED, notice(INTERNAL_ERROR, "Try again.", has_text=self._has_text))
+        finally:
+            timer.cancel()
         await self._finish(result)
 
     @property
@@ -97,21 +114,61 @@ class Run:
 
     def stop(self, reason: Stop = Stop.REQUESTED) -> None:
         """End as stopped, with the text so far."""
-        if self._cancelled_as is None:
-            self._notice = reason
-            self._cancel(Status.STOPPED)
+        self._stopped = True  # also where it waits to be requeued
+        self._end_as(Status.STOPPED, reason)
 
     def interrupt(self, cause: str) -> None:
         """End as interrupted because of `cause`, a clause; or requeue the generation if it has no text."""
         if not self._has_text:
+            self._requeue_cause = cause
             self._cancel(Status.QUEUED)
         elif self._cancelled_as is None:
-            self._notice = interruption_notice(cause, self.live.characters)
-            self.live.update(notice=self._notice)
-            self._cancel(Status.INTERRUPTED)
+            self.live.update(notice=recovery.interruption_notice(cause, self.live.characters, "are being saved"))
+            self._end_as(Status.INTERRUPTED, recovery.interruption_notice(cause, self.live.characters))
 
-    def abandon(self) -> None:
-        """Stop without writing anything, because another worker owns the generation."""
+    def fail(self) -> None:
+        """End as failed, because its text cannot be stored."""
+        self.is_ending = self._is_unwritable = True
+        self._cause = "InternalError"
+        self._cancel(Status.FAILED)
+
+    async def resume(self) -> None:
+        """Take back this generation, which another worker seems to have recovered, with all text; or abandon it.
+
+        Called while nothing else writes for this run. Raises outages, and `Worker.DoesNotExist` if this worker was
+        declared dead too.
+        """
+        progress = self.take_progress()
+        live, text = self.live, (str(self.live.reasoning), str(self.live.answer))
+        started_at = timezone.now() - timedelta(seconds=time.monotonic() - self._started)
+        try:
+            resumed = await run_in_thread(
+                recovery.resume, self._worker_id(), self.claim, live.status, started_at, live.earlier_text, text
+            )
+            if not resumed and self.uncommitted_characters:
+                await run_in_thread(recovery.note_lost_text, self.claim, self.uncommitted_characters)
+                self.uncommitted_characters = 0
+        except Exception as error:
+            self.restore_progress(progress)
+            if is_outage(error) or isinstance(error, Worker.DoesNotExist):
+                raise
+            logger.error("generation %s not resumed: %s", self.claim.generation_id, describe(error))
+            resumed = False
+        if resumed:
+            logger.info("generation %s resumed", self.claim.generation_id)
+            self.is_lost = False
+            self.mark_committed(progress)
+            self._sequence = len(recovery.chunks(text))
+            self._fields = progress.fields | self._fields
+        else:
+            logger.warning("generation %s is owned by another worker, abandoned", self.claim.generation_id)
+            self._abandon()
+        publish(Topic.CONVERSATION_CHANGED, self.claim.conversation_id)
+        publish(Topic.LIST_CHANGED, self.claim.owner_id, self.claim.conversation_id)
+        if self._resumption and not self._resumption.done():
+            self._resumption.set_result(resumed)
+
+    def _abandon(self) -> None:
         if self._streaming:
             self._streaming.cancel()
         self.live.end()
@@ -138,6 +195,15 @@ class Run:
         self._sequence, self._failed_chunks = progress.sequence, list(progress.chunks)
         self._relabels |= progress.relabels
         self._fields = progress.fields | self._fields
+
+    def _reach_limit(self, status: Status, limit: str) -> None:
+        advice = "Continue for the rest, or try again." if self.live.answer.pieces else "Try again."
+        self._end_as(status, notice(limit, advice, has_text=self._has_text))
+
+    def _end_as(self, status: Status, sentence: str) -> None:
+        if self._cancelled_as is None:
+            self._notice = sentence
+            self._cancel(status)
 
     def _cancel(self, status: Status) -> None:
         if self._cancelled_as is None:
@@ -217,6 +283,8 @@ class Run:
         self.live.feed(deltas)
         if self.live.status != before:
             self._fields["status"] = self.live.status
+        if sum(self._totals.characters.values()) > MAX_CHARACTERS:
+            self._reach_limit(Status.LENGTH, TOO_LONG)
 
     def _describe(self, failure: InferenceError) -> str:
         """Return the sentence for the page; note the rest for logs, metrics and staff."""
@@ -231,25 +299,42 @@ class Run:
         return Result(status, reasoning, answer, error, finish_reason, usage or Usage())
 
     async def _finish(self, result: Result) -> None:
-        if await self._write(finish, result, self._fields):
-            metrics.ENDED.labels(result.status, self._cause).inc()
-            metrics.DURATION.observe(time.monotonic() - self._started)
-        else:
-            logger.warning("generation %s is owned by another worker, result dropped", self.claim.generation_id)
+        self.is_ending = True
+        while not await self._store(result):
+            # It was recovered as an orphan; or the result is stored, and the response was lost.
+            self.is_lost = True
+            self._resumption = asyncio.get_running_loop().create_future()
+            if not await self._resumption:
+                return
+        metrics.ENDED.labels(Status.FAILED if self._is_unwritable else result.status, self._cause).inc()
+        metrics.DURATION.observe(time.monotonic() - self._started)
         self.live.end()
 
+    async def _store(self, result: Result) -> bool:
+        """Write the result, or as much of it as the database accepts; False if this worker does not own the row."""
+        if not self._is_unwritable:
+            try:
+                return await self._write(finish, result, self._fields)
+            except Exception as error:  # noqa: BLE001  (text that cannot be encoded is not a DatabaseError)
+                logger.error("result of generation %s not stored: %s", self.claim.generation_id, describe(error))
+                self._is_unwritable, self._cause = True, "InternalError"
+        return await self._write(fail, result.reasoning, result.content)
+
     async def _requeue(self) -> None:
-        await self._write(release)
+        self.is_ending = True
+        await self._write(lambda worker, claim: recovery.release(worker, claim, self._requeue_cause, self._stopped))
         self.live.end()
 
     async def _write(self, write: Callable[..., bool], *arguments: object) -> bool:
-        """Call `write`, again and again while the database is unavailable; False if another worker owns the row."""
+        """Call `write`, again and again during an outage of the database; False if another worker owns the row."""
         while True:
             try:
                 return await run_in_thread(write, self._worker_id(), self.claim, *arguments)
-            except DatabaseError as error:
+            except Exception as error:
+                if not is_outage(error):
+                    raise
                 logger.warning(
-                    "result of generation %s not written, retrying: %s", self.claim.generation_id, type(error).__name__
+                    "result of generation %s not written, retrying: %s", self.claim.generation_id, describe(error)
                 )
                 await asyncio.sleep(RETRY_SECONDS)
 

@@ -1,26 +1,26 @@
-"""The worker of a serving process: claims generations, commits their text once a second, sweeps and drains."""
+"""The worker of a serving process: claims and runs generations, sweeps and drains."""
 
 import asyncio
 import contextvars
-import fcntl
 import logging
 import math
 import time
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Iterable
 from contextlib import ExitStack
-from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from django.conf import settings
-from django.db import DatabaseError, connection
+from django.db import DatabaseError
 
 from chatsite import metrics
 from chatsite.logs import bind_log_context
+from chatsite.outages import describe, is_outage
 from chatsite.supervision import supervisor
 from conversations.events import Topic, publish, subscribe
-from conversations.generation import commit
-from conversations.generation.live import Source, queued_texts
-from conversations.generation.liveness import LivenessMonitor
+from conversations.generation import commit, recovery
+from conversations.generation.committer import Committer
+from conversations.generation.live import queued_texts
+from conversations.generation.liveness import LivenessMonitor, ProcessLock
 from conversations.generation.mirror import MirrorSender
 from conversations.generation.runner import Run
 from conversations.inference.endpoint import Endpoint
@@ -29,12 +29,7 @@ from conversations.threads import run_in_thread
 
 logger = logging.getLogger(__name__)
 
-COMMIT_SECONDS = 1.0  # between commits, which include the heartbeat
 SWEEP_SECONDS = 1.0
-# If the last commit is longer ago, or more text than this is not committed, all running generations are interrupted.
-MAX_SECONDS_SINCE_COMMIT = 120.0
-MAX_UNCOMMITTED_CHARACTERS = 8_000_000
-UNSTORED_SECONDS = 3.0  # after the last commit, viewers are shown that text is not stored
 UNREADY_SECONDS = 5.0  # after the last commit, load balancers are told that the database cannot be written
 # After the time to drain: to write results of interrupted generations, and to delete this worker's row.
 WRITE_SECONDS = 3.0
@@ -56,7 +51,7 @@ def readiness_problems() -> list[str]:
     if _current.draining:
         return ["shutting down"]
     # The heartbeat is written once a second, also without a generation.
-    return ["the database cannot be written"] if _current.seconds_since_commit > UNREADY_SECONDS else []
+    return ["the database cannot be written"] if _current.committer.seconds_since_commit > UNREADY_SECONDS else []
 
 
 def degradations() -> list[str]:
@@ -71,7 +66,7 @@ def update_metrics() -> None:
     if _current:
         runs = list(_current.runs.values())
         metrics.RUNNING.set(len(runs))
-        metrics.COMMIT_AGE.set(_current.seconds_since_commit)
+        metrics.COMMIT_AGE.set(_current.committer.seconds_since_commit)
         metrics.WAITING_CHARACTERS.set(sum(run.uncommitted_characters for run in runs))
     try:
         metrics.QUEUED.set(Generation.objects.filter(status=Status.QUEUED).count())
@@ -86,8 +81,7 @@ class GenerationWorker:
         self.endpoint = endpoint
         self.runs: dict[int, Run] = {}
         self.draining = False
-        self.seconds_since_commit = 0.0
-        self._id = 0
+        self.committer = Committer(self.runs)
         self._claiming: set[int] = set()
         self._has_backlog = False  # generations are waiting for this process to have capacity
         self._suspects: set[int] = set()  # orphaned claims that the last sweep found
@@ -97,21 +91,21 @@ class GenerationWorker:
         self._tasks: set[asyncio.Task[None]] = set()
         self._loops: list[asyncio.Task[None]] = []
         self._wake = asyncio.Event()
-        self._sqlite_lock: IO[str] | None = None
+        self._process_lock = ProcessLock()
 
     async def start(self) -> None:
         """Register this worker, recover the orphans of earlier processes if they must be dead, and start its loops."""
-        self._id = await run_in_thread(_register)
-        if self._lock_sqlite():
+        await self.committer.register()
+        if self._process_lock.acquire():
             others = await run_in_thread(_read_beats, self._id)
-            await self._recover_orphans(list(others))
+            await self._recover_orphans(list(others), recovery.SERVER_RESTARTED)
         self._subscriptions.enter_context(subscribe(Topic.GENERATION_QUEUED, self._queued))
         self._subscriptions.enter_context(subscribe(Topic.STOP_REQUESTED, self._stop_requested))
         global _current
         _current = self
         self._loops = [
-            supervisor.start("commit", self._commit_loop()),
-            supervisor.start("watch commits", self._watch_commits()),
+            supervisor.start("commit", self.committer.run()),
+            supervisor.start("watch commits", self.committer.watch()),
             supervisor.start("sweep and claim", self._sweep_loop()),
             supervisor.start("mirror", self._sender.run()),
         ]
@@ -123,7 +117,7 @@ class GenerationWorker:
             logger.info("draining: %s generations have %.0f s to finish", len(self.runs), seconds)
             await asyncio.wait(running, timeout=seconds)
         for run in list(self.runs.values()):
-            run.interrupt(commit.SERVER_RESTARTED)
+            run.interrupt(recovery.SERVER_RESTARTED)
         if running := set(self._tasks):
             await asyncio.wait(running, timeout=WRITE_SECONDS)
         self._subscriptions.close()
@@ -135,18 +129,11 @@ class GenerationWorker:
                 await run_in_thread(Worker.objects.filter(pk=self._id).delete)
         except (DatabaseError, TimeoutError) as error:
             logger.warning("worker not signed off, others will declare it dead: %s", type(error).__name__)
-        if self._sqlite_lock:
-            self._sqlite_lock.close()
+        self._process_lock.release()
 
-    def check_uncommitted(self) -> None:
-        """Show viewers whether text is stored. If too much is not, or for too long, interrupt all generations."""
-        source = Source.UNSTORED if self.seconds_since_commit > UNSTORED_SECONDS else Source.LIVE
-        for run in self.runs.values():
-            run.live.update(source=source)
-        characters = sum(run.uncommitted_characters for run in self.runs.values())
-        if self.seconds_since_commit > MAX_SECONDS_SINCE_COMMIT or characters > MAX_UNCOMMITTED_CHARACTERS:
-            for run in self.runs.values():
-                run.interrupt(commit.DATABASE_UNAVAILABLE)
+    @property
+    def _id(self) -> int:
+        return self.committer.worker_id
 
     # Claiming
 
@@ -182,7 +169,11 @@ class GenerationWorker:
                 return
             run = self.runs[generation_id] = Run(claimed, lambda: self._id, endpoint)
         except DatabaseError as error:
-            logger.warning("claim failed, the next sweep retries: %s", type(error).__name__)
+            if is_outage(error):
+                logger.warning("claim failed, the next sweep retries: %s", describe(error))
+            else:
+                logger.error("generation %s cannot be claimed: %s", generation_id, describe(error))
+                _publish_changes(await run_in_thread(recovery.reject, generation_id))
             return
         finally:
             self._claiming.discard(generation_id)
@@ -198,41 +189,6 @@ class GenerationWorker:
         await self._sender.send_end(run.live)
 
     # Loops
-
-    async def _commit_loop(self) -> None:
-        loop = asyncio.get_running_loop()
-        due = loop.time()
-        while True:
-            due = max(due + COMMIT_SECONDS, loop.time())
-            await asyncio.sleep(due - loop.time())
-            taken = {run.claim.generation_id: (run, run.take_progress()) for run in list(self.runs.values())}
-            try:
-                stops = await run_in_thread(commit.commit, self._id, [progress for _, progress in taken.values()])
-                if stops is None:
-                    logger.warning("this worker was declared dead, registering again")
-                    self._id = await run_in_thread(_register)
-                    stops = {}
-            except DatabaseError as error:
-                logger.warning("commit failed, retrying: %s", type(error).__name__)
-                for run, progress in taken.values():
-                    run.restore_progress(progress)
-                continue
-            self.seconds_since_commit = 0.0
-            for generation_id, (run, progress) in taken.items():
-                if generation_id in stops:
-                    run.mark_committed(progress)
-                    if (stop := stops[generation_id]) is not None:
-                        run.stop(stop)
-                elif self.runs.get(generation_id) is run:
-                    run.abandon()
-
-    async def _watch_commits(self) -> None:
-        # A loop of its own, because a commit hangs when the database does. Seconds are counted, not measured: time in
-        # which this process was suspended says nothing about the database.
-        while True:
-            await asyncio.sleep(COMMIT_SECONDS)
-            self.seconds_since_commit += COMMIT_SECONDS
-            self.check_uncommitted()
 
     async def _sweep_loop(self) -> None:
         swept_at = 0.0
@@ -251,14 +207,17 @@ class GenerationWorker:
                     await self._sweep()
                 await self._claim_pending()
             except DatabaseError as error:
-                logger.warning("sweep failed, retrying: %s", type(error).__name__)
+                if not is_outage(error):
+                    raise
+                logger.warning("sweep failed, retrying: %s", describe(error))
 
     async def _sweep(self) -> None:
-        """Recover orphans, requeue orphaned claims, stop what deactivated people queued, and show queue positions."""
+        """Recover orphans, release orphaned claims, stop what deactivated people queued, and show queue positions."""
+        self._process_lock.share()
         beats = await run_in_thread(_read_beats, self._id)
         await self._recover_orphans(self._liveness.dead_workers(beats))
-        await self._requeue_orphaned_claims()
-        await run_in_thread(commit.stop_queued_of_deactivated)
+        await self._release_orphaned_claims()
+        await run_in_thread(recovery.stop_queued_of_deactivated)
         if texts := queued_texts():
             positions = await run_in_thread(Generation.objects.queue_positions)
             for text in texts:
@@ -271,35 +230,17 @@ class GenerationWorker:
             for generation_id in await run_in_thread(_claimable, self._capacity + 1):
                 self._claim(generation_id)
 
-    async def _recover_orphans(self, dead: list[int]) -> None:
-        for owner_id, conversation_id in await run_in_thread(commit.recover_orphans, dead):
-            publish(Topic.CONVERSATION_CHANGED, conversation_id)
-            publish(Topic.LIST_CHANGED, owner_id, conversation_id)
+    async def _recover_orphans(self, dead: list[int], cause: str = recovery.SERVER_NOT_RESPONDING) -> None:
+        _publish_changes(await run_in_thread(recovery.recover_orphans, dead, cause))
 
-    async def _requeue_orphaned_claims(self) -> None:
-        """Requeue orphaned claims that two sweeps have found: one sweep may see a claim before its response arrives."""
-        found = await run_in_thread(commit.orphaned_claims, self._id, [*self.runs, *self._claiming])
+    async def _release_orphaned_claims(self) -> None:
+        """Release orphaned claims that two sweeps have found: one sweep may see a claim before its response arrives."""
+        found = await run_in_thread(recovery.orphaned_claims, self._id, [*self.runs, *self._claiming])
         orphaned = {pk: claim for pk, claim in found.items() if pk not in self.runs and pk not in self._claiming}
         for pk in orphaned.keys() & self._suspects:
-            logger.warning("orphaned claim of generation %s requeued", pk)
-            await run_in_thread(commit.release, self._id, orphaned[pk])
+            logger.warning("orphaned claim of generation %s released", pk)
+            await run_in_thread(recovery.release, self._id, orphaned[pk], recovery.DATABASE_UNAVAILABLE)
         self._suspects = set(orphaned)
-
-    def _lock_sqlite(self) -> bool:
-        """Lock the SQLite database's lock file until this process ends; False if another process serves it.
-
-        Also False for other databases.
-        """
-        if connection.vendor != "sqlite":
-            return False
-        lock = Path(f"{settings.DATABASES['default']['NAME']}.lock").open("w")  # noqa: SIM115  (kept open)
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            lock.close()
-            return False
-        self._sqlite_lock = lock
-        return True
 
     def _spawn(self, coroutine: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         # An event may arrive in a request's context, which a generation must not inherit.
@@ -314,8 +255,10 @@ class GenerationWorker:
             logger.error("a task of the worker failed", exc_info=error)
 
 
-def _register() -> int:
-    return Worker.objects.create().pk
+def _publish_changes(changed: Iterable[recovery.Ids]) -> None:
+    for owner_id, conversation_id in changed:
+        publish(Topic.CONVERSATION_CHANGED, conversation_id)
+        publish(Topic.LIST_CHANGED, owner_id, conversation_id)
 
 
 def _read_beats(own_id: int) -> dict[int, int]:

@@ -44,6 +44,8 @@ def notice(generation: Generation, message: Message) -> str:
             return "Stopped while answering."
         case Status.STOPPED:
             return "Stopped while thinking." if message.reasoning_word_count else "Stopped."
+        case Status.LENGTH if generation.error:  # of this site
+            return generation.error
         case Status.LENGTH if message.content:
             return "The answer reached its length limit."
         case Status.LENGTH if message.reasoning_word_count:

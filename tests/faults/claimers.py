@@ -20,7 +20,7 @@ django.setup()
 from django.db import connection  # noqa: E402
 
 from conversations import actions  # noqa: E402
-from conversations.generation import commit  # noqa: E402
+from conversations.generation import commit, recovery  # noqa: E402
 from conversations.models import Generation, Status, User, Worker  # noqa: E402
 
 
@@ -60,7 +60,7 @@ def end_all(number: int) -> Callable[[], list[Any]]:
                     won.append((generation.pk, end.status))
             else:
                 # One worker may have claimed several.
-                recovered = commit.recover_orphans([generation.worker_id])
+                recovered = recovery.recover_orphans([generation.worker_id])
                 won += [(ids[conversation], "queued") for _, conversation in recovered]
         return won
 

@@ -1,8 +1,9 @@
 """Processes killed or suspended for longer than a lease: another process recovers their generations.
 
 This takes longer than a lease, so it happens once, to four processes with PostgreSQL, and the tests check the results:
-`killed` runs many streams and is killed. `frozen` is suspended until `witness` has recovered the orphans of both, and
-continues. `alone` has its own database, where no other process can recover anything; it is killed and started again.
+`killed` runs many streams and is killed. `frozen` is suspended until `witness` has recovered the orphans of both and
+answered another question in the first of its conversations. `alone` has its own database, where no other
+process can recover anything; it is killed and started again.
 """
 
 import signal
@@ -103,6 +104,9 @@ def scenario(postgresql: PostgreSQL) -> Iterator[Scenario]:
         witness.await_rows("select 1 where not exists (select 1 from conversations_generation where slot is not null)")
         recovered_after = time.monotonic() - killed_at
         before_resume = texts(witness)
+        with closing(person.at(witness)) as person_there:
+            person_there.ask("followed", conversations["f0"])
+        model.await_words(1, "followed")
         frozen.process.send_signal(signal.SIGCONT)
         yield Scenario(
             model, endpoint, witness, frozen, alone, person, alone_person, conversations, tab, baseline,
@@ -124,26 +128,32 @@ def test_text_sent_before_a_kill_is_stored_and_another_process_recovers_the_orph
     assert {len(scenario.model.exchanges[prompt]) for prompt in KILLED} == {1}
 
 
+def test_a_worker_that_continues_resumes_its_generations_and_is_fenced_where_others_followed(scenario: Scenario):
+    assert {scenario.before_resume[prompt].status for prompt in FROZEN} == {"interrupted"}
+    [exchange] = scenario.model.exchanges["f0"]
+    assert exchange.closed_by_client.wait(30)  # it has noticed that it is fenced
+    scenario.frozen.await_line("this worker was declared dead")
+    scenario.tab.read_until(lambda tab: tab.statuses[0] == "interrupted")
+    running = "select count(*) from conversations_generation where status = 'answering' having count(*) = 3"
+    scenario.witness.await_rows(running)  # two were resumed, one followed
+    scenario.model.enough = True
+    for prompt in FROZEN[1:]:
+        [(status, *text)] = scenario.person.await_end(scenario.conversations[prompt])
+        sent = scenario.model.sent(prompt)
+        assert (status, text) == ("complete", ["", sent.text("reasoning"), sent.text("answer")])
+        assert len(scenario.model.exchanges[prompt]) == 1
+    scenario.tab.read_until(lambda tab: tab.statuses == ["interrupted", "complete"])
+    scenario.tab.check()
+    scenario.tab.close()
+    assert texts(scenario.witness)["f0"] == scenario.before_resume["f0"]
+    # It continues as a new worker.
+    scenario.person.ask("afterwards", scenario.conversations["f0"])
+    assert scenario.person.await_end(scenario.conversations["f0"])[-1][0] == "complete"
+    scenario.baseline.check(*((scenario.person, scenario.conversations[prompt]) for prompt in FROZEN))
+
+
 def test_a_restarted_process_recovers_its_own_orphans(scenario: Scenario):
     scenario.alone.await_rows("select 1 where not exists (select 1 from conversations_chunk)")
     assert_stored(scenario.alone_at_kill, scenario.model, scenario.killed_at)
     assert texts(scenario.alone) == interrupted(scenario.alone_at_kill, ALONE)
     scenario.baseline_alone.check(*((scenario.alone_person, scenario.conversations[prompt]) for prompt in ALONE))
-
-
-def test_a_resumed_worker_is_fenced_and_writes_nothing_more(scenario: Scenario):
-    assert {scenario.before_resume[prompt].status for prompt in FROZEN} == {"interrupted"}
-    for prompt in FROZEN:
-        [exchange] = scenario.model.exchanges[prompt]
-        assert exchange.closed_by_client.wait(30)  # it has noticed that it is fenced
-    scenario.frozen.await_line("this worker was declared dead")
-    scenario.tab.read_until(lambda tab: tab.statuses == ["interrupted"])
-    scenario.tab.check()
-    scenario.tab.close()
-    now = texts(scenario.witness)
-    assert {prompt: now[prompt] for prompt in FROZEN} == {prompt: scenario.before_resume[prompt] for prompt in FROZEN}
-    # It continues as a new worker.
-    scenario.model.enough = True
-    scenario.person.ask("afterwards", scenario.conversations["f0"])
-    assert scenario.person.await_end(scenario.conversations["f0"])[-1][0] == "complete"
-    scenario.baseline.check(*((scenario.person, scenario.conversations[prompt]) for prompt in FROZEN))

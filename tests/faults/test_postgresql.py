@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from conversations.generation.worker import MAX_UNCOMMITTED_CHARACTERS
+from conversations.generation.committer import MAX_UNCOMMITTED_CHARACTERS
 from tests.conftest import MIGRATED, unused_port
 from tests.endpoint import Exchange
 from tests.faults.baseline import PROBE, Baseline
@@ -22,7 +22,7 @@ from tests.site import Person, Site
 pytestmark = [pytest.mark.postgresql, pytest.mark.redis]
 
 AWAY_SECONDS = DEAD_SECONDS + 2  # longer than a worker's lease
-FLOOD = MAX_UNCOMMITTED_CHARACTERS + 1_000_000
+FLOOD = 1_800_000  # characters of an answer that is almost as long as allowed
 UNFINISHED = "select status, attempt, worker_id from conversations_generation where finished_at is null"
 
 
@@ -103,7 +103,7 @@ def test_text_is_written_after_an_outage_of_postgresql_and_no_stream_is_orphaned
     lone_baseline.check((lone_person, conversations["freeze"]))
 
 
-def test_text_beyond_the_memory_limit_interrupts_the_answer_with_a_notice(
+def test_text_beyond_the_memory_limit_interrupts_all_answers_with_a_notice(
     replicas: Replicas, replicas_baseline: Baseline, person: Person
 ):
     async def flood(exchange: Exchange) -> None:
@@ -112,28 +112,42 @@ def test_text_beyond_the_memory_limit_interrupts_the_answer_with_a_notice(
         for _ in range(FLOOD // 200_000):
             await exchange.reason("x" * 200_000)
         await exchange.gate("never")
+        await exchange.finish()
 
     replicas.endpoint.respond = flood
-    conversation = person.ask("Why?")
-    replicas.endpoint.await_reached("away")
-    [(generation,)] = replicas.first.rows("select id from conversations_generation where finished_at is null")
-    owner, _ = replicas.owner_and_other(generation)
+    # Of so many answers, one replica runs enough to exceed the limit.
+    questions = [f"Why {number}?" for number in range(2 * (MAX_UNCOMMITTED_CHARACTERS // FLOOD) + 1)]
+    conversations = {question: person.ask(question) for question in questions}
+    replicas.endpoint.await_exchange(len(questions))
+    owners: dict[Site, list[str]] = {replicas.first: [], replicas.second: []}
+    for question, generation in replicas.first.rows(
+        "select asked.content, g.id from conversations_generation g join conversations_message m on m.id = g.message_id"
+        " join conversations_message asked on asked.id = m.parent_id where g.finished_at is null"
+    ):
+        owners[replicas.owner_and_other(generation)[0]].append(question)
+    owner, flooded = max(owners.items(), key=lambda item: len(item[1]))
     here = person.at(owner)
-    with Tab(here, conversation) as tab:
+    with Tab(here, conversations[flooded[0]]) as tab:
         tab.read_until(lambda tab: tab.reasoning == "Hm. ")
         status = tab.newest.attributes["id"].replace("message", "status")
         replicas.postgresql.crash()
         try:
             replicas.endpoint.open("away")
             tab.read_until(lambda tab: "The database was unavailable at" in tab.text(status))
-            assert replicas.endpoint.exchanges[0].closed_by_client.wait(30)
+            for exchange in replicas.endpoint.exchanges:
+                if exchange.body["messages"][-1]["content"] in flooded:
+                    assert exchange.closed_by_client.wait(30)
             assert tab.statuses == ["thinking"]  # the end cannot be written yet
         finally:
             replicas.postgresql.start()
         tab.read_until(lambda tab: tab.statuses == ["interrupted"])
         tab.check()
-    [(_, error, reasoning, _)] = person.answers(conversation)
-    assert f"{len(reasoning):,} characters were saved" in error
-    assert len(reasoning) > MAX_UNCOMMITTED_CHARACTERS
+    replicas.endpoint.open("never")
+    characters = 0
+    for question in flooded:
+        [(_, error, reasoning, _)] = person.await_end(conversations[question])
+        assert f"{len(reasoning):,} characters were saved" in error
+        characters += len(reasoning)
+    assert characters > MAX_UNCOMMITTED_CHARACTERS
     here.close()
-    replicas_baseline.check((person, conversation))
+    replicas_baseline.check(*((person, conversation) for conversation in conversations.values()))

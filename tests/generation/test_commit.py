@@ -9,14 +9,10 @@ from conversations.generation.commit import (
     claim,
     commit,
     finish,
-    orphaned_claims,
-    recover_orphans,
-    release,
-    stop_queued_of_deactivated,
 )
+from conversations.generation.recovery import stop_queued_of_deactivated
 from conversations.inference.chunks import Usage
 from conversations.models import Chunk, Generation, Kind, Message, Status, User, Worker
-from conversations.models.generation import RUNNING
 from conversations.rendering import outcomes
 from tests.factories import claimed, person, queued
 
@@ -157,47 +153,6 @@ def test_only_the_first_result_is_stored():
     assert Generation.objects.get().status == Status.COMPLETE
 
 
-def test_a_released_generation_can_be_claimed_again():
-    worker, first = claimed(person())
-    assert release(worker.pk, first)
-    again = claim(Worker.objects.create().pk, first.generation_id)
-    assert again.attempt == 2
-
-
-def test_an_orphan_without_text_is_requeued_once():
-    worker, claim_ = claimed(person())
-    recover_orphans([worker.pk])
-    assert Generation.objects.get().status == Status.QUEUED
-    second = Worker.objects.create()
-    assert claim(second.pk, claim_.generation_id)
-    recover_orphans([second.pk])
-    assert Generation.objects.get().status == Status.INTERRUPTED
-
-
-def test_an_orphan_with_text_is_interrupted_and_keeps_it():
-    worker, claim = claimed(person())
-    commit(worker.pk, [progress(claim, (Kind.REASONING, "Hm."), (Kind.ANSWER, "Part"))])
-    assert recover_orphans([worker.pk]) == [(claim.owner_id, claim.conversation_id)]
-    generation, message = Generation.objects.get(), Message.objects.get(pk=claim.message_id)
-    assert (generation.status, message.reasoning, message.content) == (Status.INTERRUPTED, "Hm.", "Part")
-    assert "7 characters were saved" in generation.error
-    assert not Chunk.objects.exists()
-    assert not Worker.objects.filter(pk=worker.pk).exists()
-
-
-def test_an_orphan_with_a_stop_request_is_stopped():
-    worker, _ = claimed(person())
-    Generation.objects.update(stop_requested=True)
-    recover_orphans([worker.pk])
-    assert Generation.objects.get().status == Status.STOPPED
-
-
-def test_generations_of_live_workers_are_not_orphans():
-    claimed(person())
-    assert recover_orphans([]) == []
-    assert Generation.objects.get().status in RUNNING
-
-
 def test_the_first_prompt_of_a_user_is_before_the_second_of_another():
     ada, bob = person("ada"), person("bob")
     many = [queued(ada).pk for _ in range(3)]
@@ -239,12 +194,6 @@ def test_only_the_first_queued_prompt_of_a_conversation_is_claimable(settings):
     assert list(Generation.objects.claimable().values_list("pk", flat=True)) == [first.pk]
 
 
-def test_a_claim_whose_response_was_lost_is_found():
-    worker, known = claimed(person())
-    _, lost = claimed(person("bob"), worker)
-    assert orphaned_claims(worker.pk, [known.generation_id]) == {lost.generation_id: lost}
-
-
 def continuing(user: User) -> tuple[Worker, Claim]:
     """Return a worker and its claim of a generation that continues the reasoning "Hm." and the answer "Part"."""
     worker, first = claimed(user)
@@ -260,19 +209,3 @@ def test_finishing_a_continuation_appends_to_the_message():
     assert finish(worker.pk, claim, result(Status.COMPLETE, "So.", " two."), {})
     message = Message.objects.get(pk=claim.message_id)
     assert (message.reasoning, message.content) == ("Hm.\n\nSo.", "Part two.")
-
-
-def test_an_orphaned_continuation_without_text_is_requeued():
-    worker, _ = continuing(person())
-    recover_orphans([worker.pk])
-    assert Generation.objects.last().status == Status.QUEUED
-    assert Message.objects.last().content == "Part"
-
-
-def test_an_orphaned_continuation_with_text_keeps_both_parts():
-    worker, claim = continuing(person())
-    commit(worker.pk, [progress(claim, (Kind.ANSWER, " two"))])
-    recover_orphans([worker.pk])
-    generation, message = Generation.objects.last(), Message.objects.get(pk=claim.message_id)
-    assert (generation.status, message.reasoning, message.content) == (Status.INTERRUPTED, "Hm.", "Part two")
-    assert "11 characters were saved" in generation.error

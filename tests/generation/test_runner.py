@@ -1,15 +1,21 @@
 """A run's uncommitted text, and its result when something fails."""
 
+import asyncio
 import uuid
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import pytest
+from django.db import OperationalError
 
-from conversations.generation import commit, runner
+from conversations.generation import commit, recovery, runner
 from conversations.generation.runner import Run
 from conversations.inference.deltas import Delta
-from conversations.models import Chunk, Kind, Message, Status, Worker
+from conversations.inference.endpoint import open_endpoint
+from conversations.models import Chunk, Generation, Kind, Message, Status, Worker
+from conversations.threads import run_in_thread
+from tests.endpoint import Endpoint as Server
+from tests.endpoint import Exchange
 from tests.factories import claimed, person
 
 pytestmark = pytest.mark.django_db
@@ -54,6 +60,76 @@ async def test_an_internal_error_ends_the_generation_and_is_logged(
     [line] = [record for record in caplog.records if record.exc_info]
     assert str(line.exc_info[1]) == "canary"
     assert run.live.ended
+
+
+@pytest.fixture
+async def streamed(transactional_db, endpoint: Server, settings) -> AsyncIterator[Run]:
+    """A run of a claimed generation at a real endpoint."""
+    settings.OPENAI_BASE_URL, settings.OPENAI_MODEL = endpoint.base_url, "m"
+    opened = await open_endpoint()
+    worker, claim = await run_in_thread(lambda: claimed(person()))
+    yield Run(claim, lambda: worker.pk, opened)
+    await opened.close()
+
+
+async def ended(run: Run) -> tuple[str, str, str]:
+    """Return the status, error and answer of the run's generation."""
+    generation = await Generation.objects.select_related("message").aget(pk=run.claim.generation_id)
+    return generation.status, generation.error, generation.message.content
+
+
+async def answer_without_end(exchange: Exchange) -> None:
+    await exchange.answer("One, two, three")
+    await exchange.gate("never")
+
+
+async def test_an_answer_beyond_the_longest_ends_with_its_text(
+    monkeypatch: pytest.MonkeyPatch, streamed: Run, endpoint: Server
+):
+    monkeypatch.setattr(runner, "MAX_CHARACTERS", 10)
+    endpoint.respond = answer_without_end
+    await streamed.run()
+    advice = "What arrived has been saved. Continue for the rest, or try again."
+    assert await ended(streamed) == (Status.LENGTH, f"{runner.TOO_LONG} {advice}", "One, two, three")
+    assert await asyncio.to_thread(endpoint.exchanges[0].closed_by_client.wait, 10)
+
+
+async def test_an_answer_that_takes_too_long_ends_with_its_text(
+    monkeypatch: pytest.MonkeyPatch, streamed: Run, endpoint: Server
+):
+    monkeypatch.setattr(runner, "MAX_SECONDS", 1)
+    endpoint.respond = answer_without_end
+    await streamed.run()
+    status, error, content = await ended(streamed)
+    assert (status, content) == (Status.INTERRUPTED, "One, two, three")
+    assert error.startswith(runner.TOO_SLOW)
+    assert await asyncio.to_thread(endpoint.exchanges[0].closed_by_client.wait, 10)
+
+
+async def test_a_result_that_cannot_be_stored_fails_once_with_its_text(
+    caplog: pytest.LogCaptureFixture, streamed: Run, endpoint: Server
+):
+    await streamed._finish(commit.Result(Status.COMPLETE, "", "half \ud83d", finish_reason="\ud83d"))
+    assert await ended(streamed) == (Status.FAILED, commit.NOT_STORED, "half \ufffd")
+    assert caplog.messages == [f"result of generation {streamed.claim.generation_id} not stored: UnicodeEncodeError"]
+
+
+async def test_a_stop_while_a_requeue_waits_for_the_database_prevents_another_attempt(
+    monkeypatch: pytest.MonkeyPatch, streamed: Run
+):
+    real = recovery.release
+
+    def fail_first(*arguments) -> bool:
+        if not streamed._stopped:
+            streamed.stop()
+            raise OperationalError
+        return real(*arguments)
+
+    monkeypatch.setattr(recovery, "release", fail_first)
+    monkeypatch.setattr(runner, "RETRY_SECONDS", 0)
+    streamed.interrupt(recovery.SERVER_RESTARTED)
+    await streamed.run()
+    assert await ended(streamed) == (Status.STOPPED, "", "")
 
 
 def test_text_of_a_failed_commit_is_in_the_next_one(run: Run):

@@ -7,17 +7,14 @@ from typing import Any
 import pytest
 
 from chatsite.supervision import Supervisor
-from conversations.generation import commit, worker
-from conversations.generation.commit import DATABASE_UNAVAILABLE, Claim
+from conversations.generation import commit, committer, worker
+from conversations.generation.commit import Claim
+from conversations.generation.committer import MAX_SECONDS_SINCE_COMMIT, UNSTORED_SECONDS, Committer
 from conversations.generation.live import Source
 from conversations.generation.mirror import MirrorSender
+from conversations.generation.recovery import DATABASE_UNAVAILABLE
 from conversations.generation.runner import Run
-from conversations.generation.worker import (
-    MAX_SECONDS_SINCE_COMMIT,
-    UNREADY_SECONDS,
-    UNSTORED_SECONDS,
-    GenerationWorker,
-)
+from conversations.generation.worker import UNREADY_SECONDS, GenerationWorker
 from conversations.inference.deltas import Delta
 from conversations.models import Kind, Status, Worker
 from conversations.threads import run_in_thread
@@ -47,26 +44,26 @@ def streaming(generation_worker: GenerationWorker, text: str) -> Run:
 async def test_generations_are_interrupted_two_minutes_after_the_last_commit(this_worker: GenerationWorker):
     run = streaming(this_worker, "Hm. ")
     for seconds, source in ((UNSTORED_SECONDS, Source.LIVE), (MAX_SECONDS_SINCE_COMMIT, Source.UNSTORED)):
-        this_worker.seconds_since_commit = seconds
-        this_worker.check_uncommitted()
+        this_worker.committer.seconds_since_commit = seconds
+        this_worker.committer.check_uncommitted()
         assert (run.live.source, run.live.notice) == (source, "")
-    this_worker.seconds_since_commit += 1
-    this_worker.check_uncommitted()
+    this_worker.committer.seconds_since_commit += 1
+    this_worker.committer.check_uncommitted()
     assert DATABASE_UNAVAILABLE in run.live.notice
-    assert "4 characters were saved" in run.live.notice
+    assert "4 characters are being saved" in run.live.notice
 
 
 async def test_text_of_a_commit_in_progress_counts_towards_the_limit(
     monkeypatch: pytest.MonkeyPatch, this_worker: GenerationWorker
 ):
-    monkeypatch.setattr(worker, "MAX_UNCOMMITTED_CHARACTERS", 10)
+    monkeypatch.setattr(committer, "MAX_UNCOMMITTED_CHARACTERS", 10)
     runs = [streaming(this_worker, "So. "), streaming(this_worker, "Hm. ")]
     for run in runs:
         run.take_progress()  # for a commit that hangs
-    this_worker.check_uncommitted()
+    this_worker.committer.check_uncommitted()
     assert not any(run.live.notice for run in runs)
     runs[0].feed([Delta(Kind.ANSWER, "Yes.")])
-    this_worker.check_uncommitted()
+    this_worker.committer.check_uncommitted()
     assert all(DATABASE_UNAVAILABLE in run.live.notice for run in runs)
 
 
@@ -75,8 +72,8 @@ async def test_every_loop_of_a_worker_is_supervised(monkeypatch: pytest.MonkeyPa
     async def fail(_self: object) -> None:
         raise RuntimeError("a fault of this site")
 
-    for loop in ("_commit_loop", "_watch_commits", "_sweep_loop"):
-        monkeypatch.setattr(GenerationWorker, loop, fail)
+    for loops, name in ((Committer, "run"), (Committer, "watch"), (GenerationWorker, "_sweep_loop")):
+        monkeypatch.setattr(loops, name, fail)
     monkeypatch.setattr(MirrorSender, "run", fail)
     supervisor = Supervisor()
     monkeypatch.setattr(worker, "supervisor", supervisor)
@@ -97,7 +94,7 @@ async def test_a_worker_without_a_model_writes_its_heartbeat_and_claims_nothing(
         return written
 
     monkeypatch.setattr(commit, "commit", write_and_tell)
-    monkeypatch.setattr(worker, "COMMIT_SECONDS", 0.01)
+    monkeypatch.setattr(committer, "COMMIT_SECONDS", 0.01)
     monkeypatch.setattr(worker, "_current", None)
     assert worker.readiness_problems() == ["starting"]
     waiting = await run_in_thread(lambda: queued(person()))
@@ -118,7 +115,7 @@ async def test_a_process_that_cannot_commit_is_not_ready(
     monkeypatch: pytest.MonkeyPatch, this_worker: GenerationWorker
 ):
     monkeypatch.setattr(worker, "_current", this_worker)
-    this_worker.seconds_since_commit = UNREADY_SECONDS
+    this_worker.committer.seconds_since_commit = UNREADY_SECONDS
     assert worker.readiness_problems() == []
-    this_worker.seconds_since_commit += 1
+    this_worker.committer.seconds_since_commit += 1
     assert worker.readiness_problems() == ["the database cannot be written"]
