@@ -16,7 +16,6 @@ from chatsite.outages import describe, is_outage
 from tests.conftest import unused_port
 from tests.services import PostgreSQL
 
-
 # As Django raises the errors of its connections.
 POSTGRESQL = DatabaseErrorWrapper(SimpleNamespace(Database=psycopg, errors_occurred=False))
 
