@@ -9,7 +9,6 @@ from django.contrib.auth import middleware as django_middleware
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.contrib.auth.models import AnonymousUser
 from django.core.exceptions import BadRequest, DisallowedHost
-from django.db import InterfaceError, OperationalError
 from django.http import HttpRequest, HttpResponse, HttpResponseBadRequest, HttpResponseBase
 from django.middleware import common
 from django.template.loader import render_to_string
@@ -17,10 +16,9 @@ from django.utils.cache import patch_cache_control
 from django.utils.functional import SimpleLazyObject
 
 from chatsite.logs import bind_log_context, pseudonym
+from chatsite.outages import describe, is_outage
 
 logger = logging.getLogger(__name__)
-
-READ_ONLY = "25006"  # SQLSTATE
 
 
 # Who requests these knows a replica by its address, or a name that the container's network gave it.
@@ -87,8 +85,7 @@ class DatabaseOutageMiddleware:
         return self.get_response(request)
 
     def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
-        is_read_only = getattr(exception.__cause__, "sqlstate", None) == READ_ONLY
-        if not isinstance(exception, OperationalError | InterfaceError) and not is_read_only:
+        if not is_outage(exception):
             return None
-        logger.warning("no database for a request: %s", type(exception).__name__)
+        logger.warning("no database for a request: %s", describe(exception))
         return HttpResponse(render_to_string("503.html"), status=503, headers={"Retry-After": "5"})

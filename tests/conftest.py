@@ -3,12 +3,14 @@ import fcntl
 import os
 import shutil
 import socket
+import sqlite3
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from django.conf import settings
+from django.contrib.contenttypes.models import ContentType
 
 from chatsite.identity import identity
 from tests.cloud import Cloud
@@ -18,6 +20,14 @@ from tests.services import PostgreSQL, Redis
 from tests.site import Person, Site, migrate
 
 MIGRATED = "migrated"  # the database in `postgresql_files`
+TEMPLATE = pytest.StashKey[Path]()  # the migrated SQLite database of this run
+WRITTEN_BY_MIGRATIONS = (
+    "django_content_type",
+    "auth_permission",
+    "auth_group",
+    "auth_group_permissions",
+    "conversations_site",
+)
 
 
 @pytest.fixture
@@ -70,13 +80,29 @@ def database_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def django_db_setup(tmp_path_factory: pytest.TempPathFactory) -> None:
+def django_db_setup(tmp_path_factory: pytest.TempPathFactory, pytestconfig: pytest.Config) -> None:
     """Replace pytest-django's own, which would migrate another database in each process.
 
     A file, not memory: threads that race for a row then race as they do in production.
     """
     database = tmp_path_factory.mktemp("models") / "db.sqlite3"
-    settings.DATABASES["default"]["NAME"] = shutil.copy(migrated_database(tmp_path_factory), database)
+    pytestconfig.stash[TEMPLATE] = migrated_database(tmp_path_factory)
+    settings.DATABASES["default"]["NAME"] = shutil.copy(pytestconfig.stash[TEMPLATE], database)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_teardown(item: pytest.Item) -> Iterator[None]:
+    """Restore the rows that migrations write: after a test that commits, Django deletes all rows."""
+    yield
+    marker = item.get_closest_marker("django_db")
+    if marker and marker.kwargs.get("transaction"):
+        with contextlib.closing(sqlite3.connect(settings.DATABASES["default"]["NAME"], timeout=20)) as database:
+            database.execute("attach ? as template", [str(item.config.stash[TEMPLATE])])
+            for table in WRITTEN_BY_MIGRATIONS:
+                database.execute(f"delete from main.{table}")  # noqa: S608
+                database.execute(f"insert into main.{table} select * from template.{table}")  # noqa: S608
+            database.commit()
+        ContentType.objects.clear_cache()
 
 
 @pytest.fixture
