@@ -9,7 +9,7 @@ var lines = 'ContainerAppConsoleLogs | extend line = parse_json(Log) | extend le
 var rules = {
   errors: {
     label: 'The site logs errors'
-    query: '${lines} | where level == \'error\''
+    query: '${lines} | where level in (\'error\', \'critical\')'
     threshold: 0
   }
   failures: {

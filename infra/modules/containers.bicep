@@ -12,7 +12,7 @@ var lines = 'ContainerAppConsoleLogs | extend line = parse_json(Log) | extend le
 var savedQueries = {
   errors: {
     label: 'Errors of the site'
-    query: '${lines} | where level == \'error\' | project TimeGenerated, message, tostring(line.exception), ContainerGroupName'
+    query: '${lines} | where level in (\'error\', \'critical\') | project TimeGenerated, message, tostring(line.exception), ContainerGroupName'
   }
   failures: {
     label: 'Answers that failed, by cause'
