@@ -120,8 +120,8 @@ class Podman:
         while not self._ended.wait(HEALTH_SECONDS):
             for line in self._remote("ps", "--format", "{{.ID}} {{.Status}}").stdout.splitlines():
                 container, _, status = line.partition(" ")
-                if "(healthy)" not in status and not self._ended.is_set():
-                    self._remote("healthcheck", "run", container)  # it fails where there is no check
+                if "(starting)" in status and not self._ended.is_set():
+                    self._remote("healthcheck", "run", container)
 
     def _remote(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         command = [str(PODMAN.find()), "--url", self.variables["DOCKER_HOST"], *arguments]

@@ -18,7 +18,7 @@ from tests.conftest import unused_port
 from tests.endpoint import Endpoint, Exchange
 from tests.image import TEST_IMAGE, Image
 from tests.podman import Podman
-from tests.site import POLL_SECONDS, ROOT, WAIT, Person
+from tests.site import ROOT, WAIT, Person
 from tests.test_compose import COMPOSE, REPLICAS, Watcher
 
 pytestmark = [
@@ -34,6 +34,7 @@ OWN_ADDRESS = (
     f"import socket; s = socket.socket(type=socket.SOCK_DGRAM); s.connect(('{GATEWAY}', 9)); print(s.getsockname()[0])"
 )
 COMMAND_SECONDS = 180
+COMPOSE_SECONDS = 0.3  # of a processor for each command
 
 
 class Operator:
@@ -73,7 +74,7 @@ class Operator:
         deadline = time.monotonic() + WAIT
         while part not in (printed := self._run(command).stdout):
             assert time.monotonic() < deadline, f"{command} did not print {part!r}, but:\n{printed}"
-            time.sleep(POLL_SECONDS)
+            time.sleep(COMPOSE_SECONDS)
         self._report(f"$ {command}   [{part}]")
 
     def _run(self, command: str) -> subprocess.CompletedProcess[str]:
