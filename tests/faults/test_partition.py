@@ -12,10 +12,10 @@ from tests.faults.endless_model import EndlessModel
 from tests.faults.stored import texts
 from tests.proxy import Proxy
 from tests.screen import Tab
-from tests.services import PostgreSQL
+from tests.services import PostgreSQL, Redis
 from tests.site import Person, Site
 
-pytestmark = pytest.mark.postgresql
+pytestmark = [pytest.mark.postgresql, pytest.mark.redis]
 
 DEAD_SECONDS = 3
 
@@ -27,11 +27,15 @@ def proxy(postgresql: PostgreSQL) -> Iterator[Proxy]:
 
 
 def test_a_replica_that_was_cut_off_writes_its_text_unless_the_conversation_went_on(
-    postgresql: PostgreSQL, postgresql_template: str, proxy: Proxy, endpoint: Endpoint
+    postgresql: PostgreSQL, postgresql_database: str, redis_server: Redis, proxy: Proxy, endpoint: Endpoint
 ):
     endpoint.respond = model = EndlessModel(every=0.1, reasoning_words=3)
-    url = postgresql.create_database(postgresql_template)
-    variables = connection(endpoint) | {"PYTHONPATH": PROBE, "TEST_DEAD_SECONDS": DEAD_SECONDS}
+    url = postgresql_database
+    variables = connection(endpoint) | {
+        "REDIS_URL": redis_server.url,
+        "PYTHONPATH": PROBE,
+        "TEST_DEAD_SECONDS": DEAD_SECONDS,
+    }
     with ExitStack() as stack:
         far = Site(url.replace(f":{postgresql.port}/", f":{proxy.port}/"), **variables)
         stack.callback(far.kill)
@@ -52,6 +56,8 @@ def test_a_replica_that_was_cut_off_writes_its_text_unless_the_conversation_went
             [(status, error, *_)] = person_near.answers(conversation)
             assert status == "interrupted"
             assert "The server that was answering did not respond at " in error
+        tab_near = stack.enter_context(Tab(person_near, resumed))
+        assert tab_near.statuses == ["interrupted"]
         for tab in tabs:
             tab.read_until(lambda tab: tab.source == "unstored")  # and people still read
         person_near.ask("And?", followed)
@@ -67,7 +73,8 @@ def test_a_replica_that_was_cut_off_writes_its_text_unless_the_conversation_went
         model.enough = True
         tabs[0].read_until(lambda tab: tab.statuses == ["complete"])
         tabs[1].read_until(lambda tab: tab.statuses == ["interrupted", "complete"])
-        for tab in tabs:
+        tab_near.read_until(lambda tab: tab.statuses == ["complete"])
+        for tab in (*tabs, tab_near):
             tab.check()
             tab.close()
         sent, stored = model.sent("resumed"), texts(near)
