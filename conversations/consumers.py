@@ -8,7 +8,7 @@ from urllib.parse import parse_qsl
 from channels.exceptions import DenyConnection
 from channels.generic.websocket import AsyncWebsocketConsumer
 from django.conf import settings
-from django.db import DatabaseError
+from django.db import Error
 
 from chatsite import metrics
 from chatsite.outages import describe, is_outage
@@ -94,7 +94,7 @@ class ConversationConsumer(AsyncWebsocketConsumer):
             self.page.changed.clear()
             try:
                 return await run_in_thread(self.page.read, self.user_id)
-            except DatabaseError as error:
+            except Error as error:
                 if not is_outage(error):
                     raise
                 logger.info("conversation not read, retrying: %s", describe(error))

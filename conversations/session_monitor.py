@@ -16,6 +16,7 @@ from django.db import Error
 from django.http import HttpRequest
 from django.utils import timezone
 
+from chatsite.outages import describe, is_outage
 from conversations.events import Topic, subscribe
 from conversations.models import User
 from conversations.threads import run_in_thread
@@ -79,7 +80,9 @@ class SocketSession:
             except SignedOut:
                 return
             except Error as error:
-                logger.info("session not read, retrying: %s", type(error).__name__)
+                if not is_outage(error):
+                    raise
+                logger.info("session not read, retrying: %s", describe(error))
                 await asyncio.sleep(RETRY_SECONDS)
                 self.check()
 
@@ -109,7 +112,9 @@ class SessionMonitor:
             try:
                 keys, passwords = await run_in_thread(_read, {session.key for session in users}, set(users.values()))
             except Error as error:
-                logger.info("sessions not compared, retrying: %s", type(error).__name__)
+                if not is_outage(error):
+                    raise
+                logger.info("sessions not compared, retrying: %s", describe(error))
                 continue
             for session, user_id in users.items():
                 if session.key not in keys or passwords.get(user_id) != session.password:

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from django.db import DatabaseError
+from django.db import DataError, OperationalError
 
 from conversations import consumers
 from conversations.events import bus
@@ -51,12 +51,12 @@ def consumer() -> consumers.ConversationConsumer:
 
 async def test_a_socket_that_cannot_read_the_database_leaves_no_subscription(monkeypatch: pytest.MonkeyPatch):
     async def fail(*_: object) -> None:
-        raise DatabaseError
+        raise OperationalError
 
     before = bus.subscriptions
     monkeypatch.setattr(consumers, "run_in_thread", fail)
     for _ in range(5):
-        with pytest.raises(DatabaseError):
+        with pytest.raises(OperationalError):
             await consumer().connect()
     assert bus.subscriptions == before
 
@@ -79,7 +79,7 @@ async def test_a_socket_that_closes_while_it_connects_leaves_no_subscription(mon
 
 
 async def test_a_failed_read_is_retried_and_nothing_is_sent_twice(monkeypatch: pytest.MonkeyPatch):
-    results = iter([1, "first", DatabaseError(), "second"])  # the user's id, then differences
+    results = iter([1, "first", OperationalError(), "second"])  # the user's id, then differences
 
     async def run_in_thread(_function: Callable[..., Any], *_: object) -> object:
         result = next(results)
@@ -101,3 +101,26 @@ async def test_a_failed_read_is_retried_and_nothing_is_sent_twice(monkeypatch: p
     socket.page.changed.set()
     assert await frames.get() == "second"
     await socket.disconnect(1000)
+
+
+async def test_a_read_that_fails_without_an_outage_closes_the_socket(monkeypatch: pytest.MonkeyPatch):
+    results, sent = iter([1, "first", DataError()]), []
+
+    async def run_in_thread(_function: Callable[..., Any], *_: object) -> object:
+        result = next(results)
+        if isinstance(result, Exception):
+            raise result
+        return result
+
+    async def base_send(message: dict[str, Any]) -> None:
+        sent.append(message)
+
+    monkeypatch.setattr(consumers, "run_in_thread", run_in_thread)
+    monkeypatch.setattr(consumers, "PageState", Page)
+    socket = consumer()
+    socket.base_send = base_send
+    await socket.connect()
+    socket.page.changed.set()
+    await socket.running
+    assert (sent[-1]["type"], sent[-1]["code"]) == ("websocket.close", consumers.FAILED)
+    await socket.disconnect(consumers.FAILED)

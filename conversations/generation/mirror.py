@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from django.db import DatabaseError
+from django.db import Error
 from django.db.models import Q
 
 from conversations.events import Topic, bus, subscribe
@@ -142,7 +142,7 @@ class Mirror:
         """Feed committed text that is not there yet. Often there is none, as commits are up to a second old."""
         try:
             generation, chunks = await run_in_thread(self._query)
-        except DatabaseError as error:
+        except Error as error:
             logger.info("committed text not read, retrying: %s", type(error).__name__)
             return
         if live.has_runner or live.ended:

@@ -10,7 +10,7 @@ from contextlib import ExitStack
 from typing import Any
 
 from django.conf import settings
-from django.db import DatabaseError
+from django.db import Error
 
 from chatsite import metrics
 from chatsite.logs import bind_log_context
@@ -70,7 +70,7 @@ def update_metrics() -> None:
         metrics.WAITING_CHARACTERS.set(sum(run.uncommitted_characters for run in runs))
     try:
         metrics.QUEUED.set(Generation.objects.filter(status=Status.QUEUED).count())
-    except DatabaseError:
+    except Error:
         metrics.QUEUED.set(math.nan)
 
 
@@ -127,7 +127,7 @@ class GenerationWorker:
         try:
             async with asyncio.timeout(SIGN_OFF_SECONDS):
                 await run_in_thread(Worker.objects.filter(pk=self._id).delete)
-        except (DatabaseError, TimeoutError) as error:
+        except (Error, TimeoutError) as error:
             logger.warning("worker not signed off, others will declare it dead: %s", type(error).__name__)
         self._process_lock.release()
 
@@ -168,7 +168,7 @@ class GenerationWorker:
             if claimed is None:
                 return
             run = self.runs[generation_id] = Run(claimed, lambda: self._id, endpoint)
-        except DatabaseError as error:
+        except Error as error:
             if is_outage(error):
                 logger.warning("claim failed, the next sweep retries: %s", describe(error))
             else:
@@ -206,7 +206,7 @@ class GenerationWorker:
                     swept_at = time.monotonic()
                     await self._sweep()
                 await self._claim_pending()
-            except DatabaseError as error:
+            except Error as error:
                 if not is_outage(error):
                     raise
                 logger.warning("sweep failed, retrying: %s", describe(error))
