@@ -5,6 +5,7 @@ import uuid
 from typing import Any
 
 import pytest
+from django.db import DataError, InterfaceError, OperationalError
 
 from chatsite.supervision import Supervisor
 from conversations.generation import commit, committer, worker
@@ -119,3 +120,18 @@ async def test_a_process_that_cannot_commit_is_not_ready(
     assert worker.readiness_problems() == []
     this_worker.committer.seconds_since_commit += 1
     assert worker.readiness_problems() == ["the database cannot be written"]
+
+
+async def test_only_outages_of_the_database_leave_the_sweep_running(
+    monkeypatch: pytest.MonkeyPatch, this_worker: GenerationWorker
+):
+    errors = iter([InterfaceError(), OperationalError(), DataError()])
+
+    async def fail(_self: GenerationWorker) -> None:
+        raise next(errors)
+
+    monkeypatch.setattr(GenerationWorker, "_sweep", fail)
+    monkeypatch.setattr(worker, "SWEEP_SECONDS", 0)
+    with pytest.raises(DataError):
+        await this_worker._sweep_loop()
+    assert list(errors) == []
