@@ -87,7 +87,7 @@ def test_counting_takes_one_statement_at_the_end_and_none_without_tokens():
 
 
 def test_the_migration_counts_what_has_ended(monkeypatch: pytest.MonkeyPatch):
-    migration = import_module("conversations.migrations.0020_daily_usage")
+    migration = import_module("conversations.migrations.0017_daily_usage")
     monkeypatch.setattr(migration, "BATCH", 2)
     ada, bob = person("ada"), person("bob")
     for model in ("one", "two", "three"):

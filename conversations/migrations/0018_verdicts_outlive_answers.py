@@ -6,7 +6,7 @@ class Migration(migrations.Migration):
     """Keep the verdict when its conversation is deleted. Replicas of the version before still delete both."""
 
     dependencies = [
-        ("conversations", "0020_daily_usage"),
+        ("conversations", "0017_daily_usage"),
     ]
 
     operations = [

@@ -26,7 +26,7 @@ def add_past_usage(apps: Any, schema_editor: Any) -> None:
 class Migration(migrations.Migration):
     dependencies = [
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
-        ("conversations", "0019_site"),
+        ("conversations", "0016_site"),
     ]
 
     operations = [
