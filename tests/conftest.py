@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from django.apps import apps as django_apps
 from django.conf import settings
-from django.contrib.contenttypes.models import ContentType
 
 from chatsite.identity import identity
 from tests.cloud import Cloud
@@ -102,7 +102,7 @@ def pytest_runtest_teardown(item: pytest.Item) -> Iterator[None]:
                 database.execute(f"delete from main.{table}")  # noqa: S608
                 database.execute(f"insert into main.{table} select * from template.{table}")  # noqa: S608
             database.commit()
-        ContentType.objects.clear_cache()
+        django_apps.get_model("contenttypes.ContentType").objects.clear_cache()
 
 
 @pytest.fixture
@@ -120,8 +120,7 @@ def make_site(database_template: Path, tmp_path: Path, endpoint: Endpoint) -> It
 
     yield make
     for site in sites:
-        if site.process.poll() is None:
-            site.kill()
+        site.kill()
 
 
 @pytest.fixture

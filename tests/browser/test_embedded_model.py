@@ -14,7 +14,7 @@ def test_the_embedded_model_reasons_and_answers(page: Page, make_site):
     expect(page.get_by_text("OPENAI_BASE_URL=")).to_be_visible()
     ask(page, "What is the capital of France?")
     page.wait_for_url(re.compile("/conversations/"))
-    expect(page.locator(".reasoning-text")).not_to_be_empty()
+    expect(page.locator(".reasoning-text")).not_to_be_empty(timeout=120_000)
     expect(page.locator("article[data-status=complete][data-role=assistant]")).to_be_visible(timeout=120_000)
     [(reasoning, content)] = site.rows("select reasoning, content from conversations_message where role = 'assistant'")
     assert reasoning.strip()

@@ -46,7 +46,7 @@ class Baseline:
             await_no_more_than(self._tasks[site], lambda site=site: tasks(site))
             await_no_more_than(self._files[site], lambda site=site: files(site))
         for exchange in self.endpoint.exchanges:
-            assert exchange.over.wait(WAIT)
+            assert exchange.over.wait(WAIT), exchange.body["messages"][-1]
         check_transactions(serving[0])
         started = [(site.lines, 0) for site in self.sites if all(site.lines is not lines for lines, _ in self._logs)]
         check_log([line for lines, printed in self._logs + started for line in lines[printed:]], expected_logs)

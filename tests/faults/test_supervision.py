@@ -25,7 +25,7 @@ def test_a_process_with_a_dead_loop_claims_nothing_ends_its_answers_and_exits_wi
     site.await_line("draining")
     ready = person.http.get("/readyz")
     assert ready.status_code == 503
-    assert ready.json()["reasons"] == ["the background loop 'commit' has ended", "shutting down"]
+    assert ready.json()["reasons"] == ["the background loop 'sweep and claim' has ended", "shutting down"]
     late = person.ask("And then?")
     endpoint.open("dead")
     site.process.wait(WAIT)
@@ -33,5 +33,5 @@ def test_a_process_with_a_dead_loop_claims_nothing_ends_its_answers_and_exits_wi
     assert person.answers(running) == [("complete", "", "Hm. ", "Yes.")]
     assert person.answers(late) == [("queued", "", "", "")]
     log = "".join(site.lines)
-    assert "CRITICAL chatsite.supervision: the background loop 'commit' has ended" in log
+    assert "CRITICAL chatsite.supervision: the background loop 'sweep and claim' has ended" in log
     assert "RuntimeError: a fault of this site" in log

@@ -1,4 +1,4 @@
-"""Print a process's asyncio tasks on SIGUSR1, and make its next commit fail as no database does on SIGUSR2.
+"""Print a process's asyncio tasks on SIGUSR1, and make its next sweep fail as no database does on SIGUSR2.
 
 Python imports this module at start if its folder is in PYTHONPATH.
 """
@@ -17,14 +17,14 @@ def print_tasks(_signal: int, _frame: FrameType | None) -> None:
     os.write(1, f"tasks: {json.dumps(tasks)}\n".encode())
 
 
-def break_commits(_signal: int, _frame: FrameType | None) -> None:
-    from conversations.generation import commit
+def break_sweeps(_signal: int, _frame: FrameType | None) -> None:
+    from conversations.generation import recovery
 
     def fail(*_arguments: object) -> None:
         raise RuntimeError("a fault of this site")
 
-    commit.commit = fail
+    recovery.stop_queued_of_deactivated = fail
 
 
 signal.signal(signal.SIGUSR1, print_tasks)
-signal.signal(signal.SIGUSR2, break_commits)
+signal.signal(signal.SIGUSR2, break_sweeps)
