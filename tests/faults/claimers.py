@@ -53,6 +53,8 @@ def end_all(number: int) -> Callable[[], list[Any]]:
         random.Random(number).shuffle(running)  # noqa: S311
         won = []
         for generation in running:
+            if generation.worker_id is None:
+                continue  # another thread has declared its worker dead, and recovers it
             claim = commit.Claim.of(generation)
             if number % 2:
                 end = commit.Result(Status.COMPLETE, "Thought.", f"Rival {number}.")
