@@ -95,7 +95,7 @@ def pytest_runtest_teardown(item: pytest.Item) -> Iterator[None]:
     """Restore the rows that migrations write: after a test that commits, Django deletes all rows."""
     yield
     marker = item.get_closest_marker("django_db")
-    if marker and marker.kwargs.get("transaction"):
+    if "transactional_db" in getattr(item, "fixturenames", ()) or (marker and marker.kwargs.get("transaction")):
         with contextlib.closing(sqlite3.connect(settings.DATABASES["default"]["NAME"], timeout=20)) as database:
             database.execute("attach ? as template", [str(item.config.stash[TEMPLATE])])
             for table in WRITTEN_BY_MIGRATIONS:
