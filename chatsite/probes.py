@@ -7,7 +7,7 @@ from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 
 from django.conf import settings
-from django.db import DatabaseError, close_old_connections, connection
+from django.db import Error, close_old_connections, connection
 from django.db.migrations.executor import MigrationExecutor
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.views.decorators.http import require_safe
@@ -95,10 +95,10 @@ class DatabaseCheck:
         return problems
 
 
-def _database_problems() -> list[str]:
+def database_problems() -> list[str]:
     try:
         return _find_database_problems()
-    except DatabaseError as error:
+    except Error as error:  # also InterfaceError, which is not a DatabaseError: the connection was closed
         full = getattr(error.__cause__, "sqlstate", None) == DISK_FULL
         return ["the database's disk is full" if full else "the database is not responding"]
     finally:
@@ -106,7 +106,7 @@ def _database_problems() -> list[str]:
 
 
 def _find_database_problems() -> list[str]:
-    """Check that the database responds, is migrated and, on PostgreSQL, can be written. Raises `DatabaseError`.
+    """Check that the database responds, is migrated and, on PostgreSQL, can be written. Raises `Error`.
 
     That the worker's heartbeat is written is among the application's problems. On PostgreSQL it takes no space, so it
     is written on a full disk too. The export of a snapshot takes some: it writes a small file, and deletes it.
@@ -128,4 +128,4 @@ def _find_database_problems() -> list[str]:
     return ["the database is read-only"] if read_only == "on" else []
 
 
-database = DatabaseCheck(_database_problems)
+database = DatabaseCheck(database_problems)

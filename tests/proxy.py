@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 
 class Proxy:
-    """Forwards connections to `target`, until it is told to `mute` or `cut` them."""
+    """Forwards connections to `target`, until `mute` or `cut` is called."""
 
     def __init__(self, target: str) -> None:
         parts = urlsplit(target)

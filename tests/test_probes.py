@@ -5,6 +5,7 @@ import threading
 from collections.abc import Callable
 
 import pytest
+from django.db import InterfaceError, OperationalError
 from django.http import JsonResponse
 from django.test import RequestFactory
 
@@ -46,6 +47,16 @@ def probe(
 )
 def test_only_what_keeps_pages_from_working_makes_a_site_unavailable(monkeypatch, state: dict, response: tuple):
     assert probe(monkeypatch, **state) == response
+
+
+@pytest.mark.parametrize("error", [OperationalError, InterfaceError])
+def test_any_error_of_the_database_makes_a_site_unavailable(monkeypatch: pytest.MonkeyPatch, error: type[Exception]):
+    def fail() -> list[str]:
+        raise error
+
+    monkeypatch.setattr(probes, "_find_database_problems", fail)
+    check = DatabaseCheck(probes.database_problems)
+    assert check.problems() == ["the database is not responding"]
 
 
 class Database:

@@ -52,7 +52,7 @@ class Committer:
         taken = {run.claim.generation_id: (run, run.take_progress()) for run in writing}
         try:
             stops = await self._write_progress(taken)
-        except Exception:
+        except Exception:  # of any kind: the text is written later, or this process ends
             for run, progress in taken.values():
                 run.restore_progress(progress)
             raise

@@ -21,7 +21,7 @@ from conversations.review.models import AuditAction, Case
 BATCH = 50  # conversations that are read, and recorded, at a time
 CHECK_SECONDS = 1.0  # between checks of the reviewer's permissions: sending a large export can take hours
 # Where a formula could begin (OWASP, CSV injection), full-width characters included: at the start of a cell, and after
-# whatever a spreadsheet may be told to take for the separator, which can be any character but a letter or digit.
+# whatever separator a spreadsheet uses, which can be any character but a letter or digit.
 FORMULA = re.compile(r"(?<![\w=+\-@＝＋－＠])(?=[=+\-@＝＋－＠])")
 GENERATION_FIELDS = (
     "status",
