@@ -9,6 +9,8 @@ from tests.endpoint import Endpoint, Exchange
 LINES = 900
 CODE = [f"def step_{number}(value: int) -> str:  # one of many\n" for number in range(LINES)]
 PROSE = [f"Paragraph step_{number} of *many*, with [a reference] in it.\n\n" for number in range(LINES // 3)]
+# How far the end of the page is below the window, in pixels.
+BELOW = "Math.round(document.documentElement.scrollHeight - innerHeight - scrollY)"
 # The position of a word in the window, in pixels.
 TOP_OF = """word => {
   const walker = document.createTreeWalker(document.getElementById("messages"), NodeFilter.SHOW_TEXT);
@@ -53,10 +55,11 @@ def test_the_text_being_read_does_not_move_while_a_long_answer_grows_and_ends(
     # The last piece may still be the open tail, which is rendered again.
     expect(page.locator(".prose")).to_contain_text(f"step_{half - 2}")
     assert page.locator(".reasoning-text").evaluate("pane => pane.textContent.length") < 70_000
+    # The page scrolls to new text a little after it is inserted, and to where the wheel asks a little after it turns.
+    page.wait_for_function(f"() => {BELOW} <= 1")
     page.locator(".prose").hover()
     page.mouse.wheel(0, -600)
-    # The page stops following at once, but scrolls a little later.
-    page.wait_for_function("() => Math.round(document.documentElement.scrollHeight - innerHeight - scrollY) >= 600")
+    page.wait_for_function(f"() => {BELOW} >= 600")
     expect(page.locator("#messages[data-following=false]")).to_be_attached()
     word = f"step_{half - 30}"
     top = page.evaluate(TOP_OF, word)
