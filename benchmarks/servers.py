@@ -77,7 +77,7 @@ class Servers:
             check=True,
         )
         with on_core(SERVER_CORE):
-            site = Site(
+            site = StartedSite(
                 url,
                 OPENAI_BASE_URL=self._endpoint.base_url,
                 OPENAI_MODEL="benchmark",
@@ -101,6 +101,17 @@ class Servers:
                 yield RelayServer(process.pid, line.split()[-1])
             finally:
                 process.kill()
+
+
+class StartedSite(Site):
+    """A site started as an operator does, not forked from a process that the tests use."""
+
+    def _spawn(self, port: str) -> subprocess.Popen[str]:
+        command = [sys.executable, "manage.py", "serve", "--host", self.host, "--port", port]
+        variables = environment(**self.variables)
+        return subprocess.Popen(
+            command, cwd=ROOT, env=variables, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        )
 
 
 class SiteServer:

@@ -5,7 +5,6 @@ import os
 import re
 import sqlite3
 import subprocess
-import sys
 import threading
 import time
 import uuid
@@ -16,6 +15,8 @@ from typing import Any
 import httpx2
 import psycopg
 from websockets.sync.client import ClientConnection, connect
+
+from tests import forked
 
 ROOT = Path(__file__).parent.parent
 WAIT = 30  # seconds
@@ -66,16 +67,7 @@ def environment(**variables: Any) -> dict[str, str]:
 
 def manage(*arguments: str, root: Path = ROOT, **variables: Any) -> subprocess.CompletedProcess[str]:
     """Run `manage.py` of the checkout at `root` to its end."""
-    command = [sys.executable, "manage.py", *arguments]
-    return subprocess.run(
-        command,
-        cwd=root,
-        env=environment(**variables),
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
+    return forked.run(root, arguments, environment(**variables), timeout=120)
 
 
 def migrate(database_url: str) -> None:
@@ -124,12 +116,9 @@ class Site:
             self.kill()
             raise
 
-    def _spawn(self, port: str) -> subprocess.Popen[str]:
-        command = [sys.executable, "manage.py", "serve", "--host", self.host, "--port", port]
-        variables = environment(**self.variables)
-        return subprocess.Popen(
-            command, cwd=self.root, env=variables, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-        )
+    def _spawn(self, port: str) -> forked.Process | subprocess.Popen[str]:
+        arguments = ["serve", "--host", self.host, "--port", port]
+        return forked.Process(self.root, arguments, environment(**self.variables))
 
     def await_line(self, part: str, after: int = 0) -> str:
         """Return the first line that holds `part` and was printed after so many others, waiting for it."""

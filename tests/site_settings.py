@@ -6,6 +6,7 @@ for a worker to be taken for dead sets TEST_DEAD_SECONDS.
 
 import os
 
+import tests.probe  # noqa: F401
 from chatsite.settings import *  # noqa: F403
 from chatsite.settings import DEAD_SECONDS
 

@@ -6,7 +6,7 @@ import pytest
 
 from tests.conftest import MIGRATED, connection
 from tests.endpoint import Endpoint
-from tests.faults.baseline import PROBE, Baseline
+from tests.faults.baseline import Baseline
 from tests.faults.endless_model import EndlessModel
 from tests.services import PostgreSQL, Redis
 from tests.site import Person, Site
@@ -48,7 +48,6 @@ def running_replicas(postgresql: PostgreSQL, redis_server: Redis) -> Iterator[Re
     variables = connection(endpoint) | {
         "REDIS_URL": redis_server.url,
         "USER_CONCURRENCY": 100,
-        "PYTHONPATH": PROBE,
         "TEST_DEAD_SECONDS": DEAD_SECONDS,
     }
     with contextlib.ExitStack() as stack:

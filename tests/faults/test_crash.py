@@ -3,7 +3,7 @@
 import time
 
 from tests.endpoint import Endpoint, Exchange, think_and_answer
-from tests.faults.baseline import PROBE, Baseline
+from tests.faults.baseline import Baseline
 from tests.faults.endless_model import EndlessModel, ask_each
 from tests.faults.stored import assert_stored, texts
 from tests.site import Site
@@ -14,7 +14,7 @@ STREAMS = 20
 def test_text_sent_before_a_kill_is_stored_and_its_generations_end_as_interrupted_after_a_restart(
     make_site, join, endpoint: Endpoint, model: EndlessModel
 ):
-    site: Site = make_site(USER_CONCURRENCY=100, PYTHONPATH=PROBE)
+    site: Site = make_site(USER_CONCURRENCY=100)
     person = join(site)
     baseline = Baseline(endpoint, site)
     prompts = [f"p{number}" for number in range(STREAMS)]
@@ -50,7 +50,7 @@ def test_a_generation_without_text_runs_again_after_a_kill(make_site, join, endp
         await exchange.finish()
 
     endpoint.respond = silent_at_first
-    site = make_site(PYTHONPATH=PROBE)
+    site = make_site()
     baseline = Baseline(endpoint, site)
     person = join(site)
     conversation = person.ask("Why?")

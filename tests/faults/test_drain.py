@@ -6,7 +6,7 @@ import pytest
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from tests.endpoint import Endpoint
-from tests.faults.baseline import PROBE, Baseline, tasks
+from tests.faults.baseline import Baseline, tasks
 from tests.faults.endless_model import EndlessModel
 from tests.faults.silent_client import SilentClient
 from tests.faults.stored import assert_stored, texts
@@ -19,7 +19,7 @@ GOING_AWAY = 4503
 def test_a_drain_ends_in_time_with_open_sockets_and_an_endless_answer(
     make_site, join, endpoint: Endpoint, model: EndlessModel
 ):
-    site = make_site(DRAIN_SECONDS=DRAIN_SECONDS, PYTHONPATH=PROBE)
+    site = make_site(DRAIN_SECONDS=DRAIN_SECONDS)
     baseline = Baseline(endpoint, site)
     person = join(site)
     conversation, deleted = person.ask("endless"), person.ask("deleted")

@@ -17,7 +17,7 @@ import pytest
 
 from tests.conftest import MIGRATED, connection
 from tests.endpoint import Endpoint
-from tests.faults.baseline import PROBE, Baseline
+from tests.faults.baseline import Baseline
 from tests.faults.endless_model import EndlessModel, ask_each
 from tests.faults.stored import Text, assert_stored, texts
 from tests.screen import Tab
@@ -62,7 +62,6 @@ def scenario(postgresql: PostgreSQL) -> Iterator[Scenario]:
     databases = [postgresql.create_database(MIGRATED) for _ in range(2)]
     variables = connection(endpoint) | {
         "USER_CONCURRENCY": 100,
-        "PYTHONPATH": PROBE,
         "TEST_DEAD_SECONDS": DEAD_SECONDS,
     }
     with ExitStack() as stack, ThreadPoolExecutor(4) as pool:

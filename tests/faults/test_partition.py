@@ -7,7 +7,7 @@ import pytest
 
 from tests.conftest import connection
 from tests.endpoint import Endpoint
-from tests.faults.baseline import PROBE, Baseline
+from tests.faults.baseline import Baseline
 from tests.faults.endless_model import EndlessModel
 from tests.faults.stored import texts
 from tests.proxy import Proxy
@@ -33,7 +33,6 @@ def test_a_replica_that_was_cut_off_writes_its_text_unless_the_conversation_went
     url = postgresql_database
     variables = connection(endpoint) | {
         "REDIS_URL": redis_server.url,
-        "PYTHONPATH": PROBE,
         "TEST_DEAD_SECONDS": DEAD_SECONDS,
     }
     with ExitStack() as stack:

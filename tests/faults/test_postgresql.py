@@ -11,7 +11,7 @@ import pytest
 from conversations.generation.committer import MAX_UNCOMMITTED_CHARACTERS
 from tests.conftest import MIGRATED, unused_port
 from tests.endpoint import Exchange
-from tests.faults.baseline import PROBE, Baseline
+from tests.faults.baseline import Baseline
 from tests.faults.conftest import DEAD_SECONDS, Replicas
 from tests.faults.endless_model import EndlessModel
 from tests.faults.stored import texts
@@ -58,7 +58,7 @@ def test_text_is_written_after_an_outage_of_postgresql_and_no_stream_is_orphaned
     join,
 ):
     url = another_postgresql.create_database(MIGRATED)
-    lone = make_site(url, OPENAI_BASE_URL=replicas.endpoint.base_url, PYTHONPATH=PROBE, TEST_DEAD_SECONDS=DEAD_SECONDS)
+    lone = make_site(url, OPENAI_BASE_URL=replicas.endpoint.base_url, TEST_DEAD_SECONDS=DEAD_SECONDS)
     lone_baseline = Baseline(replicas.endpoint, lone)
     lone_person = join(lone)
     with ExitStack() as open_tabs:

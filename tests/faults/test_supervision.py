@@ -3,7 +3,6 @@
 import signal
 
 from tests.endpoint import Endpoint, Exchange
-from tests.faults.baseline import PROBE
 from tests.site import WAIT, Site
 
 
@@ -17,7 +16,7 @@ def test_a_process_with_a_dead_loop_claims_nothing_ends_its_answers_and_exits_wi
         await exchange.finish()
 
     endpoint.respond = answer_at_the_gate
-    site: Site = make_site(DRAIN_SECONDS=20, PYTHONPATH=PROBE)
+    site: Site = make_site(DRAIN_SECONDS=20)
     person = join(site)
     running = person.ask("Why?")
     endpoint.await_reached("dead")

@@ -8,7 +8,7 @@ from collections import Counter
 import aiohttp
 
 from tests.endpoint import Endpoint
-from tests.faults.baseline import PROBE, Baseline, memory
+from tests.faults.baseline import Baseline, memory
 from tests.faults.stored import texts
 from tests.faults.traffic import FAULTS, Model, Visitor, cut, plan
 from tests.site import Person, people
@@ -23,7 +23,7 @@ TOKEN = "for-this-test-alone"
 
 async def test_every_prompt_ends_in_one_outcome_without_leaks(make_site, endpoint: Endpoint):
     endpoint.respond = model = Model()
-    site = make_site(STALL_SECONDS=8, METRICS_TOKEN=TOKEN, PYTHONPATH=PROBE)
+    site = make_site(STALL_SECONDS=8, METRICS_TOKEN=TOKEN)
     crowd = people(site, PEOPLE)
     baseline = Baseline(endpoint, site)
     connector = aiohttp.TCPConnector(limit=0)

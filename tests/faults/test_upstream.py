@@ -4,7 +4,7 @@ from collections import Counter
 from itertools import product
 
 from tests.endpoint import Endpoint, Exchange
-from tests.faults.baseline import PROBE, Baseline
+from tests.faults.baseline import Baseline
 from tests.faults.endless_model import ask_each
 from tests.faults.stored import texts
 
@@ -72,7 +72,7 @@ class Broken:
 
 def test_every_fault_in_every_phase_keeps_the_received_text_and_ends_once(make_site, join, endpoint: Endpoint):
     endpoint.respond = model = Broken()
-    site = make_site(STALL_SECONDS=2, USER_CONCURRENCY=100, PYTHONPATH=PROBE)
+    site = make_site(STALL_SECONDS=2, USER_CONCURRENCY=100)
     person = join(site)
     baseline = Baseline(endpoint, site)
     prompts = [f"{fault} {phase}" for fault, phase in product(FAULTS, PHASES)]

@@ -9,7 +9,7 @@ from contextlib import ExitStack
 import pytest
 
 from tests.endpoint import Endpoint, Exchange
-from tests.faults.baseline import PROBE, Baseline, memory
+from tests.faults.baseline import Baseline, memory
 from tests.faults.conftest import Replicas
 from tests.faults.silent_client import SilentClient, unread
 from tests.screen import Tab
@@ -44,7 +44,7 @@ def test_a_viewer_that_never_reads_uses_little_memory_and_delays_nobody(make_sit
         await exchange.finish()
 
     endpoint.respond = long_answer
-    site: Site = make_site(PYTHONPATH=PROBE)
+    site: Site = make_site()
     person = join(site)
     baseline = Baseline(endpoint, site)
 

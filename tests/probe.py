@@ -1,6 +1,6 @@
 """Print a process's asyncio tasks on SIGUSR1, and make its next sweep fail as no database does on SIGUSR2.
 
-Python imports this module at start if its folder is in PYTHONPATH.
+The settings of the tests' sites import this module.
 """
 
 import os
