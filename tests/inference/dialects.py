@@ -6,6 +6,7 @@ from pathlib import Path
 
 from conversations.inference import errors
 from conversations.inference.chunks import Usage
+from tests.inference.payloads import chunk, parts, sse, whole
 
 STREAMS = Path(__file__).parent / "streams"
 
@@ -19,36 +20,6 @@ class Dialect:
     finish_reason: str = "stop"
     usage: Usage = field(default_factory=Usage)
     failure: type[errors.InferenceError] | None = None
-
-
-def chunk(finish: str | None = None, **delta: object) -> dict[str, object]:
-    return {
-        "id": "c",
-        "object": "chat.completion.chunk",
-        "choices": [{"index": 0, "delta": delta, "finish_reason": finish}],
-    }
-
-
-def whole(finish: str | None = None, **message: object) -> dict[str, object]:
-    """Return a chunk with a message instead of a delta: alone, what an endpoint that does not stream responds."""
-    return {
-        "id": "c",
-        "object": "chat.completion",
-        "choices": [{"index": 0, "message": message, "finish_reason": finish}],
-    }
-
-
-def parts(*parts: object) -> dict[str, object]:
-    return {"content": list(parts)}
-
-
-def sse(*parts: object, end: str = "\n", done: bool = True, escape: bool = False) -> bytes:
-    """Return a response's body: objects as events, strings as lines of their own."""
-    lines = []
-    for part in parts:
-        lines += [part if isinstance(part, str) else "data: " + json.dumps(part, ensure_ascii=escape), ""]
-    lines += ["data: [DONE]", ""] if done else []
-    return (end.join(lines) + end).encode()
 
 
 DETAILED = {"prompt_tokens": 12, "completion_tokens": 30, "completion_tokens_details": {"reasoning_tokens": 20}}

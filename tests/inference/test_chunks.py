@@ -13,7 +13,8 @@ from conversations.inference.chunks import ChunkReader, Usage
 from conversations.inference.deltas import Delta
 from conversations.inference.sse import Event, EventReader
 from conversations.models import Kind
-from tests.inference.dialects import DIALECTS, STREAMS, Dialect, chunk, sse
+from tests.inference.dialects import DIALECTS, STREAMS, Dialect
+from tests.inference.payloads import chunk, sse
 
 
 def read(*reads: bytes) -> tuple[str, str, str, object, object]:

@@ -3,12 +3,14 @@
 import sqlite3
 import uuid
 from contextlib import closing
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import psycopg
 
-from tests.site import CSRF_SECRET, Person, Site
+from tests.services import PostgreSQL
+from tests.site import CSRF_SECRET, Person, Site, read_rows
 
 HERE = Path(__file__).parent
 SECRET_KEY = "k" * 50  # signed the audit trail and the sessions
@@ -86,3 +88,33 @@ def answers(site: Site, title: str) -> list[tuple[Any, ...]]:
         " join conversations_conversation c on c.id = g.conversation_id where c.title = ? order by g.id",
         title,
     )
+
+
+def columns(url: str) -> set[tuple[str, str]]:
+    """Return (table, column) of all that the database has."""
+    if kind(url) == "sqlite":
+        query = "select t.name, c.name from sqlite_master t, pragma_table_info(t.name) c where t.type = 'table'"
+    else:
+        query = "select table_name, column_name from information_schema.columns where table_schema = 'public'"
+    return set(read_rows(url, query))
+
+
+@dataclass(frozen=True)
+class Stored:
+    """The stored database, migrated; and what it was before."""
+
+    url: str  # to be read, and copied
+    columns: set[tuple[str, str]]
+    content_types: dict[int, str]  # the table that a model of this name has by default
+    permissions: set[tuple[int, int, str]]
+    granted: set[tuple[int, int]]
+    postgresql: PostgreSQL | None
+    folder: Path
+
+    def copy(self, name: str) -> str:
+        """Return the URL of a copy of the migrated database."""
+        if self.postgresql:
+            return self.postgresql.create_database(self.url.rpartition("/")[2])
+        path = self.folder / f"{name}.sqlite3"
+        path.write_bytes(Path(self.url.removeprefix("sqlite:///")).read_bytes())
+        return f"sqlite:///{path}"

@@ -5,7 +5,6 @@ import re
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
-from dataclasses import dataclass
 from pathlib import Path
 from subprocess import CompletedProcess
 
@@ -17,11 +16,12 @@ from tests.accounts.entra.visitor import Visitor
 from tests.conftest import connection
 from tests.endpoint import Endpoint
 from tests.screen import Screen
-from tests.services import PostgreSQL
 from tests.site import PASSWORD, Person, Site, manage, migrate, read_rows
 from tests.upgrade.stored import (
     SECRET_KEY,
+    Stored,
     answers,
+    columns,
     conversation,
     execute,
     give_reason,
@@ -42,36 +42,6 @@ THOUGHT, ANSWER = "The decimals decide. So it is 9.8.", "It is **9.8** of the tw
 
 def command(url: str, *arguments: str) -> CompletedProcess[str]:
     return manage(*arguments, DATABASE_URL=url, SECRET_KEY=SECRET_KEY)
-
-
-def columns(url: str) -> set[tuple[str, str]]:
-    """Return (table, column) of all that the database has."""
-    if kind(url) == "sqlite":
-        query = "select t.name, c.name from sqlite_master t, pragma_table_info(t.name) c where t.type = 'table'"
-    else:
-        query = "select table_name, column_name from information_schema.columns where table_schema = 'public'"
-    return set(read_rows(url, query))
-
-
-@dataclass(frozen=True)
-class Stored:
-    """The stored database, migrated; and what it was before."""
-
-    url: str  # to be read, and copied
-    columns: set[tuple[str, str]]
-    content_types: dict[int, str]  # the table that a model of this name has by default
-    permissions: set[tuple[int, int, str]]
-    granted: set[tuple[int, int]]
-    postgresql: PostgreSQL | None
-    folder: Path
-
-    def copy(self, name: str) -> str:
-        """Return the URL of a copy of the migrated database."""
-        if self.postgresql:
-            return self.postgresql.create_database(self.url.rpartition("/")[2])
-        path = self.folder / f"{name}.sqlite3"
-        path.write_bytes(Path(self.url.removeprefix("sqlite:///")).read_bytes())
-        return f"sqlite:///{path}"
 
 
 @pytest.fixture(scope="module", params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgresql)])
