@@ -15,7 +15,7 @@ from typing import Any, Self
 
 from channels_redis.pubsub import RedisPubSubChannelLayer
 from django.conf import settings
-from django.db import transaction
+from django.db import connections, transaction
 from redis.exceptions import RedisError
 
 from chatsite import metrics
@@ -138,7 +138,8 @@ class EventBus:
         Does not block, and may be called in any thread. `data` replaces the subject as payload.
         """
         payload = _payload(subject, data)
-        if transaction.get_connection().in_atomic_block:
+        # Not `get_connection`, which creates a connection for each task of the event loop that calls it.
+        if any(connection.in_atomic_block for connection in connections.all(initialized_only=True)):
             transaction.on_commit(lambda: self._schedule(topic, subject, payload))
         else:
             self._schedule(topic, subject, payload)

@@ -7,7 +7,7 @@ from typing import Any
 
 import msgpack
 import pytest
-from django.db import transaction
+from django.db import connections, transaction
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection
 
@@ -76,6 +76,17 @@ async def test_a_closed_subscription_gets_no_events():
     await received.wait()
     assert (received_after_close, payloads) == ([], [""])
     assert bus.subscriptions == 1
+    await bus.close()
+
+
+async def test_publishing_on_the_event_loop_creates_no_database_connection():
+    bus = EventBus()
+    bus.start()
+    payloads, received = subscribed(bus, Topic.GENERATION_QUEUED)
+    bus.publish(Topic.GENERATION_QUEUED, 7)
+    assert connections.all(initialized_only=True) == []
+    await received.wait()
+    assert payloads == ["7"]
     await bus.close()
 
 
