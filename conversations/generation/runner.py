@@ -106,6 +106,7 @@ class Run:
             result = self._result(Status.FAILED, notice(INTERNAL_ERROR, "Try again.", has_text=self._has_text))
         finally:
             timer.cancel()
+            self._streaming = None  # it refers to its exception, and that to this run
         await self._finish(result)
 
     @property

@@ -6,6 +6,7 @@ import random
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
+from traceback import clear_frames
 from typing import TYPE_CHECKING, Any
 
 from conversations.inference import errors, finish_reasons
@@ -87,6 +88,8 @@ async def stream(
         try:
             return await _attempt(create, request, note_and_pass_on, stall_seconds, gather_seconds, record)
         except errors.InferenceError as error:
+            # Those frames refer to the error, which refers to them: prompts would stay in memory after every failure.
+            clear_frames(error.__traceback__)
             amended = amend(request, error) if amend and not has_deltas else None
             error.hide(message["content"] for message in request["messages"])
             if amended:

@@ -1,7 +1,9 @@
 """A run's uncommitted text, and its result when something fails."""
 
 import asyncio
+import gc
 import uuid
+import weakref
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
@@ -17,6 +19,7 @@ from conversations.threads import run_in_thread
 from tests.endpoint import Endpoint as Server
 from tests.endpoint import Exchange
 from tests.factories import claimed, person
+from tests.faults.traffic import garbage
 
 pytestmark = pytest.mark.django_db
 
@@ -104,6 +107,20 @@ async def test_an_answer_that_takes_too_long_ends_with_its_text(
     assert (status, content) == (Status.INTERRUPTED, "One, two, three")
     assert error.startswith(runner.TOO_SLOW)
     assert await asyncio.to_thread(endpoint.exchanges[0].closed_by_client.wait, 10)
+
+
+async def test_a_failed_run_is_not_kept_in_memory(streamed: Run, endpoint: Server):
+    endpoint.respond = garbage
+    run = Run(streamed.claim, streamed._worker_id, streamed._endpoint)
+    kept = weakref.ref(run)
+    gc.disable()  # the garbage collector counts objects, whatever their size
+    try:
+        await run.run()
+        del run
+        assert (await ended(streamed))[0] == Status.FAILED
+        assert kept() is None
+    finally:
+        gc.enable()
 
 
 async def test_a_result_that_cannot_be_stored_fails_once_with_its_text(
