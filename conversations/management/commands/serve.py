@@ -57,10 +57,6 @@ class Command(BaseCommand):
         # The event loop releases the GIL at every read and write. To get it back it waits for one switch interval, by
         # default 5 ms, for each database thread that is ready to run.
         sys.setswitchinterval(SWITCH_SECONDS)
-        # Objects loaded so far are permanent. Collecting them would take a twentieth of a busy server's time.
-        gc.collect()
-        gc.freeze()
-        gc.set_threshold(20_000, 20, 20)
         asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(settings.STREAM_THREADS))
         bus.start(await run_in_thread(_redis_prefix) if settings.REDIS_URL else "")
         self.loops.append(supervisor.start("sessions", monitor.run()))
@@ -69,6 +65,7 @@ class Command(BaseCommand):
             self.loops.append(supervisor.start("embedded model", self.endpoint.local_model.keep_running()))
         self.worker = GenerationWorker(self.endpoint)
         await self.worker.start()
+        _tune_garbage_collection()
         host, port = server.listening_addresses[0]
         model = self.endpoint.model if self.endpoint else "none connected (see README.md)"
         self.stdout.write(f"Model: {model}")
@@ -111,6 +108,18 @@ def checkpoint() -> None:
 
 def _redis_prefix() -> str:
     return Site.objects.get().redis_prefix
+
+
+def _tune_garbage_collection() -> None:
+    """Have the garbage collector skip what the start has loaded, and find soon what requests and sockets leave.
+
+    What was loaded is permanent, and would take a twentieth of a busy server's time. What is in use during a collection
+    waits for a later one of an older generation. If that comes late, it takes tens of megabytes and a long pause.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.collect()  # the oldest generation is collected when it has grown by a quarter: now, from nothing
+    gc.set_threshold(20_000, 2, 2)
 
 
 def is_port_in_use(host: str, port: int) -> bool:
