@@ -1,4 +1,7 @@
-"""Print a process's asyncio tasks on SIGUSR1, and make its next sweep fail as no database does on SIGUSR2.
+"""Let a test ask a serving process by signals.
+
+SIGUSR1: print its asyncio tasks. SIGUSR2: make its next sweep fail as no database does. SIGRTMIN: collect garbage, and
+print how many objects of at most 512 bytes are left (larger ones are not counted by Python).
 
 The settings of the tests' sites import this module.
 """
@@ -26,5 +29,14 @@ def break_sweeps(_signal: int, _frame: FrameType | None) -> None:
     recovery.stop_queued_of_deactivated = fail
 
 
+def print_objects(_signal: int, _frame: FrameType | None) -> None:
+    import gc
+    import sys
+
+    gc.collect()
+    os.write(1, f"objects: {sys.getallocatedblocks()}\n".encode())
+
+
 signal.signal(signal.SIGUSR1, print_tasks)
 signal.signal(signal.SIGUSR2, break_sweeps)
+signal.signal(signal.SIGRTMIN, print_objects)

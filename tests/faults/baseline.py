@@ -111,9 +111,19 @@ def check_transactions(site: Site) -> None:
 
 def tasks(site: Site) -> Counter[str]:
     """Return the serving process's asyncio tasks, counted by the name of their coroutine."""
+    return Counter(json.loads(ask(site, signal.SIGUSR1, "tasks: ")))
+
+
+def objects(site: Site) -> int:
+    """Return the number of the serving process's objects, after a collection of its garbage."""
+    return int(ask(site, signal.SIGRTMIN, "objects: "))
+
+
+def ask(site: Site, question: int, label: str) -> str:
+    """Send the serving process a signal; return what the probe prints after `label`."""
     printed = len(site.lines)
-    site.process.send_signal(signal.SIGUSR1)
-    return Counter(json.loads(site.await_line("tasks: ", after=printed).partition("tasks: ")[2]))
+    site.process.send_signal(question)
+    return site.await_line(label, after=printed).partition(label)[2]
 
 
 def files(site: Site) -> Counter[str]:

@@ -15,7 +15,6 @@ from tests.site import Person
 
 SEED = 20260101
 FAULTY = 0.1  # share of all answers
-WARM = 200  # requests after which a process has allocated what it keeps
 WAIT = 60  # seconds
 ENDED = re.compile(r'id="status-(\d+)" data-status="(complete|stopped|length|filtered|failed|interrupted)"')
 
@@ -88,8 +87,6 @@ class Model:
         self.requests: Counter[str] = Counter()
         self.faults: Counter[str] = Counter()
         self.over: defaultdict[str, asyncio.Event] = defaultdict(asyncio.Event)  # of the loop that creates this model
-        self.warm = asyncio.Event()  # set after WARM requests
-        self._ended = 0
         self._loop = asyncio.get_running_loop()
 
     async def __call__(self, exchange: Exchange) -> None:
@@ -100,9 +97,6 @@ class Model:
             await self._answer(exchange, prompt)
         finally:
             self._loop.call_soon_threadsafe(self.over[prompt].set)
-            self._ended += 1
-            if self._ended == WARM:
-                self._loop.call_soon_threadsafe(self.warm.set)
 
     async def _answer(self, exchange: Exchange, prompt: str) -> None:
         words, fault = plan(prompt)
@@ -131,7 +125,8 @@ class Visitor:
 
     async def send(self, conversations: int, turns: int) -> None:
         """Send all prompts of a conversation at once; start the next conversation when the last one is answered."""
-        for number in range(conversations):
+        for _ in range(conversations):
+            number = len(self.conversations)
             prompts = [f"{self.name}.{number}.{turn}" for turn in range(turns)]
             conversation = await self.begin(prompts[0])
             for prompt in prompts[1:]:
@@ -140,7 +135,8 @@ class Visitor:
 
     async def converse(self, conversations: int, turns: int) -> None:
         """Send each prompt when the page shows the outcome of the previous one."""
-        for number in range(conversations):
+        for _ in range(conversations):
+            number = len(self.conversations)
             conversation = await self.begin(f"{self.name}.{number}.0")
             page = await (await self.session.get(self.url + conversation, headers=self.headers)).text()
             [socket_url] = re.findall(r'ws-connect="([^"]+)"', page)
