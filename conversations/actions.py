@@ -9,6 +9,7 @@ from django.db import IntegrityError, transaction
 from django.db.models import Case, F, Q, QuerySet, Value, When
 from django.utils import timezone
 
+from conversations import limits
 from conversations.events import Topic, publish
 from conversations.inference.prompt import estimate_tokens
 from conversations.models import Conversation, Feedback, Generation, LegalHold, Message, Rating, Role, Status, User
@@ -44,11 +45,13 @@ def send_message(
     """Create a prompt, an empty answer and a queued generation; return the generation.
 
     Also create the conversation if it is not given. Using a `key` again returns the generation created with it. Raises
-    `DailyLimitReached`, like all actions that queue a generation.
+    `Refused`, also by a limit, like all actions that queue a generation.
     """
 
     def write() -> Generation:
         nonlocal conversation
+        if sentence := limits.would_reach(user.pk, content):
+            raise Refused(sentence)
         if conversation is None:
             conversation = Conversation.objects.create(owner=user, title=title_from(content))
         conversation = _lock(conversation)
@@ -247,7 +250,7 @@ def _once(user: User, key: uuid.UUID | None, write: Callable[[], Generation], co
     try:
         with transaction.atomic():
             return write()
-    except IntegrityError:
+    except (IntegrityError, Refused):
         # The unique constraint finds used keys without a query, also between concurrent requests.
         if generation := earlier.first():
             return generation
@@ -324,6 +327,8 @@ def _queue(conversation: Conversation, answer: Message, key: uuid.UUID | None, *
     generation = Generation.objects.create(
         message=answer, conversation=conversation, owner_id=conversation.owner_id, key=key, **fields
     )
+    if sentence := limits.reached(conversation.owner_id):
+        raise Refused(sentence)
     publish(Topic.GENERATION_QUEUED, generation.pk)
     publish(Topic.CONVERSATION_CHANGED, conversation.pk)
     publish(Topic.LIST_CHANGED, conversation.owner_id, conversation.pk)
@@ -332,13 +337,12 @@ def _queue(conversation: Conversation, answer: Message, key: uuid.UUID | None, *
 
 def _reparent(conversation: Conversation, old: Message, new: Message) -> None:
     """Move the prompts below the answer `old` to the answer `new`, and their generations behind its own."""
-    queued = Generation.objects.live_below(old).filter(status=Status.QUEUED).order_by("pk").select_for_update()
-    generations = list(queued)
+    queued = list(Generation.objects.live_below(old).filter(status=Status.QUEUED).order_by("pk").select_for_update())
     old.children.update(parent=new)
     conversation.leaf_id = conversation.tree().newest_leaf(new.pk)
     conversation.save(update_fields=["leaf"])
     # A conversation's queue is ordered by primary key, so these rows are inserted again.
-    for generation in generations:
+    for generation in queued:
         generation.delete()
         generation.save(force_insert=True)
         publish(Topic.GENERATION_QUEUED, generation.pk)

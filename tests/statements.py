@@ -64,6 +64,9 @@ def examples() -> dict[str, list[tuple[Any, ...]]]:
     end = {"status": Status.COMPLETE, "slot": None, "error": "", "prompt_tokens": 7, "finished_at": now}
     return {
         "actions._locked": [(conversation,)],
+        "limits._size": [(ada.pk,)],
+        "limits._locked_size": [(ada.pk,)],
+        "limits._queued": [(ada.pk,)],
         "generation.commit._queued": [(waiting.pk,)],
         "generation.commit._claim": [(claimable.pk, 0, worker.pk, 1, 0, now)],
         "generation.commit._slots": [(ada.pk,)],

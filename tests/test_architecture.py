@@ -14,7 +14,7 @@ FOLDERS = ("chatsite", "conversations", "benchmarks")
 # The packages and modules of conversations/, lowest layer first. Each may import from lower layers and from itself.
 LAYERS = (
     {"models", "events", "pagination", "threads", "templatetags"},
-    {"inference", "rendering", "migrations", "request"},
+    {"inference", "rendering", "migrations", "request", "limits"},
     {"actions", "generation", "sidebar", "session_monitor", "checks"},
     {"page_state", "forms"},
     {"forwarding"},

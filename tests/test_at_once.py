@@ -16,6 +16,7 @@ from conversations.generation.commit import Claim, Result, claim, finish
 from conversations.models import Generation, Status, User, Worker
 from conversations.review import audit, queue
 from conversations.review.models import QueueItem
+from tests import at_limits
 from tests.factories import person, queued
 from tests.review.factories import make_conversation
 
@@ -38,6 +39,10 @@ def test_concurrent_claims_never_exceed_the_slots(settings):
         claims = [made for made in threads.map(race, range(60)) if made]
     assert len({made.generation_id for made in claims}) == len(claims) == 3
     assert sorted(Generation.objects.running().values_list("slot", flat=True)) == [0, 1, 2]
+
+
+def test_concurrent_questions_never_exceed_the_limits():
+    at_limits.check_races()
 
 
 def test_a_prompt_is_either_cancelled_or_claimed():

@@ -250,12 +250,12 @@ def store_result(
     }
     if not update(fields | columns):
         return False
+    _update_conversation(claimed.conversation_id, {"updated_at": now})  # before its message: see `StoredText`
     [message] = _message(claimed.message_id)
     reasoning, content = message.joined_with(result.reasoning, result.content)
     text = {"reasoning": reasoning, "reasoning_words": count_words(reasoning), "content": content}
     update_message(claimed.message_id, text)
     Chunk.objects.filter(generation=claimed.generation_id).delete()
-    _update_conversation(claimed.conversation_id, {"updated_at": now})
     if any((result.usage.prompt_tokens, result.usage.reasoning_tokens, result.usage.answer_tokens)):
         add_usage(claimed.generation_id)
     return True

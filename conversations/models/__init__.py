@@ -4,6 +4,7 @@ from conversations.models.generation import Chunk, Generation, Kind, Status, Wor
 from conversations.models.legal_hold import LegalHold
 from conversations.models.message import Message, Role
 from conversations.models.site import Site
+from conversations.models.stored_text import StoredText
 from conversations.models.usage import DailyUsage
 from conversations.models.user import User
 
@@ -20,6 +21,7 @@ __all__ = [
     "Role",
     "Site",
     "Status",
+    "StoredText",
     "User",
     "Worker",
 ]

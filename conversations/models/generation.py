@@ -150,6 +150,8 @@ class Generation(models.Model):
         indexes = [
             models.Index(fields=["status"], condition=Q(status__in=LIVE), name="generation_live"),
             models.Index(fields=["finished_at"], name="generation_finished"),
+            models.Index(fields=["owner"], condition=Q(status=Status.QUEUED), name="generation_queued_by"),
+            models.Index(fields=["id"], condition=Q(status=Status.QUEUED), name="generation_queue"),
         ]
 
     def __str__(self) -> str:

@@ -1,0 +1,67 @@
+"""What one user may have: so many questions that wait, and so much stored text."""
+
+from typing import Any
+
+from django.db.models import QuerySet
+
+from conversations.models import Generation, Status, StoredText
+from conversations.models.prepared import prepared
+
+QUEUED_PROMPTS = 10
+STORED_BYTES = 500_000_000  # of UTF-8; years of questions, reasoning and answers for most people
+
+
+def would_reach(user_id: int, content: str) -> str:
+    """Return why a user may not send another question, as sentences for them; "" if they may.
+
+    Of concurrent questions, `reached` refuses those that are too many. This one saves the work of storing them.
+    """
+    return _sentence(_size(user_id), len(content.encode()), len(_queued(user_id)) + 1)
+
+
+def reached(user_id: int) -> str:
+    """Return why what the current transaction has stored and queued is too much, as sentences for the user; or "".
+
+    The row that this locks makes concurrent transactions for the same user wait, so that these limits hold for what all
+    of them commit.
+    """
+    return _sentence(_locked_size(user_id), 0, len(_queued(user_id)))
+
+
+def stored_text(user_id: int) -> tuple[str, str]:
+    """Return how much text a user has stored and how much they may store, for people to read."""
+    return megabytes(sum(size for (size,) in _size(user_id))), megabytes(STORED_BYTES)
+
+
+def megabytes(number: int) -> str:
+    return f"{number / 1_000_000:,.1f} MB"
+
+
+def _sentence(stored: list[tuple[int]], added: int, queued: int) -> str:
+    if queued > QUEUED_PROMPTS:
+        return (
+            f"You already have {QUEUED_PROMPTS} questions waiting. Cancel one, or wait until one of them is being"
+            " answered, then ask again."
+        )
+    size = sum(size for (size,) in stored)
+    if size + added > STORED_BYTES:
+        return (
+            f"You've used {megabytes(size)} of the {megabytes(STORED_BYTES)} for your conversations, so this does not"
+            " fit. Delete conversations that you no longer need, then ask again."
+        )
+    return ""
+
+
+@prepared
+def _size(user: Any) -> QuerySet[Any, Any]:
+    return StoredText.objects.filter(user=user).values_list("bytes")
+
+
+@prepared
+def _locked_size(user: Any) -> QuerySet[Any, Any]:
+    return StoredText.objects.select_for_update().filter(user=user).values_list("bytes")
+
+
+@prepared
+def _queued(user: Any) -> QuerySet[Any, Any]:
+    return Generation.objects.filter(owner=user, status=Status.QUEUED).values_list("pk")
