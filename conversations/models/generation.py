@@ -28,6 +28,7 @@ class Status(models.TextChoices):
 
 RUNNING = (Status.THINKING, Status.ANSWERING)
 LIVE = (Status.QUEUED, *RUNNING)
+POSITIONS = 200  # a longer queue has no positions: each process counts them once a second, and for pages
 
 
 class Kind(models.TextChoices):
@@ -86,7 +87,12 @@ class GenerationQuerySet(models.QuerySet["Generation"]):
         return idle.in_queue_order().filter(Q(turn__lte=settings.USER_CONCURRENCY))
 
     def queue_positions(self) -> dict[int, int]:
-        """Return the position in the queue, from 1, of each queued generation by id; one query."""
+        """Return the position in the queue, from 1, of each queued generation by id; none if the queue is long.
+
+        Longer than `POSITIONS`: finding that out costs the same for any number.
+        """
+        if self.filter(status=Status.QUEUED).order_by("pk")[POSITIONS : POSITIONS + 1].exists():
+            return {}
         return {pk: position for position, pk in enumerate(self.in_queue_order().values_list("pk", flat=True), 1)}
 
 

@@ -1,4 +1,8 @@
+import itertools
+
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
 from conversations import actions
 from conversations.generation.commit import (
@@ -12,7 +16,9 @@ from conversations.generation.commit import (
 )
 from conversations.generation.recovery import stop_queued_of_deactivated
 from conversations.inference.chunks import Usage
+from conversations.limits import QUEUED_PROMPTS
 from conversations.models import Chunk, Generation, Kind, Message, Status, User, Worker
+from conversations.models.generation import POSITIONS
 from conversations.rendering import outcomes
 from tests.factories import claimed, person, queued
 
@@ -177,14 +183,45 @@ def test_running_generations_count_towards_a_users_place_in_the_queue(settings):
     assert list(Generation.objects.claimable().values_list("pk", flat=True)) == [fewer[0], many[0], fewer[1]]
 
 
-def test_fifty_queued_prompts_of_a_user_without_a_free_slot_do_not_delay_others(settings):
+def test_the_queued_prompts_of_a_user_without_a_free_slot_do_not_delay_others(settings):
     settings.USER_CONCURRENCY = 1
     ada, bob = person("ada"), person("bob")
     claimed(ada)
-    for _ in range(50):
+    for _ in range(QUEUED_PROMPTS):
         queued(ada)
     one = queued(bob).pk
     assert Generation.objects.claimable().first().pk == one
+
+
+def test_the_cost_of_positions_does_not_grow_with_the_queue():
+    def steps() -> int:
+        """Return how many steps SQLite's virtual machine takes for the positions, in tens."""
+        number = itertools.count()
+        connection.connection.set_progress_handler(lambda: next(number) and None, 10)
+        try:
+            assert Generation.objects.queue_positions() == {}
+        finally:
+            connection.connection.set_progress_handler(None, 0)
+        return next(number)
+
+    generation = queued(person())
+    add_queued(generation, POSITIONS - 2)
+    assert queued(person("bob")).pk in Generation.objects.queue_positions()
+    add_queued(generation, 200)
+    few = steps()
+    add_queued(generation, 10_000)
+    with CaptureQueriesContext(connection) as queries:
+        assert steps() <= few + 1
+    assert len(queries) == 1
+    assert few < 10 * POSITIONS
+
+
+def add_queued(generation: Generation, number: int) -> None:
+    """Queue so many copies of a generation behind it, as if there were no limit."""
+    Generation.objects.bulk_create(
+        Generation(message=generation.message, conversation=generation.conversation, owner=generation.owner)
+        for _ in range(number)
+    )
 
 
 def test_only_the_first_queued_prompt_of_a_conversation_is_claimable(settings):
