@@ -23,15 +23,23 @@ from django.urls import set_script_prefix
 
 from chatsite import metrics
 from chatsite.logs import bind_log_context
+from chatsite.plain_page import HEADERS, plain_page
+from chatsite.request_limit import AT_ONCE, ClientLeft, RequestLimit, TooManyRequests, session_of
 
 T = TypeVar("T")
 
 # Any other is counted as "OTHER": clients may send what they like, and each label value stays in memory.
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+RETRY_AFTER_SECONDS = 5
+BUSY = plain_page(
+    "Too many requests at once",
+    f"The site loads {AT_ONCE} of your pages at a time, and this one has waited for too long. Wait a few seconds and"
+    " load it again. If you were sending something, go back: what you typed is still there.",
+)
 
 
 class OneThreadHandler(ASGIHandler):
-    """Serves requests in `REQUEST_THREADS` threads.
+    """Serves requests in `REQUEST_THREADS` threads, a few of each session at a time: see `request_limit`.
 
     A view that has begun is finished even if its client has left, because a thread cannot be interrupted. A streaming
     response then ends after its current chunk. Responses are always closed.
@@ -39,6 +47,7 @@ class OneThreadHandler(ASGIHandler):
 
     def __init__(self) -> None:
         super().__init__()
+        self._limit = RequestLimit()
         self._threads = ThreadPoolExecutor(settings.REQUEST_THREADS, thread_name_prefix="request")
 
     def load_middleware(self, is_async: bool = False) -> None:
@@ -53,19 +62,42 @@ class OneThreadHandler(ASGIHandler):
             body = await self.read_body(receive)
         except RequestAborted:
             return
+        started = time.monotonic()
+        left = asyncio.ensure_future(receive())  # the only message after the body: the client has left
+        try:
+            if not (session := session_of(scope)):
+                await self._serve_now(scope, body, left, send)
+                return
+            async with self._limit.place(session, left):
+                await self._serve_now(scope, body, left, send)
+        except ClientLeft:
+            body.close()
+        except TooManyRequests:
+            body.close()
+            await self._refuse(scope, started, send)
+        finally:
+            left.cancel()
+
+    async def _serve_now(
+        self, scope: dict[str, Any], body: IO[bytes], left: "asyncio.Future[Any]", send: Callable[..., Any]
+    ) -> None:
         response = await self._in_thread(self._respond, scope, body)
         if not response.streaming:  # it is closed already
             await self.send_response(response, send)
             return
-        left = asyncio.ensure_future(receive())  # the only message after the body: the client has left
         try:
             if not response.is_async:
                 # Django would collect all chunks before it sends the first.
                 response.streaming_content = self._chunks(iter(response.streaming_content), left)
             await self.send_response(response, send)
         finally:
-            left.cancel()
             await self._in_thread(response.close)
+
+    async def _refuse(self, scope: dict[str, Any], started: float, send: Callable[..., Any]) -> None:
+        metrics.REQUESTS.labels(_method(scope), 429).observe(time.monotonic() - started)
+        headers = [*HEADERS, (b"retry-after", str(RETRY_AFTER_SECONDS).encode())]
+        await send({"type": "http.response.start", "status": 429, "headers": headers})
+        await send({"type": "http.response.body", "body": BUSY})
 
     def _respond(self, scope: dict[str, Any], body: IO[bytes]) -> Any:
         """Return the response to a request; a complete one is closed, a streaming one is open."""
@@ -79,8 +111,7 @@ class OneThreadHandler(ASGIHandler):
             response = cast(HttpResponseBase, self.get_response(request) if request else error_response)
             try:
                 response.headers["X-Request-ID"] = request_id
-                method = scope["method"] if scope["method"] in METHODS else "OTHER"
-                metrics.REQUESTS.labels(method, response.status_code).observe(time.monotonic() - started)
+                metrics.REQUESTS.labels(_method(scope), response.status_code).observe(time.monotonic() - started)
             finally:
                 if not response.streaming:
                     response.close()
@@ -93,6 +124,10 @@ class OneThreadHandler(ASGIHandler):
     async def _in_thread(self, function: Callable[..., T], *args: Any) -> T:
         run = contextvars.copy_context().run
         return await asyncio.get_running_loop().run_in_executor(self._threads, run, function, *args)
+
+
+def _method(scope: dict[str, Any]) -> str:
+    return scope["method"] if scope["method"] in METHODS else "OTHER"
 
 
 def _next(chunks: Iterator[bytes]) -> bytes | None:

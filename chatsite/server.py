@@ -22,7 +22,7 @@ from twisted.logger import ILogObserver, globalLogBeginner
 from twisted.web.http import HTTPChannel
 from zope.interface import implementer
 
-from chatsite import metrics
+from chatsite import metrics, plain_page
 from chatsite.supervision import supervisor
 
 logger = logging.getLogger(__name__)
@@ -39,7 +39,6 @@ PONG_SECONDS = 30  # then a client that does not respond is disconnected
 REQUEST_SECONDS = 60  # for the next request of a connection to begin, and for each `PROGRESS` bytes of it to arrive
 PROGRESS = 64 * 1024  # more than all headers can have (Twisted's limit is 16 KB), so they arrive within REQUEST_SECONDS
 
-PAGE = "<!doctype html><html lang=en><meta charset=utf-8><title>{title}</title><h1>{title}</h1><p>{text}</p>"
 TOO_LARGE = "The limit is {} MB. Go back: what you typed is still there. Shorten it and send it again."
 
 
@@ -65,13 +64,8 @@ class LimitedRequest(WebRequest):
         self._reply(status, status_text.decode(), body)
 
     def _reply(self, status: int, title: str, text: str) -> None:
-        headers = [
-            (b"content-type", b"text/html; charset=utf-8"),
-            (b"content-security-policy", b"default-src 'none'"),
-            (b"x-content-type-options", b"nosniff"),
-        ]
-        self.handle_reply({"type": "http.response.start", "status": status, "headers": headers})
-        self.handle_reply({"type": "http.response.body", "body": PAGE.format(title=title, text=text).encode()})
+        self.handle_reply({"type": "http.response.start", "status": status, "headers": plain_page.HEADERS})
+        self.handle_reply({"type": "http.response.body", "body": plain_page.plain_page(title, text)})
 
 
 class LimitedChannel(HTTPChannel):

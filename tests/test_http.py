@@ -4,6 +4,7 @@ import asyncio
 import contextvars
 import json
 import logging
+import queue
 import threading
 from collections.abc import Iterator
 from typing import Any
@@ -13,14 +14,16 @@ from django.http import HttpRequest, HttpResponse, HttpResponseBase, JsonRespons
 from django.test import Client as DjangoClient
 from django.urls import path
 
-from chatsite import metrics
+from chatsite import metrics, request_limit
 from chatsite.http import OneThreadHandler
 from chatsite.logs import JsonFormatter, pseudonym
+from chatsite.request_limit import session_of
 from tests.factories import person
 
 WAIT = 10  # seconds
 
 closed, begun, go_on = threading.Event(), threading.Event(), threading.Event()
+views: queue.SimpleQueue[str] = queue.SimpleQueue()  # paths of the requests to `counted` that have begun
 
 
 class Chunks:
@@ -46,6 +49,13 @@ def slow(request: HttpRequest) -> HttpResponseBase:
     return StreamingHttpResponse(Chunks())
 
 
+def counted(request: HttpRequest) -> HttpResponseBase:
+    """Respond when the test goes on, and note that a request has begun."""
+    views.put(request.path)
+    assert go_on.wait(WAIT)
+    return HttpResponse("counted")
+
+
 def complete(request: HttpRequest) -> HttpResponseBase:
     return HttpResponse(request.read())
 
@@ -67,6 +77,9 @@ urlpatterns = [
     path("endless", endless),
     path("slow", slow),
     path("complete", complete),
+    path("counted/<int:number>", lambda request, number: counted(request)),
+    path("healthz", complete),
+    path("static/a.css", complete),
     path("log-context", log_context),
 ]
 
@@ -74,8 +87,9 @@ urlpatterns = [
 class Client:
     """The ASGI server's side of one request."""
 
-    def __init__(self, path: str, method: str = "GET", body: bytes = b"") -> None:
-        self.scope = {"type": "http", "path": f"/{path}", "method": method, "headers": [], "query_string": b""}
+    def __init__(self, path: str, method: str = "GET", body: bytes = b"", session: str = "") -> None:
+        headers = [(b"cookie", f"a=b; sessionid={session}".encode())] if session else []
+        self.scope = {"type": "http", "path": f"/{path}", "method": method, "headers": headers, "query_string": b""}
         self.sent: list[dict[str, Any]] = []
         self.chunk = asyncio.Event()
         self._received: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
@@ -103,6 +117,8 @@ def handler(settings) -> OneThreadHandler:
     settings.MIDDLEWARE = []
     for event in (closed, begun, go_on):
         event.clear()
+    while not views.empty():
+        views.get()
     return OneThreadHandler()
 
 
@@ -160,6 +176,92 @@ async def test_a_streaming_response_is_closed_when_the_server_cancels_its_reques
         await request
     go_on.set()
     assert await asyncio.to_thread(closed.wait, WAIT)
+
+
+def start(handler: OneThreadHandler, number: int, session: str = "mine") -> list[tuple[Client, "asyncio.Task[None]"]]:
+    """Send requests of one session whose views wait until `go_on` is set."""
+    clients = [Client(f"counted/{n}", session=session) for n in range(number)]
+    return [(client, client.request(handler)) for client in clients]
+
+
+async def begun_views(number: int) -> list[str]:
+    return [await asyncio.to_thread(views.get, timeout=WAIT) for _ in range(number)]
+
+
+async def test_more_requests_of_a_session_wait_without_a_thread(handler: OneThreadHandler):
+    requests = start(handler, request_limit.AT_ONCE + 20)
+    assert len(await begun_views(request_limit.AT_ONCE)) == 3
+    other = Client("complete", "POST", b"Hello", session="another")
+    await other.request(handler)  # there are fewer threads than waiting requests
+    assert other.body == b"Hello"
+    for unlimited in ("healthz", "static/a.css"):
+        excluded = Client(unlimited, session="mine")
+        await excluded.request(handler)
+        assert excluded.sent[0]["status"] == 200
+    assert views.empty()
+    go_on.set()
+    await asyncio.gather(*(request for _, request in requests))
+    assert {client.sent[0]["status"] for client, _ in requests} == {200}
+
+
+async def test_a_request_that_waits_for_too_long_is_told_when_to_try_again(
+    handler: OneThreadHandler, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(request_limit, "WAIT_SECONDS", 0.01)
+    requests = start(handler, request_limit.AT_ONCE)
+    await begun_views(request_limit.AT_ONCE)
+    refused = Client("complete", session="mine")
+    await refused.request(handler)
+    headers = dict(refused.sent[0]["headers"])
+    assert (refused.sent[0]["status"], headers[b"retry-after"]) == (429, b"5")
+    assert b"Wait a few seconds" in refused.body
+    assert headers[b"content-security-policy"] == b"default-src 'none'"
+    go_on.set()
+    await asyncio.gather(*(request for _, request in requests))
+    served = Client("complete", session="mine")
+    await served.request(handler)
+    assert served.sent[0]["status"] == 200
+
+
+async def test_only_so_many_requests_of_a_session_wait(handler: OneThreadHandler, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(request_limit, "MAX_WAITING", 2)
+    requests = start(handler, request_limit.AT_ONCE + 2)
+    await begun_views(request_limit.AT_ONCE)
+    refused = Client("complete", session="mine")
+    await refused.request(handler)
+    assert refused.sent[0]["status"] == 429
+    go_on.set()
+    await asyncio.gather(*(request for _, request in requests))
+    assert {client.sent[0]["status"] for client, _ in requests} == {200}
+
+
+async def test_a_request_whose_client_leaves_while_it_waits_is_not_served(handler: OneThreadHandler):
+    requests = start(handler, request_limit.AT_ONCE + 1)
+    await begun_views(request_limit.AT_ONCE)
+    client, request = requests[-1]
+    client.leave()
+    await request
+    go_on.set()
+    await asyncio.gather(*(request for _, request in requests))
+    assert client.sent == []
+    assert views.empty()
+
+
+@pytest.mark.parametrize(
+    ("proxies", "headers", "expected"),
+    [
+        (0, {"cookie": "x=1; sessionid=abc"}, "session abc"),
+        (0, {"cookie": "sessionid="}, "address 192.0.2.1"),
+        (0, {"x-forwarded-for": "198.51.100.1"}, "address 192.0.2.1"),
+        (1, {"x-forwarded-for": "203.0.113.9, 198.51.100.1"}, "address 198.51.100.1"),
+        (2, {"x-forwarded-for": "203.0.113.9, 198.51.100.1"}, "address 203.0.113.9"),
+        (2, {"x-forwarded-for": "198.51.100.1"}, "address 192.0.2.1"),
+    ],
+)
+def test_requests_are_counted_by_session_or_address(settings, proxies: int, headers: dict[str, str], expected: str):
+    settings.ALLAUTH_TRUSTED_PROXY_COUNT = proxies
+    raw = [(name.encode(), value.encode()) for name, value in headers.items()]
+    assert session_of({"path": "/", "headers": raw, "client": ["192.0.2.1", 1]}) == expected
 
 
 async def test_methods_that_clients_invent_are_counted_as_one(handler: OneThreadHandler):

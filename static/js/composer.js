@@ -106,7 +106,7 @@ function failure(detail, isPrompt, alert) {
   if (xhr.status === 403) return `This page has expired.${kept} Copy what you need, reload the page and try again.`;
   if (xhr.status === 404) return `This conversation no longer exists.${kept} Copy what you need into a new one.`;
   if (xhr.status === 413) return `This is too large to send.${kept} Shorten it and try again.`;
-  if (xhr.status === 429) return `Too many requests.${kept} Wait a minute and try again.`;
+  if (xhr.status === 429) return `Too many requests at once.${kept} Wait a few seconds and try again.`;
   if (xhr.status === 503) return `The site is temporarily unavailable.${kept} Try again in a moment.`;
   return `Something went wrong on the site.${kept} Try again in a moment.`;
 }
