@@ -2,7 +2,8 @@
 
 import asyncio
 import logging
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from urllib.parse import parse_qsl
 
 from channels.exceptions import DenyConnection
@@ -22,15 +23,22 @@ from conversations.threads import run_in_thread
 logger = logging.getLogger(__name__)
 
 RETRY_SECONDS = 1.0
+SOCKETS = 20  # of one user at this process
 
 
 class Draining(Exception):
     """This process is shutting down."""
 
 
+class Replaced(Exception):
+    """The user has opened more than `SOCKETS`, and this is the oldest: the page that they look at must work."""
+
+
 # Close codes, for the page's script. Autobahn sends 1000 and 4000 to 4999 only.
-CODES: dict[type[Exception], int] = {SignedOut: 4401, NotVisible: 4404, Draining: 4503}
+CODES: dict[type[Exception], int] = {SignedOut: 4401, NotVisible: 4404, Replaced: 4429, Draining: 4503}
 FAILED = 4500
+
+open_sockets: dict[int, list["ConversationConsumer"]] = {}  # by user, the oldest first
 
 
 class ConversationConsumer(AsyncWebsocketConsumer):
@@ -40,7 +48,8 @@ class ConversationConsumer(AsyncWebsocketConsumer):
         super().__init__()
         self.subscriptions = ExitStack()
         self.running: asyncio.Task[None] | None = None
-        self.draining = asyncio.Event()
+        self.ended = asyncio.Event()
+        self.reason: Exception | None = None
 
     async def connect(self) -> None:
         if worker.is_draining():
@@ -54,7 +63,7 @@ class ConversationConsumer(AsyncWebsocketConsumer):
                 subscribe(Topic.CONVERSATION_CHANGED, self.page.conversation_changed, conversation_id)
             )
             subscriptions.enter_context(monitor.watch(self.session))
-            subscriptions.enter_context(subscribe(Topic.DRAINING, lambda _: self.draining.set()))
+            subscriptions.enter_context(subscribe(Topic.DRAINING, lambda _: self.end(Draining())))
             try:
                 self.user_id = await run_in_thread(self.session.authorise)
                 subscriptions.enter_context(subscribe(Topic.LIST_CHANGED, self.page.list_changed, self.user_id))
@@ -62,6 +71,7 @@ class ConversationConsumer(AsyncWebsocketConsumer):
             except (SignedOut, NotVisible) as error:
                 raise DenyConnection from error
             await self.accept()
+            subscriptions.enter_context(self._counted())
             self.subscriptions = subscriptions.pop_all()
         metrics.SOCKETS.inc()
         self.subscriptions.callback(metrics.SOCKETS.dec)
@@ -73,14 +83,34 @@ class ConversationConsumer(AsyncWebsocketConsumer):
             self.running.cancel()
             await asyncio.gather(self.running, return_exceptions=True)
 
+    def end(self, reason: Exception) -> None:
+        """Close the socket with the code for `reason`."""
+        self.reason = self.reason or reason
+        self.ended.set()
+
+    @contextmanager
+    def _counted(self) -> Iterator[None]:
+        """Count this socket as open, and end the user's oldest if they have too many."""
+        sockets = open_sockets.setdefault(self.user_id, [])
+        sockets.append(self)
+        if len(sockets) > SOCKETS:
+            sockets.pop(0).end(Replaced())
+        try:
+            yield
+        finally:
+            if self in sockets:
+                sockets.remove(self)
+                if not sockets:
+                    del open_sockets[self.user_id]
+
     async def _run(self, difference: Difference) -> None:
         """Forward until the socket must be closed; close it with the code that tells the page why."""
         try:
             async with asyncio.TaskGroup() as tasks:
-                tasks.create_task(self._watch_draining())
+                tasks.create_task(self._watch_end())
                 tasks.create_task(self._watch_session())
                 await forward_page(self.page, difference, self._next_difference, self.scope["outbox"], tasks)
-        except* (SignedOut, NotVisible, Draining) as group:
+        except* tuple(CODES) as group:
             code = CODES[type(group.exceptions[0])]
         except* Exception:
             logger.exception("socket failed")
@@ -101,9 +131,10 @@ class ConversationConsumer(AsyncWebsocketConsumer):
                 await asyncio.sleep(RETRY_SECONDS)
                 self.page.changed.set()
 
-    async def _watch_draining(self) -> None:
-        await self.draining.wait()
-        raise Draining
+    async def _watch_end(self) -> None:
+        await self.ended.wait()
+        if self.reason:
+            raise self.reason
 
     async def _watch_session(self) -> None:
         # A task of its own: the others may be waiting for the client to read.

@@ -124,3 +124,40 @@ async def test_a_read_that_fails_without_an_outage_closes_the_socket(monkeypatch
     await socket.running
     assert (sent[-1]["type"], sent[-1]["code"]) == ("websocket.close", consumers.FAILED)
     await socket.disconnect(consumers.FAILED)
+
+
+async def test_one_socket_too_many_of_a_user_closes_their_oldest(monkeypatch: pytest.MonkeyPatch):
+    user, sent = 1, {}
+
+    async def run_in_thread(function: Callable[..., Any], *_: object) -> object:
+        return "first" if function.__name__ == "conversation_changed" else user
+
+    monkeypatch.setattr(consumers, "run_in_thread", run_in_thread)
+    monkeypatch.setattr(consumers, "PageState", Page)
+
+    async def connect() -> consumers.ConversationConsumer:
+        socket = consumer()
+        closed = sent[socket] = asyncio.get_running_loop().create_future()
+
+        async def base_send(message: dict[str, Any]) -> None:
+            if message["type"] == "websocket.close":
+                closed.set_result(message["code"])
+
+        socket.base_send = base_send
+        await socket.connect()
+        return socket
+
+    mine = [await connect() for _ in range(consumers.SOCKETS)]
+    user = 2
+    other = await connect()
+    user = 1
+    await mine[5].disconnect(1000)  # makes room for one
+    mine.append(await connect())
+    assert not any(closed.done() for closed in sent.values())
+    mine += [await connect(), await connect()]
+    async with asyncio.timeout(10):
+        assert [await sent[mine[0]], await sent[mine[1]]] == [4429, 4429]
+    assert sum(closed.done() for closed in sent.values()) == 2
+    for socket in (*mine, other):
+        await socket.disconnect(1000)
+    assert not consumers.open_sockets

@@ -2,6 +2,7 @@
 // notice if that takes longer than a few seconds.
 
 const RETRIED_BY_HTMX = [1006, 1011, 1012, 1013]; // close codes after which the htmx extension reconnects by itself
+const REPLACED = 4429; // the close code when newer pages of the same person have taken this one's place
 const NOTICE_DELAY_MS = 3000;
 const STABLE_MS = 10000; // a connection that lasted this long resets the backoff
 const MAX_DELAY_MS = 10000;
@@ -13,7 +14,7 @@ const notices = document.querySelectorAll("[data-connection]");
 let attempts = 0;
 let openedAt = null;
 let noticeTimer = null;
-let ended = false; // signed out, or the conversation is gone: do not reconnect
+let ended = ""; // the notice that says why not to reconnect
 let socket = null;
 let wrapper = null; // the htmx extension's, which can reconnect
 let receivedAt = Date.now(); // performance.now() stops on some machines while they sleep
@@ -40,7 +41,7 @@ async function checkPage() {
 }
 
 function end(name) {
-  ended = true;
+  ended = name;
   show(name);
 }
 
@@ -66,7 +67,12 @@ htmx.config.wsReconnectDelay = backoff;
 
 setInterval(reconnectIfSilent, CHECK_INTERVAL_MS, TIMEOUT_MS);
 addEventListener("online", () => reconnectIfSilent(0));
-document.addEventListener("visibilitychange", () => { if (!document.hidden) reconnectIfSilent(ACTIVE_TIMEOUT_MS); });
+document.addEventListener("visibilitychange", () => {
+  if (document.hidden) return;
+  if (ended !== "replaced") return reconnectIfSilent(ACTIVE_TIMEOUT_MS);
+  ended = "";
+  wrapper.reconnect();
+});
 document.addEventListener("htmx:wsBeforeMessage", () => { receivedAt = Date.now(); });
 
 // The socket sends the prompt and its answer. Without a socket, reload the page.
@@ -79,14 +85,15 @@ document.addEventListener("htmx:wsOpen", ({ detail }) => {
   wrapper = detail.socketWrapper;
   receivedAt = Date.now();
   openedAt = performance.now();
-  ended = false;
+  ended = "";
   show(null);
   for (const mark of document.querySelectorAll(".listed-state")) mark.textContent = ""; // the server sends them again
 });
 
 document.addEventListener("htmx:wsClose", ({ detail }) => {
-  if (ended || detail.event.target !== socket) return; // a socket that has been replaced
-  checkPage();
+  if (ended || detail.event.target !== socket) return; // a socket that was followed by another
   onDisconnect();
+  if (detail.event.code === REPLACED) return end("replaced"); // until the page is looked at: else pages would replace each other
+  checkPage();
   if (!RETRIED_BY_HTMX.includes(detail.event.code)) setTimeout(detail.socketWrapper.reconnect, backoff());
 });

@@ -1,11 +1,13 @@
 """A page that loses its connection shows a notice, reconnects by itself and misses nothing."""
 
 from collections.abc import Iterator
+from contextlib import ExitStack
 from types import SimpleNamespace
 
 import pytest
 from playwright.sync_api import Page, expect
 
+from conversations.consumers import SOCKETS
 from tests.browser.conftest import ask, sign_up
 from tests.endpoint import Endpoint, Exchange
 from tests.proxy import Proxy
@@ -88,3 +90,29 @@ def test_without_a_socket_the_page_reloads_to_show_questions_and_answers(
     page.wait_for_url("**/conversations/**")
     expect(page.locator("article[data-role=user] .asked")).to_have_text(["Are you there?", "Still?"])
     expect(page.locator("#composer-content")).to_have_value("")
+
+
+def test_a_page_whose_place_newer_ones_took_says_so_and_goes_on_when_it_is_looked_at(
+    page: Page, make_person, shared_endpoint: Endpoint
+):
+    person = make_person()
+    cookies = person.http.cookies.items()
+    page.context.add_cookies([{"name": name, "value": value, "url": person.site.url} for name, value in cookies])
+    opened = []
+    page.on("websocket", lambda socket: opened.append(socket))
+    conversation = person.ask("How many?")
+    page.goto(person.site.url + conversation)
+    expect(page.locator(".finalised")).to_have_text("9.8 is greater than 9.11.")
+    notice = page.locator("[data-connection=replaced]")
+    with ExitStack() as stack:
+        for _ in range(SOCKETS):
+            stack.enter_context(person.socket(conversation)).recv(timeout=30)
+        expect(notice).to_be_visible()
+        expect(notice).to_contain_text("this page has stopped updating")
+        page.evaluate("dispatchEvent(new Event('online'))")
+        assert len(opened) == 1
+    person.ask("And now?", conversation)
+    page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
+    expect(page.locator(".finalised")).to_have_count(2)
+    expect(notice).to_be_hidden()
+    assert len(opened) == 2
