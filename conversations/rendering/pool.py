@@ -17,10 +17,12 @@ from pathlib import Path
 from typing import Final
 
 from conversations.rendering import markdown
+from conversations.rendering.cache import Cache, key_of
 from conversations.rendering.worker import receive, send
 
 # Prose of this length takes about 2 ms.
 MAX_INLINE_CHARACTERS: Final = 8_000
+CACHE_BYTES: Final = 64 * 2**20
 
 _HEAVY = re.compile(r"```|~~~|^(?: {4}|\t)|\$|\\[(\[]", re.MULTILINE)
 _ROOT: Final = Path(__file__).resolve().parents[2]
@@ -37,6 +39,7 @@ class Pool:
     """A few rendering processes, started when first needed and replaced when they fail.
 
     A job waits up to `seconds` for a process and may then run for as long. If it fails, the text is shown unformatted.
+    What was rendered is kept in up to `CACHE_BYTES` of memory.
     """
 
     def __init__(self, *, processes: int, seconds: float) -> None:
@@ -46,21 +49,33 @@ class Pool:
         for _ in range(processes):
             self._idle.put(None)
         self._running: set[_Process] = set()
+        self._cache = Cache(CACHE_BYTES)
         self._timed_out: deque[int] = deque(maxlen=1_000)  # hashes of texts, which are not tried again
 
     def render(self, text: str, prefix: str) -> str:
         """Return what `markdown.render` returns, or `markdown.preformatted` if that fails. Blocks the caller."""
+        key = key_of(text, prefix)
+        html = self._cache.get(key)
+        if html is None:
+            html = self._render(text, prefix)
+            if html is None:
+                return markdown.preformatted(text)
+            self._cache.add(key, html)
+        return html
+
+    def _render(self, text: str, prefix: str) -> str | None:
+        """Return the HTML, or None if rendering fails."""
         if is_light(text):
             return markdown.render(text, prefix=prefix)
         if len(text) > markdown.MAX_CHARACTERS or hash(text) in self._timed_out:
-            return markdown.preformatted(text)
+            return None
         try:
             process = self._idle.get(timeout=self._seconds)
         except queue.Empty:
             logger.warning(
                 "No rendering process was free for %s s; %s characters are shown unformatted", self._seconds, len(text)
             )
-            return markdown.preformatted(text)
+            return None
         try:
             if process is not None and process.has_ended():
                 self._end(process)
@@ -75,7 +90,7 @@ class Pool:
                 self._timed_out.append(hash(text))
             if process is not None:
                 self._end(process)
-            return markdown.preformatted(text)
+            return None
         finally:
             self._idle.put(process)
 
