@@ -106,6 +106,8 @@ def continue_answer(*, user: User, message: Message, key: uuid.UUID | None = Non
         current = Message.objects.get(pk=message.pk)
         if not current.content or current.is_live:
             return _regenerate(conversation, current, key)
+        if sentence := limits.too_long_to_continue(current):
+            raise Refused(sentence, conversation)
         return _queue(conversation, current, key, joined_at=len(current.content))
 
     return _once(user, key, write)

@@ -4,10 +4,11 @@ from typing import Any
 
 from django.db.models import QuerySet
 
-from conversations.models import Generation, Status, StoredText
+from conversations.models import Generation, Message, Status, StoredText
 from conversations.models.prepared import prepared
 
 QUEUED_PROMPTS = 10
+CONTINUED_CHARACTERS = 2_000_000  # of an answer with its reasoning, beyond which it cannot be continued
 STORED_BYTES = 500_000_000  # of UTF-8; years of questions, reasoning and answers for most people
 
 
@@ -26,6 +27,13 @@ def reached(user_id: int) -> str:
     of them commit.
     """
     return _sentence(_locked_size(user_id), 0, len(_queued(user_id)))
+
+
+def too_long_to_continue(answer: Message) -> str:
+    """Return why an answer cannot be continued, as sentences for its owner; "" if it can."""
+    if len(answer.content) + len(answer.reasoning) <= CONTINUED_CHARACTERS:
+        return ""
+    return "This answer is too long to be continued. Ask for the rest in a new question."
 
 
 def stored_text(user_id: int) -> tuple[str, str]:

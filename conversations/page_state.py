@@ -104,8 +104,8 @@ class PageState:
                 changed.append(pk)  # it was requeued and is live again
             elif pk not in view.live and shown.live and shown.delivered:
                 endings[pk] = _ending(conversation, view.tree, pk, shown.live)
-        messages = conversation.read(view.tree, changed) if changed else []
-        articles = "".join(fragments.article(m, fragments.state_of(m, with_text=False)) for m in messages)
+        messages = conversation.read(view.tree, changed, whole=view.live) if changed else []
+        articles = fragments.articles(messages)
         conversation.is_live = bool(view.live)
         sidebar = self._sidebar.update(user_id, conversation) if self._sidebar else []
         return Difference(view, first, reset, removed, messages, articles, endings, sidebar)

@@ -9,6 +9,7 @@ from conversations.views import (
     preferences,
     reasoning,
     search,
+    whole,
 )
 
 urlpatterns = [
@@ -23,6 +24,7 @@ urlpatterns = [
     path("messages/<int:pk>/edit/", messages.edit, name="edit"),
     path("messages/<int:pk>/continue/", messages.continue_answer, name="continue"),
     path("messages/<int:pk>/reasoning/", reasoning.show, name="reasoning"),
+    path("messages/<int:pk>/whole/", whole.show, name="whole"),
     path("messages/<int:pk>/details/", details.show, name="details"),
     path("messages/<int:pk>/markdown/", details.copy, {"form": "markdown"}, name="markdown"),
     path("messages/<int:pk>/text/", details.copy, {"form": "text"}, name="text"),

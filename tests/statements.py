@@ -89,7 +89,8 @@ def examples() -> dict[str, list[tuple[Any, ...]]]:
         "models.conversation.generation_statuses": [(conversation, messages), (conversation, messages[:2])],
         "models.conversation._messages": [(conversation, messages)],
         "models.conversation._without_reasoning": [(conversation, messages)],
-        "models.conversation._reasoning": [(conversation, messages)],
+        "models.conversation._beginnings": [(conversation, messages)],
+        "models.conversation._texts": [(conversation, messages)],
     }
 
 

@@ -91,6 +91,18 @@ def test_stored_text_is_limited_and_deletion_makes_room(reader: Client, user: Us
     assert queued(user, "é" * 900_001)
 
 
+def test_an_answer_that_is_too_long_cannot_be_continued(reader: Client, user: User):
+    generation = queued(user)
+    actions.stop(generation=generation)
+    limit = limits.CONTINUED_CHARACTERS
+    Message.objects.filter(pk=generation.message_id).update(content="x" * limit, reasoning="y")
+    page = reader.post(f"/messages/{generation.message_id}/continue/", follow=True)
+    assert "This answer is too long to be continued. Ask for the rest" in page.text
+    assert page.redirect_chain[-1][0] == generation.conversation.get_absolute_url()
+    Message.objects.filter(pk=generation.message_id).update(reasoning="")
+    assert actions.continue_answer(user=user, message=generation.message).joined_at == limit
+
+
 def test_the_counted_size_is_that_of_the_messages():
     at_limits.check_stored_text()
 

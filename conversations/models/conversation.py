@@ -1,12 +1,13 @@
 import uuid
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
 from django.db import models
 from django.db.models import Exists, F, OuterRef, Q
+from django.db.models.functions import Substr
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.dateparse import parse_datetime
@@ -14,7 +15,7 @@ from django.utils.dateparse import parse_datetime
 from conversations.models import permissions
 from conversations.models.generation import Generation
 from conversations.models.legal_hold import LegalHold
-from conversations.models.message import Message, MessageQuerySet
+from conversations.models.message import PAGE_CHARACTERS, Message, MessageQuerySet
 from conversations.models.prepared import prepared
 
 if TYPE_CHECKING:
@@ -106,24 +107,33 @@ class Conversation(models.Model):
         """Return the tree of this conversation's message ids; one query."""
         return Tree(_parents(self.pk))
 
-    def read(self, tree: "Tree", ids: list[int], *, reasoning: bool = False) -> list[Message]:
+    def read(
+        self, tree: "Tree", ids: list[int], *, reasoning: bool = False, whole: Collection[int] | None = None
+    ) -> list[Message]:
         """Return these messages in this order, each with its generations, `versions` and `rating`; few queries.
 
-        Reasoning is loaded if `reasoning`, for live messages, and where its words have not been counted. Messages that
-        were deleted meanwhile are left out.
+        Reasoning is loaded if `reasoning`, for live messages, and where its words have not been counted. If `whole` is
+        given, only `PAGE_CHARACTERS` of the content are loaded, and one more, except for these messages and live ones.
+        Messages that were deleted meanwhile are left out.
         """
         # Generations are read before messages, so that the text of one that has ended is in its message.
         generations = defaultdict(list)
         for generation in _generations(self.pk, ids):
             generation.conversation = self
             generations[generation.message_id].append(generation)
-        by_id = {message.pk: message for message in (_messages if reasoning else _without_reasoning)(self.pk, ids)}
+        select = _messages if reasoning else _without_reasoning if whole is None else _beginnings
+        by_id = {message.pk: message for message in select(self.pk, ids)}
         for pk, message in by_id.items():
             message.conversation = self
             message.generation_list, message.versions = generations[pk], tree.versions(pk)
-        missing = [pk for pk, m in by_id.items() if m.generation and (m.is_live or m.reasoning_words is None)]
-        for pk, text in _reasoning(self.pk, missing) if missing else ():
+            if select is _beginnings:
+                message.content = message.beginning
+        needed = {pk for pk, m in by_id.items() if m.is_live} | by_id.keys() & (whole or ())
+        missing = needed | {pk for pk, m in by_id.items() if m.generation and m.reasoning_words is None}
+        for pk, text, content in _texts(self.pk, sorted(missing)) if missing else ():
             by_id[pk].reasoning = text
+            if pk in needed:
+                by_id[pk].content = content
         return [by_id[pk] for pk in ids if pk in by_id]
 
 
@@ -166,8 +176,15 @@ def _rated(conversation: Any, ids: Any) -> MessageQuerySet:
 
 
 @prepared
-def _reasoning(conversation: Any, ids: Any) -> models.QuerySet[Any, Any]:
-    return Message.objects.filter(conversation=conversation, pk__in=ids).values_list("pk", "reasoning")
+def _beginnings(conversation: Any, ids: Any) -> models.QuerySet[Any]:
+    beginning = Substr("content", 1, PAGE_CHARACTERS + 1)
+    found = _rated(conversation, ids).defer("content", "reasoning")
+    return found.annotate(beginning=beginning)  # type: ignore[no-redef]  # declared in Message
+
+
+@prepared
+def _texts(conversation: Any, ids: Any) -> models.QuerySet[Any, Any]:
+    return Message.objects.filter(conversation=conversation, pk__in=ids).values_list("pk", "reasoning", "content")
 
 
 class Tree:

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from conversations.models.user import User
 
 PARAGRAPH_BREAK = "\n\n"  # between the reasoning of an answer and that of its continuation
+# Pages load no more than this of a message's content, and one character by which they know that there is more.
+PAGE_CHARACTERS = 100_000
 TRIGRAM_CHARACTERS = 3  # shorter words are not in an index of trigrams
 RECENT_MESSAGES = 1_000  # scanned before an index is used
 # As in migration 0009.
@@ -95,6 +97,7 @@ class Message(models.Model):
 
     versions: list[int]  # set by `Conversation.read`: the ids of all versions, itself included
     rating: str | None  # set by `Conversation.read`
+    beginning: str  # of the content: set where pages load no more
 
     objects = MessageQuerySet.as_manager()
 

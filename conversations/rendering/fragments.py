@@ -15,12 +15,15 @@ from django.utils.safestring import mark_safe
 
 from conversations.models import Conversation, Generation, Message, Role, Status
 from conversations.models.generation import total_thinking_seconds
+from conversations.models.message import PAGE_CHARACTERS
 from conversations.models.words import count_words
 from conversations.rendering import continuation_marks, outcomes, patches, pool
 
 # Approximate size of a frame, in characters of text. Viewers who join late or lag catch up in frames of this size.
 FRAME_CHARACTERS = 32_000
 PAGE = 30  # messages shown at first, and added with each step back
+PAGE_BYTES = 1_000_000  # of what is rendered of their texts
+EXCERPT = 2_000  # characters that are shown of a text for which a page has no room
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +34,21 @@ class Version:
     total: int
     previous: int | None
     next: int | None
+
+
+class Room:
+    """What is left of `PAGE_BYTES` on a page, for its newest message first."""
+
+    def __init__(self) -> None:
+        self._left = PAGE_BYTES
+
+    def has_space(self, characters: int) -> bool:
+        """Return whether a text of this length may fit. If it has not fit, no older text does: rendering costs."""
+        return self._left > 0 and characters <= PAGE_CHARACTERS
+
+    def take(self, html: str) -> bool:
+        self._left -= len(html.encode())
+        return self._left >= 0
 
 
 @dataclass(slots=True)
@@ -44,7 +62,9 @@ class State:
     reasoning_url: str = ""  # of the page that has the reasoning, once it is complete
     reasoning_words: int = 0
     thinking_seconds: int | None = None
+    content: str = ""  # of a prompt
     answer_html: str = ""
+    whole_url: str = ""  # of the page that has all of the prompt or answer, if only its beginning is shown
     notice: str = ""
     announcement: str = ""  # for screen readers, when the message reaches this state
     tone: str = ""
@@ -63,31 +83,45 @@ def id_prefix(message_id: int) -> str:
     return f"m{message_id}"
 
 
-def state_of(message: Message, *, with_text: bool = True, readonly: bool = False) -> State:
-    """Return the state of a message. `with_text=False` leaves out a live message's text, which its cursor will send."""
+def state_of(
+    message: Message,
+    *,
+    with_text: bool = True,
+    readonly: bool = False,
+    room: Room | None = None,
+    queue_position: int | None = None,
+) -> State:
+    """Return the state of a message. `with_text=False` leaves out a live message's text, which its cursor will send.
+
+    If `room` has none left, only the beginning of the text is shown, with a link to all of it.
+    """
     if message.role == Role.USER:
-        return State(status="sent", version=_version(message), readonly=readonly)
+        shown, url = _fit_prompt(message, room)
+        return State(status="sent", content=shown, whole_url=url, version=_version(message), readonly=readonly)
     generation = message.generation or Generation(status=Status.COMPLETE)
     words = 0 if generation.is_live else message.reasoning_word_count
     reasoning, content = "", message.content
     if generation.is_live:
         reasoning, content = message.current_text() if with_text else ("", "")
-    continued_at = [offset for offset in message.continuation_offsets if offset < len(content)]
+    has_reasoning_page = bool(words)
+    if reasoning and room and not (room.has_space(len(reasoning)) and room.take(reasoning)):
+        words, reasoning, has_reasoning_page = count_words(reasoning), "", True
+    html, whole_url = _fit_answer(message, content, room)
     seconds = (
         generation.thinking_seconds if generation.status == Status.THINKING else total_thinking_seconds(message.parts)
     )
     notice = "" if generation.is_live else outcomes.notice(generation, message)
     activity = outcomes.activity(generation)
-    html = pool.render(continuation_marks.insert(content, continued_at), id_prefix(message.pk))
     return State(
         status=generation.status,
         activity=activity,
-        queue_position=_queue_position(generation) if with_text else None,
+        queue_position=queue_position,
         reasoning=reasoning,
-        reasoning_url=reverse("reasoning", args=[message.pk]) if words else "",
+        reasoning_url=reverse("reasoning", args=[message.pk]) if has_reasoning_page else "",
         reasoning_words=words or count_words(reasoning),
         thinking_seconds=None if seconds is None else round(seconds),
         answer_html=mark_safe(html),  # noqa: S308  (sanitised)
+        whole_url=whole_url,
         notice=notice,
         announcement=outcomes.announcement(generation.status, activity, notice, content),
         tone=outcomes.tone(generation, message),
@@ -101,8 +135,27 @@ def state_of(message: Message, *, with_text: bool = True, readonly: bool = False
     )
 
 
-def _queue_position(generation: Generation) -> int | None:
-    return Generation.objects.queue_positions().get(generation.pk) if generation.status == Status.QUEUED else None
+def _fit_prompt(message: Message, room: Room | None) -> tuple[str, str]:
+    """Return a prompt's text and "", or its beginning and the URL of all of it."""
+    content = message.content
+    if room is None or len(content) <= EXCERPT or (room.has_space(len(content)) and room.take(content)):
+        return content, ""
+    return f"{content[:EXCERPT]}…", reverse("whole", args=[message.pk])
+
+
+def _fit_answer(message: Message, content: str, room: Room | None) -> tuple[str, str]:
+    """Return an answer's HTML and "", or that of its beginning and the URL of all of it."""
+    if room is None or len(content) <= EXCERPT or room.has_space(len(content)):
+        html = answer_html(message, content)
+        if room is None or room.take(html) or len(content) <= EXCERPT:
+            return html, ""
+    return answer_html(message, f"{content[:EXCERPT]}…"), reverse("whole", args=[message.pk])
+
+
+def answer_html(message: Message, content: str) -> str:
+    """Return `content`, an answer or its beginning, as safe HTML with marks where it was continued."""
+    continued_at = [offset for offset in message.continuation_offsets if offset < len(content)]
+    return pool.render(continuation_marks.insert(content, continued_at), id_prefix(message.pk))
 
 
 def _version(message: Message) -> Version | None:
@@ -119,12 +172,17 @@ def _version(message: Message) -> Version | None:
 
 
 def entries(thread: Sequence[Message], *, readonly: bool = False) -> list[tuple[Message, State]]:
-    """Return the messages of a page, each with its state."""
+    """Return the messages of a page, each with its state. `readonly` pages show all of each text."""
     context_start = next((m.generation.context_start_id for m in reversed(thread) if m.generation), None)
-    found = [(message, state_of(message, readonly=readonly)) for message in thread]
-    for message, state in found:
+    is_queued = any(m.generation and m.generation.status == Status.QUEUED for m in thread)
+    positions = Generation.objects.queue_positions() if is_queued else {}
+    found, room = [], None if readonly else Room()
+    for message in reversed(thread):
+        position = positions.get(message.generation.pk) if message.generation else None
+        state = state_of(message, readonly=readonly, room=room, queue_position=position)
         state.context_starts_here = message.pk == context_start
-    return found
+        found.append((message, state))
+    return found[::-1]
 
 
 def earlier(conversation_id: object, before: int) -> str:
@@ -132,7 +190,14 @@ def earlier(conversation_id: object, before: int) -> str:
     return render_to_string("conversations/_earlier.html", {"pk": conversation_id, "before": before})
 
 
-def article(message: Message, state: State) -> str:
+def articles(messages: Sequence[Message]) -> str:
+    """Return these messages, without the text of live ones, which their cursors will send."""
+    room = Room()
+    found = [_article(message, state_of(message, with_text=False, room=room)) for message in reversed(messages)]
+    return "".join(reversed(found))
+
+
+def _article(message: Message, state: State) -> str:
     return render_to_string("conversations/_message.html", {"message": message, "state": state})
 
 
@@ -237,7 +302,7 @@ def composer_error(sentence: str) -> str:
 def final_parts(message: Message, reasoning_sent: str, html_sent: str) -> list[str]:
     """Return the parts that show how a message ended, and where its final text differs from what was sent.
 
-    A viewer keeps the reasoning that was sent, while a page that is loaded now loads it on demand.
+    A viewer keeps all text that was sent. A page that is loaded now loads reasoning, and what is too long, on demand.
     """
     state = state_of(message)
     reasoning = message.reasoning if state.reasoning_words else ""

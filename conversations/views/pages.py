@@ -77,7 +77,7 @@ def thread_around(conversation: Conversation, message: Message) -> dict[str, Any
 def _page_of_path(conversation: Conversation, tree: Tree, path: list[int], end: int) -> dict[str, Any]:
     start = max(0, end - fragments.PAGE)
     return {
-        "entries": fragments.entries(conversation.read(tree, path[start:end])),
+        "entries": fragments.entries(conversation.read(tree, path[start:end], whole=())),
         "earlier": mark_safe(fragments.earlier(conversation.pk, path[start])) if start else "",  # noqa: S308
         "later": path[end] if end < len(path) else None,
     }
