@@ -15,7 +15,7 @@ from tests.site import ROOT, environment, read_rows
 PROCESSES, THREADS = 2, 25
 SLOTS = 3
 WAIT = 60  # seconds
-CONVERSATIONS = 8
+CONVERSATIONS = 5  # of two prompts each: as many as one person may queue
 
 
 @pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgresql)])
