@@ -65,11 +65,12 @@ class OneThreadHandler(ASGIHandler):
         started = time.monotonic()
         left = asyncio.ensure_future(receive())  # the only message after the body: the client has left
         try:
-            if not (session := session_of(scope)):
-                await self._serve_now(scope, body, left, send)
-                return
-            async with self._limit.place(session, left):
-                await self._serve_now(scope, body, left, send)
+            if session := session_of(scope):
+                async with self._limit.place(session, left):
+                    response = await self._in_thread(self._respond, scope, body)
+            else:
+                response = await self._in_thread(self._respond, scope, body)
+            await self._send(response, left, send)
         except ClientLeft:
             body.close()
         except TooManyRequests:
@@ -78,10 +79,7 @@ class OneThreadHandler(ASGIHandler):
         finally:
             left.cancel()
 
-    async def _serve_now(
-        self, scope: dict[str, Any], body: IO[bytes], left: "asyncio.Future[Any]", send: Callable[..., Any]
-    ) -> None:
-        response = await self._in_thread(self._respond, scope, body)
+    async def _send(self, response: Any, left: "asyncio.Future[Any]", send: Callable[..., Any]) -> None:
         if not response.streaming:  # it is closed already
             await self.send_response(response, send)
             return

@@ -1,6 +1,8 @@
 """A limit for the requests of one session at a time. More of them wait without a thread, and are refused in the end."""
 
 import asyncio
+import time
+from collections import deque
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -11,6 +13,10 @@ from django.http.cookie import parse_cookie
 from chatsite.middleware import ANY_HOST
 
 AT_ONCE = 3  # of one session
+# While others load pages. Each is followed by a pause of the time that it took: Python runs one thread at a time, of
+# which no session takes more than half.
+AT_ONCE_BESIDE_OTHERS = 1
+OTHERS_SECONDS = 1.0  # after its last request, a session still counts as one that loads pages
 WAIT_SECONDS = 10.0
 MAX_WAITING = 50  # of one session: more than the tabs that a browser restores
 
@@ -28,46 +34,77 @@ class RequestLimit:
 
     def __init__(self) -> None:
         self._sessions: dict[str, _Session] = {}
+        # The last two sessions that had a request, and when: of any session, this tells when another had its last one.
+        self._latest, self._latest_at = "", 0.0
+        self._before, self._before_at = "", 0.0
 
     @asynccontextmanager
-    async def place(self, session: str, left: "asyncio.Future[Any]") -> AsyncIterator[None]:
-        """Wait until a request of `session` may be served. `left` is done when its client has left.
+    async def place(self, name: str, left: "asyncio.Future[Any]") -> AsyncIterator[None]:
+        """Wait until a request of the session `name` may be served. `left` is done when its client has left.
 
         Raises `TooManyRequests` or `ClientLeft`.
         """
-        found = self._sessions.setdefault(session, _Session())
-        if found.requests >= AT_ONCE + MAX_WAITING:
+        self._note(name)
+        session = self._sessions.setdefault(name, _Session())
+        if session.running + len(session.waiting) >= AT_ONCE + MAX_WAITING:
             raise TooManyRequests
-        found.requests += 1
         try:
-            await _acquire(found.places, left)
-            try:
-                yield
-            finally:
-                found.places.release()
+            if session.waiting or session.running >= self._allowed(name):
+                await session.wait(left)
+            else:
+                session.running += 1
+        except BaseException:
+            self._go_on(name, session)
+            raise
+        started = time.monotonic()
+        try:
+            yield
         finally:
-            found.requests -= 1
-            if not found.requests:
-                del self._sessions[session]
+            self._note(name)
+            if self._allowed(name) == AT_ONCE:
+                self._release(name, session)
+            else:
+                took = time.monotonic() - started
+                asyncio.get_running_loop().call_later(took, self._release, name, session)
+
+    def _release(self, name: str, session: "_Session") -> None:
+        session.running -= 1
+        self._go_on(name, session)
+
+    def _go_on(self, name: str, session: "_Session") -> None:
+        """Let waiting requests of this session go on, or forget it if it has none."""
+        session.go_on(self._allowed(name))
+        if not session.running and not session.waiting:
+            self._sessions.pop(name, None)
+
+    def _note(self, name: str) -> None:
+        if name != self._latest:
+            self._before, self._before_at = self._latest, self._latest_at
+        self._latest, self._latest_at = name, time.monotonic()
+
+    def _allowed(self, name: str) -> int:
+        others_at = self._before_at if name == self._latest else self._latest_at
+        return AT_ONCE_BESIDE_OTHERS if time.monotonic() - others_at < OTHERS_SECONDS else AT_ONCE
 
 
 class _Session:
     def __init__(self) -> None:
-        self.requests = 0
-        self.places = asyncio.Semaphore(AT_ONCE)
+        self.running = 0
+        self.waiting: deque[asyncio.Future[None]] = deque()
 
-
-async def _acquire(places: asyncio.Semaphore, left: "asyncio.Future[Any]") -> None:
-    if not places.locked():
-        await places.acquire()
-        return
-    waiting = asyncio.ensure_future(places.acquire())
-    try:
-        await asyncio.wait({waiting, left}, timeout=WAIT_SECONDS, return_when=asyncio.FIRST_COMPLETED)
-        if not waiting.done():
+    async def wait(self, left: "asyncio.Future[Any]") -> None:
+        """Wait for a turn, which `go_on` gives and counts as running."""
+        turn = asyncio.get_running_loop().create_future()
+        self.waiting.append(turn)
+        await asyncio.wait({turn, left}, timeout=WAIT_SECONDS, return_when=asyncio.FIRST_COMPLETED)
+        if not turn.done():
+            self.waiting.remove(turn)
             raise ClientLeft if left.done() else TooManyRequests
-    finally:
-        waiting.cancel()
+
+    def go_on(self, allowed: int) -> None:
+        while self.waiting and self.running < allowed:
+            self.running += 1
+            self.waiting.popleft().set_result(None)
 
 
 def session_of(scope: dict[str, Any]) -> str:

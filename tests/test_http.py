@@ -204,6 +204,22 @@ async def test_more_requests_of_a_session_wait_without_a_thread(handler: OneThre
     assert {client.sent[0]["status"] for client, _ in requests} == {200}
 
 
+async def test_a_session_gets_one_thread_while_others_load_pages(
+    handler: OneThreadHandler, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(request_limit, "OTHERS_SECONDS", 1_000.0)
+    await Client("complete", session="another").request(handler)
+    requests = start(handler, 3)
+    await begun_views(1)
+    await Client("complete", session="another").request(handler)
+    assert views.empty()
+    monkeypatch.setattr(request_limit, "OTHERS_SECONDS", 0.0)
+    more = Client("counted/4", session="mine").request(handler)
+    go_on.set()
+    await asyncio.gather(more, *(request for _, request in requests))
+    assert {client.sent[0]["status"] for client, _ in requests} == {200}
+
+
 async def test_a_request_that_waits_for_too_long_is_told_when_to_try_again(
     handler: OneThreadHandler, monkeypatch: pytest.MonkeyPatch
 ):
