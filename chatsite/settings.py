@@ -214,7 +214,14 @@ if REDIS_AUTH == "entra":
 
     REDIS_HOST = redis_host(REDIS_URL)
 # Shared by all replicas, and available during an outage of Redis: sign-in limits are counted here.
-CACHES = {"default": {"BACKEND": "django.core.cache.backends.db.DatabaseCache", "LOCATION": "cache"}}
+# A full cache evicts counters. They expire after five minutes at most, so filling it would take 300 requests a second.
+CACHES = {
+    "default": {
+        "BACKEND": "django.core.cache.backends.db.DatabaseCache",
+        "LOCATION": "cache",
+        "OPTIONS": {"MAX_ENTRIES": 100_000},
+    }
+}
 
 # Email
 
@@ -310,6 +317,29 @@ if ENTRA_TENANT_ID and not ENTRA_CLIENT_SECRET and not (RUNNING_IN_PRODUCTION an
 if not re.fullmatch(r"https://[\w.-]+(:\d+)?|http://(127\.0\.0\.1|localhost)(:\d+)?", ENTRA_AUTHORITY_HOST):
     raise invalid("ENTRA_AUTHORITY_HOST", "it must be https:// and a host name, with no path.")
 
+# Sign-in with any other OpenID Connect provider (docs/oidc.md)
+
+OIDC_ISSUER = env.str("OIDC_ISSUER", "")
+OIDC_CLIENT_ID = env.str("OIDC_CLIENT_ID", "")
+OIDC_CLIENT_SECRET = env.str("OIDC_CLIENT_SECRET", "")
+OIDC_NAME = env.str("OIDC_NAME", "single sign-on")
+OIDC_ROLES_CLAIM = env.str("OIDC_ROLES_CLAIM", "")
+if OIDC_ISSUER and not re.fullmatch(r"(https://|http://(127\.0\.0\.1|localhost)[:/])[^\s?#]+", OIDC_ISSUER):
+    raise invalid("OIDC_ISSUER", "it must be the provider's issuer, an https:// address.")
+for _name, _value in (
+    ("OIDC_ISSUER", OIDC_ISSUER),
+    ("OIDC_CLIENT_ID", OIDC_CLIENT_ID),
+    ("OIDC_CLIENT_SECRET", OIDC_CLIENT_SECRET),
+):
+    if not _value and (OIDC_ISSUER or OIDC_CLIENT_ID or OIDC_CLIENT_SECRET):
+        raise invalid(_name, "sign-in with OpenID Connect needs an issuer, a client id and a client secret.")
+if not 0 < len(OIDC_NAME) <= 40:
+    raise invalid("OIDC_NAME", "it must have 1 to 40 characters.")
+
+LOCAL_ACCOUNTS = env.bool("LOCAL_ACCOUNTS", True)
+if not LOCAL_ACCOUNTS and not (ENTRA_TENANT_ID or OIDC_ISSUER):
+    raise invalid("LOCAL_ACCOUNTS", "nobody could sign in. Set ENTRA_TENANT_ID or OIDC_ISSUER first.")
+
 # Django
 
 ROOT_URLCONF = "chatsite.urls"
@@ -385,24 +415,26 @@ STORAGES = {
 AUTH_USER_MODEL = "conversations.User"
 AUTHENTICATION_BACKENDS = ["allauth.account.auth_backends.AuthenticationBackend"]
 AUTH_PASSWORD_VALIDATORS = [
-    {"NAME": f"django.contrib.auth.password_validation.{name}"}
+    {"NAME": name}
     for name in (
-        "UserAttributeSimilarityValidator",
-        "MinimumLengthValidator",
-        "CommonPasswordValidator",
-        "NumericPasswordValidator",
+        "django.contrib.auth.password_validation.UserAttributeSimilarityValidator",
+        "django.contrib.auth.password_validation.MinimumLengthValidator",
+        "conversations.accounts.passwords.KnownPasswordValidator",
+        "django.contrib.auth.password_validation.NumericPasswordValidator",
     )
 ]
 LOGIN_URL = "account_login"
 LOGIN_REDIRECT_URL = "/"
 ACCOUNT_ADAPTER = "conversations.accounts.adapter.AccountAdapter"
-ACCOUNT_LOGIN_METHODS = {"username", "email"}
+ACCOUNT_LOGIN_METHODS = {"username"}  # of the account that LoginForm found by its username or email address
 ACCOUNT_SIGNUP_FIELDS = ["username*", "email*", "password1*", "password2*"]
-ACCOUNT_FORMS = {"signup": "conversations.accounts.forms.SignupForm"}
-# People must own the address that allows them to sign up.
-ACCOUNT_EMAIL_VERIFICATION = "mandatory" if SIGNUP_DOMAIN else "optional"
+ACCOUNT_FORMS = {"login": "conversations.accounts.forms.LoginForm", "signup": "conversations.accounts.forms.SignupForm"}
+# People must own the address that allows them to sign up. Elsewhere, an email can reveal to nobody but the owner of an
+# address whether it has an account. A laptop sends no emails.
+ACCOUNT_EMAIL_VERIFICATION = "mandatory" if IS_PUBLIC or SIGNUP_DOMAIN else "optional"
 ACCOUNT_UNIQUE_EMAIL = True
-ACCOUNT_PREVENT_ENUMERATION = True
+# Strict where people show that an address is theirs: others may claim it, but claims keep nobody from signing up.
+ACCOUNT_PREVENT_ENUMERATION = "strict" if IS_PUBLIC or SIGNUP_DOMAIN or SIGNUP == "invite" else True
 ACCOUNT_SESSION_REMEMBER = True
 SOCIALACCOUNT_ADAPTER = "conversations.accounts.entra.adapter.SocialAccountAdapter"
 # The tenant's people need no email address here: none is requested and none is stored.

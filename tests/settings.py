@@ -21,6 +21,10 @@ os.environ |= {
     "ENTRA_TENANT_ID": "",
     "ENTRA_CLIENT_ID": "",
     "ENTRA_CLIENT_SECRET": "",
+    "OIDC_ISSUER": "",
+    "OIDC_CLIENT_ID": "",
+    "OIDC_CLIENT_SECRET": "",
+    "LOCAL_ACCOUNTS": "true",
 }
 
 from chatsite.settings import *  # noqa: F403

@@ -32,6 +32,9 @@ ENDPOINT_VARIABLES = (
     "ENTRA_TENANT_ID",
     "ENTRA_CLIENT_ID",
     "ENTRA_CLIENT_SECRET",
+    "OIDC_ISSUER",
+    "OIDC_CLIENT_ID",
+    "OIDC_CLIENT_SECRET",
 )
 PASSWORD = "correct horse 1 battery"
 CSRF_SECRET = "c" * 32  # as long as Django's; a form proves that it knows the cookie's value

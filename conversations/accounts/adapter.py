@@ -14,6 +14,7 @@ from django.http.request import split_domain_port
 from django.shortcuts import redirect
 from django.utils import timezone
 
+from conversations.accounts import printed_password, sign_in_log, throttle
 from conversations.accounts.invitations import invited_email
 from conversations.models import User
 
@@ -29,6 +30,11 @@ def is_managed_by_tenant(user: User) -> bool:
 class AccountAdapter(DefaultAccountAdapter):
     """allauth's hooks, as `SIGNUP` and sign-in with Entra ID need them."""
 
+    error_messages = DefaultAccountAdapter.error_messages | {
+        "too_many_login_attempts": "There were too many failed attempts to sign in. Try again in 15 minutes, in a "
+        "browser in which you have signed in before, or after resetting your password."
+    }
+
     def is_open_for_signup(self, request: HttpRequest) -> bool:
         if settings.SIGNUP != "invite":
             return settings.SIGNUP != "closed"
@@ -38,19 +44,50 @@ class AccountAdapter(DefaultAccountAdapter):
             self.stash_verified_email(request, email)
         return bool(email)
 
+    def get_login_stages(self) -> list[str]:
+        ours = {"allauth.account.stages.EmailVerificationStage": "conversations.accounts.stages.EmailVerificationStage"}
+        return [ours.get(stage, stage) for stage in super().get_login_stages()]
+
+    def pre_authenticate(self, request: HttpRequest, **credentials) -> None:
+        # In place of allauth's own count for a name, which is per Host and port, and locks out the name's owner.
+        attempt = throttle.begin(request, credentials["username"], self.get_client_ip(request))
+        if attempt is None:
+            sign_in_log.refused(self, credentials["username"], "too many failed attempts")
+            raise self.validation_error("too_many_login_attempts")
+        self._attempt = attempt
+
+    def authenticate(self, request: HttpRequest, **credentials) -> User | None:
+        user = super().authenticate(request, **credentials)
+        if user:
+            self._attempt.delete()
+        return user
+
+    def authentication_failed(self, request: HttpRequest, **credentials) -> None:
+        sign_in_log.refused(self, credentials["username"], "wrong username or password")
+
     def pre_login(self, request: HttpRequest, user: User, **kwargs) -> HttpResponse | None:
-        with_entra = "sociallogin" in (kwargs["signal_kwargs"] or {})
-        if not with_entra and is_managed_by_tenant(user):
+        if _is_single_sign_on(kwargs):
+            return super().pre_login(request, user, **kwargs)
+        if not settings.LOCAL_ACCOUNTS or is_managed_by_tenant(user):
             # A password would still work after the tenant has removed the account.
             messages.error(request, "This account signs in with Microsoft.")
             return redirect("account_login")
-        return super().pre_login(request, user, **kwargs)
+        return super().pre_login(request, user, **kwargs) or printed_password.replace(request, user)
+
+    def respond_user_inactive(self, request: HttpRequest, user: User) -> HttpResponse:
+        sign_in_log.refused(self, user.username, "the account is deactivated")
+        return super().respond_user_inactive(request, user)
 
     def post_login(self, request: HttpRequest, user: User, **kwargs) -> HttpResponse:
-        if "sociallogin" in (kwargs["signal_kwargs"] or {}):
+        response = super().post_login(request, user, **kwargs)
+        if _is_single_sign_on(kwargs):
             # As a time: a number of seconds would start again whenever the session changes.
             request.session.set_expiry(timezone.now() + TENANT_SESSION_DURATION)
-        return super().post_login(request, user, **kwargs)
+            sign_in_log.signed_in(self, user, "single sign-on")
+        else:
+            throttle.remember_browser(response, user.username)
+            sign_in_log.signed_in(self, user, "a password")
+        return response
 
     def clean_password(self, password: str, user: User | None = None) -> str:
         if user and user.pk and is_managed_by_tenant(user):
@@ -66,6 +103,10 @@ class AccountAdapter(DefaultAccountAdapter):
 
     def format_email_subject(self, subject: str) -> str:
         return f"[{settings.SITE_NAME}] {subject}"
+
+
+def _is_single_sign_on(hook_arguments: dict[str, Any]) -> bool:
+    return "sociallogin" in (hook_arguments["signal_kwargs"] or {})
 
 
 def _origin(request: HttpRequest) -> str:

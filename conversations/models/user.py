@@ -34,6 +34,9 @@ class User(AbstractUser):
     )
     single_keys = models.BooleanField("Use single-key shortcuts (press ? in a conversation to list them)", default=True)
 
+    # When a password that `first_administrator` printed stops working. None: its owner chose the password.
+    password_expires_at = models.DateTimeField(null=True, editable=False)
+
     review_limited = models.BooleanField(
         "can review only the groups below",
         default=False,
