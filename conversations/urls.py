@@ -1,5 +1,6 @@
 from django.urls import path
 
+from conversations.accounts import views as account_views
 from conversations.review import views as review_views
 from conversations.views import (
     conversations,
@@ -36,6 +37,7 @@ urlpatterns = [
     path("generations/<int:pk>/take-back/", messages.cancel, name="cancel"),
     path("search/", search.search, name="search"),
     path("preferences/", preferences.edit, name="preferences"),
+    path("account/delete/", account_views.delete, name="delete_account"),
     path("reviews/", review_views.index, name="reviews"),
     path("privacy/", review_views.privacy, name="privacy"),
 ]

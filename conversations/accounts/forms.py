@@ -62,3 +62,16 @@ class SignupForm(AllauthSignupForm):
         with transaction.atomic():
             use_invitation(request)
             return super().save(request)
+
+
+class DeleteAccountForm(forms.Form):
+    username = forms.CharField(label="Your username", widget=forms.TextInput({"autocomplete": "off"}))
+
+    def __init__(self, *args, user: User, **kwargs) -> None:
+        super().__init__(*args, **kwargs)
+        self._user = user
+
+    def clean_username(self) -> str:
+        if self.cleaned_data["username"] != self._user.username:
+            raise ValidationError("This is not your username. Enter it exactly as shown above.")
+        return self._user.username

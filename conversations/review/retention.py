@@ -87,7 +87,7 @@ def why_not_deletable(user: User) -> str:
     return ""
 
 
-def delete_account(*, actor: audit.Actor, user: User) -> bool:
+def delete_account(*, actor: audit.Actor | audit.System, user: User) -> bool:
     """Delete a user and all their conversations, and record it; return False if `why_not_deletable`."""
     with transaction.atomic():
         return not why_not_deletable(user) and _delete_account(user, actor, AuditAction.ACCOUNT_DELETED)
