@@ -349,6 +349,7 @@ INSTALLED_APPS = [
     "conversations",
     "conversations.accounts",
     "conversations.accounts.entra",
+    "conversations.accounts.oidc",
     "conversations.review",
     "django.contrib.admin",
     "django.contrib.auth",
@@ -436,8 +437,8 @@ ACCOUNT_UNIQUE_EMAIL = True
 # Strict where people show that an address is theirs: others may claim it, but claims keep nobody from signing up.
 ACCOUNT_PREVENT_ENUMERATION = "strict" if IS_PUBLIC or SIGNUP_DOMAIN or SIGNUP == "invite" else True
 ACCOUNT_SESSION_REMEMBER = True
-SOCIALACCOUNT_ADAPTER = "conversations.accounts.entra.adapter.SocialAccountAdapter"
-# The tenant's people need no email address here: none is requested and none is stored.
+SOCIALACCOUNT_ADAPTER = "conversations.accounts.sso.adapter.SocialAccountAdapter"
+# These people need no email address here: none is requested and none is stored.
 SOCIALACCOUNT_EMAIL_REQUIRED = False
 SOCIALACCOUNT_EMAIL_VERIFICATION = "none"
 ACCOUNT_USERNAME_BLACKLIST = ["admin", "administrator", "root", "system"]

@@ -1,3 +1,4 @@
+from django.conf import settings
 from django.contrib import admin
 from django.urls import include, path
 from django.views.generic import RedirectView
@@ -5,6 +6,7 @@ from django.views.generic import RedirectView
 from chatsite import probes, well_known
 from conversations.generation import worker
 
+accounts = "allauth.account.urls" if settings.LOCAL_ACCOUNTS else "conversations.accounts.sso.urls"
 urlpatterns = [
     path("healthz", probes.healthz, name="healthz"),
     path(
@@ -15,11 +17,14 @@ urlpatterns = [
     ),
     path("metrics", probes.prometheus, {"update": worker.update_metrics}, name="metrics"),
     path(".well-known/security.txt", well_known.security_txt, name="security_txt"),
-    # Where password managers find the page (W3C, "A Well-Known URL for Changing Passwords").
-    path(".well-known/change-password", RedirectView.as_view(pattern_name="account_change_password")),
     path("", include("conversations.urls")),
     # Not all of "allauth.urls": pages that connect other accounts to one's own are not offered.
-    path("accounts/", include("allauth.account.urls")),
+    path("accounts/", include(accounts)),
     path("accounts/entra/", include("conversations.accounts.entra.urls")),
+    path("accounts/oidc/", include("conversations.accounts.oidc.urls")),
     path("admin/", admin.site.urls),
 ]
+if settings.LOCAL_ACCOUNTS:
+    # Where password managers find the page (W3C, "A Well-Known URL for Changing Passwords").
+    change_password = RedirectView.as_view(pattern_name="account_change_password")
+    urlpatterns.append(path(".well-known/change-password", change_password))

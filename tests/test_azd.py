@@ -10,7 +10,7 @@ import pytest
 import yaml
 from django.urls import reverse
 
-from conversations.accounts.entra.roles import REVIEWER, STAFF
+from conversations.accounts.sso.roles import REVIEWER, STAFF
 from tests.bicep import is_secure, parameters_of
 from tests.site import ROOT, WAIT
 from tests.test_infra import INFRA, MAIN, WEB, only

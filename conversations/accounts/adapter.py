@@ -18,17 +18,17 @@ from conversations.accounts import printed_password, sign_in_log, throttle
 from conversations.accounts.invitations import invited_email
 from conversations.models import User
 
-# A session can outlive a role or an account that the tenant has removed by this long.
-TENANT_SESSION_DURATION = timedelta(hours=12)
+# A session can outlive a role or an account that the provider has removed by this long.
+SINGLE_SIGN_ON_DURATION = timedelta(hours=12)
 
 
-def is_managed_by_tenant(user: User) -> bool:
-    """Return whether this account signs in with Entra ID, and therefore not with a password."""
+def uses_single_sign_on(user: User) -> bool:
+    """Return whether this account signs in through a provider, and therefore not with a password."""
     return SocialAccount.objects.filter(user=user).exists()
 
 
 class AccountAdapter(DefaultAccountAdapter):
-    """allauth's hooks, as `SIGNUP` and sign-in with Entra ID need them."""
+    """allauth's hooks, as `SIGNUP` and single sign-on need them."""
 
     error_messages = DefaultAccountAdapter.error_messages | {
         "too_many_login_attempts": "There were too many failed attempts to sign in. Try again in 15 minutes, in a "
@@ -68,9 +68,9 @@ class AccountAdapter(DefaultAccountAdapter):
     def pre_login(self, request: HttpRequest, user: User, **kwargs) -> HttpResponse | None:
         if _is_single_sign_on(kwargs):
             return super().pre_login(request, user, **kwargs)
-        if not settings.LOCAL_ACCOUNTS or is_managed_by_tenant(user):
-            # A password would still work after the tenant has removed the account.
-            messages.error(request, "This account signs in with Microsoft.")
+        if not settings.LOCAL_ACCOUNTS or uses_single_sign_on(user):
+            # A password would still work after the provider has removed the account.
+            messages.error(request, "This account has no password here. Use single sign-on.")
             return redirect("account_login")
         return super().pre_login(request, user, **kwargs) or printed_password.replace(request, user)
 
@@ -82,7 +82,7 @@ class AccountAdapter(DefaultAccountAdapter):
         response = super().post_login(request, user, **kwargs)
         if _is_single_sign_on(kwargs):
             # As a time: a number of seconds would start again whenever the session changes.
-            request.session.set_expiry(timezone.now() + TENANT_SESSION_DURATION)
+            request.session.set_expiry(timezone.now() + SINGLE_SIGN_ON_DURATION)
             sign_in_log.signed_in(self, user, "single sign-on")
         else:
             throttle.remember_browser(response, user.username)
@@ -90,8 +90,8 @@ class AccountAdapter(DefaultAccountAdapter):
         return response
 
     def clean_password(self, password: str, user: User | None = None) -> str:
-        if user and user.pk and is_managed_by_tenant(user):
-            raise ValidationError("This account signs in with Microsoft and has no password here.")
+        if user and user.pk and uses_single_sign_on(user):
+            raise ValidationError("This account has no password here. Use single sign-on.")
         return super().clean_password(password, user)
 
     def send_mail(self, template_prefix: str, email: str, context: dict[str, Any]) -> None:

@@ -10,7 +10,11 @@ def site(request: HttpRequest) -> dict[str, Any]:
     return {
         "SITE_NAME": settings.SITE_NAME,
         "SITE_VERSION": settings.SITE_VERSION,
-        "SIGNUP_OPEN": settings.SIGNUP == "open" or bool(settings.SIGNUP_DOMAIN),
-        "ENTRA": bool(settings.ENTRA_TENANT_ID),
+        "LOCAL_ACCOUNTS": settings.LOCAL_ACCOUNTS,
+        "SIGNUP_OPEN": settings.LOCAL_ACCOUNTS and (settings.SIGNUP == "open" or bool(settings.SIGNUP_DOMAIN)),
+        "SINGLE_SIGN_ON": [
+            *([("entra_login", "Microsoft")] if settings.ENTRA_TENANT_ID else []),
+            *([("oidc_login", settings.OIDC_NAME)] if settings.OIDC_ISSUER else []),
+        ],
         "theme": user.theme if user and user.is_authenticated else "",
     }

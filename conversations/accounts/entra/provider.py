@@ -1,81 +1,75 @@
-"""allauth's OpenID Connect provider for one tenant of Entra ID. allauth finds it by this module's name."""
+"""The provider for one tenant of Entra ID. allauth finds it by this module's name."""
 
 from typing import Any
 
-from allauth.account.utils import get_next_redirect_url
-from allauth.socialaccount.providers.base.constants import AuthProcess
 from allauth.socialaccount.providers.oauth2.client import OAuth2Client
-from allauth.socialaccount.providers.openid_connect.provider import OpenIDConnectProvider
-from allauth.socialaccount.providers.openid_connect.views import OpenIDConnectOAuth2Adapter
-from django.http import HttpRequest
-from django.urls import reverse
+from django.conf import settings
 
-from conversations.accounts.entra import tokens
-from conversations.accounts.entra.client import EntraClient
-from conversations.accounts.entra.failures import Stale
+from chatsite.identity import NoToken, identity
+from conversations.accounts.sso import tokens
+from conversations.accounts.sso.client import CodeClient
+from conversations.accounts.sso.failures import Unreachable, Untrusted
+from conversations.accounts.sso.provider import SingleSignOnOAuth2Adapter, SingleSignOnProvider
 
 ID = "entra"
+EXCHANGE = "api://AzureADTokenExchange/.default"  # the scope whose audience federated credentials accept
 
 
-class EntraOAuth2Adapter(OpenIDConnectOAuth2Adapter):
-    """The tenant's endpoints, and what is accepted of their responses."""
+class EntraClient(CodeClient):
+    """A client that can authenticate with a token of the managed identity instead of a secret.
 
-    client_class: type[OAuth2Client] = EntraClient
-    nonce = ""
+    The app registration trusts that identity (a federated credential), so its token serves as a client assertion:
+    RFC 7523, section 2.2.
+    """
 
-    @property
-    def openid_config(self) -> dict[str, str]:
-        # As Microsoft documents them: sign-in does not depend on a discovery document.
-        base = tokens.authority_url()
+    def client_authentication(self) -> dict[str, str]:
+        if self.consumer_secret:
+            return super().client_authentication()
+        try:
+            assertion = identity.token(EXCHANGE).text
+        except NoToken as error:
+            raise Unreachable(str(error)) from error
         return {
-            "authorization_endpoint": f"{base}/oauth2/v2.0/authorize",
-            "token_endpoint": f"{base}/oauth2/v2.0/token",
+            "client_assertion_type": "urn:ietf:params:oauth:client-assertion-type:jwt-bearer",
+            "client_assertion": assertion,
         }
 
-    def get_callback_url(self, request: HttpRequest, app: Any) -> str:
-        return request.build_absolute_uri(reverse("entra_callback"))
 
-    def get_access_token_data(
-        self, request: HttpRequest, app: Any, client: OAuth2Client, pkce_code_verifier: str | None = None
-    ) -> dict[str, Any]:
-        if not pkce_code_verifier:
-            raise Stale("no code verifier")
-        self.nonce = tokens.nonce_for(pkce_code_verifier)
-        return super().get_access_token_data(request, app, client, pkce_code_verifier)
+class EntraOAuth2Adapter(SingleSignOnOAuth2Adapter):
+    client_class: type[OAuth2Client] = EntraClient
 
-    def complete_login(self, request: HttpRequest, app: Any, token: Any, **kwargs) -> Any:
-        claims = tokens.verify(kwargs["response"]["id_token"], self.nonce)
-        return self.get_provider().sociallogin_from_response(request, claims)
+    @property
+    def openid_config(self) -> dict[str, Any]:
+        # As Microsoft documents them: sign-in does not depend on a discovery document, and the issuer need not be taken
+        # from what is to be verified.
+        base = f"{settings.ENTRA_AUTHORITY_HOST}/{settings.ENTRA_TENANT_ID}"
+        return {
+            "issuer": f"{base}/v2.0",
+            "authorization_endpoint": f"{base}/oauth2/v2.0/authorize",
+            "token_endpoint": f"{base}/oauth2/v2.0/token",
+            "jwks_uri": f"{base}/discovery/v2.0/keys",
+        }
+
+    def to_store(self, claims: dict[str, Any], access_token: str) -> dict[str, Any]:
+        if claims.get("tid") != settings.ENTRA_TENANT_ID:
+            raise Untrusted("another tenant")
+        return {
+            "tid": claims["tid"],
+            "oid": tokens.identifier(claims, "oid"),
+            "name": tokens.printable(claims.get("name")),
+            "preferred_username": tokens.printable(claims.get("preferred_username")),
+            "roles": tokens.roles(claims.get("roles")),
+        }
 
 
-class EntraProvider(OpenIDConnectProvider):
+class EntraProvider(SingleSignOnProvider):
     id = ID
     name = "Microsoft"
     oauth2_adapter_class = EntraOAuth2Adapter
-    pkce_enabled_default = True
-    supports_token_authentication = False
 
-    def get_login_url(self, request: HttpRequest, **kwargs) -> str:
-        return reverse("entra_login")
-
-    def get_callback_url(self) -> str:
-        return reverse("entra_callback")
-
-    def get_default_scope(self) -> list[str]:
-        return ["openid", "profile"]  # `profile` includes the object id; the email address is not requested
-
-    def get_auth_params(self) -> dict[str, str]:
-        # Signing out here does not sign out of Microsoft: on a shared computer, the next person could sign in as the
-        # last one without a password.
-        return {"prompt": "select_account"}
-
-    def get_redirect_from_request_kwargs(self, request: HttpRequest) -> dict[str, Any]:
-        # allauth would also accept scopes, parameters and another process from the query string.
-        return {"process": AuthProcess.LOGIN, "next_url": get_next_redirect_url(request)}
-
-    def get_pkce_params(self) -> dict[str, Any]:
-        parameters = super().get_pkce_params()
-        return parameters | {"nonce": tokens.nonce_for(parameters["code_verifier"])}
+    @property
+    def log_name(self) -> str:
+        return "Entra ID"
 
     def extract_uid(self, data: dict[str, Any]) -> str:
         # Not `sub`, which differs for each registration: a new registration would lose all accounts. The object id is

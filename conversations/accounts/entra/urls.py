@@ -1,8 +1,9 @@
 from django.urls import path
 
-from conversations.accounts.entra import views
+from conversations.accounts.entra.provider import ID
+from conversations.accounts.sso import views
 
 urlpatterns = [
-    path("login/", views.login, name="entra_login"),
-    path("login/callback/", views.callback, name="entra_callback"),
+    path("login/", views.login, {"provider_id": ID}, name="entra_login"),
+    path("login/callback/", views.callback, {"provider_id": ID}, name="entra_callback"),
 ]

@@ -13,7 +13,7 @@ import json
 import threading
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 from urllib.parse import urlencode
 
@@ -41,6 +41,8 @@ def new_key() -> rsa.RSAPrivateKey:
 
 class Tenant:
     """The server, in a thread with its own event loop. It accepts tokens of the managed identity of `cloud`."""
+
+    callback = "/accounts/entra/login/callback/"
 
     def __init__(self, cloud: Cloud | None = None) -> None:
         self._cloud = cloud
@@ -95,7 +97,7 @@ class Tenant:
         assert query["client_id"] == CLIENT
         assert query["response_type"] == "code"
         assert query["code_challenge_method"] == "S256"
-        assert redirect_uri.endswith("/accounts/entra/login/callback/")
+        assert redirect_uri.endswith(self.callback)
         if self.error:
             return redirect(redirect_uri, **self.error, state=query["state"])
         code = f"code-{uuid.uuid4().hex}"
@@ -108,7 +110,7 @@ class Tenant:
         self.token_requests.append(form)
         if self.token_response:
             return self.token_response()
-        if error := self._client_error(form):
+        if error := self._client_error(form, request.headers):
             return web.json_response({"error": "invalid_client", "error_description": error}, status=401)
         query, person = self._codes.pop(form["code"], ({}, {}))
         digest = hashlib.sha256(form["code_verifier"].encode()).digest()
@@ -133,7 +135,7 @@ class Tenant:
             "sub": "pairwise",
         }
 
-    def _client_error(self, form: dict[str, str]) -> str:
+    def _client_error(self, form: dict[str, str], headers: Mapping[str, str]) -> str:
         if form["client_id"] != CLIENT:
             return "AADSTS700016: unknown application"
         if "client_secret" in form:
@@ -152,12 +154,15 @@ class Tenant:
             {"keys": [{"kty": "RSA", "use": "sig", "kid": self.kid, "n": key["n"], "e": key["e"]}]}
         )
 
+    def _add_routes(self, router: web.UrlDispatcher) -> None:
+        router.add_get(f"/{TENANT}/oauth2/v2.0/authorize", self._authorize)
+        router.add_post(f"/{TENANT}/oauth2/v2.0/token", self._token)
+        router.add_get(f"/{TENANT}/discovery/v2.0/keys", self._jwks)
+
     def _serve(self) -> None:
         asyncio.set_event_loop(self._loop)
         app = web.Application()
-        app.router.add_get(f"/{TENANT}/oauth2/v2.0/authorize", self._authorize)
-        app.router.add_post(f"/{TENANT}/oauth2/v2.0/token", self._token)
-        app.router.add_get(f"/{TENANT}/discovery/v2.0/keys", self._jwks)
+        self._add_routes(app.router)
         runner = web.AppRunner(app, access_log=None, shutdown_timeout=0)
         self._loop.run_until_complete(runner.setup())
         site = web.TCPSite(runner, "127.0.0.1", 0)

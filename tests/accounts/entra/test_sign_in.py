@@ -16,9 +16,9 @@ from django.contrib.auth.models import AnonymousUser
 from django.test import Client, RequestFactory
 from django.urls import reverse
 
-from conversations.accounts.entra import roles
-from conversations.accounts.entra.adapter import SocialAccountAdapter
 from conversations.accounts.entra.provider import ID, EntraProvider
+from conversations.accounts.sso import roles
+from conversations.accounts.sso.adapter import SocialAccountAdapter
 from conversations.models import User
 from tests.accounts.entra.tenant import ADA, CLIENT, SECRET, TENANT, Tenant
 from tests.accounts.entra.visitor import Visitor, write
@@ -191,7 +191,7 @@ def test_an_account_of_the_tenant_cannot_sign_in_with_a_password(visitor: Visito
         assert another.post("/accounts/login/", login=local.name, password=PASSWORD).headers["Location"] == "/"
     with Visitor(entra) as another:
         refused = another.post("/accounts/login/", login=account.username, password=PASSWORD)
-        assert "This account signs in with Microsoft." in another.http.get(refused.headers["Location"]).text
+        assert "This account has no password here." in another.http.get(refused.headers["Location"]).text
         assert not another.is_signed_in
 
 

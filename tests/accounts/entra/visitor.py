@@ -1,4 +1,4 @@
-"""A visitor with a browser who signs in with Microsoft."""
+"""A visitor with a browser who uses single sign-on."""
 
 import re
 import sqlite3
@@ -29,7 +29,10 @@ class Account(NamedTuple):
 
 
 class Visitor:
-    def __init__(self, site: Site) -> None:
+    """Signs in with Microsoft, or with another provider."""
+
+    def __init__(self, site: Site, provider: str = "entra") -> None:
+        self._provider = provider
         self.http = httpx2.Client(base_url=site.url, headers=from_elsewhere(), timeout=WAIT)
         self._site = site
 
@@ -45,13 +48,13 @@ class Visitor:
         return self.http.post(path, data=fields, headers=headers)
 
     def start(self, query: str = "", **fields: str) -> str:
-        """Press the sign-in button; return the URL at Microsoft that it leads to."""
-        page = self.post(f"/accounts/entra/login/{query}", **fields)
+        """Press the sign-in button; return the URL at the provider that it leads to."""
+        page = self.post(f"/accounts/{self._provider}/login/{query}", **fields)
         assert page.status_code == 200, page.text
         return unescape(re.search(r'http-equiv="refresh" content="0; url=([^"]+)"', page.text)[1])
 
     def complete(self, url: str) -> httpx2.Response:
-        """Open the URL at Microsoft, and follow its redirect back to the site."""
+        """Open the URL at the provider, and follow its redirect back to the site."""
         return self.http.get(httpx2.get(url, timeout=WAIT).headers["Location"])
 
     def sign_in(self, **fields: str) -> httpx2.Response:
@@ -63,7 +66,7 @@ class Visitor:
 
     @property
     def account(self) -> Account:
-        """The newest account from the tenant."""
+        """The newest account from the provider."""
         return Account(*self._site.rows(NEWEST)[0])
 
 

@@ -1,11 +1,11 @@
 """Why a sign-in failed, and the page that says so.
 
 SignInFailed
-├── Declined        the person cancelled, or the tenant refused
+├── Declined        the person cancelled, or the provider refused
 ├── Stale           started too long ago or in another browser, or already completed
-├── Unreachable     Microsoft, or the endpoint of the managed identity, does not respond
-├── Misconfigured   Microsoft rejects this site's registration or its credential
-└── Untrusted       the token is not from this tenant, for this site and for this browser
+├── Unreachable     the provider, or the endpoint of the managed identity, does not respond
+├── Misconfigured   the provider rejects this site's registration or its credential, or describes itself wrongly
+└── Untrusted       the token is not from this provider, for this site and for this browser
 
 Their arguments are logged: names and codes only, no text that a visitor can choose, no token, no secret.
 """
@@ -13,16 +13,21 @@ Their arguments are logged: names and codes only, no text that a visitor can cho
 import logging
 import re
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 from allauth.socialaccount.providers.oauth2.client import OAuth2Error
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
+from django.utils.text import capfirst
+
+if TYPE_CHECKING:
+    from conversations.accounts.sso.provider import SingleSignOnProvider
 
 logger = logging.getLogger(__name__)
 
 
 class SignInFailed(OAuth2Error):
-    """`message` and `status` are for the page, `level` is for the log."""
+    """`message`, which may contain the provider's name, and `status` are for the page, `level` is for the log."""
 
     message = ""
     status = 403
@@ -31,7 +36,7 @@ class SignInFailed(OAuth2Error):
 
 class Declined(SignInFailed):
     message = (
-        "Microsoft did not sign you in. Either you cancelled, or your organisation has not given you access to this "
+        "{provider} did not sign you in. Either you cancelled, or your organisation has not given you access to this "
         "site. To get access, ask your organisation's administrators."
     )
     level = logging.INFO
@@ -44,18 +49,18 @@ class Stale(SignInFailed):
 
 
 class Unreachable(SignInFailed):
-    message = "Microsoft cannot be reached. Try again in a minute."
+    message = "{provider} cannot be reached. Try again in a minute."
     status = 503
 
 
 class Misconfigured(SignInFailed):
-    message = "Microsoft rejected this site's sign-in settings. Tell an administrator: the site's log has the reason."
+    message = "{provider} rejected this site's sign-in settings. Tell an administrator: the site's log has the reason."
     status = 503
     level = logging.ERROR
 
 
 class Untrusted(SignInFailed):
-    message = "Your Microsoft account could not be verified. Sign in with an account from this site's organisation."
+    message = "Your account could not be verified. Sign in with an account from this site's organisation."
 
 
 def from_oauth_error(answer: Mapping[str, object]) -> SignInFailed:
@@ -74,9 +79,10 @@ def from_oauth_error(answer: Mapping[str, object]) -> SignInFailed:
     return Misconfigured(code)
 
 
-def response(request: HttpRequest, failure: SignInFailed) -> HttpResponse:
+def response(request: HttpRequest, provider: "SingleSignOnProvider", failure: SignInFailed) -> HttpResponse:
     """Return the page for a failure; redirect people who went back after they had signed in."""
     if isinstance(failure, Stale) and request.user.is_authenticated:
         return redirect("new")
-    logger.log(failure.level, "sign-in with Entra ID failed: %s (%s)", type(failure).__name__, failure)
-    return render(request, "account/entra_failed.html", {"message": failure.message}, status=failure.status)
+    logger.log(failure.level, "sign-in with %s failed: %s (%s)", provider.log_name, type(failure).__name__, failure)
+    message = failure.message.format(provider=capfirst(provider.name))
+    return render(request, "account/sso_failed.html", {"message": message}, status=failure.status)

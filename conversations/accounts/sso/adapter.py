@@ -1,4 +1,4 @@
-"""allauth's adapter for external accounts; here, only those of the tenant."""
+"""allauth's adapter for external accounts; here, only those of the providers in the settings."""
 
 from typing import Any
 
@@ -10,9 +10,8 @@ from django.conf import settings
 from django.db import IntegrityError, transaction
 from django.http import HttpRequest
 
-from conversations.accounts.entra import failures, roles
-from conversations.accounts.entra.failures import SignInFailed, Stale
-from conversations.accounts.entra.provider import ID, EntraProvider
+from conversations.accounts.sso import failures, roles
+from conversations.accounts.sso.failures import SignInFailed, Stale
 from conversations.models import User
 
 
@@ -20,23 +19,22 @@ class SocialAccountAdapter(DefaultSocialAccountAdapter):
     def list_apps(
         self, request: HttpRequest, provider: str | None = None, client_id: str | None = None
     ) -> list[SocialApp]:
-        """Return the registration from the settings; registrations in the database are ignored."""
-        if not settings.ENTRA_TENANT_ID:
-            return []
-        app = SocialApp(
-            provider=ID,
-            provider_id=ID,
-            name=EntraProvider.name,
-            client_id=settings.ENTRA_CLIENT_ID,
-            secret=settings.ENTRA_CLIENT_SECRET,
-        )
-        return [app] if provider in (None, ID) and client_id in (None, app.client_id) else []
+        """Return the registrations from the settings; registrations in the database are ignored."""
+        registrations = [
+            ("entra", "Microsoft", settings.ENTRA_CLIENT_ID, settings.ENTRA_CLIENT_SECRET),
+            ("oidc", settings.OIDC_NAME, settings.OIDC_CLIENT_ID, settings.OIDC_CLIENT_SECRET),
+        ]
+        return [
+            SocialApp(provider=key, provider_id=key, name=name, client_id=registered, secret=secret)
+            for key, name, registered, secret in registrations
+            if registered and provider in (None, key) and client_id in (None, registered)
+        ]
 
     def is_open_for_signup(self, request: HttpRequest, sociallogin: SocialLogin) -> bool:
         return True
 
     def populate_user(self, request: HttpRequest, sociallogin: SocialLogin, data: dict[str, Any]) -> User:
-        """Take the username from the tenant; allauth chooses another if it is taken."""
+        """Take the username from the provider; allauth chooses another if it is taken."""
         user = sociallogin.user
         user.username = data["username"]
         _update_name(sociallogin)
@@ -63,7 +61,8 @@ class SocialAccountAdapter(DefaultSocialAccountAdapter):
                 return user
         except IntegrityError as error:
             # A double click: another request for the same person has just created the account.
-            raise ImmediateHttpResponse(failures.response(request, Stale("account already created"))) from error
+            failure = failures.response(request, sociallogin.provider, Stale("account already created"))
+            raise ImmediateHttpResponse(failure) from error
 
     def on_authentication_error(
         self,
@@ -80,7 +79,7 @@ class SocialAccountAdapter(DefaultSocialAccountAdapter):
             failure = failures.from_oauth_error(request.GET)
         else:
             failure = Stale("unknown state")
-        raise ImmediateHttpResponse(failures.response(request, failure))
+        raise ImmediateHttpResponse(failures.response(request, provider, failure))
 
 
 def _update_name(sociallogin: SocialLogin) -> None:
@@ -89,5 +88,7 @@ def _update_name(sociallogin: SocialLogin) -> None:
 
 
 def _apply_roles(request: HttpRequest, sociallogin: SocialLogin) -> None:
-    address = get_adapter(request).get_client_ip(request)
-    roles.apply(sociallogin.user, sociallogin.account.extra_data["roles"], address=address)
+    granted = sociallogin.account.extra_data["roles"]
+    if granted is not None:
+        address = get_adapter(request).get_client_ip(request)
+        roles.apply(sociallogin.user, granted, provider=sociallogin.provider.log_name, address=address)
