@@ -62,6 +62,7 @@ copy database_url DATABASE_URL "postgresql://site:$(cat secrets/postgresql_passw
 copy redis_url REDIS_URL redis://redis:6379/0
 copy openai_api_key OPENAI_API_KEY ''
 copy entra_client_secret ENTRA_CLIENT_SECRET ''
+copy oidc_client_secret OIDC_CLIENT_SECRET ''
 copy email_url EMAIL_URL console://
 
 if [ -n "$changed" ]; then

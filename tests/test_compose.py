@@ -36,6 +36,7 @@ SECRET = {
     "AUDIT_KEYS",
     "METRICS_TOKEN",
     "ENTRA_CLIENT_SECRET",
+    "OIDC_CLIENT_SECRET",
 }
 # Variables of the site that `.env` cannot change here, and why.
 FIXED = {
@@ -81,6 +82,7 @@ def replica(database_url: str, redis_url: str, endpoint: Endpoint, folder: Path)
         "AUDIT_KEYS_FILE": "a" * 50,
         "METRICS_TOKEN_FILE": "m" * 50,
         "ENTRA_CLIENT_SECRET_FILE": "",
+        "OIDC_CLIENT_SECRET_FILE": "",
         "LOG_FORMAT": "json",
         "OPENAI_BASE_URL": endpoint.base_url,
         "OPENAI_MODEL": "test-model",

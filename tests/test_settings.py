@@ -227,3 +227,50 @@ def test_a_tenant_needs_a_secret_or_the_managed_identity(monkeypatch):
         found = read(monkeypatch, **variables)
         assert found["ENTRA_CLIENT_ID"] == "aaaaaaaa-bbbb-4ccc-8ddd-eeeeeeeeeeee"
     assert found["ENTRA_AUTHORITY_HOST"] == "https://login.microsoftonline.us"
+
+
+PROVIDER = {
+    "OIDC_ISSUER": "https://id.example.org/realms/main",
+    "OIDC_CLIENT_ID": "ponder",
+    "OIDC_CLIENT_SECRET": "secret",
+}
+
+
+@pytest.mark.parametrize(
+    ("variable", "variables"),
+    [
+        ("OIDC_ISSUER", {"OIDC_ISSUER": "http://id.example.org"}),
+        ("OIDC_ISSUER", {"OIDC_ISSUER": "id.example.org"}),
+        ("OIDC_ISSUER", {"OIDC_ISSUER": "https://id.example.org/?realm=main"}),
+        ("OIDC_ISSUER", {"OIDC_ISSUER": ""}),
+        ("OIDC_CLIENT_ID", {"OIDC_CLIENT_ID": ""}),
+        ("OIDC_CLIENT_SECRET", {"OIDC_CLIENT_SECRET": ""}),
+        ("OIDC_NAME", {"OIDC_NAME": ""}),
+        ("OIDC_NAME", {"OIDC_NAME": "x" * 41}),
+        ("LOCAL_ACCOUNTS", {"LOCAL_ACCOUNTS": "false", **dict.fromkeys(PROVIDER, "")}),
+        ("LOCAL_ACCOUNTS", {"LOCAL_ACCOUNTS": "perhaps"}),
+    ],
+)
+def test_an_invalid_provider_stops_the_start(monkeypatch, variable: str, variables: dict[str, str]):
+    with pytest.raises(EnvError, match=f'"{variable}" invalid'):
+        read(monkeypatch, **PROVIDER | variables)
+
+
+def test_without_local_accounts_one_provider_is_enough(monkeypatch):
+    for variables in (PROVIDER, TENANT | dict.fromkeys(PROVIDER, "")):
+        assert read(monkeypatch, LOCAL_ACCOUNTS="false", **variables)["LOCAL_ACCOUNTS"] is False
+
+
+@pytest.mark.parametrize(
+    ("variables", "confirms"),
+    [
+        ({}, False),
+        ({"CSRF_TRUSTED_ORIGINS": "https://name-8000.app.github.dev"}, False),
+        ({"SIGNUP": "domain:example.org"}, True),
+        ({"CSRF_TRUSTED_ORIGINS": "https://chat.example.org"}, True),
+    ],
+)
+def test_people_confirm_their_addresses_on_a_public_site(monkeypatch, variables: dict[str, str], confirms: bool):
+    found = read(monkeypatch, **variables)
+    assert (found["ACCOUNT_EMAIL_VERIFICATION"] == "mandatory") == confirms
+    assert (found["ACCOUNT_PREVENT_ENUMERATION"] == "strict") == confirms

@@ -19,6 +19,10 @@ EXCEPTIONS = {
     "AZURE_TENANT_ID": {"infra": "the managed identity knows its tenant; this is for a developer's sign-in"},
     "ENTRA_CLIENT_SECRET": {"infra": "the managed identity takes its place"},
     "ENTRA_AUTHORITY_HOST": {"infra": "national clouds need a secret, and other templates"},
+    **{
+        f"OIDC_{name}": {"infra": "Entra ID is there, and needs no secret"}
+        for name in ("ISSUER", "CLIENT_ID", "CLIENT_SECRET", "NAME", "ROLES_CLAIM")
+    },
     "RETAIN_AUDIT_DAYS": {"infra": "the pruning job does not own the tables, so it cannot delete audit entries"},
 }
 

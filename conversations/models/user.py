@@ -1,6 +1,7 @@
 from typing import Any
 
 from asgiref.sync import sync_to_async
+from django.conf import settings
 from django.contrib.auth.models import AbstractUser, Group, Permission
 from django.db import models
 from django.db.models import Q
@@ -54,6 +55,10 @@ class User(AbstractUser):
         if perm in self._review_permission_names:
             return self.is_active and perm in self.review_permissions
         return super().has_perm(perm, obj)
+
+    def get_session_auth_hash(self) -> str:
+        # Where nobody signs in with a password, sessions that began with one have ended.
+        return super().get_session_auth_hash() if settings.LOCAL_ACCOUNTS or not self.has_usable_password() else ""
 
     async def ahas_perm(self, perm: str, obj: Any = None) -> bool:
         return await sync_to_async(self.has_perm)(perm, obj)

@@ -119,6 +119,16 @@ def test_a_password_set_in_any_other_way_does_not_expire(client: Client, setting
 
 
 @pytest.mark.django_db
+def test_without_local_accounts_sessions_that_began_with_a_password_have_ended(client: Client, settings):
+    for name, password, status in (("ada", "pw", 302), ("sso", None, 200)):
+        settings.LOCAL_ACCOUNTS = True
+        client.force_login(User.objects.create_user(name, password=password))
+        assert client.get("/").status_code == 200
+        settings.LOCAL_ACCOUNTS = False
+        assert client.get("/").status_code == status
+
+
+@pytest.mark.django_db
 def test_without_local_accounts_somebody_who_has_signed_in_becomes_the_administrator(settings, capsys):
     settings.LOCAL_ACCOUNTS = False
     with pytest.raises(CommandError, match="sign in once"):
