@@ -33,7 +33,7 @@ class Command(BaseCommand):
         if not settings.LOCAL_ACCOUNTS:
             self._promote(username)
             return
-        password = secrets.token_urlsafe(12)
+        password = secrets.token_urlsafe(16)
         if user := superusers.first():
             username = user.username
             user.set_password(password)
