@@ -61,6 +61,7 @@ def environment(**variables: Any) -> dict[str, str]:
     kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "TMPDIR") if name in os.environ}
     defaults = {"SECRET_KEY": "k" * 50, "SIGNUP": "open", "EMAIL_URL": "console://", "DRAIN_SECONDS": 1}
     defaults["TRUSTED_PROXY_COUNT"] = 1  # for `from_elsewhere`
+    defaults["LOCAL_ACCOUNTS"] = "true"
     defaults["DJANGO_SETTINGS_MODULE"] = "tests.site_settings"
     # A developer's .env is read too: what a test does not set must not come from there.
     defaults |= dict.fromkeys(ENDPOINT_VARIABLES, "") | {"DATABASE_AUTH": "password", "REDIS_AUTH": "password"}

@@ -1,1 +1,4 @@
-"""Sign-up and sign-in, sessions, and the administration of users. `entra` is sign-in with Microsoft Entra ID."""
+"""Sign-up and sign-in, sessions, deletion of accounts, and the administration of users.
+
+`sso` is single sign-on: `entra` with Microsoft Entra ID, `oidc` with any other provider of OpenID Connect.
+"""
