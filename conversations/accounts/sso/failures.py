@@ -15,6 +15,7 @@ import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+from allauth.account.adapter import get_adapter
 from allauth.socialaccount.providers.oauth2.client import OAuth2Error
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
@@ -83,6 +84,7 @@ def response(request: HttpRequest, provider: "SingleSignOnProvider", failure: Si
     """Return the page for a failure; redirect people who went back after they had signed in."""
     if isinstance(failure, Stale) and request.user.is_authenticated:
         return redirect("new")
-    logger.log(failure.level, "sign-in with %s failed: %s (%s)", provider.log_name, type(failure).__name__, failure)
+    address, kind = get_adapter(request).get_client_ip(request), type(failure).__name__
+    logger.log(failure.level, "sign-in with %s failed: %s (%s) from %s", provider.log_name, kind, failure, address)
     message = failure.message.format(provider=capfirst(provider.name))
     return render(request, "account/sso_failed.html", {"message": message}, status=failure.status)
