@@ -1,4 +1,4 @@
-"""One user at every limit: pages, sockets and questions in a loop, until told to stop."""
+"""One user at every limit: pages, sockets and questions in a loop."""
 
 import asyncio
 from collections import Counter
@@ -27,7 +27,7 @@ class Abuser:
             "X-CSRFToken": person.http.cookies["csrftoken"],
             "Origin": self._url,
         }
-        self._stop = asyncio.Event()
+        self.refused = asyncio.Event()  # a page was refused, and a socket replaced by a newer one
 
     async def __aenter__(self) -> "Abuser":
         connector = aiohttp.TCPConnector(limit=0)
@@ -37,7 +37,6 @@ class Abuser:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        self._stop.set()
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -50,21 +49,26 @@ class Abuser:
     async def _load_pages(self) -> None:
         async with self._http.get(self._conversation, headers=self._headers) as response:
             await response.read()
-            self.statuses["page"][response.status] += 1
+            self._count("page", response.status)
         await self._pause(response.status)
 
     async def _ask(self) -> None:
         url, text = f"{self._conversation}messages/", {"content": "Again! " * 1_000}
         async with self._http.post(url, data=text, headers=self._headers, allow_redirects=False) as response:
-            self.statuses["question"][response.status] += 1
+            self._count("question", response.status)
         await self._pause(response.status)
 
     async def _watch(self) -> None:
         async with self._http.ws_connect(f"/ws{self._conversation}", headers=self._headers) as socket:
             async for _ in socket:
                 pass
-            self.statuses["socket"][socket.close_code or 0] += 1
+            self._count("socket", socket.close_code or 0)
         await asyncio.sleep(PAUSE_SECONDS)
+
+    def _count(self, kind: str, status: int) -> None:
+        self.statuses[kind][status] += 1
+        if self.statuses["page"][429] and self.statuses["socket"][4429]:
+            self.refused.set()
 
     async def _pause(self, status: int) -> None:
         """Wait after a refusal, so that this client itself does not take the processor."""
