@@ -5,6 +5,7 @@ import logging
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from urllib.parse import parse_qsl
+from weakref import WeakValueDictionary
 
 from channels.exceptions import DenyConnection
 from channels.generic.websocket import AsyncWebsocketConsumer
@@ -39,6 +40,8 @@ CODES: dict[type[Exception], int] = {SignedOut: 4401, NotVisible: 4404, Replaced
 FAILED = 4500
 
 open_sockets: dict[int, list["ConversationConsumer"]] = {}  # by user, the oldest first
+# By user, held while one of their sockets reads the database, so that many take no more than one thread.
+_reading: WeakValueDictionary[int, asyncio.Lock] = WeakValueDictionary()
 
 
 class ConversationConsumer(AsyncWebsocketConsumer):
@@ -67,7 +70,8 @@ class ConversationConsumer(AsyncWebsocketConsumer):
             try:
                 self.user_id = await run_in_thread(self.session.authorise)
                 subscriptions.enter_context(subscribe(Topic.LIST_CHANGED, self.page.list_changed, self.user_id))
-                difference = await run_in_thread(self.page.read, self.user_id)
+                self.reading = _reading.setdefault(self.user_id, asyncio.Lock())
+                difference = await self._read()
             except (SignedOut, NotVisible) as error:
                 raise DenyConnection from error
             await self.accept()
@@ -123,13 +127,17 @@ class ConversationConsumer(AsyncWebsocketConsumer):
             await self.page.changed.wait()
             self.page.changed.clear()
             try:
-                return await run_in_thread(self.page.read, self.user_id)
+                return await self._read()
             except Error as error:
                 if not is_outage(error):
                     raise
                 logger.info("conversation not read, retrying: %s", describe(error))
                 await asyncio.sleep(RETRY_SECONDS)
                 self.page.changed.set()
+
+    async def _read(self) -> Difference:
+        async with self.reading:
+            return await run_in_thread(self.page.read, self.user_id)
 
     async def _watch_end(self) -> None:
         await self.ended.wait()

@@ -161,3 +161,30 @@ async def test_one_socket_too_many_of_a_user_closes_their_oldest(monkeypatch: py
     for socket in (*mine, other):
         await socket.disconnect(1000)
     assert not consumers.open_sockets
+
+
+async def test_sockets_of_one_user_read_the_database_one_at_a_time(monkeypatch: pytest.MonkeyPatch):
+    reading, most = 0, 0
+
+    async def run_in_thread(function: Callable[..., Any], *_: object) -> object:
+        nonlocal reading, most
+        if function.__name__ != "conversation_changed":
+            return 1  # the user
+        reading += 1
+        most = max(most, reading)
+        await asyncio.sleep(0)
+        reading -= 1
+        return "first"
+
+    async def base_send(_message: dict[str, Any]) -> None:
+        pass
+
+    monkeypatch.setattr(consumers, "run_in_thread", run_in_thread)
+    monkeypatch.setattr(consumers, "PageState", Page)
+    sockets = [consumer() for _ in range(5)]
+    for socket in sockets:
+        socket.base_send = base_send
+    await asyncio.gather(*(socket.connect() for socket in sockets))
+    assert most == 1
+    for socket in sockets:
+        await socket.disconnect(1000)
