@@ -85,7 +85,10 @@ class DatabaseOutageMiddleware:
         return self.get_response(request)
 
     def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
-        if not is_outage(exception):
-            return None
-        logger.warning("no database for a request: %s", describe(exception))
-        return HttpResponse(render_to_string("503.html"), status=503, headers={"Retry-After": "5"})
+        return unavailable(exception) if is_outage(exception) else None
+
+
+def unavailable(outage: Exception) -> HttpResponse:
+    """Return the response while the database is unavailable."""
+    logger.warning("no database for a request: %s", describe(outage))
+    return HttpResponse(render_to_string("503.html"), status=503, headers={"Retry-After": "5"})

@@ -97,6 +97,9 @@ SECURE_HSTS_SECONDS = 31_536_000 if SESSION_COOKIE_SECURE else 0
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if ALLAUTH_TRUSTED_PROXY_COUNT else None
 SECURE_REFERRER_POLICY = "same-origin"
 SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = "Lax"
+# Seconds. A session ends when it has not been used for the first, and at the latest so long after sign-in.
+SESSION_COOKIE_AGE = 7 * 24 * 60 * 60
+SESSION_ABSOLUTE_AGE = 30 * 24 * 60 * 60
 CSRF_COOKIE_HTTPONLY = True
 X_FRAME_OPTIONS = "DENY"
 CONTENT_SECURITY_POLICY = {
@@ -360,6 +363,7 @@ INSTALLED_APPS = [
     "django.contrib.staticfiles",
     "allauth",
     "allauth.account",
+    "allauth.mfa",
     "allauth.socialaccount",
     "csp",
     "django_htmx",
@@ -376,6 +380,7 @@ MIDDLEWARE = [
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "allauth.account.middleware.AccountMiddleware",
+    "conversations.accounts.middleware.SessionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
     "chatsite.middleware.DatabaseOutageMiddleware",
 ]
@@ -437,6 +442,20 @@ ACCOUNT_UNIQUE_EMAIL = True
 # Strict where people show that an address is theirs: others may claim it, but claims keep nobody from signing up.
 ACCOUNT_PREVENT_ENUMERATION = "strict" if IS_PUBLIC or SIGNUP_DOMAIN or SIGNUP == "invite" else True
 ACCOUNT_SESSION_REMEMBER = True
+# Ask for the password or another factor again before a change by which somebody could take over the account, and
+# report the change by email.
+ACCOUNT_REAUTHENTICATION_REQUIRED = True
+ACCOUNT_EMAIL_NOTIFICATIONS = True
+MFA_ADAPTER = "conversations.accounts.factors.MFAAdapter"
+MFA_SUPPORTED_TYPES = ["totp", "webauthn", "recovery_codes"]
+MFA_PASSKEY_LOGIN_ENABLED = True
+MFA_FORMS = {
+    "add_webauthn": "conversations.accounts.passkeys.AddPasskeyForm",
+    "edit_webauthn": "conversations.accounts.passkeys.RenamePasskeyForm",
+}
+MFA_TOTP_ISSUER = SITE_NAME
+# A site that requires confirmed addresses does so at sign-in already.
+MFA_ALLOW_UNVERIFIED_EMAIL = True
 SOCIALACCOUNT_ADAPTER = "conversations.accounts.sso.adapter.SocialAccountAdapter"
 # These people need no email address here: none is requested and none is stored.
 SOCIALACCOUNT_EMAIL_REQUIRED = False

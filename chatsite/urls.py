@@ -20,6 +20,8 @@ urlpatterns = [
     path("", include("conversations.urls")),
     # Not all of "allauth.urls": pages that connect other accounts to one's own are not offered.
     path("accounts/", include(accounts)),
+    path("accounts/2fa/", include("allauth.mfa.urls")),
+    path("accounts/", include("conversations.accounts.urls")),
     path("accounts/entra/", include("conversations.accounts.entra.urls")),
     path("accounts/oidc/", include("conversations.accounts.oidc.urls")),
     path("admin/", admin.site.urls),

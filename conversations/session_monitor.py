@@ -25,6 +25,8 @@ logger = logging.getLogger(__name__)
 
 CHECK_SECONDS = 1.0
 RETRY_SECONDS = 1.0
+# Marks a session, in its data, that can be used only to set up a second factor.
+FACTOR_REQUIRED = "factor_required"
 
 
 class SignedOut(Exception):
@@ -57,7 +59,7 @@ class SocketSession:
         request = HttpRequest()
         request.session = StoredSession(self.key)
         user = get_user(request)
-        if not user.is_authenticated or self.user_id not in (None, user.pk):
+        if not user.is_authenticated or self.user_id not in (None, user.pk) or request.session.get(FACTOR_REQUIRED):
             raise SignedOut
         self.user_id, self.password = user.pk, user.password
         return user.pk

@@ -1,20 +1,26 @@
 """allauth's account adapter: who may sign up and sign in."""
 
+import time
 from datetime import timedelta
 from typing import Any
 from urllib.parse import urlsplit
 
+from allauth.account import app_settings
 from allauth.account.adapter import DefaultAccountAdapter
+from allauth.account.authentication import get_authentication_records
+from allauth.account.models import EmailAddress
+from allauth.core.exceptions import ReauthenticationRequired
 from allauth.socialaccount.models import SocialAccount
 from django.conf import settings
 from django.contrib import messages
+from django.contrib.auth.models import AnonymousUser
 from django.core.exceptions import ValidationError
 from django.http import HttpRequest, HttpResponse
 from django.http.request import split_domain_port
 from django.shortcuts import redirect
-from django.utils import timezone
+from django.urls import reverse
 
-from conversations.accounts import printed_password, sign_in_log, throttle
+from conversations.accounts import devices, factors, printed_password, sessions, sign_in_log, throttle
 from conversations.accounts.invitations import invited_email
 from conversations.models import User
 
@@ -79,14 +85,16 @@ class AccountAdapter(DefaultAccountAdapter):
         return super().respond_user_inactive(request, user)
 
     def post_login(self, request: HttpRequest, user: User, **kwargs) -> HttpResponse:
+        if _is_single_sign_on(kwargs):
+            sessions.limit(request.session, SINGLE_SIGN_ON_DURATION)
+        factors.require(request, user)
         response = super().post_login(request, user, **kwargs)
         if _is_single_sign_on(kwargs):
-            # As a time: a number of seconds would start again whenever the session changes.
-            request.session.set_expiry(timezone.now() + SINGLE_SIGN_ON_DURATION)
             sign_in_log.signed_in(self, user, "single sign-on")
         else:
             throttle.remember_browser(response, user.username)
-            sign_in_log.signed_in(self, user, "a password")
+            has_used_passkey = any(record.get("passwordless") for record in get_authentication_records(request, user))
+            sign_in_log.signed_in(self, user, "a passkey" if has_used_passkey else "a password")
         return response
 
     def clean_password(self, password: str, user: User | None = None) -> str:
@@ -94,12 +102,41 @@ class AccountAdapter(DefaultAccountAdapter):
             raise ValidationError("This account has no password here. Use single sign-on.")
         return super().clean_password(password, user)
 
+    def is_reauthentication_required(self, *, app: str, **kwargs: Any) -> bool:
+        """Return whether allauth asks for a password or another factor before a change that `app` makes.
+
+        Raises `ReauthenticationRequired` if single sign-on is the only way in and was too long ago. allauth itself
+        would not ask for anything then.
+        """
+        if super().get_reauthentication_methods(self.request.user):
+            return super().is_reauthentication_required(app=app, **kwargs)
+        records = get_authentication_records(self.request, self.request.user)
+        if not any(time.time() - record["at"] < app_settings.REAUTHENTICATION_TIMEOUT for record in records):
+            raise ReauthenticationRequired
+        return False
+
+    def get_reauthentication_methods(self, user: User | AnonymousUser) -> list[dict[str, Any]]:
+        sign_in = {"id": "sign_in_again", "description": "Sign in again", "url": reverse("sign_in_again")}
+        return super().get_reauthentication_methods(user) or ([sign_in] if user.is_authenticated else [])
+
+    def send_notification_mail(
+        self, template_prefix: str, user: User, context: dict[str, Any] | None = None, email: str | None = None
+    ) -> None:
+        """Tell a person about a change of their account. An account from Entra ID may have no address."""
+        # Not the header itself, in which whoever made the change could write to them.
+        browser = {"user_agent": devices.describe(self.get_http_user_agent(self.request))}
+        # Accounts that an administrator has created have an address here only.
+        address = email or EmailAddress.objects.get_primary_email(user) or user.email
+        super().send_notification_mail(template_prefix, user, browser | (context or {}), address)
+
     def send_mail(self, template_prefix: str, email: str, context: dict[str, Any]) -> None:
         origin = _origin(self.request)
         links = {name: _at(origin, url) for name, url in context.items() if name.endswith("_url")}
         # allauth uses the host name as the site's name.
         site = {"name": settings.SITE_NAME, "domain": urlsplit(origin).netloc}
-        super().send_mail(template_prefix, email, {"current_site": site} | context | links)
+        # Not allauth's own method, which needs a request: commands send emails too.
+        request = {"request": self.request, "email": email}
+        self.render_mail(template_prefix, email, request | {"current_site": site} | context | links).send()
 
     def format_email_subject(self, subject: str) -> str:
         return f"[{settings.SITE_NAME}] {subject}"
@@ -109,12 +146,14 @@ def _is_single_sign_on(hook_arguments: dict[str, Any]) -> bool:
     return "sociallogin" in (hook_arguments["signal_kwargs"] or {})
 
 
-def _origin(request: HttpRequest) -> str:
+def _origin(request: HttpRequest | None) -> str:
     """Return where links in emails lead: to the trusted origin with the request's host name, or else the first one.
 
     Not to the request's Host, because whoever asks for an email chooses the port in it. Only a site without
-    `CSRF_TRUSTED_ORIGINS` knows nothing else.
+    `CSRF_TRUSTED_ORIGINS` knows nothing else. A command has no request.
     """
+    if request is None:
+        return next(iter(settings.CSRF_TRUSTED_ORIGINS), f"http://localhost:{settings.PORT}")
     host, _ = split_domain_port(request.get_host())
     origins = settings.CSRF_TRUSTED_ORIGINS or [f"{request.scheme}://{request.get_host()}"]
     return next((origin for origin in origins if urlsplit(origin).hostname == host), origins[0])

@@ -5,4 +5,4 @@ class AccountsConfig(AppConfig):
     name = "conversations.accounts"
 
     def ready(self) -> None:
-        from conversations.accounts import sessions  # noqa: F401  (registers signal receivers)
+        from conversations.accounts import factors, notifications, sessions  # noqa: F401  (registers signal receivers)

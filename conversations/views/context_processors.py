@@ -1,7 +1,10 @@
+from functools import partial
 from typing import Any
 
 from django.conf import settings
 from django.http import HttpRequest
+
+from conversations.accounts.factors import passkeys_work
 
 
 def site(request: HttpRequest) -> dict[str, Any]:
@@ -16,5 +19,6 @@ def site(request: HttpRequest) -> dict[str, Any]:
             *([("entra_login", "Microsoft")] if settings.ENTRA_TENANT_ID else []),
             *([("oidc_login", settings.OIDC_NAME)] if settings.OIDC_ISSUER else []),
         ],
+        "PASSKEYS": partial(passkeys_work, request),
         "theme": user.theme if user and user.is_authenticated else "",
     }

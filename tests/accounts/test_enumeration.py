@@ -100,6 +100,7 @@ def test_a_reset_responds_the_same_to_a_known_address_and_to_a_new_one():
 
 def test_adding_an_address_responds_the_same_to_a_known_address_and_to_a_new_one(client: Client):
     client.force_login(User.objects.get(username="eve"))
+    client.post("/accounts/reauthenticate/", {"password": "pw"})
     for email in ("ada@example.org", "new@example.org"):
         assert cost(client, "/accounts/email/", action_add="", email=email)[:2] == (302, "/accounts/email/")
         assert f"Confirmation email sent to {email}" in client.get("/accounts/email/").text
