@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Callable
 from functools import partial
+from http import HTTPStatus
 
 from django.contrib.auth import SESSION_KEY, get_user
 from django.contrib.auth import middleware as django_middleware
@@ -62,10 +63,15 @@ class AuthenticationMiddleware(django_middleware.AuthenticationMiddleware):
         request.user = SimpleLazyObject(partial(_load_user, request))  # type: ignore[assignment]
 
     def process_response(self, request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
-        # A response for which nothing has read the session is the same for everyone.
-        if request.session.accessed and SESSION_KEY in request.session:
+        # A response for which nothing has read the session is the same for everyone. So is an error of the server, for
+        # which the session may not have been readable.
+        if response.status_code < HTTPStatus.INTERNAL_SERVER_ERROR and _is_signed_in(request):
             patch_cache_control(response, no_store=True)
         return response
+
+
+def _is_signed_in(request: HttpRequest) -> bool:
+    return request.session.accessed and SESSION_KEY in request.session
 
 
 def _load_user(request: HttpRequest) -> AbstractBaseUser | AnonymousUser:

@@ -1,6 +1,11 @@
-"""Which responses browsers may keep."""
+"""Which responses browsers may keep, and what people see during an outage of the database."""
+
+import sqlite3
+from collections.abc import Callable
+from typing import Any
 
 import pytest
+from django.db import OperationalError, connection
 from django.test import Client
 
 from tests.factories import person, queued
@@ -26,3 +31,19 @@ def test_browsers_do_not_store_what_a_signed_in_person_sees(client: Client):
 def test_responses_that_are_the_same_for_everyone_may_be_stored(client: Client):
     client.force_login(person())
     assert "Cache-Control" not in client.get("/healthz").headers
+
+
+def fail_as_locked(execute: Callable[..., Any], *arguments: Any) -> None:
+    locked = sqlite3.OperationalError("database is locked")
+    locked.sqlite_errorcode = sqlite3.SQLITE_BUSY
+    raise OperationalError(*locked.args) from locked
+
+
+def test_while_sessions_cannot_be_read_pages_say_that_the_site_is_unavailable(client: Client):
+    client.force_login(person())
+    for path in ("/", "/preferences/", "/accounts/login/", "/accounts/2fa/", "/admin/"):
+        with connection.execute_wrapper(fail_as_locked):
+            response = client.get(path)
+        assert response.status_code == 503, path
+        assert "Temporarily unavailable" in response.text
+    assert client.get("/").status_code == 200

@@ -1,6 +1,7 @@
 """Middleware for sessions: their limits, and those that may only set up a second factor."""
 
 from collections.abc import Callable
+from http import HTTPStatus
 from typing import Any
 
 from django.contrib.auth import SESSION_KEY
@@ -27,7 +28,8 @@ class SessionsMiddleware:
         response = self.get_response(request)
         session = request.session
         # A server error may come from a session that could not be read.
-        if response.status_code < 500 and session.accessed and SESSION_KEY in session and request.user.is_authenticated:
+        can_read = response.status_code < HTTPStatus.INTERNAL_SERVER_ERROR
+        if can_read and session.accessed and SESSION_KEY in session and request.user.is_authenticated:
             sessions.refresh(request)
         return response
 
