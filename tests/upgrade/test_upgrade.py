@@ -245,6 +245,13 @@ def test_passwords_hold(site: Site):
         assert not is_signed_in(person)
 
 
+def test_stored_sessions_are_listed_with_their_owners(stored: Stored):
+    query = "select username, session_key from conversations_usersession s join conversations_user u on u.id = s.user_id"
+    owners = dict(read_rows(stored.url, query))
+    assert owners["owner"] == "session-of-owner"
+    assert owners == {name: f"session-of-{name}" for name in owners}
+
+
 def test_sessions_hold(site: Site):
     for name, may_enter in (("owner", True), ("reviewer", True), ("deactivated", False)):
         with closing(signed_in(site, name)) as person:
