@@ -73,7 +73,7 @@ def test_the_qr_code_is_part_of_the_page(client: Client, ada: User):
     sign_in(client)
     confirm(client)
     page = client.get("/accounts/2fa/totp/activate/").text
-    assert '<svg' in page.partition('<div class="qr">')[2].partition("</div>")[0]
+    assert "<svg" in page.partition('<div class="qr">')[2].partition("</div>")[0]
     assert "data:" not in page
     assert "style=" not in page
 
@@ -190,4 +190,3 @@ def test_lost_factors_are_reset_by_a_command(client: Client, enrolled: str, ada:
     assert not is_signed_in(client)
     sign_in(client)
     assert is_signed_in(client)
-
