@@ -1,5 +1,6 @@
 """allauth's account adapter: who may sign up and sign in."""
 
+import logging
 import time
 from datetime import timedelta
 from typing import Any
@@ -23,6 +24,8 @@ from django.urls import reverse
 from conversations.accounts import devices, factors, printed_password, sessions, sign_in_log, throttle
 from conversations.accounts.invitations import invited_email
 from conversations.models import User
+
+logger = logging.getLogger(__name__)
 
 # A session can outlive a role or an account that the provider has removed by this long.
 SINGLE_SIGN_ON_DURATION = timedelta(hours=12)
@@ -127,7 +130,10 @@ class AccountAdapter(DefaultAccountAdapter):
         browser = {"user_agent": devices.describe(self.get_http_user_agent(self.request))}
         # Accounts that an administrator has created have an address here only.
         address = email or EmailAddress.objects.get_primary_email(user) or user.email
-        super().send_notification_mail(template_prefix, user, browser | (context or {}), address)
+        try:
+            super().send_notification_mail(template_prefix, user, browser | (context or {}), address)
+        except OSError:  # of the mail server; the change has been made
+            logger.exception("no email was sent about a change of the account of user %s", user.pk)
 
     def send_mail(self, template_prefix: str, email: str, context: dict[str, Any]) -> None:
         origin = _origin(self.request)

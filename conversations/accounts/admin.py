@@ -4,6 +4,7 @@ from typing import Any
 from allauth.account.admin import EmailAddressAdmin as AllauthEmailAddressAdmin
 from allauth.account.decorators import secure_admin_login
 from allauth.account.models import EmailAddress
+from allauth.mfa import admin as mfa
 from allauth.socialaccount import admin as social
 from django.contrib import admin, messages
 from django.contrib.admin.utils import unquote
@@ -27,6 +28,8 @@ admin.site.index_title = "Site administration"
 admin.site.unregister(Group)  # registered by the import of Django's admin above
 # Only the settings configure a tenant, and linking a Microsoft account to a user would hand over the user's account.
 admin.site.unregister([social.SocialApp, social.SocialAccount, social.SocialToken])
+# Whoever could edit a second factor could add their own: `manage.py reset_factors` removes them.
+admin.site.unregister(mfa.Authenticator)
 
 
 admin.site.unregister(EmailAddress)
