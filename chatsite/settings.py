@@ -453,7 +453,7 @@ MFA_FORMS = {
     "add_webauthn": "conversations.accounts.passkeys.AddPasskeyForm",
     "edit_webauthn": "conversations.accounts.passkeys.RenamePasskeyForm",
 }
-MFA_TOTP_ISSUER = SITE_NAME
+MFA_TOTP_ISSUER = SITE_NAME  # MFA_TOTP_TOLERANCE stays 0: codes are remembered as used for their half minute only
 # A site that requires confirmed addresses does so at sign-in already.
 MFA_ALLOW_UNVERIFIED_EMAIL = True
 SOCIALACCOUNT_ADAPTER = "conversations.accounts.sso.adapter.SocialAccountAdapter"

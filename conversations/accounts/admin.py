@@ -1,6 +1,8 @@
 from collections.abc import Iterable
+from http import HTTPStatus
 from typing import Any
 
+from allauth.account.adapter import get_adapter
 from allauth.account.admin import EmailAddressAdmin as AllauthEmailAddressAdmin
 from allauth.account.decorators import secure_admin_login
 from allauth.account.models import EmailAddress
@@ -15,6 +17,7 @@ from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
+from django.views.generic import RedirectView
 
 from conversations.events import Topic, publish
 from conversations.models import Conversation, User
@@ -23,6 +26,8 @@ from conversations.review.admin.access import AllowedLookupsAdmin, actor
 
 # As allauth documents it: its sign-in page, with its rate limits, is the only one.
 admin.site.login = secure_admin_login(admin.site.login)  # type: ignore[method-assign]
+# Its page to change one's own password too, which tells the owner by email.
+admin.site.password_change = RedirectView.as_view(pattern_name="account_change_password")  # type: ignore[method-assign, assignment]
 admin.site.site_header = admin.site.site_title = "Administration"
 admin.site.index_title = "Site administration"
 admin.site.unregister(Group)  # registered by the import of Django's admin above
@@ -71,6 +76,14 @@ class UserAdmin(AllowedLookupsAdmin, DjangoUserAdmin):
 
     def get_readonly_fields(self, request: HttpRequest, obj: User | None = None) -> tuple[str, ...]:
         return () if request.user.is_superuser else PRIVILEGES
+
+    def user_change_password(self, request: HttpRequest, id: str, form_url: str = "") -> HttpResponse:
+        """Set a password, and tell the owner of the account, without the address of the administrator."""
+        response = super().user_change_password(request, id, form_url)
+        if request.method == "POST" and response.status_code == HTTPStatus.FOUND:
+            user = User.objects.get(pk=unquote(id))
+            get_adapter(request).send_notification_mail("account/email/password_set_for", user, {"ip": ""})
+        return response
 
     def delete_view(self, request: HttpRequest, object_id: str, extra_context: Any = None) -> HttpResponse:
         """Delete a user as retention does; otherwise say why that is not possible now."""

@@ -19,6 +19,7 @@ from django.contrib.auth.signals import user_logged_in, user_logged_out
 from django.contrib.sessions.backends.base import SessionBase, UpdateError
 from django.contrib.sessions.models import Session
 from django.db import Error
+from django.db.models import Exists, OuterRef
 from django.dispatch import receiver
 from django.http import HttpRequest
 from django.utils import timezone
@@ -104,8 +105,8 @@ def _record(user_id: int, key: str) -> None:
     """Record whose session this is, and end the oldest if there are too many."""
     UserSession.objects.bulk_create([UserSession(user_id=user_id, session_key=key)], ignore_conflicts=True)
     recorded = UserSession.objects.filter(user=user_id)
-    alive = Session.objects.filter(expire_date__gt=timezone.now())
-    recorded.exclude(session_key__in=alive.values("session_key")).delete()
+    alive = Session.objects.filter(pk=OuterRef("session_key"), expire_date__gt=timezone.now())
+    recorded.filter(~Exists(alive)).delete()
     if surplus := list(recorded.order_by("-pk").values_list("session_key", flat=True)[MAX_SESSIONS:]):
         end(user_id, surplus)
 
@@ -142,9 +143,8 @@ def end(user_id: int, keys: Collection[str]) -> None:
     publish(Topic.ACCOUNT_CHANGED, user_id)
 
 
-def end_all(user: User, *, except_key: str | None = None) -> None:
-    recorded = UserSession.objects.filter(user=user).exclude(session_key=except_key or "")
-    end(user.pk, list(recorded.values_list("session_key", flat=True)))
+def end_all(user: User) -> None:
+    end(user.pk, list(UserSession.objects.filter(user=user).values_list("session_key", flat=True)))
 
 
 @receiver(user_logged_out, dispatch_uid="sockets")

@@ -80,6 +80,19 @@ def test_the_owner_is_told_of_every_change(client: Client, ada: User, django_cap
     assert sent() == [("ada@example.org", "Password changed")]
 
 
+def test_the_owner_is_told_when_an_administrator_sets_a_password(client: Client, ada: User):
+    root = Client()
+    root.force_login(User.objects.create_superuser("root", "root@example.org", PASSWORD))
+    passwords = dict.fromkeys(("password1", "password2"), "another staple 2")
+    page = f"/admin/conversations/user/{ada.pk}/password/"
+    assert root.post(page, passwords | {"password2": "other"}).status_code == 200
+    assert not mail.outbox
+    assert root.post(page, passwords | {"usable_password": "true"}).status_code == 302
+    assert "Address:" not in mail.outbox[0].body
+    assert sent() == [("ada@example.org", "New password")]
+    assert root.get("/admin/password_change/").headers["Location"] == "/accounts/password/change/"
+
+
 def test_an_account_with_an_address_that_only_its_administrator_has_entered_is_told_too(client: Client, ada: User):
     EmailAddress.objects.all().delete()
     confirm(client)
