@@ -7,12 +7,13 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import qrcode
+from allauth.account.adapter import get_adapter
 from allauth.account.authentication import get_authentication_records
 from allauth.core import context
 from allauth.core.exceptions import ImmediateHttpResponse
 from allauth.mfa.adapter import DefaultMFAAdapter
 from allauth.mfa.models import Authenticator
-from allauth.mfa.signals import authenticator_removed, authenticator_used
+from allauth.mfa.signals import authentication_failed, authenticator_removed, authenticator_used
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
@@ -24,6 +25,7 @@ from django.http.request import split_domain_port
 from django.shortcuts import render
 from qrcode.image.svg import SvgPathImage
 
+from conversations.accounts import sign_in_log
 from conversations.models import User
 from conversations.session_monitor import FACTOR_REQUIRED
 
@@ -91,6 +93,11 @@ def encrypt_again(user: User, **_kwargs: Any) -> None:
             for name in data.keys() & set(ENCRYPTED):
                 data[name] = _cipher().rotate(data[name].encode()).decode()
             authenticator.save(update_fields=["data"])
+
+
+@receiver(authentication_failed, dispatch_uid="sign-in log")
+def log_failure(request: HttpRequest, user: User, **_kwargs: Any) -> None:
+    sign_in_log.refused(get_adapter(request), user.username, "wrong code of a second factor")
 
 
 def has_second_factor(user: User) -> bool:

@@ -45,11 +45,12 @@ def make_reviewer(user: User) -> None:
     user.user_permissions.add(Permission.objects.get(codename="read_conversations"))
 
 
-def test_a_password_alone_does_not_sign_in_with_an_authenticator_app(client: Client, enrolled: str):
+def test_a_password_alone_does_not_sign_in_with_an_authenticator_app(client: Client, enrolled: str, caplog):
     client.logout()
     assert sign_in(client).headers["Location"] == "/accounts/2fa/authenticate/"
     assert not is_signed_in(client)
     assert "That did not work" in enter_code(client, "000000").text
+    assert "sign-in refused, wrong code of a second factor: user " in caplog.text
     assert not is_signed_in(client)
     code = totp.code(enrolled)
     assert enter_code(client, code).status_code == 302
