@@ -5,7 +5,6 @@ const REASONS = {
   NotAllowedError: "Cancelled, or not confirmed in time. Try again.",
   InvalidStateError: "This device already has a passkey for your account.",
   NotSupportedError: "This device cannot store a passkey. Try another one.",
-  TypeError: "The site could not be reached. Check your connection and try again.", // of fetch
 };
 
 const isSupported = Boolean(window.PublicKeyCredential?.parseRequestOptionsFromJSON);
@@ -13,7 +12,8 @@ const isSupported = Boolean(window.PublicKeyCredential?.parseRequestOptionsFromJ
 async function requestOptions(form) {
   const element = document.getElementById("passkey-options");
   if (element) return JSON.parse(element.textContent).request_options;
-  const response = await fetch(form.action, { headers: { Accept: "application/json" } });
+  const response = await fetch(form.action, { headers: { Accept: "application/json" } }).catch(() => null);
+  if (!response) throw new Error("The site could not be reached. Check your connection and try again.");
   if (!response.ok) throw new Error(`The site did not respond as expected (${response.status}). Try again later.`);
   return (await response.json()).request_options;
 }
