@@ -18,6 +18,7 @@ from django.utils.functional import SimpleLazyObject
 
 from chatsite.logs import bind_log_context, pseudonym
 from chatsite.outages import describe, is_outage
+from chatsite.time_zones import note_time_zone
 
 logger = logging.getLogger(__name__)
 
@@ -54,8 +55,9 @@ def refuse_nul(get_response: Callable[[HttpRequest], HttpResponse]) -> Callable[
 class AuthenticationMiddleware(django_middleware.AuthenticationMiddleware):
     """Django's, with two additions.
 
-    When a view loads the user, they are added to the log context: logging itself must not query. What a view responds
-    to a signed-in person is not stored by browsers, where the next person could go back to it after signing out.
+    When a view loads the user, they are added to the log context, as logging itself must not query, and their time zone
+    is noted. What a view responds to a signed-in person is not stored by browsers, where the next person could go back
+    to it after signing out.
     """
 
     def process_request(self, request: HttpRequest) -> None:
@@ -78,6 +80,7 @@ def _load_user(request: HttpRequest) -> AbstractBaseUser | AnonymousUser:
     user = get_user(request)
     if user.is_authenticated:
         bind_log_context(user=pseudonym(user.pk))
+        note_time_zone(request, user)
     return user
 
 

@@ -373,6 +373,7 @@ MIDDLEWARE = [
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "csp.middleware.CSPMiddleware",
     "chatsite.middleware.refuse_nul",
+    "chatsite.time_zones.use_time_zone",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "chatsite.middleware.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",

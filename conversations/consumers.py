@@ -14,6 +14,7 @@ from django.db import Error
 
 from chatsite import metrics
 from chatsite.outages import describe, is_outage
+from chatsite.time_zones import zone_of
 from conversations.events import Topic, subscribe
 from conversations.forwarding import forward_page
 from conversations.generation import worker
@@ -58,7 +59,8 @@ class ConversationConsumer(AsyncWebsocketConsumer):
         if worker.is_draining():
             raise DenyConnection  # the page reconnects, to another replica
         conversation_id = self.scope["url_route"]["kwargs"]["conversation_id"]
-        self.page = PageState(conversation_id, dict(parse_qsl(self.scope["query_string"].decode())))
+        query = dict(parse_qsl(self.scope["query_string"].decode()))
+        self.page = PageState(conversation_id, query, zone_of(self.scope["cookies"]))
         self.session = SocketSession(self.scope["cookies"].get(settings.SESSION_COOKIE_NAME))
         with ExitStack() as subscriptions:
             # Before anything is read, so that no change is missed.

@@ -4,7 +4,10 @@ import asyncio
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import tzinfo
 from typing import NamedTuple
+
+from django.utils import timezone
 
 from conversations.generation.live import LiveText, live_text
 from conversations.models import Conversation, Message, Status
@@ -53,15 +56,16 @@ class PageState:
     """The state of one open page. `query` is that of its socket's URL.
 
     Its keys: `first` and `seen`, the ids of the first and last message that the page shows in final form, and `listed`,
-    the cursor of the first conversation in its list.
+    the cursor of the first conversation in its list. `zone` is the time zone that the page shows times in.
     """
 
-    def __init__(self, conversation_id: uuid.UUID, query: Mapping[str, str]) -> None:
+    def __init__(self, conversation_id: uuid.UUID, query: Mapping[str, str], zone: tzinfo | None = None) -> None:
         self.changed = asyncio.Event()  # something changed since the last comparison with the database
         self.shown: dict[int, ShownMessage] = {}
         top = parse_cursor(query.get("listed", ""))
         self._sidebar = Sidebar(top) if top else None
         self._conversation_id = conversation_id
+        self._zone = zone
         self._query: Mapping[str, str] | None = query  # None after the first comparison with the database
         self._path: list[int] = []  # of what the page shows and, before `_first`, could load
         self._first = 0
@@ -87,6 +91,10 @@ class PageState:
 
         Raises `NotVisible`.
         """
+        with timezone.override(self._zone):
+            return self._read(user_id)
+
+    def _read(self, user_id: int) -> Difference:
         # Before the database is read: a text that ends meanwhile is handled by the next comparison.
         ended = [pk for pk, shown in self.shown.items() if shown.live and shown.live.ended]
         conversation, view = self._view(user_id)

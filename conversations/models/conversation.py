@@ -96,7 +96,7 @@ class Conversation(models.Model):
 
     @property
     def group(self) -> str:
-        """Return the heading that it is listed under; days are in the site's time zone."""
+        """Return the heading that it is listed under; days are in the current time zone."""
         today = timezone.localdate()
         day = timezone.localtime(self.updated_at).date()
         if day >= today:

@@ -4,7 +4,8 @@ from typing import TYPE_CHECKING
 from django.conf import settings
 from django.db import connection, models
 from django.db.models import Sum
-from django.utils import timezone
+
+from chatsite.time_zones import site_day
 
 if TYPE_CHECKING:
     from conversations.models.user import User
@@ -59,9 +60,9 @@ class DailyUsage(models.Model):
 def add_usage(generation_id: int) -> None:
     """Add the tokens of a generation that has just ended, in the transaction that ends it; one statement."""
     with connection.cursor() as cursor:
-        cursor.execute(ADD_GENERATION, [timezone.localdate().isoformat(), generation_id])
+        cursor.execute(ADD_GENERATION, [site_day().isoformat(), generation_id])
 
 
 def tokens_today(user: "User") -> int:
     """Return the number of tokens that a user's generations have used since midnight in the site's time zone."""
-    return DailyUsage.objects.on(timezone.localdate()).filter(user=user).tokens()
+    return DailyUsage.objects.on(site_day()).filter(user=user).tokens()

@@ -33,6 +33,8 @@ class User(AbstractUser):
     reasoning = models.CharField(
         "reasoning", max_length=8, choices=ReasoningVisibility, default=ReasoningVisibility.THINKING
     )
+    # The name of the zone that the browser was in at the last visit; None if it has never said.
+    time_zone = models.CharField(max_length=64, null=True, editable=False)  # noqa: DJ001  (see migration 0021)
     single_keys = models.BooleanField("Use single-key shortcuts (press ? in a conversation to list them)", default=True)
 
     # When a password that `first_administrator` printed stops working. None: its owner chose the password.

@@ -33,6 +33,7 @@ from django.db.models.functions import Cast, Coalesce, TruncDate
 from django.db.models.sql.compiler import SQLCompiler
 from django.utils import timezone
 
+from chatsite.time_zones import site_day
 from conversations.models import Generation, Rating, Status, User
 from conversations.models.generation import LIVE
 from conversations.review.models import DailyCounts, QueueItem, Verdict
@@ -101,6 +102,11 @@ class Figure:
 
 def build(reviewer: User, since: date, until: date) -> list[Figure]:
     """Return all figures about the conversations this reviewer can review, for the days from `since` to `until`."""
+    with timezone.override(None):  # days are the site's, for every reviewer
+        return _build(reviewer, since, until)
+
+
+def _build(reviewer: User, since: date, until: date) -> list[Figure]:
     generations = Generation.objects.all()
     if reviewer.review_limited:
         generations = generations.filter(Exists(reviewer.review_groups.filter(user=OuterRef("owner"))))
@@ -119,7 +125,7 @@ def build(reviewer: User, since: date, until: date) -> list[Figure]:
 
 def last_days(days: int = DEFAULT_DAYS) -> tuple[date, date]:
     """Return the first and the last day of a period of so many days that ends today."""
-    today = timezone.localdate()
+    today = site_day()
     return today - timedelta(days=days - 1), today
 
 
@@ -133,7 +139,7 @@ def _midnight(day: date) -> datetime:
 
 def _stored_counts(since: date, until: date) -> dict[date, Counts]:
     """Return the counts of each day that has any; count and store past days that are not stored yet."""
-    zone, today = timezone.get_current_timezone_name(), timezone.localdate()
+    zone, today = timezone.get_current_timezone_name(), site_day()
     known = dict(DailyCounts.objects.filter(zone=zone, day__range=(since, until)).values_list("day", "counts"))
     days = [since + timedelta(days=number) for number in range((min(until, today) - since).days + 1)]
     if missing := [day for day in days if day not in known]:

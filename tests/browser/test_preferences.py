@@ -1,5 +1,7 @@
 """A person's preferences: colours, when reasoning is expanded, single-key shortcuts."""
 
+import re
+
 import pytest
 from playwright.sync_api import Page, expect
 
@@ -51,6 +53,18 @@ def test_reasoning_is_expanded_as_preferred(
     expect(reasoning).to_be_visible(visible=afterwards)
     page.reload()
     expect(reasoning).to_be_visible(visible=afterwards)
+
+
+def test_times_follow_the_time_zone_of_the_browser(signed_in: Page, shared_site: Site, shared_endpoint: Endpoint):
+    page = signed_in
+    tokyo = {"timezoneId": "Asia/Tokyo"}
+    page.context.new_cdp_session(page).send("Emulation.setTimezoneOverride", tokyo)
+    page.reload()  # the page that tells it
+    ask(page, "Why?")
+    answered = page.locator("article[data-role=assistant][data-status=complete] time")
+    expect(answered).to_have_attribute("title", re.compile("JST$"))
+    page.reload()
+    expect(answered).to_have_attribute("title", re.compile("JST$"))
 
 
 def test_the_chosen_colours_override_the_systems(signed_in: Page, shared_site: Site):

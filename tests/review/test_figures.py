@@ -51,6 +51,16 @@ def test_answers_are_counted_by_day_model_outcome_and_error(reviewer: User):
     assert ("100 to 500", 1) in figure(reviewer, "thinking").rows
 
 
+@pytest.mark.parametrize("zone", ["Etc/GMT-14", "Etc/GMT+12"])
+def test_days_are_the_sites_for_every_reviewer(reviewer: User, zone: str):
+    generation = answered(person("owner"), 1)
+    midnight = timezone.localtime().replace(hour=0, minute=0, second=0, microsecond=0)
+    Generation.objects.filter(pk=generation.pk).update(created_at=midnight)
+    with timezone.override(zone):
+        [(day, *_)] = figure(reviewer, "days").rows
+    assert day == midnight.date().isoformat()
+
+
 def test_response_times_are_given_as_median_and_percentile(reviewer: User):
     owner = person("owner")
     for seconds in range(1, 21):
