@@ -11,18 +11,18 @@ from django.utils import timezone
 
 from conversations import limits
 from conversations.events import Topic, publish
-from conversations.inference.prompt import estimate_tokens
+from conversations.inference.allowance import add_usage_so_far, estimate_prompt, release_unused, reserve_tokens
+from conversations.inference.errors import TooFewTokens
 from conversations.models import Conversation, Feedback, Generation, LegalHold, Message, Rating, Role, Status, User
 from conversations.models.conversation import TITLE_CHARACTERS, title_from
 from conversations.models.prepared import prepared
-from conversations.models.usage import tokens_today
 
 
 class Refused(Exception):
     """The action is not allowed now. The message is for the user; `conversation` is the one concerned, if there is one.
 
     Refused
-    ├── DailyLimitReached    the prompt exceeds what is left of the user's `USER_DAILY_TOKENS`
+    ├── DailyLimitReached    the prompt needs more than is left of the user's `USER_DAILY_TOKENS`
     └── Held                 it would delete or overwrite what a legal hold protects
     """
 
@@ -60,7 +60,7 @@ def send_message(
         )
         return _queue_answer(conversation, prompt, key)
 
-    return _once(user, key, write, content)
+    return _once(user, key, write)
 
 
 def edit(*, user: User, prompt: Message, content: str, key: uuid.UUID | None = None) -> Generation:
@@ -72,13 +72,13 @@ def edit(*, user: User, prompt: Message, content: str, key: uuid.UUID | None = N
     def write() -> Generation:
         conversation = _lock(prompt.conversation)
         for generation in Generation.objects.live_below(prompt):
-            stop(generation=generation)
+            _stop_for_another(generation)
         edited = Message.objects.create(
             conversation=conversation, parent_id=prompt.parent_id, role=Role.USER, content=content
         )
         return _queue_answer(conversation, edited, key)
 
-    return _once(user, key, write, content)
+    return _once(user, key, write)
 
 
 def regenerate(*, user: User, message: Message, key: uuid.UUID | None = None) -> Generation:
@@ -127,9 +127,10 @@ def answer_now(*, user: User, generation: Generation, key: uuid.UUID | None = No
             return current
         if earlier := Generation.objects.live().filter(message__parent=prompt, without_thinking=True).first():
             return earlier
+        if current.is_live:
+            _stop_for_another(current)
         answer = _queue_answer(conversation, prompt, key, without_thinking=True)
         if current.is_live:
-            stop(generation=current)
             _reparent(conversation, message, answer.message)
         return answer
 
@@ -206,6 +207,9 @@ def delete(*, conversation: Conversation) -> None:
         _lock_unless_held(conversation, "You cannot delete this conversation yet")
         for generation in conversation.generations.live():
             stop(generation=generation)
+        # What `stop` has not ended is locked by it, so their workers cannot end them before they are deleted.
+        for generation in conversation.generations.running():
+            add_usage_so_far(generation)
         _delete(conversation)
         publish(Topic.CONVERSATION_CHANGED, conversation.pk)
         publish(Topic.LIST_CHANGED, conversation.owner_id, conversation.pk)
@@ -239,36 +243,17 @@ def rate(*, message: Message, rating: str) -> Feedback | None:
         return None
 
 
-def _once(user: User, key: uuid.UUID | None, write: Callable[[], Generation], content: str = "") -> Generation:
-    """Run `write` in a transaction. If this user has used `key` before, return the generation created with it.
-
-    `content` is the new prompt, which the daily limit applies to.
-    """
-    earlier = Generation.objects.visible_to(user).filter(key=key) if key else Generation.objects.none()
-    if settings.USER_DAILY_TOKENS and (sentence := _limit_reached(user, content)):
-        if generation := earlier.first():
-            return generation
-        raise DailyLimitReached(sentence)
+def _once(user: User, key: uuid.UUID | None, write: Callable[[], Generation]) -> Generation:
+    """Run `write` in a transaction. If this user has used `key` before, return the generation created with it."""
     try:
         with transaction.atomic():
             return write()
     except (IntegrityError, Refused):
         # The unique constraint finds used keys without a query, also between concurrent requests.
+        earlier = Generation.objects.visible_to(user).filter(key=key) if key else Generation.objects.none()
         if generation := earlier.first():
             return generation
         raise
-
-
-def _limit_reached(user: User, content: str) -> str:
-    """Return why the user may not send this prompt today; "" if they may. The answer is not taken into account."""
-    used, a_day = tokens_today(user), settings.USER_DAILY_TOKENS
-    midnight = f"after midnight ({timezone.get_current_timezone_name()})"
-    if used >= a_day:
-        return f"You've used {used:,} of today's {a_day:,} tokens. You can ask again {midnight}."
-    if (needed := estimate_tokens(content)) > a_day - used:
-        left = f"you have {a_day - used:,} of today's {a_day:,} left"
-        return f"This question needs about {needed:,} tokens and {left}. Shorten it, or ask again {midnight}."
-    return ""
 
 
 def _lock(conversation: Conversation) -> Conversation:
@@ -331,10 +316,22 @@ def _queue(conversation: Conversation, answer: Message, key: uuid.UUID | None, *
     )
     if sentence := limits.reached(conversation.owner_id):
         raise Refused(sentence)
+    if settings.USER_DAILY_TOKENS:
+        try:
+            reserve_tokens(generation, estimate_prompt(generation))
+        except TooFewTokens as error:
+            raise DailyLimitReached(f"{error.sentence} {error.advice}") from error
     publish(Topic.GENERATION_QUEUED, generation.pk)
     publish(Topic.CONVERSATION_CHANGED, conversation.pk)
     publish(Topic.LIST_CHANGED, conversation.owner_id, conversation.pk)
     return generation
+
+
+def _stop_for_another(generation: Generation) -> None:
+    """Stop a generation that its owner replaces: the new one can have the tokens that it has reserved and not used."""
+    stop(generation=generation)
+    if settings.USER_DAILY_TOKENS:
+        release_unused(generation)
 
 
 def _reparent(conversation: Conversation, old: Message, new: Message) -> None:

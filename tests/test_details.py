@@ -6,8 +6,9 @@ from html import unescape
 
 import pytest
 from django.test import Client
+from django.utils import timezone
 
-from conversations.models import Generation, Message, User
+from conversations.models import Generation, Message, Status, User
 from tests.endpoint import Endpoint, Exchange
 from tests.factories import person, queued
 from tests.site import Person, Site
@@ -91,6 +92,18 @@ def test_a_request_is_shown_without_older_turns_and_refused_parameters(make_site
     page = ada.http.get(f"/messages/{third}/details/").text
     assert "The endpoint refused the parameter <code>reasoning_effort</code>" in page
     assert "Own words" not in page
+
+
+@pytest.mark.django_db
+def test_estimated_tokens_are_shown_as_estimates(client: Client):
+    generation = queued(person())
+    counts = {"prompt_tokens": 1_234, "answer_tokens": 20, "tokens_estimated": True}
+    Generation.objects.update(status=Status.STOPPED, finished_at=timezone.now(), **counts)
+    client.force_login(generation.owner)
+    page = client.get(f"/messages/{generation.message_id}/details/").content.decode()
+    assert "<dd>about 1,234</dd>" in page
+    assert "the endpoint reported no numbers" in page
+    assert "about 20 tokens" in client.get(generation.conversation.get_absolute_url()).content.decode()
 
 
 @pytest.mark.django_db

@@ -104,15 +104,18 @@ def test_a_prompt_beyond_the_daily_limit_is_refused_and_stays_in_the_composer(
     endpoint.respond = answer
     site = make_site(USER_DAILY_TOKENS=100)
     person, other = join(site), join(site)
+    person.http.cookies.set("time_zone", "Asia/Tokyo")
     conversation = person.ask("Why?")
     person.await_end(conversation)
+    [exchange] = endpoint.exchanges
+    assert exchange.body["max_tokens"] == 100 - len("Why?") // 3 - 8  # what the prompt leaves of the day
     refused = person.post(f"{conversation}messages/", htmx=True, content="And then?")
     assert refused.status_code == 422
     assert "You've used 110 of today's 100 tokens." in unescape(refused.text)
     page = person.post(f"{conversation}messages/", content="And then?")
     assert page.status_code == 302
     shown = person.http.get(page.headers["Location"]).text
-    assert "after midnight (UTC)" in shown
+    assert re.search(r"after 09:00 on \d+ \w+ \(Asia/Tokyo\)", shown)
     assert ">And then?</textarea>" in shown
     assert len(endpoint.exchanges) == 1
     assert "You've used 110 of today's 100 tokens." in unescape(person.http.get("/preferences/").text)

@@ -170,19 +170,19 @@ def finish(worker_id: int, claimed: Claim, result: Result, fields: dict[str, obj
         return store_result(update, claimed, result, fields)
 
 
-def fail(worker_id: int, claimed: Claim, reasoning: str, content: str) -> bool:
+def fail(worker_id: int, claimed: Claim, result: Result) -> bool:
     """End a generation whose result cannot be stored as failed; False if this worker no longer owns it.
 
-    Store its text without what no database can store, and nothing else that came from the endpoint. If that fails too,
-    only the outcome is stored.
+    Store its text without what no database can store, its tokens, and nothing else that came from the endpoint. If that
+    fails too, no text is stored.
     """
     update = partial(_finish_owned, worker_id, claimed.generation_id, claimed.attempt)
-    result = Result(Status.FAILED, storable(reasoning), storable(content), NOT_STORED)
-    return store_or_fail(update, claimed, result)
+    texts = storable(result.reasoning), storable(result.content)
+    return store_or_fail(update, claimed, Result(Status.FAILED, *texts, NOT_STORED, usage=result.usage))
 
 
 def store_or_fail(update: Callable[[dict[str, object]], int], claimed: Claim, result: Result) -> bool:
-    """Store a result; if it cannot be stored, and the database is available, only that the generation failed."""
+    """Store a result; if its text cannot be stored, and the database is available, that the generation failed."""
     try:
         with transaction.atomic():
             return store_result(update, claimed, result, {})
@@ -191,7 +191,12 @@ def store_or_fail(update: Callable[[dict[str, object]], int], claimed: Claim, re
             raise
         logger.error("text of generation %s not stored: %s", claimed.generation_id, describe(error))
         now = timezone.now()
-        return bool(update({"status": Status.FAILED, "slot": None, "error": NOT_STORED, "finished_at": now}))
+        ended = {"status": Status.FAILED, "slot": None, "error": NOT_STORED, "finished_at": now}
+        with transaction.atomic():
+            if not update(ended | _token_columns(result.usage)):
+                return False
+            add_usage(claimed.generation_id, now, result.usage.counts)
+        return True
 
 
 def _lock_owned(worker_id: int, attempts: dict[int, int]) -> dict[int, Stop | None]:
@@ -242,20 +247,26 @@ def store_result(
         "slot": None,
         "error": result.error,
         "finish_reason": result.finish_reason,
-        "prompt_tokens": result.usage.prompt_tokens,
-        "reasoning_tokens": result.usage.reasoning_tokens,
-        "answer_tokens": result.usage.answer_tokens,
-        "cached_tokens": result.usage.cached_tokens,
         "finished_at": now,
     }
-    if not update(fields | columns):
+    if not update(fields | columns | _token_columns(result.usage)):
         return False
-    _update_conversation(claimed.conversation_id, {"updated_at": now})  # before its message: see `StoredText`
+    # These before its message: see `StoredText`.
+    _update_conversation(claimed.conversation_id, {"updated_at": now})
+    add_usage(claimed.generation_id, now, result.usage.counts)
     [message] = _message(claimed.message_id)
     reasoning, content = message.joined_with(result.reasoning, result.content)
     text = {"reasoning": reasoning, "reasoning_words": count_words(reasoning), "content": content}
     update_message(claimed.message_id, text)
     Chunk.objects.filter(generation=claimed.generation_id).delete()
-    if any((result.usage.prompt_tokens, result.usage.reasoning_tokens, result.usage.answer_tokens)):
-        add_usage(claimed.generation_id)
     return True
+
+
+def _token_columns(usage: Usage) -> dict[str, object]:
+    return {
+        "prompt_tokens": usage.prompt_tokens,
+        "reasoning_tokens": usage.reasoning_tokens,
+        "answer_tokens": usage.answer_tokens,
+        "cached_tokens": usage.cached_tokens,
+        "tokens_estimated": usage.is_estimate,
+    }

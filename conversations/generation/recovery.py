@@ -16,9 +16,11 @@ from django.db.models.functions import Coalesce, Concat
 from django.utils import timezone
 
 from conversations.generation.commit import Claim, Result, Stop, store_or_fail, update_generation, update_message
+from conversations.inference.allowance import estimate_prompt, usage_at_end
 from conversations.models import Chunk, Conversation, Generation, Kind, Status, Worker
 from conversations.models.generation import LIVE
 from conversations.models.prepared import prepared
+from conversations.models.usage import add_usage
 
 # How often a generation is claimed at most: each time, the endpoint is asked, which may cost money.
 MAX_ATTEMPTS = 3
@@ -27,6 +29,7 @@ SERVER_RESTARTED = "The server restarted"
 SERVER_NOT_RESPONDING = "The server that was answering did not respond"
 DATABASE_UNAVAILABLE = "The database was unavailable"
 NOT_CLAIMED = "Something went wrong on this site. Your question has been saved. Try again, or contact an administrator."
+COUNTS = ("prompt_tokens", "reasoning_tokens", "answer_tokens")
 SLOTS_TRIED = 5  # when a generation is resumed while others are claimed
 
 Text = tuple[str, str]  # reasoning and answer
@@ -111,9 +114,12 @@ def resume(worker_id: int, claimed: Claim, status: str, started_at: datetime, ea
         if since.filter(Q(attempt__gt=0) | Q(message=message)).exists():
             return False
         recovered = Generation.objects.filter(_recovered(claimed) | Q(worker=worker_id, status__in=LIVE), pk=pk)
-        columns = {"status": status, "worker": worker_id, "error": "", "finished_at": None}
+        ended = recovered.exclude(finished_at=None).select_for_update().values_list("finished_at", *COUNTS).first()
+        columns = {"status": status, "worker": worker_id, "error": "", "finished_at": None} | dict.fromkeys(COUNTS)
         if not _take_slot(recovered, claimed.owner_id, columns | {"started_at": Coalesce(F("started_at"), started_at)}):
             return False
+        if ended:
+            add_usage(pk, ended[0], ended[1:], sign=-1)  # counted again when it ends again
         update_message(message, {"reasoning": earlier[0], "reasoning_words": None, "content": earlier[1]})
         Chunk.objects.filter(generation=pk).delete()
         Chunk.objects.bulk_create(
@@ -169,11 +175,9 @@ def _recover(generations: QuerySet[Generation], pk: int, cause: str, stopped: bo
         Generation.objects.filter(pk=pk).update(**queued)
         return generation
     characters = sum(map(len, generation.message.joined_with(*text)))
-    result = (
-        Result(Status.STOPPED, *text)
-        if stopped
-        else Result(Status.INTERRUPTED, *text, interruption_notice(cause, characters))
-    )
+    status, notice = (Status.STOPPED, "") if stopped else (Status.INTERRUPTED, interruption_notice(cause, characters))
+    used = usage_at_end(status, estimate_prompt(generation), *text)
+    result = Result(status, *text, notice, usage=used)
     store_or_fail(partial(update_generation, pk), Claim.of(generation), result)
     return generation
 

@@ -8,7 +8,6 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django.conf import settings
-from django.db.models import QuerySet
 from django.utils import timezone
 
 from chatsite import metrics
@@ -16,17 +15,18 @@ from chatsite.outages import describe, is_outage
 from conversations.events import Topic, publish
 from conversations.generation import recovery
 from conversations.generation.commit import Claim, Progress, Result, Stop, fail, finish
+from conversations.generation.history import read_prompt
 from conversations.generation.live import Source, gather_seconds, live_text
+from conversations.inference.allowance import OutputLimit, output_limit, usage_at_end
 from conversations.inference.chunks import Usage
 from conversations.inference.continuation import OverlapTrimmer
 from conversations.inference.deltas import Delta, DeltaTotals, merge
 from conversations.inference.endpoint import Endpoint
 from conversations.inference.errors import InferenceError, notice
-from conversations.inference.prompt import Prompt, build_prompt
+from conversations.inference.prompt import Prompt
 from conversations.inference.request_log import stored_request
 from conversations.inference.stream import Outcome, stream
-from conversations.models import Conversation, Generation, Kind, Message, Status, Worker
-from conversations.models.prepared import prepared
+from conversations.models import Generation, Kind, Message, Status, Worker
 from conversations.rendering import outcomes
 from conversations.threads import run_in_thread
 
@@ -57,6 +57,8 @@ class Run:
         self._sequence = 0  # of the next chunk
         self._relabels = False
         self._fields: dict[str, object] = {"model": endpoint.model}
+        self._prompt_tokens = 0  # about how many; 0 until the request is sent
+        self._output_limit: OutputLimit | None = None
         self._totals = DeltaTotals[datetime]()
         self._streaming: asyncio.Task[Outcome] | None = None
         self._cancelled_as: Status | None = None
@@ -80,9 +82,8 @@ class Run:
         timer = loop.call_later(MAX_SECONDS, self._reach_limit, Status.INTERRUPTED, TOO_SLOW)
         try:
             outcome = await self._streaming
-            error = self._describe(outcome.failure) if outcome.failure else ""
             self._endpoint.note_end(outcome.failure)
-            result = self._result(outcome.status, error, outcome.finish_reason, outcome.usage)
+            result = self._result(outcome.status, self._error(outcome), outcome.finish_reason, outcome.usage)
         except asyncio.CancelledError:
             if self._cancelled_as is None:
                 raise
@@ -224,7 +225,9 @@ class Run:
             prompt.messages,
             thinking=False if generation.without_thinking else None,
             continuing=generation.is_continuation,
+            output_tokens=self._output_limit.tokens if self._output_limit else None,
         )
+        self._prompt_tokens = prompt.tokens
         self._fields["request"] = stored_request(request, prompt)
 
         def amend(request: dict[str, Any], error: InferenceError) -> dict[str, Any] | None:
@@ -248,27 +251,9 @@ class Run:
                 trimmer.close()
 
     def _prompt(self) -> tuple[Generation, Prompt, Message]:
-        """Return the generation, its prompt, and the last message of that: a question, or the answer to continue."""
-        found = _generation(self.claim.generation_id)
-        if not found:
-            raise Generation.DoesNotExist
-        [generation] = found
-        conversation = Conversation(self.claim.conversation_id)
-        tree = conversation.tree()
-        path = tree.path_to(generation.message_id)[: None if generation.is_continuation else -1]
-        by_id = {message.pk: message for message in _without_reasoning(path)}
-        history = [by_id[pk] for pk in path if pk in by_id]  # without messages that were deleted meanwhile
-        if not history:
-            raise Generation.DoesNotExist
-        if generation.is_continuation:
-            history[-1:] = conversation.read(tree, path[-1:])
-        prompt = build_prompt(
-            history,
-            system=settings.SYSTEM_PROMPT,
-            context_tokens=self._endpoint.context_tokens,
-            output_tokens=settings.MAX_OUTPUT_TOKENS,
-        )
-        return generation, prompt, history[-1]
+        found = read_prompt(self.claim, self._endpoint.context_tokens)
+        self._output_limit = output_limit(found[0], found[1].tokens)
+        return found
 
     def feed(self, deltas: list[Delta]) -> None:
         first_at = dict(self._totals.first_at)
@@ -287,6 +272,11 @@ class Run:
         if sum(self._totals.characters.values()) > MAX_CHARACTERS:
             self._reach_limit(Status.LENGTH, TOO_LONG)
 
+    def _error(self, outcome: Outcome) -> str:
+        if outcome.status == Status.LENGTH and self._output_limit:
+            return self._output_limit.notice
+        return self._describe(outcome.failure) if outcome.failure else ""
+
     def _describe(self, failure: InferenceError) -> str:
         """Return the sentence for the page; note the rest for logs, metrics and staff."""
         if failure.status != Status.COMPLETE:
@@ -297,7 +287,8 @@ class Run:
 
     def _result(self, status: Status, error: str, finish_reason: str = "", usage: Usage | None = None) -> Result:
         reasoning, answer = str(self.live.reasoning), str(self.live.answer)
-        return Result(status, reasoning, answer, error, finish_reason, usage or Usage())
+        used = usage_at_end(status, self._prompt_tokens, reasoning, answer, usage)
+        return Result(status, reasoning, answer, error, finish_reason, used)
 
     async def _finish(self, result: Result) -> None:
         self.is_ending = True
@@ -319,7 +310,7 @@ class Run:
             except Exception as error:  # noqa: BLE001  (text that cannot be encoded is not a DatabaseError)
                 logger.error("result of generation %s not stored: %s", self.claim.generation_id, describe(error))
                 self._is_unwritable, self._cause = True, "InternalError"
-        return await self._write(fail, result.reasoning, result.content)
+        return await self._write(fail, result)
 
     async def _requeue(self) -> None:
         self.is_ending = True
@@ -338,13 +329,3 @@ class Run:
                     "result of generation %s not written, retrying: %s", self.claim.generation_id, describe(error)
                 )
                 await asyncio.sleep(RETRY_SECONDS)
-
-
-@prepared
-def _generation(pk: Any) -> QuerySet[Any]:
-    return Generation.objects.filter(pk=pk)
-
-
-@prepared
-def _without_reasoning(messages: Any) -> QuerySet[Any]:
-    return Message.objects.filter(pk__in=messages).defer("reasoning")

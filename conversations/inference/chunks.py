@@ -27,12 +27,18 @@ FINISH_REASON_CHARACTERS = 40  # as many as the column holds
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """Token counts as the endpoint reported them; None where it did not."""
+    """Token counts as the endpoint reported them, None where it did not; or estimates from the texts."""
 
     prompt_tokens: int | None = None
     reasoning_tokens: int | None = None
     answer_tokens: int | None = None
     cached_tokens: int | None = None  # the part of prompt_tokens that was in the endpoint's cache
+    is_estimate: bool = False
+
+    @property
+    def counts(self) -> tuple[int | None, int | None, int | None]:
+        """Return the tokens of prompt, reasoning and answer."""
+        return self.prompt_tokens, self.reasoning_tokens, self.answer_tokens
 
 
 @dataclass(slots=True)

@@ -18,15 +18,18 @@ from conversations.inference.errors import (
     InferenceError,
     NotText,
     RequestRejected,
+    TooFewTokens,
     ToolCalled,
     Unreachable,
 )
+from conversations.inference.prompt import ANSWER_SHARE
 from conversations.models import Status
 
 if TYPE_CHECKING:
     import openai
 
-# Fields of a request that it can do without. The output limit is not among them.
+OUTPUT_LIMITS = ("max_tokens", "max_completion_tokens")
+# Fields of a request that it can do without.
 OPTIONAL_FIELDS = ("reasoning_effort", "stream_options", "thinking", "reasoning", "chat_template_kwargs")
 CONTEXT_TOKENS = 131_072  # of DeepSeek's V3 generation, unless the variable of this name is set
 
@@ -66,7 +69,9 @@ class Endpoint:
     def note_end(self, error: InferenceError | None) -> None:
         """Remember how an answer ended. Errors that concern the question or the answer are none of the endpoint."""
         works = (
-            error is None or error.status != Status.FAILED or isinstance(error, ContextTooLong | ToolCalled | NotText)
+            error is None
+            or error.status != Status.FAILED
+            or isinstance(error, ContextTooLong | ToolCalled | NotText | TooFewTokens)
         )
         self.failure = "" if works else type(error).__name__
 
@@ -99,11 +104,13 @@ class Endpoint:
         thinking: bool | None = None,
         continuing: bool = False,
         as_prefix: bool | None = None,
+        output_tokens: int | None = None,
     ) -> dict[str, Any]:
         """Return the arguments of `create` for `messages`, with thinking, effort and limits in this endpoint's form.
 
-        `continuing`: the last message is an answer that was cut, and is to be continued. `thinking` and `as_prefix`
-        (complete such an answer as a prefix) override the settings.
+        `continuing`: the last message is an answer that was cut, and is to be continued. `thinking`, `as_prefix`
+        (complete such an answer as a prefix) and `output_tokens` (the limit of reasoning and answer) override the
+        settings.
         """
         host = self._host
         extra: dict[str, Any] = {}
@@ -124,10 +131,10 @@ class Endpoint:
             "stream": True,
             "stream_options": {"include_usage": True},
         }
-        if settings.MAX_OUTPUT_TOKENS:
+        if output_tokens := output_tokens or settings.MAX_OUTPUT_TOKENS:
             # OpenAI's own reasoning models refuse the older name; other endpoints may not know the newer one.
             limit = "max_completion_tokens" if _is_at(host, "openai.com") else "max_tokens"
-            request[limit] = settings.MAX_OUTPUT_TOKENS
+            request[limit] = output_tokens
         if settings.REASONING_EFFORT and thinking is not False:
             request["reasoning_effort"] = settings.REASONING_EFFORT
         if extra:
@@ -137,7 +144,8 @@ class Endpoint:
     def without_refused(self, request: dict[str, Any], error: InferenceError) -> tuple[str, dict[str, Any]] | None:
         """Return the optional field that the endpoint refuses, as `error` says, and `request` without it.
 
-        None if it names no such field of the request. A field that switches thinking off is not optional.
+        None if it names no such field of the request. A field that switches thinking off is not optional, nor is the
+        output limit that the operator has set; another one may be more than the model allows.
         """
         if not isinstance(error, RequestRejected):
             return None
@@ -145,7 +153,7 @@ class Endpoint:
         required = {name for name, value in switch.items() if extra.get(name) == value}
         places = {
             place: name
-            for name in OPTIONAL_FIELDS
+            for name in (*OPTIONAL_FIELDS, *(() if settings.MAX_OUTPUT_TOKENS else OUTPUT_LIMITS))
             if (name in request or name in extra) and name not in required
             if (place := _place(name, error.message)) is not None
         }
@@ -171,6 +179,16 @@ def name() -> str:
     return local.MODEL if local.installed() else ""
 
 
+def context_tokens() -> int:
+    """Return the size of the model's context."""
+    return int(settings.CONTEXT_TOKENS) or (local.CONTEXT_TOKENS if is_local() else CONTEXT_TOKENS)
+
+
+def output_tokens() -> int:
+    """Return the limit of an answer with its reasoning that fits any model: the setting, or a share of the context."""
+    return int(settings.MAX_OUTPUT_TOKENS) or context_tokens() // ANSWER_SHARE
+
+
 def is_local() -> bool:
     """Return whether the embedded model is the endpoint."""
     return not settings.AZURE_INFERENCE_ENDPOINT and not settings.OPENAI_MODEL and local.installed()
@@ -184,16 +202,14 @@ async def open_endpoint() -> Endpoint | None:
         base_url = settings.OPENAI_BASE_URL or "https://api.openai.com/v1"
         client = _client(base_url=base_url, api_key=settings.OPENAI_API_KEY or "none")
         authentication = "API key" if settings.OPENAI_API_KEY else "none"
-        return Endpoint(
-            base_url, authentication, settings.OPENAI_MODEL, settings.CONTEXT_TOKENS or CONTEXT_TOKENS, client
-        )
+        return Endpoint(base_url, authentication, settings.OPENAI_MODEL, context_tokens(), client)
     if not local.installed():
         return None
     return Endpoint(
         "embedded model",
         "none",
         local.MODEL,
-        settings.CONTEXT_TOKENS or local.CONTEXT_TOKENS,
+        context_tokens(),
         _client(base_url="http://127.0.0.1", api_key="none"),  # with a new port after each start of the model
         is_local=True,
         local_model=local.LocalModel(),
@@ -228,7 +244,7 @@ def _azure() -> Endpoint:
         str(client.base_url),
         f"{identity.description}, scope {settings.AZURE_TOKEN_SCOPE}",
         settings.AZURE_DEEPSEEK_DEPLOYMENT,
-        settings.CONTEXT_TOKENS or CONTEXT_TOKENS,
+        context_tokens(),
         client,
     )
 

@@ -5,6 +5,7 @@ InferenceError
 ├── NotAuthorised     no credential, or it was refused
 ├── RateLimited       HTTP 429 or similar; `retry_after` seconds if the endpoint said
 ├── ContextTooLong    the prompt does not fit the model's context
+├── TooFewTokens      not sent: the prompt needs more than is left of the user's tokens for today
 ├── Filtered          the endpoint's content filter refused
 │   └── Refused       the model itself declined
 ├── RequestRejected   the endpoint does not accept the request, for example one of its parameters
@@ -109,6 +110,14 @@ class RateLimited(InferenceError):
 class ContextTooLong(InferenceError):
     sentence = "This conversation is too long for the model."
     advice = "Shorten your question, or start a new conversation."
+
+
+class TooFewTokens(InferenceError):
+    """`sentence` says how many tokens are left, `advice` when there are more."""
+
+    def __init__(self, sentence: str, advice: str) -> None:
+        super().__init__("the daily limit is reached")
+        self.sentence, self.advice = sentence, advice
 
 
 class Filtered(InferenceError):

@@ -14,14 +14,23 @@ ANSWER_SHARE = 4  # a quarter of the context is reserved for reasoning and answe
 
 @dataclass(frozen=True, slots=True)
 class Prompt:
-    """The messages to send. `context_start` is the first message of the history among them, if turns were left out."""
+    """The messages to send, and about how many tokens they have.
+
+    `context_start` is the first message of the history among them, if turns were left out.
+    """
 
     messages: list[dict[str, str]]
     context_start: Message | None
+    tokens: int
 
 
 def estimate_tokens(text: str) -> int:
-    return len(text.encode()) // BYTES_PER_TOKEN + TOKENS_PER_MESSAGE
+    return tokens_of(len(text.encode()))
+
+
+def tokens_of(number_of_bytes: int) -> int:
+    """Return about how many tokens a message of this length has."""
+    return number_of_bytes // BYTES_PER_TOKEN + TOKENS_PER_MESSAGE
 
 
 def build_prompt(history: Sequence[Message], *, system: str, context_tokens: int, output_tokens: int = 0) -> Prompt:
@@ -32,18 +41,18 @@ def build_prompt(history: Sequence[Message], *, system: str, context_tokens: int
     row become one message, since many chat templates refuse two messages of one role.
     """
     room = context_tokens - min(output_tokens or context_tokens // ANSWER_SHARE, context_tokens // 2)
-    room -= estimate_tokens(system) if system else 0
     newest, *older = reversed(_turns(history))
     chosen = [newest]
-    room -= _tokens(newest)
+    tokens = _tokens(newest) + (estimate_tokens(system) if system else 0)
     for turn in older:
-        room -= _tokens(turn)
-        if room < 0:
+        with_turn = tokens + _tokens(turn)
+        if with_turn > room:
             break
         chosen.append(turn)
+        tokens = with_turn
     first = chosen[-1][0]
     messages = to_messages([message for turn in reversed(chosen) for message in turn], system)
-    return Prompt(messages, first if first != history[0] else None)
+    return Prompt(messages, first if first != history[0] else None, tokens)
 
 
 def to_messages(history: Sequence[Message], system: str) -> list[dict[str, str]]:

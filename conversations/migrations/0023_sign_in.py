@@ -3,7 +3,7 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-    dependencies = [("conversations", "0021_time_zone")]
+    dependencies = [("conversations", "0022_usage_ledger")]
 
     operations = [
         # Nullable, so that SQLite does not rebuild the table and an earlier version of the site can keep running.

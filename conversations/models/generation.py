@@ -130,6 +130,10 @@ class Generation(models.Model):
     cached_tokens = models.PositiveIntegerField(null=True)  # prompt tokens that the endpoint had cached
     reasoning_tokens = models.PositiveIntegerField(null=True)
     answer_tokens = models.PositiveIntegerField(null=True)
+    # True if the endpoint reported no counts, and these were estimated from the texts.
+    tokens_estimated = models.BooleanField(null=True)
+    # Of the owner's tokens of the day, for prompt and output. It counts while this is live; see `models.usage.reserve`.
+    reserved_tokens = models.BigIntegerField(null=True)
 
     created_at = models.DateTimeField(auto_now_add=True)
     started_at = models.DateTimeField(null=True)

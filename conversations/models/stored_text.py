@@ -6,8 +6,8 @@ class StoredText(models.Model):
     """The size of a user's prompts, answers and reasoning, in bytes of UTF-8. Without a row: none.
 
     Triggers keep it up to date (migration 0020), so that it is right whatever writes or deletes messages, and locked
-    from each write to the end of its transaction. Who writes to a conversation and to messages locks the conversation
-    first, so that two transactions do not wait for each other.
+    from each write to the end of its transaction. Whoever writes to a conversation, to `DailyUsage` and to messages
+    does so in this order: then two transactions do not wait for each other.
     """
 
     # Without a constraint: a version from before this table, side by side or after a rollback, can delete users.

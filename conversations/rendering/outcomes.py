@@ -117,5 +117,6 @@ def statistics(parts: Sequence[Generation]) -> str:
             found.append(f"{max(0.1, (moment - first.started_at).total_seconds()):.1f} s to {label}")
             break
     if any(part.answer_tokens is not None for part in parts):
-        found.append(f"{sum((part.answer_tokens or 0) + (part.reasoning_tokens or 0) for part in parts):,} tokens")
+        number = sum((part.answer_tokens or 0) + (part.reasoning_tokens or 0) for part in parts)
+        found.append(f"{'about ' if any(part.tokens_estimated for part in parts) else ''}{number:,} tokens")
     return " · ".join(found)

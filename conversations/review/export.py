@@ -31,6 +31,7 @@ GENERATION_FIELDS = (
     "prompt_tokens",
     "reasoning_tokens",
     "answer_tokens",
+    "tokens_estimated",
     "created_at",
     "started_at",
     "first_thought_at",

@@ -1,12 +1,15 @@
+from typing import Any
+
 from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.http import HttpResponse
 from django.shortcuts import redirect, render
 
+from chatsite.time_zones import describe_moment, start_of_next_day
 from conversations import limits
 from conversations.forms import PreferencesForm
-from conversations.models.usage import tokens_today
+from conversations.models.usage import balance
 from conversations.request import SignedInRequest
 
 
@@ -18,13 +21,9 @@ def edit(request: SignedInRequest) -> HttpResponse:
         form.save()
         messages.success(request, "Preferences saved.")
         return redirect("preferences")
-    used = tokens_today(request.user) if settings.USER_DAILY_TOKENS else None
     stored, stored_limit = limits.stored_text(request.user.pk)
-    context = {
-        "form": form,
-        "used": used,
-        "daily_limit": settings.USER_DAILY_TOKENS,
-        "stored": stored,
-        "stored_limit": stored_limit,
-    }
+    context: dict[str, Any] = {"form": form, "stored": stored, "stored_limit": stored_limit}
+    if settings.USER_DAILY_TOKENS:
+        context |= {"daily_limit": settings.USER_DAILY_TOKENS, "balance": balance(request.user)}
+        context["day_ends"] = describe_moment(start_of_next_day())
     return render(request, "conversations/preferences.html", context)

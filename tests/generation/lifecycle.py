@@ -32,12 +32,13 @@ from hypothesis.stateful import (  # noqa: E402
 
 from conversations import actions  # noqa: E402
 from conversations.generation import commit, committer, runner, worker  # noqa: E402
-from conversations.generation.recovery import MAX_ATTEMPTS  # noqa: E402
+from conversations.generation.recovery import COUNTS, MAX_ATTEMPTS  # noqa: E402
 from conversations.inference.chunks import Usage  # noqa: E402
 from conversations.inference.deltas import Delta  # noqa: E402
 from conversations.inference.stream import Outcome  # noqa: E402
 from conversations.models import Chunk, Generation, Kind, Status, User, Worker  # noqa: E402
 from conversations.models.generation import LIVE  # noqa: E402
+from conversations.models.usage import balance  # noqa: E402
 from tests.generation.replicas import FedRun, NoEndpoint, Replica  # noqa: E402
 
 ANY = st.integers(0, 11)  # the number of a replica, conversation or run, modulo how many there are
@@ -288,6 +289,9 @@ class Lifecycle(RuleBasedStateMachine):
                 break
         assert not Generation.objects.live().filter(owner=self.user).exists(), "something has no end"
         assert not Chunk.objects.filter(generation__owner=self.user).exists()
+        counts = Generation.objects.filter(owner=self.user).values_list(*COUNTS)
+        counted, used = sum(number or 0 for row in counts for number in row), balance(self.user).used
+        assert counted == used, f"tokens were counted twice, or not at all: {counted} {used}"
         for replica in self.replicas:
             loop.run_until_complete(replica.stop())
         assert not Worker.objects.exists()

@@ -44,7 +44,8 @@ class FedRun(runner.Run):
         return await super()._write(write_and_lose_the_response, *arguments)
 
     async def _stream(self) -> Outcome:
-        _, _, last = await run_in_thread(self._prompt)
+        _, prompt, last = await run_in_thread(self._prompt)
+        self._prompt_tokens = prompt.tokens
         if last.pk == self.claim.message_id:
             self.live.continue_from(last)
         return await self.outcome

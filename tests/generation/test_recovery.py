@@ -172,7 +172,7 @@ def test_a_queued_generation_that_cannot_be_claimed_fails():
 
 def test_a_failed_generation_keeps_its_text_without_what_cannot_be_stored():
     worker, claim = claimed(person())
-    assert fail(worker.pk, claim, "Hm.\x00", "Half \ud83d of it")
+    assert fail(worker.pk, claim, Result(Status.COMPLETE, "Hm.\x00", "Half \ud83d of it"))
     generation, message = Generation.objects.get(), Message.objects.get(pk=claim.message_id)
     assert (generation.status, message.reasoning, message.content) == (Status.FAILED, "Hm.\ufffd", "Half \ufffd of it")
 

@@ -123,6 +123,45 @@ async def test_a_failed_run_is_not_kept_in_memory(streamed: Run, endpoint: Serve
         gc.enable()
 
 
+async def test_an_answer_gets_what_is_left_of_the_day_and_says_so(streamed: Run, endpoint: Server, settings):
+    async def answer(exchange: Exchange) -> None:
+        await exchange.answer("One, two")
+        await exchange.finish("length")
+
+    endpoint.respond = answer
+    settings.USER_DAILY_TOKENS = 100
+    await Generation.objects.aupdate(reserved_tokens=40)
+    await streamed.run()
+    status, error, _ = await ended(streamed)
+    assert (status, endpoint.exchanges[0].body["max_tokens"]) == (Status.LENGTH, 91)
+    assert error.startswith("The answer used what was left of your tokens for today. You can continue it after 00:00")
+
+
+async def test_a_history_that_needs_more_than_is_left_of_the_day_is_not_sent(streamed: Run, endpoint: Server, settings):
+    settings.USER_DAILY_TOKENS, settings.SYSTEM_PROMPT = 100, "Be brief." * 50
+    await Generation.objects.aupdate(reserved_tokens=40)
+    await streamed.run()
+    status, error, _ = await ended(streamed)
+    assert (status, endpoint.exchanges) == (Status.FAILED, [])
+    assert "needs about 177 tokens, and you have 100 of today's 100 left. Your question has been saved." in error
+    assert streamed._endpoint.problem == ""
+
+
+async def test_the_tokens_of_an_answer_that_is_stopped_are_estimated(
+    monkeypatch: pytest.MonkeyPatch, streamed: Run, endpoint: Server
+):
+    def feed_and_stop(deltas: list[Delta]) -> None:
+        Run.feed(streamed, deltas)
+        streamed.stop()
+
+    monkeypatch.setattr(streamed, "feed", feed_and_stop)
+    endpoint.respond = answer_without_end
+    await streamed.run()
+    generation = await Generation.objects.aget()
+    counts = generation.prompt_tokens, generation.reasoning_tokens, generation.answer_tokens
+    assert (generation.status, counts, generation.tokens_estimated) == (Status.STOPPED, (9, None, 13), True)
+
+
 async def test_a_result_that_cannot_be_stored_fails_once_with_its_text(
     caplog: pytest.LogCaptureFixture, streamed: Run, endpoint: Server
 ):

@@ -271,6 +271,19 @@ async def test_what_switches_thinking_off_is_not_optional(settings, base_url: st
     await connected.close()
 
 
+@pytest.mark.parametrize(("configured", "refused"), [(0, "max_tokens"), (500, None)])
+async def test_only_an_output_limit_that_nobody_has_configured_is_optional(
+    settings, configured: int, refused: str | None
+):
+    settings.OPENAI_BASE_URL, settings.OPENAI_MODEL, settings.MAX_OUTPUT_TOKENS = "http://127.0.0.1:9", "m", configured
+    connected = await open_endpoint()
+    request = connected.request([], output_tokens=400)
+    assert request["max_tokens"] == 400
+    found = connected.without_refused(request, RequestRejected("HTTP 400", message="max_tokens is above 300"))
+    await connected.close()
+    assert (found and found[0]) == refused
+
+
 async def test_a_refusal_that_concerns_the_prompt_is_no_failure_of_the_endpoint(settings):
     settings.OPENAI_BASE_URL, settings.OPENAI_MODEL = "http://127.0.0.1:9", "m"
     connected = await open_endpoint()

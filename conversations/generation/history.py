@@ -1,0 +1,48 @@
+"""Read what a generation sends to the endpoint."""
+
+from typing import Any
+
+from django.conf import settings
+from django.db.models import QuerySet
+
+from conversations.generation.commit import Claim
+from conversations.inference.prompt import Prompt, build_prompt
+from conversations.models import Conversation, Generation, Message
+from conversations.models.prepared import prepared
+
+
+def read_prompt(claimed: Claim, context_tokens: int) -> tuple[Generation, Prompt, Message]:
+    """Return the generation, its prompt, and the last message of that: a question, or the answer to continue.
+
+    Raises `Generation.DoesNotExist` if it was deleted after the claim.
+    """
+    found = _generation(claimed.generation_id)
+    if not found:
+        raise Generation.DoesNotExist
+    [generation] = found
+    conversation = Conversation(claimed.conversation_id)
+    tree = conversation.tree()
+    path = tree.path_to(generation.message_id)[: None if generation.is_continuation else -1]
+    by_id = {message.pk: message for message in _without_reasoning(path)}
+    history = [by_id[pk] for pk in path if pk in by_id]  # without messages that were deleted meanwhile
+    if not history:
+        raise Generation.DoesNotExist
+    if generation.is_continuation:
+        history[-1:] = conversation.read(tree, path[-1:])
+    prompt = build_prompt(
+        history,
+        system=settings.SYSTEM_PROMPT,
+        context_tokens=context_tokens,
+        output_tokens=settings.MAX_OUTPUT_TOKENS,
+    )
+    return generation, prompt, history[-1]
+
+
+@prepared
+def _generation(pk: Any) -> QuerySet[Any]:
+    return Generation.objects.filter(pk=pk)
+
+
+@prepared
+def _without_reasoning(messages: Any) -> QuerySet[Any]:
+    return Message.objects.filter(pk__in=messages).defer("reasoning")
