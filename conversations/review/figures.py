@@ -34,8 +34,9 @@ from django.db.models.sql.compiler import SQLCompiler
 from django.utils import timezone
 
 from chatsite.time_zones import site_day
-from conversations.models import Generation, Rating, Status, User
+from conversations.models import DailyUsage, Generation, Rating, Status, User
 from conversations.models.generation import LIVE
+from conversations.models.usage import TOKENS
 from conversations.review.models import DailyCounts, QueueItem, Verdict
 
 DEFAULT_DAYS = 30
@@ -108,8 +109,10 @@ def build(reviewer: User, since: date, until: date) -> list[Figure]:
 
 def _build(reviewer: User, since: date, until: date) -> list[Figure]:
     generations = Generation.objects.all()
+    usage = DailyUsage.objects.filter(day__range=(since, until))
     if reviewer.review_limited:
         generations = generations.filter(Exists(reviewer.review_groups.filter(user=OuterRef("owner"))))
+        usage = usage.filter(Exists(reviewer.review_groups.filter(user=OuterRef("user"))))
         counts = _count(_between(generations, since, until))
         items = QueueItem.objects.reviewable_by(reviewer)
     else:
@@ -117,6 +120,7 @@ def _build(reviewer: User, since: date, until: date) -> list[Figure]:
         items = QueueItem.objects.all()  # also verdicts on answers that have been deleted
     return [
         *_answers(counts),
+        _tokens(usage),
         _durations(counts.values()),
         _ratings(_between(generations, since, until)),
         _reviews(_between(items, since, until)),
@@ -240,6 +244,13 @@ def _percentile(tenths: Counter[int], share: float) -> float | None:
         if remaining <= 0:
             return value / 10
     return None
+
+
+def _tokens(usage: QuerySet[DailyUsage]) -> Figure:
+    """Return the tokens of each day and model, also of answers and accounts that have been deleted since."""
+    sums = usage.values_list("day", "model").annotate(*(Sum(name) for name in TOKENS)).order_by("day", "model")
+    rows: list[tuple[Any, ...]] = [(day.isoformat(), model, sum(tokens), *tokens) for day, model, *tokens in sums]
+    return Figure("tokens", "Tokens per day", ("Day", "Model", "Tokens", "Input", "Reasoning", "Output"), rows, 2)
 
 
 def _ratings(generations: QuerySet[Generation]) -> Figure:

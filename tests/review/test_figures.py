@@ -9,7 +9,8 @@ from django.contrib.auth.models import Group
 from django.test import Client
 from django.utils import timezone
 
-from conversations.models import Feedback, Generation, Status, User
+from conversations.models import Conversation, Feedback, Generation, Status, User
+from conversations.models.usage import add_usage
 from conversations.review import figures
 from tests.factories import person, queued
 from tests.review.factories import make_user
@@ -49,6 +50,26 @@ def test_answers_are_counted_by_day_model_outcome_and_error(reviewer: User):
     assert figure(reviewer, "outcomes").rows == [("Complete", 2), ("Failed", 1)]
     assert figure(reviewer, "failures").rows == [("The model could not be reached.", 1)]
     assert ("100 to 500", 1) in figure(reviewer, "thinking").rows
+
+
+def test_tokens_are_those_of_the_ledger_by_the_sites_day_and_model(reviewer: User, client: Client):
+    owner, today = person("owner"), timezone.localdate()
+    for model in ("one", "two"):
+        generation = answered(owner, 1, model=model)
+        add_usage(generation.pk, timezone.now(), (10, None, 30))
+    add_usage(generation.pk, timezone.now() - timedelta(days=1), (1, 2, 3))
+    rows = [
+        ((today - timedelta(days=1)).isoformat(), "two", 6, 1, 2, 3),
+        (today.isoformat(), "one", 40, 10, 0, 30),
+        (today.isoformat(), "two", 40, 10, 0, 30),
+    ]
+    assert figure(reviewer, "tokens").rows == rows
+    Conversation.objects.all().delete()
+    owner.delete()
+    assert figure(reviewer, "tokens").rows == rows
+    reviewer.review_limited = True
+    reviewer.save()
+    assert figure(reviewer, "tokens").rows == []
 
 
 @pytest.mark.parametrize("zone", ["Etc/GMT-14", "Etc/GMT+12"])
