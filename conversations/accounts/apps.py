@@ -5,4 +5,5 @@ class AccountsConfig(AppConfig):
     name = "conversations.accounts"
 
     def ready(self) -> None:
-        from conversations.accounts import factors, notifications, sessions  # noqa: F401  (registers signal receivers)
+        # They register signal receivers.
+        from conversations.accounts import factors, notifications, sessions, usage  # noqa: F401

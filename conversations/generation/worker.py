@@ -7,6 +7,7 @@ import math
 import time
 from collections.abc import Coroutine, Iterable
 from contextlib import ExitStack
+from datetime import date
 from typing import Any
 
 from django.conf import settings
@@ -16,6 +17,7 @@ from chatsite import metrics
 from chatsite.logs import bind_log_context
 from chatsite.outages import describe, is_outage
 from chatsite.supervision import supervisor
+from chatsite.time_zones import site_day
 from conversations.events import Topic, publish, subscribe
 from conversations.generation import commit, recovery
 from conversations.generation.committer import Committer
@@ -25,6 +27,7 @@ from conversations.generation.mirror import MirrorSender
 from conversations.generation.runner import Run
 from conversations.inference.endpoint import Endpoint
 from conversations.models import Generation, Status, Worker
+from conversations.models.usage import forget_deleted_accounts
 from conversations.threads import run_in_thread
 
 logger = logging.getLogger(__name__)
@@ -84,6 +87,7 @@ class GenerationWorker:
         self.committer = Committer(self.runs)
         self._claiming: set[int] = set()
         self._has_backlog = False  # generations are waiting for this process to have capacity
+        self._day: date | None = None  # when what is done once a day was last done
         self._suspects: set[int] = set()  # orphaned claims that the last sweep found
         self._sender = MirrorSender(self.runs)
         self._liveness = LivenessMonitor()
@@ -212,8 +216,14 @@ class GenerationWorker:
                 logger.warning("sweep failed, retrying: %s", describe(error))
 
     async def _sweep(self) -> None:
-        """Recover orphans, release orphaned claims, stop what deactivated people queued, and show queue positions."""
+        """Recover orphans, release orphaned claims, stop what deactivated people queued, and show queue positions.
+
+        On the first sweep of a day, also make yesterday's usage of deleted accounts anonymous.
+        """
         self._process_lock.share()
+        if self._day != (today := site_day()):
+            await run_in_thread(forget_deleted_accounts)
+            self._day = today
         beats = await run_in_thread(_read_beats, self._id)
         await self._recover_orphans(self._liveness.dead_workers(beats))
         await self._release_orphaned_claims()

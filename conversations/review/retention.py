@@ -10,6 +10,7 @@ from django.db.models import Q, QuerySet
 from django.utils import timezone
 
 from conversations.models import Conversation, LegalHold, Message, User
+from conversations.models.usage import keep_for_today
 from conversations.review import audit
 from conversations.review.models import AuditAction, AuditEntry, QueueItem
 
@@ -102,6 +103,7 @@ def _delete_account(user: User, actor: audit.Actor | audit.System, action: Audit
             return False
         audit.record(actor, action, user=user.pk)
         LegalHold.objects.filter(user=user).delete()  # lifted ones protect the row too
+        keep_for_today(user)
         user.delete()
     return True
 

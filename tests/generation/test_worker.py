@@ -2,12 +2,14 @@
 
 import asyncio
 import uuid
+from datetime import date, timedelta
 from typing import Any
 
 import pytest
 from django.db import DataError, InterfaceError, OperationalError
 
 from chatsite.supervision import Supervisor
+from chatsite.time_zones import site_day
 from conversations.generation import commit, committer, worker
 from conversations.generation.commit import Claim
 from conversations.generation.committer import MAX_SECONDS_SINCE_COMMIT, UNSTORED_SECONDS, Committer
@@ -17,7 +19,7 @@ from conversations.generation.recovery import DATABASE_UNAVAILABLE
 from conversations.generation.runner import Run
 from conversations.generation.worker import UNREADY_SECONDS, GenerationWorker
 from conversations.inference.deltas import Delta
-from conversations.models import Kind, Status, Worker
+from conversations.models import DailyUsage, Kind, Status, Worker
 from conversations.threads import run_in_thread
 from tests.factories import person, queued
 from tests.site import WAIT
@@ -120,6 +122,25 @@ async def test_a_process_that_cannot_commit_is_not_ready(
     assert worker.readiness_problems() == []
     this_worker.committer.seconds_since_commit += 1
     assert worker.readiness_problems() == ["the database cannot be written"]
+
+
+async def test_the_first_sweep_of_a_day_makes_usage_of_deleted_accounts_anonymous(
+    monkeypatch: pytest.MonkeyPatch, this_worker: GenerationWorker, transactional_db
+):
+    async def marked() -> bool:
+        return await DailyUsage.objects.exclude(deleted_account="").aexists()
+
+    async def sweep_on(day: date) -> bool:
+        monkeypatch.setattr(worker, "site_day", lambda: day)
+        await this_worker._sweep()
+        return await marked()
+
+    await DailyUsage.objects.acreate(day=site_day() - timedelta(days=1), model="m", deleted_account="hash")
+    assert await marked()
+    assert not await sweep_on(site_day())
+    await DailyUsage.objects.aupdate(deleted_account="hash")
+    assert await sweep_on(site_day())  # not again on the same day
+    assert not await sweep_on(site_day() + timedelta(days=1))
 
 
 async def test_only_outages_of_the_database_leave_the_sweep_running(
