@@ -8,10 +8,11 @@ from itertools import islice
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
-from django.db.models import F, OuterRef, Subquery
+from django.db.models import F, OuterRef, Subquery, Sum
+from django.db.models.functions import TruncDate
 from django.utils import timezone
 
-from conversations.models import Conversation, Feedback, Generation, Message, Rating, Role, Status, User
+from conversations.models import Conversation, DailyUsage, Feedback, Generation, Message, Rating, Role, Status, User
 from conversations.models.words import count_words
 
 BATCH_SIZE = 1_000  # conversations
@@ -51,6 +52,7 @@ class Command(BaseCommand):
             _write(batch, rng)
             written += len(batch)
             self.stdout.write(f"{written:,} of {conversations:,} conversations")
+        _count_usage()
 
 
 def _conversations(
@@ -104,6 +106,15 @@ def _write(batch: list[tuple[Conversation, list[dict[str, Any]]]], rng: random.R
     # `auto_now_add` replaces values that are given.
     Conversation.objects.filter(pk__in=written).update(leaf=Subquery(newest), created_at=F("updated_at"))
     Generation.objects.filter(conversation__in=written).update(created_at=F("started_at"))
+
+
+def _count_usage() -> None:
+    sums = Generation.objects.order_by().values_list("owner", "model", TruncDate("finished_at"))
+    sums = sums.annotate(*(Sum(name) for name in ("prompt_tokens", "reasoning_tokens", "answer_tokens")))
+    columns = ("user_id", "model", "day", "input_tokens", "reasoning_tokens", "output_tokens")
+    rows = (DailyUsage(**dict(zip(columns, row, strict=True))) for row in sums.iterator(BATCH_SIZE))
+    while batch := list(islice(rows, BATCH_SIZE)):
+        DailyUsage.objects.bulk_create(batch)
 
 
 def _generation(answer: Message, rng: random.Random) -> Generation:
