@@ -1,5 +1,6 @@
 """Tables that only accounts use. They carry the label of the app `conversations`, whose migrations create them."""
 
+from django.conf import settings
 from django.db import models
 from django.utils import timezone
 
@@ -39,3 +40,20 @@ class UsedInvitation(models.Model):
 
     def __str__(self) -> str:
         return f"Invitation {self.digest[:8]}"
+
+
+class UserSession(models.Model):
+    """Whose session a row of `django_session` is, so that people can list and end theirs.
+
+    Everything else about a session is in the session itself; see `sessions`.
+    """
+
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, related_name="+")
+    session_key = models.CharField(max_length=40, unique=True)
+
+    class Meta:
+        app_label = "conversations"
+        default_permissions = ()
+
+    def __str__(self) -> str:
+        return f"Session {self.pk}"

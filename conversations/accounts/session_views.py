@@ -10,7 +10,7 @@ from django.shortcuts import redirect, render
 from django.utils.html import format_html
 
 from conversations.accounts import sessions
-from conversations.models import UserSession
+from conversations.accounts.models import UserSession
 from conversations.request import SignedInRequest
 
 OTHERS = "others"

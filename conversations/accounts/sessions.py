@@ -27,8 +27,9 @@ from django.utils import timezone
 from chatsite.outages import describe as describe_outage
 from chatsite.outages import is_outage
 from conversations.accounts import devices, throttle
+from conversations.accounts.models import UserSession
 from conversations.events import Topic, publish
-from conversations.models import User, UserSession
+from conversations.models import User
 
 logger = logging.getLogger(__name__)
 

@@ -3,7 +3,6 @@ from conversations.models.feedback import Feedback, Rating
 from conversations.models.generation import Chunk, Generation, Kind, Status, Worker
 from conversations.models.legal_hold import LegalHold
 from conversations.models.message import Message, Role
-from conversations.models.session import UserSession
 from conversations.models.site import Site
 from conversations.models.stored_text import StoredText
 from conversations.models.usage import DailyUsage
@@ -24,6 +23,5 @@ __all__ = [
     "Status",
     "StoredText",
     "User",
-    "UserSession",
     "Worker",
 ]

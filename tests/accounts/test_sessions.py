@@ -14,8 +14,9 @@ from django.utils import timezone
 from websockets.exceptions import ConnectionClosed
 
 from conversations.accounts import devices, sessions
+from conversations.accounts.models import UserSession
 from conversations.accounts.sessions import ACTIVITY, MAX_SESSIONS, REFRESH_SECONDS
-from conversations.models import User, UserSession
+from conversations.models import User
 from tests.accounts.signing_in import PASSWORD, confirm, is_signed_in, sign_in
 from tests.factories import person
 from tests.site import PASSWORD as PERSONS_PASSWORD
