@@ -289,9 +289,8 @@ class Lifecycle(RuleBasedStateMachine):
                 break
         assert not Generation.objects.live().filter(owner=self.user).exists(), "something has no end"
         assert not Chunk.objects.filter(generation__owner=self.user).exists()
-        counts = Generation.objects.filter(owner=self.user).values_list(*COUNTS)
-        counted, used = sum(number or 0 for row in counts for number in row), balance(self.user).used
-        assert counted == used, f"tokens were counted twice, or not at all: {counted} {used}"
+        counts = itertools.chain(*Generation.objects.filter(owner=self.user).values_list(*COUNTS))
+        assert sum(filter(None, counts)) == balance(self.user).used, "tokens were counted twice, or not at all"
         for replica in self.replicas:
             loop.run_until_complete(replica.stop())
         assert not Worker.objects.exists()
@@ -319,8 +318,7 @@ class Lifecycle(RuleBasedStateMachine):
 
     def streaming(self, which: int) -> list[FedRun]:
         """Return the runs of this replica that still stream, of an odd `which` only the first."""
-        runs = [run for run in self.replica(which).runs.values() if run.streams]
-        return runs[: 1 if which % 2 else None]
+        return [run for run in self.replica(which).runs.values() if run.streams][: 1 if which % 2 else None]
 
     def settle(self, replica: Replica) -> None:
         loop.run_until_complete(replica.settle())
@@ -339,8 +337,7 @@ def main(examples: int, steps: int, chosen: int | None = None) -> None:
         phases=[Phase.generate],
         suppress_health_check=list(HealthCheck),
     )
-    machine = Lifecycle if chosen is None else seed(chosen)(Lifecycle)
-    run_state_machine_as_test(machine, settings=options)
+    run_state_machine_as_test(Lifecycle if chosen is None else seed(chosen)(Lifecycle), settings=options)
     print(Counter(Generation.objects.values_list("status", flat=True)))
 
 
