@@ -114,7 +114,6 @@ def everything(settings) -> Client:
     """Somebody who can see all pages, with a case open and a conversation of their own."""
     settings.SIGNUP, settings.ENTRA_TENANT_ID, settings.ENTRA_CLIENT_ID = "invite", KEY, KEY
     settings.MIDDLEWARE = ["tests.test_query_strings.note_parameters", *settings.MIDDLEWARE]
-    settings.MIDDLEWARE.remove("whitenoise.middleware.WhiteNoiseMiddleware")  # it reads all static files for a client
     user = User.objects.create_superuser("root", "root@example.org", "pw")
     user.user_permissions.set(Permission.objects.filter(codename__in=REVIEW))
     client = Client(raise_request_exception=False)
