@@ -449,7 +449,7 @@ ACCOUNT_REAUTHENTICATION_REQUIRED = True
 ACCOUNT_EMAIL_NOTIFICATIONS = True
 MFA_ADAPTER = "conversations.accounts.factors.MFAAdapter"
 MFA_SUPPORTED_TYPES = ["totp", "webauthn", "recovery_codes"]
-MFA_PASSKEY_LOGIN_ENABLED = True
+MFA_PASSKEY_LOGIN_ENABLED = LOCAL_ACCOUNTS
 MFA_FORMS = {
     "add_webauthn": "conversations.accounts.passkeys.AddPasskeyForm",
     "edit_webauthn": "conversations.accounts.passkeys.RenamePasskeyForm",
