@@ -13,8 +13,8 @@ from django.http.cookie import parse_cookie
 from chatsite.middleware import ANY_HOST
 
 AT_ONCE = 3  # of one session
-# While others load pages. Each is followed by a pause of the time that it took: Python runs one thread at a time, of
-# which no session takes more than half.
+# While others load pages. If more of them wait, each is followed by a pause of the time that it took: Python runs one
+# thread at a time, of which no session takes more than half.
 AT_ONCE_BESIDE_OTHERS = 1
 OTHERS_SECONDS = 1.0  # after its last request, a session still counts as one that loads pages
 WAIT_SECONDS = 10.0
@@ -61,11 +61,11 @@ class RequestLimit:
             yield
         finally:
             self._note(name)
-            if self._allowed(name) == AT_ONCE:
-                self._release(name, session)
-            else:
+            if session.waiting and self._allowed(name) < AT_ONCE:
                 took = time.monotonic() - started
                 asyncio.get_running_loop().call_later(took, self._release, name, session)
+            else:
+                self._release(name, session)
 
     def _release(self, name: str, session: "_Session") -> None:
         session.running -= 1
