@@ -3,7 +3,7 @@
 import re
 
 # Chinese and Japanese have no spaces between words, so each of their characters counts as one. Korean has spaces.
-_IDEOGRAPHS = re.compile(
+IDEOGRAPHS = re.compile(
     "[\u3005-\u3007\u3041-\u30ff\u31f0-\u31ff\u3400-\u9fff\uf900-\ufaff\uff66-\uff9f\U00020000-\U0003ffff]+"
 )
 _LONE_PUNCTUATION = re.compile(r"(?<!\S)[^\w\s]+(?!\S)")  # a dash or a bullet between spaces
@@ -11,7 +11,7 @@ _LONE_PUNCTUATION = re.compile(r"(?<!\S)[^\w\s]+(?!\S)")  # a dash or a bullet b
 
 def count_words(text: str) -> int:
     """Return the number of words of a text, at least 1 unless it is blank."""
-    rest, runs = (text, 0) if text.isascii() else _IDEOGRAPHS.subn(" ", text)
+    rest, runs = (text, 0) if text.isascii() else IDEOGRAPHS.subn(" ", text)
     ideographs = len(text) - (len(rest) - runs)  # each run was replaced by one space
     found = rest.split()
     words = len(found) - len(_LONE_PUNCTUATION.findall(rest))
