@@ -24,7 +24,7 @@ from conversations.models import Chunk, Conversation, Generation, Kind, Message,
 from conversations.models.generation import RUNNING
 from conversations.models.prepared import prepared, prepared_update
 from conversations.models.usage import add_usage
-from conversations.models.words import count_words
+from conversations.rendering import outlines
 
 logger = logging.getLogger(__name__)
 
@@ -77,6 +77,7 @@ class Result:
     error: str = ""
     finish_reason: str = ""
     usage: Usage = field(default_factory=Usage)
+    times: outlines.Times = ()  # when the message's reasoning had which length, if that is known
 
 
 def claim(worker_id: int, generation_id: int) -> Claim | None:
@@ -256,8 +257,16 @@ def store_result(
     add_usage(claimed.generation_id, now, result.usage.counts)
     [message] = _message(claimed.message_id)
     reasoning, content = message.joined_with(result.reasoning, result.content)
-    text = {"reasoning": reasoning, "reasoning_words": count_words(reasoning), "content": content}
-    update_message(claimed.message_id, text)
+    outline = outlines.build(reasoning, result.times and _all_times(message, result.times))
+    update_message(
+        claimed.message_id,
+        {
+            "reasoning": reasoning,
+            "reasoning_words": outline.words if outline else 0,
+            "outline": outlines.stored(outline),
+            "content": content,
+        },
+    )
     Chunk.objects.filter(generation=claimed.generation_id).delete()
     return True
 
@@ -270,3 +279,11 @@ def _token_columns(usage: Usage) -> dict[str, object]:
         "cached_tokens": usage.cached_tokens,
         "tokens_estimated": usage.is_estimate,
     }
+
+
+def _all_times(message: Message, times: outlines.Times) -> outlines.Times:
+    """Return `times` after those of the reasoning that was continued; nothing if those are not known."""
+    if not message.reasoning:
+        return times
+    earlier = outlines.load(message)
+    return [*earlier.times, *times] if earlier and earlier.times else ()

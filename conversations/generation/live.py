@@ -109,6 +109,12 @@ class LiveText:
         return "".join(self._earlier_reasoning) + str(self.reasoning)
 
     @property
+    def thought_so_far(self) -> tuple[int, int]:
+        """Return the length of the message's reasoning, and the seconds of thinking that it took."""
+        characters = sum(map(len, self._earlier_reasoning)) + len(self.reasoning)
+        return characters, round((self._earlier_seconds or 0.0) + (self.thinking_seconds or 0.0))
+
+    @property
     def html(self) -> str:
         """Return the HTML of the message's answer at a viewer who has been sent all of an ended text."""
         return assemble(self._renderer.finalised)

@@ -120,7 +120,9 @@ def resume(worker_id: int, claimed: Claim, status: str, started_at: datetime, ea
             return False
         if ended:
             add_usage(pk, ended[0], ended[1:], sign=-1)  # counted again when it ends again
-        update_message(message, {"reasoning": earlier[0], "reasoning_words": None, "content": earlier[1]})
+        update_message(
+            message, {"reasoning": earlier[0], "reasoning_words": None, "outline": None, "content": earlier[1]}
+        )
         Chunk.objects.filter(generation=pk).delete()
         Chunk.objects.bulk_create(
             Chunk(generation_id=pk, attempt=claimed.attempt, sequence=sequence, kind=kind, text=part)

@@ -56,6 +56,7 @@ class Run:
         self._failed_chunks: list[tuple[Kind, str]] = []  # of commits that failed
         self._sequence = 0  # of the next chunk
         self._relabels = False
+        self._times: list[tuple[int, int]] = []  # see `outlines.Times`
         self._fields: dict[str, object] = {"model": endpoint.model}
         self._prompt_tokens = 0  # about how many; 0 until the request is sent
         self._output_limit: OutputLimit | None = None
@@ -186,6 +187,8 @@ class Run:
             self.claim.generation_id, self.claim.attempt, self._sequence, chunks, self._relabels, self._fields
         )
         self._sequence += len(chunks)
+        if chunks:
+            self._times.append(self.live.thought_so_far)
         self._failed_chunks, self._uncommitted, self._relabels, self._fields = [], [], False, {}
         return progress
 
@@ -221,6 +224,7 @@ class Run:
         if generation.is_continuation:
             self.live.continue_from(last)
             trimmer = None if self._endpoint.completes_prefixes else OverlapTrimmer(last.content, self.feed)
+        self._times.append(self.live.thought_so_far)
         request = self._endpoint.request(
             prompt.messages,
             thinking=False if generation.without_thinking else None,
@@ -288,7 +292,7 @@ class Run:
     def _result(self, status: Status, error: str, finish_reason: str = "", usage: Usage | None = None) -> Result:
         reasoning, answer = str(self.live.reasoning), str(self.live.answer)
         used = usage_at_end(status, self._prompt_tokens, reasoning, answer, usage)
-        return Result(status, reasoning, answer, error, finish_reason, used)
+        return Result(status, reasoning, answer, error, finish_reason, used, self._times)
 
     async def _finish(self, result: Result) -> None:
         self.is_ending = True

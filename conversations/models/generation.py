@@ -134,6 +134,8 @@ class Generation(models.Model):
     tokens_estimated = models.BooleanField(null=True)
     # Of the owner's tokens of the day, for prompt and output. It counts while this is live; see `models.usage.reserve`.
     reserved_tokens = models.BigIntegerField(null=True)
+    # Where in its reasoning, in characters, the model was found to repeat itself.
+    repetition_at = models.PositiveIntegerField(null=True)
 
     created_at = models.DateTimeField(auto_now_add=True)
     started_at = models.DateTimeField(null=True)

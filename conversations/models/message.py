@@ -93,6 +93,8 @@ class Message(models.Model):
     content = models.TextField(blank=True)
     reasoning = models.TextField(blank=True)
     reasoning_words = models.PositiveIntegerField(null=True)  # None before the end, and in rows of early versions
+    # The steps of the reasoning, see `rendering.outlines`; None like `reasoning_words`. Protected like the reasoning.
+    outline = models.JSONField(null=True)
     created_at = models.DateTimeField(auto_now_add=True)
 
     versions: list[int]  # set by `Conversation.read`: the ids of all versions, itself included

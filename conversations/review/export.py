@@ -15,6 +15,7 @@ from django.utils import timezone
 
 from conversations.models import Conversation, Message, User
 from conversations.models.permissions import EXPORT, READ, REASONING, full
+from conversations.rendering import outlines
 from conversations.review import audit
 from conversations.review.models import AuditAction, Case
 
@@ -156,7 +157,7 @@ def as_json(conversation: Conversation, messages: Iterable[Message], reasoning: 
                 "parent": message.parent_id,
                 "role": message.role,
                 "content": message.content,
-                **({"reasoning": message.reasoning} if reasoning else {}),
+                **({"reasoning": message.reasoning, "outline": _outline(message)} if reasoning else {}),
                 "created_at": message.created_at,
                 "generations": [
                     {name: getattr(generation, name) for name in GENERATION_FIELDS}
@@ -168,6 +169,12 @@ def as_json(conversation: Conversation, messages: Iterable[Message], reasoning: 
         ],
     }
     return json.dumps(record, ensure_ascii=False, default=lambda moment: moment.isoformat()) + "\n"
+
+
+def _outline(message: Message) -> list[dict[str, Any]] | None:
+    """Return the steps of a message's reasoning; None if they are not stored."""
+    outline = outlines.load(message)
+    return [step._asdict() for step in outline.steps] if outline else None
 
 
 def as_csv(conversation: Conversation, messages: Iterable[Message], reasoning: bool) -> str:

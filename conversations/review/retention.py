@@ -20,7 +20,7 @@ BATCH = 50  # conversations that are deleted in one transaction
 def expired_reasoning() -> QuerySet[Message]:
     """Return messages with reasoning in conversations last changed more than `RETAIN_REASONING_DAYS` ago."""
     expired = _older_than(settings.RETAIN_REASONING_DAYS)
-    return Message.objects.exclude(reasoning="").filter(conversation__in=expired).order_by("pk")
+    return _with_reasoning().filter(conversation__in=expired).order_by("pk")
 
 
 def expired_conversations() -> QuerySet[Conversation]:
@@ -119,6 +119,11 @@ def _older_than(days: int) -> QuerySet[Conversation]:
     return Conversation.objects.deletable().filter(updated_at__lt=timezone.now() - timedelta(days=days))
 
 
+def _with_reasoning() -> QuerySet[Message]:
+    """Return messages with reasoning, or with an outline that was left when an earlier version deleted the reasoning."""
+    return Message.objects.exclude(reasoning="", outline__isnull=True)
+
+
 def _delete_reasoning() -> int:
     deleted = 0
     expired = expired_reasoning().values_list("conversation", flat=True).distinct().order_by("conversation")
@@ -128,8 +133,8 @@ def _delete_reasoning() -> int:
             if not batch:
                 break
             audit.record(audit.System(), AuditAction.PRUNED, conversations=batch, reasoning_only=1)
-            messages = Message.objects.filter(conversation__in=batch).exclude(reasoning="")
-            deleted += messages.update(reasoning="", reasoning_words=0)
+            messages = _with_reasoning().filter(conversation__in=batch)
+            deleted += messages.update(reasoning="", reasoning_words=0, outline=None)
     return deleted
 
 

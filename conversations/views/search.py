@@ -26,7 +26,12 @@ def search(request: SignedInRequest) -> HttpResponse:
             messages = messages.filter(pk__lt=before)
         # Ids first: to join the conversations to every match would cost as much as the search.
         ids = list(messages.order_by("-pk").values_list("pk", flat=True)[: RESULTS_PER_PAGE + 1])
-        found = Message.objects.filter(pk__in=ids).select_related("conversation").defer("reasoning").order_by("-pk")
+        found = (
+            Message.objects.filter(pk__in=ids)
+            .select_related("conversation")
+            .defer("reasoning", "outline")
+            .order_by("-pk")
+        )
         page, last = take_page(found, RESULTS_PER_PAGE)
         results = [(message, snippet(message.content, query)) for message in page]
         older = urlencode({"q": query, "before": last.pk}) if last else ""

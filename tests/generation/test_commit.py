@@ -12,6 +12,7 @@ from conversations.generation.commit import (
     Stop,
     claim,
     commit,
+    fail,
     finish,
 )
 from conversations.generation.recovery import stop_queued_of_deactivated
@@ -246,3 +247,28 @@ def test_finishing_a_continuation_appends_to_the_message():
     assert finish(worker.pk, claim, result(Status.COMPLETE, "So.", " two."), {})
     message = Message.objects.get(pk=claim.message_id)
     assert (message.reasoning, message.content) == ("Hm.\n\nSo.", "Part two.")
+
+
+def test_finishing_stores_the_outline_with_the_seconds_of_commits():
+    user = person()
+    worker, first = claimed(user)
+    text = "Each table has a key that grows. " * 10
+    finish(worker.pk, first, Result(Status.LENGTH, text, "cut", times=[(0, 0), (len(text), 7)]), {})
+    message = Message.objects.get(pk=first.message_id)
+    assert message.outline["steps"] == [[0, "Each table has a key that grows", "", 0]]
+    generation = Generation.objects.create(
+        message=message, conversation_id=message.conversation_id, owner=user, joined_at=3
+    )
+    continuation = claim(worker.pk, generation.pk)
+    more = "Wait, the order can change. " + text
+    times = [(len(text), 9), (len(text) + 300, 12)]
+    finish(worker.pk, continuation, Result(Status.COMPLETE, more, "", times=times), {})
+    message.refresh_from_db()
+    assert [step[3] for step in message.outline["steps"]] == [0, 9]
+    assert message.outline["words"] == message.reasoning_words
+
+
+def test_without_times_an_outline_is_stored_without_seconds():
+    worker, claim = claimed(person())
+    fail(worker.pk, claim, "A thought of few words.", "")
+    assert Message.objects.get(pk=claim.message_id).outline["steps"] == [[0, "A thought of few words", "", None]]

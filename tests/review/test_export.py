@@ -12,9 +12,10 @@ import pytest
 from django.contrib.auth.models import Permission
 from django.test import Client
 
-from conversations.models import Conversation, Generation, User
+from conversations.models import Conversation, Generation, Message, User
 from conversations.models.permissions import EXPORT as EXPORT_PERMISSION
 from conversations.models.permissions import REASONING
+from conversations.rendering import outlines
 from conversations.review import audit, cases, export
 from conversations.review.filters import filter_conversations
 from conversations.review.models import AuditAction, AuditEntry, Case
@@ -82,12 +83,17 @@ def test_reasoning_is_included_on_request_for_those_who_may_read_it(
     fetch: Callable, conversation: Conversation, exporter: User
 ):
     exporter.user_permissions.add(Permission.objects.get(codename=REASONING))
+    Message.objects.filter(reasoning=WORDS["reasoning"]).update(
+        outline=outlines.stored(outlines.build(WORDS["reasoning"], [(0, 0)]))
+    )
     open_case(exporter)
     for fields, included in (({}, False), ({"reasoning": "on"}, True)):
         text, manifest = unpack(fetch(exporter, "", form="jsonl", **fields)[1])
-        assert (WORDS["reasoning"] in text) == included
+        assert (WORDS["reasoning"] in text) == ('"outline"' in text) == included
         assert manifest["reasoning"] == included
-    assert json.loads(text)["messages"][1]["reasoning"] == WORDS["reasoning"]
+    answer = json.loads(text)["messages"][1]
+    assert answer["reasoning"] == WORDS["reasoning"]
+    assert answer["outline"] == [{"start": 0, "label": "", "kind": "", "second": 0}]
     assert AuditEntry.objects.filter(act=AuditAction.REASONING, conversation_id=conversation.pk).count() == 1
 
 

@@ -51,12 +51,13 @@ def test_expired_conversations_are_deleted_and_recorded(settings):
     assert (row.conversation_id, row.owner_id, row.actor_id) == (expired.pk, owner.pk, None)
 
 
-def test_reasoning_has_its_own_period(settings):
+def test_reasoning_has_its_own_period_and_its_outline_with_it(settings):
     settings.RETAIN_REASONING_DAYS = 7
     conversation = aged(person("owner"), 8)
+    Message.objects.filter(pk=conversation.leaf_id).update(outline={"steps": [[0, "A label", "", 0]]})
     assert "Deleted the reasoning of 1 messages" in prune()
     answer = Message.objects.get(pk=conversation.leaf_id)
-    assert (answer.content, answer.reasoning) == (WORDS["answer"], "")
+    assert (answer.content, answer.reasoning, answer.outline) == (WORDS["answer"], "", None)
     assert AuditEntry.objects.get(act="pruned").details == {"reasoning_only": 1}
 
 
@@ -131,3 +132,12 @@ def test_audit_entries_have_their_own_period(settings, monkeypatch: pytest.Monke
         AuditAction.HOLD_PLACED,
         AuditAction.TRIMMED,
     ]
+
+
+def test_an_outline_that_an_earlier_version_left_is_deleted(settings):
+    settings.RETAIN_REASONING_DAYS = 7
+    conversation = aged(person("owner"), 8)
+    outline = {"steps": [[0, "A label", "", 0]]}
+    Message.objects.filter(pk=conversation.leaf_id).update(reasoning="", reasoning_words=0, outline=outline)
+    assert "Deleted the reasoning of 1 messages" in prune()
+    assert Message.objects.get(pk=conversation.leaf_id).outline is None
