@@ -45,4 +45,4 @@ def _generation(pk: Any) -> QuerySet[Any]:
 
 @prepared
 def _without_reasoning(messages: Any) -> QuerySet[Any]:
-    return Message.objects.filter(pk__in=messages).defer("reasoning")
+    return Message.objects.filter(pk__in=messages).defer("reasoning", "outline")

@@ -36,6 +36,7 @@ class DisplayState(NamedTuple):
     queue_position: int | None = None
     notice: str = ""
     activity: str = outcomes.THINKING
+    repeats: bool = False
 
 
 class Cursor(NamedTuple):
@@ -78,6 +79,7 @@ class LiveText:
         self._continuation_offsets: list[int] = []
         self._queue_position: int | None = None
         self._activity = outcomes.THINKING
+        self.repeats = False  # the model was found to repeat itself
         self._renderer = IncrementalRenderer(fragments.id_prefix(message_id))
         self._started: float | None = None
         self._changed: asyncio.Event | None = None  # exists while someone waits for it
@@ -121,7 +123,7 @@ class LiveText:
 
     @property
     def display(self) -> DisplayState:
-        return DisplayState(self.status, self._queue_position, self.notice, self._activity)
+        return DisplayState(self.status, self._queue_position, self.notice, self._activity, self.repeats)
 
     def continue_from(self, message: Message) -> None:
         """Show this generation's text as a continuation of `message`. Only the first call has an effect."""
@@ -141,6 +143,7 @@ class LiveText:
         self.final_thinking_seconds = None
         self._started = time.monotonic() - seconds_ago
         self._queue_position = None
+        self.repeats = False
         self._set_status(Status.THINKING)
 
     def feed(self, deltas: Iterable[Delta]) -> None:
@@ -166,6 +169,7 @@ class LiveText:
         queue_position: int | None = None,
         notice: str | None = None,
         activity: str = "",
+        repeats: bool = False,
     ) -> None:
         """Change what is shown besides the text."""
         before = (self.source, self.display)
@@ -173,6 +177,7 @@ class LiveText:
         self._queue_position = queue_position or self._queue_position
         self.notice = self.notice if notice is None else notice
         self._activity = activity or self._activity
+        self.repeats |= repeats
         if before != (self.source, self.display):
             self._notify()
 
@@ -232,7 +237,18 @@ class LiveText:
                 parts.append(fragments.replace(f"tail-{pk}", self._renderer.tail_html()))
             if display != cursor.display:
                 seconds = self._message_thinking_seconds
-                parts.append(fragments.progress(pk, self.generation_id, *display, seconds, self.message_reasoning))
+                parts.append(
+                    fragments.progress(
+                        pk,
+                        self.generation_id,
+                        display.status,
+                        display.queue_position,
+                        display.notice or outcomes.live_notice(display.status, repeats=display.repeats),
+                        display.activity,
+                        seconds,
+                        self.message_reasoning,
+                    )
+                )
             reached = Cursor(self.epoch, reached.reasoning, at, tail, display)
         return fragments.frames(parts), reached
 

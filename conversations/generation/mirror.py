@@ -134,7 +134,8 @@ class Mirror:
         live.feed(deltas)
         if message["thought_seconds"] is not None:
             live.final_thinking_seconds = message["thought_seconds"]
-        live.update(source=Source(source), notice=message["notice"])
+        # A replica of an earlier version does not send it.
+        live.update(source=Source(source), notice=message["notice"], repeats=message.get("repeats") is True)
         if message["ended"]:
             live.end()
 
@@ -260,7 +261,7 @@ class MirrorSender:
         answer = live.answer.after(answer_at)[:MAX_CHARACTERS]
         characters = (reasoning_at + len(reasoning), answer_at + len(answer))
         ended = live.ended and characters == (len(live.reasoning), len(live.answer))
-        state = (live.status, live.source, live.notice, ended)
+        state = (live.status, live.source, live.notice, live.repeats, ended)
         if not reasoning and not answer and state == viewer.last_sent:
             return True
         message = {
@@ -273,6 +274,7 @@ class MirrorSender:
             "thought_seconds": live.final_thinking_seconds,
             "source": live.source.value,
             "notice": live.notice,
+            "repeats": live.repeats,
             "ended": ended,
             "from": bus.channel,
         }

@@ -17,6 +17,7 @@ from conversations.generation import recovery
 from conversations.generation.commit import Claim, Progress, Result, Stop, fail, finish
 from conversations.generation.history import read_prompt
 from conversations.generation.live import Source, gather_seconds, live_text
+from conversations.generation.repetition import RepetitionDetector
 from conversations.inference.allowance import OutputLimit, output_limit, usage_at_end
 from conversations.inference.chunks import Usage
 from conversations.inference.continuation import OverlapTrimmer
@@ -61,6 +62,7 @@ class Run:
         self._prompt_tokens = 0  # about how many; 0 until the request is sent
         self._output_limit: OutputLimit | None = None
         self._totals = DeltaTotals[datetime]()
+        self._repetition = RepetitionDetector()
         self._streaming: asyncio.Task[Outcome] | None = None
         self._cancelled_as: Status | None = None
         self._stopped = False
@@ -217,7 +219,7 @@ class Run:
                 self._streaming.cancel()
 
     async def _stream(self) -> Outcome:
-        generation, prompt, last = await run_in_thread(self._prompt)
+        generation, prompt, last = await run_in_thread(read_prompt, self.claim, self._endpoint)
         self._fields["context_start"] = prompt.context_start
         self.live.update(activity=outcomes.activity(generation))
         trimmer = None
@@ -267,6 +269,7 @@ class Run:
             self._fields["first_answer_at"] = self._totals.first_at.get(Kind.ANSWER)
             if not first_at:
                 metrics.FIRST_DELTA.observe(time.monotonic() - self._started)
+        self._look_for_repetition(deltas)
         self._uncommitted += deltas
         self.uncommitted_characters += sum(len(delta.text) for delta in deltas)
         before = self.live.status
@@ -280,6 +283,16 @@ class Run:
         if outcome.status == Status.LENGTH and self._output_limit:
             return self._output_limit.notice
         return self._describe(outcome.failure) if outcome.failure else ""
+
+    def _look_for_repetition(self, deltas: list[Delta]) -> None:
+        if self.live.repeats:
+            return
+        for delta in deltas:
+            if delta.kind == Kind.REASONING:
+                self._repetition.feed(delta.text)
+        if self._repetition.found_at is not None:
+            self._fields["repetition_at"] = self._repetition.found_at
+            self.live.update(repeats=True)
 
     def _describe(self, failure: InferenceError) -> str:
         """Return the sentence for the page; note the rest for logs, metrics and staff."""

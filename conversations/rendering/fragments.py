@@ -110,7 +110,10 @@ def state_of(
     seconds = (
         generation.thinking_seconds if generation.status == Status.THINKING else total_thinking_seconds(message.parts)
     )
-    notice = "" if generation.is_live else outcomes.notice(generation, message)
+    if generation.is_live:
+        notice = outcomes.live_notice(generation.status, repeats=generation.repetition_at is not None)
+    else:
+        notice = outcomes.notice(generation, message)
     activity = outcomes.activity(generation)
     return State(
         status=generation.status,

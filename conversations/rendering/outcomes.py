@@ -9,6 +9,7 @@ from conversations.models import Generation, Message, Status
 from conversations.models.words import count_words
 
 THINKING, ANSWERING, CONTINUING = "Thinking", "Answering", "Continuing"
+REPEATING = "The model is repeating itself. You can stop it and get an answer now."
 CUT_SHORT = (Status.STOPPED, Status.LENGTH, Status.INTERRUPTED)
 
 
@@ -54,6 +55,11 @@ def notice(generation: Generation, message: Message) -> str:
             return "The model reached its length limit before it could answer."
         case _:
             return generation.error
+
+
+def live_notice(status: str, *, repeats: bool) -> str:
+    """Return the sentence under a message that is being generated, or "" if there is nothing to say."""
+    return REPEATING if repeats and status == Status.THINKING else ""
 
 
 def announcement(status: str, activity: str, notice: str, answer: str = "") -> str:

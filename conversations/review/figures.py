@@ -45,6 +45,7 @@ ROW_HEIGHT = 18
 MAX_BAR_WIDTH = 180
 REASONING_RANGES = ((0, 100), (100, 500), (500, 2_000), (2_000, 10_000), (10_000, 2**31))  # tokens, upper end excluded
 MAX_ERRORS = 20
+DAY_COLUMNS = ("Day", "Answers", "People", "Failed", "Repeated themselves")
 DURATIONS = {
     "Question to first reasoning": ("created_at", "first_thought_at"),
     "Question to start of answer": ("created_at", "first_answer_at"),
@@ -158,12 +159,12 @@ def _stored_counts(since: date, until: date) -> dict[date, Counts]:
 def _count(generations: QuerySet[Generation]) -> dict[date, Counts]:
     """Return the counts of each day that has generations.
 
-    `people`: number of owners; `live`: generations that have not ended; `answers`: [model, status, error, answers,
-    tokens, answers in each of `REASONING_RANGES`] for each combination of the first three; `times`: for each of
-    `DURATIONS`, pairs of tenths of a second and answers.
+    `people`: number of owners; `repeated`: answers whose model repeated itself while thinking; `live`: generations that
+    have not ended; `answers`: [model, status, error, answers, tokens, answers in each of `REASONING_RANGES`] for each
+    combination of the first three; `times`: for each of `DURATIONS`, pairs of tenths of a second and answers.
     """
     counts: dict[date, Counts] = defaultdict(
-        lambda: {"people": 0, "live": 0, "answers": [], "times": [[] for _ in DURATIONS]}
+        lambda: {"people": 0, "repeated": 0, "live": 0, "answers": [], "times": [[] for _ in DURATIONS]}
     )
     generations = generations.annotate(day=TruncDate("created_at")).order_by()
     tokens = Coalesce("prompt_tokens", 0) + Coalesce("reasoning_tokens", 0) + Coalesce("answer_tokens", 0)
@@ -180,8 +181,10 @@ def _count(generations: QuerySet[Generation]) -> dict[date, Counts]:
         counts[day]["answers"].append(group)
         _, status, _, answers, *_ = group
         counts[day]["live"] += answers if status in LIVE else 0
-    for day, people in generations.values_list("day").annotate(Count("owner", distinct=True)):
-        counts[day]["people"] = people
+    owners = Count("owner", distinct=True)
+    repeated = Count("pk", filter=Q(repetition_at__isnull=False))
+    for day, people, number in generations.values_list("day").annotate(owners, repeated=repeated):
+        counts[day] |= {"people": people, "repeated": number}
     for index, (start, end) in enumerate(DURATIONS.values()):
         measured = generations.exclude(**{start: None}).exclude(**{end: None})
         measured = measured.annotate(tenths=TenthsOfSecond(Cast(F(end) - F(start), DurationField())))
@@ -205,12 +208,13 @@ def _answers(counts: dict[date, Counts]) -> list[Figure]:
             if status not in LIVE:
                 outcomes[Status(status).label] += answers
             lengths = [before + more for before, more in zip(lengths, by_length, strict=True)]
-        days.append((day.isoformat(), total, of_day["people"], failed))
+        # Days that an earlier version counted have no number of repetitions.
+        days.append((day.isoformat(), total, of_day["people"], failed, of_day.get("repeated", 0)))
     tokens_per_answer = [(model, n, round(model_tokens[model] / n)) for model, n in _most_common(models)]
     ranges = [f"{low:,} to {high:,}" if high < 2**31 else f"{low:,} or more" for low, high in REASONING_RANGES]
     reasoning = list(zip(ranges, lengths, strict=True)) if days else []
     return [
-        Figure("days", "Answers per day", ("Day", "Answers", "People", "Failed"), days, 1),
+        Figure("days", "Answers per day", DAY_COLUMNS, days, 1),
         Figure("models", "Answers by model", ("Model", "Answers", "Tokens per answer"), tokens_per_answer, 1),
         Figure("outcomes", "Outcomes", ("Outcome", "Answers"), _most_common(outcomes), 1),
         Figure("failures", "Why answers failed", ("Error message", "Answers"), _most_common(errors)[:MAX_ERRORS], 1),

@@ -120,7 +120,7 @@ def _older_than(days: int) -> QuerySet[Conversation]:
 
 
 def _with_reasoning() -> QuerySet[Message]:
-    """Return messages with reasoning, or with an outline that was left when an earlier version deleted the reasoning."""
+    """Return messages with reasoning, or with an outline that an earlier version left when it deleted the reasoning."""
     return Message.objects.exclude(reasoning="", outline__isnull=True)
 
 

@@ -42,10 +42,10 @@ def figure(reviewer: User, name: str) -> figures.Figure:
 def test_answers_are_counted_by_day_model_outcome_and_error(reviewer: User):
     one, other = person("one"), person("other")
     answered(one, 1)
-    answered(one, 1, reasoning_tokens=300)
+    answered(one, 1, reasoning_tokens=300, repetition_at=700)
     answered(other, 1, status=Status.FAILED, error="The model could not be reached.")
-    [(_, answers, people, failed)] = figure(reviewer, "days").rows
-    assert (answers, people, failed) == (3, 2, 1)
+    [(_, *counts)] = figure(reviewer, "days").rows
+    assert counts == [3, 2, 1, 1]  # answers, people, failed, repeated themselves
     assert figure(reviewer, "models").rows == [("test-model", 3, 100)]
     assert figure(reviewer, "outcomes").rows == [("Complete", 2), ("Failed", 1)]
     assert figure(reviewer, "failures").rows == [("The model could not be reached.", 1)]
