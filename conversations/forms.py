@@ -75,6 +75,12 @@ class SearchForm(forms.Form):
     before = forms.IntegerField(required=False, min_value=1)
 
 
+class FindForm(forms.Form):
+    """Words to find in one text."""
+
+    q = forms.CharField(max_length=200, required=False)
+
+
 class PositionForm(forms.Form):
     """The position of a page of messages: before a message, or around one. Both are ids."""
 

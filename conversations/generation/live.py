@@ -9,11 +9,13 @@ from typing import NamedTuple
 
 from django.utils.html import escape
 
+from conversations.generation.live_steps import LiveSteps
 from conversations.generation.text_buffer import TextBuffer
 from conversations.inference.deltas import Delta
 from conversations.models import Kind, Message, Status
 from conversations.models.generation import total_thinking_seconds
 from conversations.models.message import PARAGRAPH_BREAK
+from conversations.models.words import count_words
 from conversations.rendering import fragments, outcomes
 from conversations.rendering.fragments import FRAME_CHARACTERS
 from conversations.rendering.incremental import IncrementalRenderer, assemble
@@ -47,6 +49,7 @@ class Cursor(NamedTuple):
     finalised: int = 0  # fragments
     tail: int = 0  # version of the text that is not finalised
     display: DisplayState = DisplayState()
+    steps: tuple[int, str] | None = None  # number of finished steps, and the label of the open one
 
 
 class LiveText:
@@ -81,6 +84,7 @@ class LiveText:
         self._activity = outcomes.THINKING
         self.repeats = False  # the model was found to repeat itself
         self._renderer = IncrementalRenderer(fragments.id_prefix(message_id))
+        self._steps = LiveSteps()
         self._started: float | None = None
         self._changed: asyncio.Event | None = None  # exists while someone waits for it
         self._frames: dict[Cursor, tuple[int, list[str], Cursor]] = {}
@@ -111,10 +115,10 @@ class LiveText:
         return "".join(self._earlier_reasoning) + str(self.reasoning)
 
     @property
-    def thought_so_far(self) -> tuple[int, int]:
+    def thought_so_far(self) -> tuple[int, float]:
         """Return the length of the message's reasoning, and the seconds of thinking that it took."""
         characters = sum(map(len, self._earlier_reasoning)) + len(self.reasoning)
-        return characters, round((self._earlier_seconds or 0.0) + (self.thinking_seconds or 0.0))
+        return characters, round((self._earlier_seconds or 0.0) + (self.thinking_seconds or 0.0), 1)
 
     @property
     def html(self) -> str:
@@ -216,7 +220,7 @@ class LiveText:
     def _encode(self, cursor: Cursor) -> tuple[list[str], Cursor]:
         pk, parts = self.message_id, []
         if cursor.epoch != self.epoch:
-            parts += [fragments.replace(f"{part}-{pk}", "") for part in ("reasoning", "finalised", "tail")]
+            parts += [fragments.replace(f"{part}-{pk}", "") for part in ("reasoning", "timeline", "finalised", "tail")]
             cursor = Cursor(epoch=self.epoch, display=cursor.display)
         own = max(0, cursor.reasoning - len(self._earlier_reasoning))
         unsent = [*self._earlier_reasoning[cursor.reasoning :], *self.reasoning.pieces[own:]]
@@ -230,27 +234,32 @@ class LiveText:
             parts.append(fragments.append(finalised[at].target or f"finalised-{pk}", finalised[at].html))
             room -= len(finalised[at].html)
             at += 1
-        reached = Cursor(self.epoch, cursor.reasoning + len(pieces), at, cursor.tail, cursor.display)
+        reached = Cursor(self.epoch, cursor.reasoning + len(pieces), at, cursor.tail, cursor.display, cursor.steps)
         if not self.is_behind(reached):
             tail, display = bool(self._earlier_text[1]) + len(self.answer.pieces) + self.ended, self.display
             if tail != cursor.tail:
                 parts.append(fragments.replace(f"tail-{pk}", self._renderer.tail_html()))
+            steps = self._steps.read(self._earlier_reasoning, self.reasoning.pieces)
             if display != cursor.display:
-                seconds = self._message_thinking_seconds
-                parts.append(
-                    fragments.progress(
-                        pk,
-                        self.generation_id,
-                        display.status,
-                        display.queue_position,
-                        display.notice or outcomes.live_notice(display.status, repeats=display.repeats),
-                        display.activity,
-                        seconds,
-                        self.message_reasoning,
-                    )
-                )
-            reached = Cursor(self.epoch, reached.reasoning, at, tail, display)
+                parts.append(self._progress(display))
+            elif steps != cursor.steps:
+                parts.append(fragments.growing_timeline(pk, self.status, self._steps.timeline(self.status)))
+            reached = Cursor(self.epoch, reached.reasoning, at, tail, display, steps)
         return fragments.frames(parts), reached
+
+    def _progress(self, display: DisplayState) -> str:
+        thinking = display.status == Status.THINKING
+        return fragments.progress(
+            self.message_id,
+            self.generation_id,
+            display.status,
+            display.queue_position,
+            display.notice or outcomes.live_notice(display.status, repeats=display.repeats),
+            display.activity,
+            self._message_thinking_seconds,
+            0 if thinking else count_words(self.message_reasoning),
+            self._steps.timeline(display.status),
+        )
 
     @property
     def _message_thinking_seconds(self) -> float | None:
@@ -268,6 +277,7 @@ class LiveText:
         buffer = TextBuffer()
         buffer.append(reasoning)
         self._earlier_reasoning = buffer.pieces
+        self._steps = LiveSteps()
         if self._earlier_reasoning and self.reasoning.pieces:
             self._earlier_reasoning.append(PARAGRAPH_BREAK)
         self._renderer = IncrementalRenderer(fragments.id_prefix(self.message_id))

@@ -57,7 +57,7 @@ class Run:
         self._failed_chunks: list[tuple[Kind, str]] = []  # of commits that failed
         self._sequence = 0  # of the next chunk
         self._relabels = False
-        self._times: list[tuple[int, int]] = []  # see `outlines.Times`
+        self._times: list[tuple[int, float]] = []  # see `outlines.Times`
         self._fields: dict[str, object] = {"model": endpoint.model}
         self._prompt_tokens = 0  # about how many; 0 until the request is sent
         self._output_limit: OutputLimit | None = None
@@ -189,10 +189,15 @@ class Run:
             self.claim.generation_id, self.claim.attempt, self._sequence, chunks, self._relabels, self._fields
         )
         self._sequence += len(chunks)
-        if chunks:
-            self._times.append(self.live.thought_so_far)
+        self._note_time()
         self._failed_chunks, self._uncommitted, self._relabels, self._fields = [], [], False, {}
         return progress
+
+    def _note_time(self) -> None:
+        point = self.live.thought_so_far
+        if [characters for characters, _ in self._times[-2:]] == [point[0]] * 2:
+            self._times.pop()  # of a time without text, the beginning and the end matter
+        self._times.append(point)
 
     def mark_committed(self, progress: Progress) -> None:
         self.uncommitted_characters -= sum(len(text) for _, text in progress.chunks)
@@ -226,7 +231,7 @@ class Run:
         if generation.is_continuation:
             self.live.continue_from(last)
             trimmer = None if self._endpoint.completes_prefixes else OverlapTrimmer(last.content, self.feed)
-        self._times.append(self.live.thought_so_far)
+        self._note_time()
         request = self._endpoint.request(
             prompt.messages,
             thinking=False if generation.without_thinking else None,
@@ -303,6 +308,7 @@ class Run:
         return failure.notice(has_text=self._has_text)
 
     def _result(self, status: Status, error: str, finish_reason: str = "", usage: Usage | None = None) -> Result:
+        self._note_time()
         reasoning, answer = str(self.live.reasoning), str(self.live.answer)
         used = usage_at_end(status, self._prompt_tokens, reasoning, answer, usage)
         return Result(status, reasoning, answer, error, finish_reason, used, self._times)

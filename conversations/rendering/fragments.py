@@ -17,7 +17,9 @@ from conversations.models import Conversation, Generation, Message, Role, Status
 from conversations.models.generation import total_thinking_seconds
 from conversations.models.message import PAGE_CHARACTERS
 from conversations.models.words import count_words
-from conversations.rendering import continuation_marks, outcomes, patches, pool
+from conversations.rendering import continuation_marks, outcomes, outlines, patches, pool, timeline
+from conversations.rendering.steps import StepSplitter
+from conversations.rendering.timeline import Timeline
 
 # Approximate size of a frame, in characters of text. Viewers who join late or lag catch up in frames of this size.
 FRAME_CHARACTERS = 32_000
@@ -75,6 +77,8 @@ class State:
     version: Version | None = None
     is_live: bool = False
     readonly: bool = False
+    timeline: Timeline | None = None
+    read_url: str = ""  # of the page to read the thought, if this person may
     context_starts_here: bool = False  # the model no longer gets the messages above
 
 
@@ -115,12 +119,17 @@ def state_of(
     else:
         notice = outcomes.notice(generation, message)
     activity = outcomes.activity(generation)
+    url = reverse("reasoning", args=[message.pk]) if has_reasoning_page else ""
     return State(
         status=generation.status,
         activity=activity,
         queue_position=queue_position,
         reasoning=reasoning,
-        reasoning_url=reverse("reasoning", args=[message.pk]) if has_reasoning_page else "",
+        reasoning_url=url,
+        read_url="" if generation.is_live else url,
+        timeline=timeline.of_text(reasoning, generation.status)
+        if generation.is_live
+        else timeline.of_message(message, seconds),
         reasoning_words=words or count_words(reasoning),
         thinking_seconds=None if seconds is None else round(seconds),
         answer_html=mark_safe(html),  # noqa: S308  (sanitised)
@@ -261,7 +270,8 @@ def progress(
     notice: str,
     activity: str,
     seconds: float | None,
-    reasoning: str,
+    reasoning_words: int,
+    thought: Timeline | None,
 ) -> str:
     """Return the phase and status of a message that is being generated."""
     state = State(
@@ -272,16 +282,25 @@ def progress(
         notice=notice,
         announcement=outcomes.announcement(status, activity, notice),
         tone="warn" if notice else "",
-        reasoning_words=count_words(reasoning) if status != Status.THINKING else 0,
+        reasoning_words=reasoning_words,
+        timeline=thought,
         thinking_seconds=None if seconds is None else round(seconds),
         is_live=True,
     )
-    return _phase_and_status(Message(pk=message_id), state)
+    return _parts_of_state(Message(pk=message_id), state)
 
 
-def _phase_and_status(message: Message, state: State) -> str:
+def _parts_of_state(message: Message, state: State) -> str:
     context = {"message": message, "state": state, "oob": True}
-    return "".join(render_to_string(f"conversations/{name}.html", context) for name in ("_phase", "_status"))
+    names = ("_phase", "_timeline", "_thought_actions", "_status")
+    return "".join(render_to_string(f"conversations/{name}.html", context) for name in names)
+
+
+def growing_timeline(message_id: int, status: str, thought: Timeline | None) -> str:
+    """Return the timeline of a message that is being generated."""
+    state = State(status=status, timeline=thought, is_live=True)
+    context = {"message": Message(pk=message_id), "state": state, "oob": True}
+    return render_to_string("conversations/_timeline.html", context)
 
 
 def source_mark(message_id: int, source: str) -> str:
@@ -310,7 +329,7 @@ def final_parts(message: Message, reasoning_sent: str, html_sent: str) -> list[s
     state = state_of(message)
     reasoning = message.reasoning if state.reasoning_words else ""
     pk = message.pk
-    parts = [_phase_and_status(message, state)]
+    parts = [_parts_of_state(message, state)]
     if state.answer_html != html_sent:
         parts += [_patch(f"finalised-{pk}", patch) for patch in patches.diff(html_sent, state.answer_html)]
     if reasoning != reasoning_sent:

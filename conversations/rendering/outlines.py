@@ -15,7 +15,7 @@ from conversations.rendering.steps import VERSION, Step, split
 MAX_STEPS: Final = 200  # in an outline; of more, neighbours are merged
 
 # When a thought had reached which length: pairs of characters and seconds since thinking started, in order.
-Times = Sequence[tuple[int, int]]
+Times = Sequence[tuple[int, float]]
 
 
 class OutlineStep(NamedTuple):
@@ -24,7 +24,7 @@ class OutlineStep(NamedTuple):
     start: int
     label: str
     kind: StepKind
-    second: int | None = None
+    second: float | None = None
 
 
 class ThoughtOutline(NamedTuple):
@@ -113,11 +113,15 @@ def load_or_build(message: Message) -> ThoughtOutline | None:
         unchanged = Message.objects.filter(pk=message.pk, reasoning_words=message.reasoning_words)
         if message.reasoning_words is None:  # of an early version
             unchanged = Message.objects.filter(pk=message.pk, reasoning_words=None, reasoning=message.reasoning)
-        unchanged.update(outline=stored(outline))
+        message.outline = stored(outline)
+        unchanged.update(outline=message.outline)
     return outline
 
 
-def _second(times: Times, start: int) -> int:
-    """Return the last known second before the thought reached `start`."""
+def _second(times: Times, start: int) -> float:
+    """Return when the thought reached `start`, as if its text came evenly between two known times."""
     index = bisect_right(times, start, key=lambda pair: pair[0])
-    return times[index - 1][1] if index else 0
+    if index in (0, len(times)):
+        return times[index - 1][1] if index else 0
+    (before, since), (after, until) = times[index - 1 : index + 1]
+    return round(since + (until - since) * (start - before) / (after - before), 1)

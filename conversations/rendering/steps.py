@@ -6,6 +6,7 @@ finished step. The cost is linear in the length of the text.
 """
 
 import re
+from copy import deepcopy
 from typing import Final, NamedTuple
 
 from conversations.rendering.cues import StepKind, kind_of
@@ -101,6 +102,17 @@ class StepSplitter:
         self._gap = "\n\n"  # the white space before `_at`
         self._fallback = ""  # a label for the open step that an earlier step has
         self._labels: set[str] = set()
+
+    @property
+    def open_step(self) -> Step | None:
+        """Return the step that has begun, with the label that it has so far."""
+        return Step(self.open_start, self.open_label, self.open_kind) if self._text or self._incoming else None
+
+    def closed_steps(self) -> list[Step]:
+        """Return all steps, as if the text ended here."""
+        closed = deepcopy(self)
+        closed.close()
+        return closed.steps
 
     def feed(self, text: str) -> None:
         """Append `text`. To keep the cost linear, it is looked at when there is enough of it."""

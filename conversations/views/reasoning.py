@@ -1,21 +1,32 @@
 from django.contrib.auth.decorators import login_required
 from django.http import HttpResponse
 from django.shortcuts import render
-from django.utils.safestring import mark_safe
 from django.views.decorators.http import require_safe
+from django.views.decorators.vary import vary_on_headers
 
-from conversations.rendering import pool
+from conversations.forms import FindForm
+from conversations.rendering import fragments, outlines, reading
 from conversations.request import SignedInRequest
 from conversations.views.lookups import get_answer
 
 
 @login_required
 @require_safe
+@vary_on_headers("HX-Request")
 def show(request: SignedInRequest, pk: int) -> HttpResponse:
-    """Return an answer's reasoning: for htmx the content of its pane, otherwise a page."""
+    """Return an answer's reasoning: for htmx the outline with the text of its steps, otherwise the page to read it.
+
+    `?q=` marks words in the page."""
     message = get_answer(request, pk)
-    reasoning, _ = message.current_text()
-    html = mark_safe(pool.render(reasoning, f"r{message.pk}"))  # noqa: S308  (sanitised)
-    if request.htmx:
-        return render(request, "conversations/_reasoning.html", {"html": html})
-    return render(request, "conversations/reasoning.html", {"message": message, "html": html})
+    if not request.htmx:
+        form = FindForm(request.GET)
+        query = form.cleaned_data["q"] if form.is_valid() else ""
+        url = f"{message.conversation.get_absolute_url()}?message={message.pk}#message-{message.pk}"
+        context = reading.page_context(message, query) | {"back_url": url, "back_label": "Back to the conversation"}
+        return render(request, "conversations/reasoning.html", context)
+    is_new = outlines.load(message) is None
+    outline = outlines.load_or_build(message)
+    steps = reading.render_steps(message.pk, message.reasoning, outline) if outline else []
+    # The page has no timeline yet.
+    state = fragments.state_of(message) if is_new and outline else None
+    return render(request, "conversations/_outline.html", {"message": message, "steps": steps, "state": state})

@@ -29,7 +29,7 @@ function replaceExisting(fragment) {
   for (const replacement of fragment.querySelectorAll(":scope > article.message")) {
     const current = document.getElementById(replacement.id);
     const reasoning = replacement.querySelector("details.reasoning");
-    if (reasoning && messages.dataset.showReasoning !== "thinking") reasoning.open = messages.dataset.showReasoning === "always";
+    if (reasoning) reasoning.open = messages.dataset.showReasoning === "always";
     // A prompt does not change, and its form must not be lost while it is being edited.
     if (current?.querySelector(".edit-form")) replacement.remove();
     else if (current) replace(current, replacement);
@@ -65,17 +65,7 @@ function setStatus(article, footer) {
   const to = footer.dataset.status;
   if (from === to) return;
   article.dataset.status = to;
-  const reasoning = article.querySelector("details.reasoning");
-  if (reasoning && !toggledByReader.has(reasoning)) {
-    if (to === "thinking") reasoning.open = messages.dataset.showReasoning !== "never";
-    else if (messages.dataset.showReasoning !== "always" && reasoning.open && !wouldMoveReader(reasoning)) reasoning.open = false;
-  }
   announceStatus(article, from, footer);
-}
-
-/** Return whether collapsing would move what is being read: the reader has left the end, and the reasoning is in view or above. */
-function wouldMoveReader(reasoning) {
-  return messages.dataset.following === "false" && reasoning.getBoundingClientRect().top < innerHeight;
 }
 
 function announceStatus(article, from, footer = article.querySelector("footer[data-status]")) {

@@ -1,18 +1,28 @@
-// The pane with a model's reasoning: follows its end while text arrives, keeps only the last part of a long text in the page,
-// and loads the complete, rendered text when it is opened after the answer has ended.
+// A model's thought. While it grows: shows its last lines, or in the pane its last part, whose end it follows. When the answer
+// has ended: loads the outline with the text of all steps when it is opened, also at a step by its segment of the timeline.
 
 const MAX_LENGTH = 40000; // characters after cutting off the beginning, which happens at 1.5 times as many
 const MAX_NODES = 100;
 const NEAR_PX = 8;
+const PREVIEW_LENGTH = 400; // characters, more than three lines
 
 const messages = document.getElementById("messages");
 const leftEnd = new WeakSet();
 const isLive = (pane) => /queued|thinking|answering/.test(pane.closest("article.message").dataset.status);
 
 function update(pane) {
+  preview(pane);
   if (pane.childNodes.length > MAX_NODES) pane.normalize();
   if (pane.textContent.length > MAX_LENGTH * 1.5) cut(pane);
   if (!leftEnd.has(pane)) pane.scrollTop = pane.scrollHeight;
+}
+
+/** Show the end of the text where it is not expanded. */
+function preview(pane) {
+  const element = pane.closest(".thought").querySelector(".thought-preview");
+  let text = "";
+  for (let node = pane.lastChild; node && text.length < PREVIEW_LENGTH; node = node.previousSibling) text = node.textContent.slice(-PREVIEW_LENGTH) + text;
+  element.textContent = text.trimEnd().slice(-PREVIEW_LENGTH).replace(/\n\s*\n/g, "\n");
 }
 
 /** Remove the beginning, up to the start of a line. What is in view does not move. */
@@ -27,16 +37,62 @@ function cut(pane) {
   pane.scrollTop = scrollTop - (scrollHeight - pane.scrollHeight);
 }
 
-function load(details) {
+/** Load the outline into an open thought whose answer has ended, once. */
+async function load(details) {
   const pane = details.querySelector(".reasoning-text");
   if (!details.open || !pane.childNodes.length || isLive(pane) || "rendered" in pane.dataset) return;
   pane.dataset.rendered = "";
   leftEnd.add(pane);
-  htmx.ajax("GET", pane.dataset.url, { source: pane, target: pane, swap: "innerHTML" }).catch(() => { delete pane.dataset.rendered; });
+  await htmx.ajax("GET", pane.dataset.url, { source: pane, target: pane, swap: "innerHTML" }).catch(() => { delete pane.dataset.rendered; });
 }
 
+/** Open a thought at one of its steps. */
+async function openStep(details, id) {
+  details.open = true;
+  await load(details);
+  const step = document.getElementById(id);
+  if (!step) return;
+  step.open = true;
+  step.querySelector("summary").focus({ preventScroll: true });
+  step.scrollIntoView({ block: "start" });
+}
+
+messages.addEventListener("click", (event) => {
+  const segment = event.target.closest(".timeline a");
+  if (!segment || event.ctrlKey || event.metaKey || event.shiftKey) return;
+  event.preventDefault();
+  messages.dataset.following = "false";
+  openStep(segment.closest(".thought").querySelector(".reasoning"), segment.href.baseVal.split("#")[1]);
+});
+
+messages.addEventListener("click", ({ target }) => {
+  const button = target.closest("[data-outline]");
+  if (!button) return;
+  const thought = button.closest(".reasoning");
+  if (button.dataset.outline === "expand") {
+    const expand = button.textContent === "Expand all";
+    for (const step of thought.querySelectorAll(".step")) step.open = expand;
+    button.textContent = expand ? "Collapse all" : "Expand all";
+  } else {
+    thought.open = false;
+    thought.querySelector("summary").focus({ preventScroll: true });
+    thought.scrollIntoView({ block: "nearest" });
+  }
+});
+
+// Text in an open pane gives way to the outline, unless somebody reads it.
+messages.addEventListener("message:status", ({ target }) => {
+  const details = target.querySelector(".reasoning[open]");
+  if (details && messages.dataset.following === "true") load(details);
+});
+
 // These events do not bubble: listen in the capture phase.
-messages.addEventListener("toggle", ({ target }) => { if (target.matches(".reasoning")) load(target); }, true);
+messages.addEventListener("toggle", ({ target }) => {
+  if (!target.matches(".reasoning")) return;
+  const pane = target.querySelector(".reasoning-text");
+  if (isLive(pane)) update(pane);
+  else load(target);
+}, true);
 messages.addEventListener("scroll", ({ target }) => {
   if (target.scrollHeight - target.clientHeight - target.scrollTop <= NEAR_PX) leftEnd.delete(target);
   else leftEnd.add(target);

@@ -26,33 +26,37 @@ def prefer(page: Page, site: Site, label: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("label", "while_thinking", "afterwards"),
-    [(None, True, False), ("Always show", True, True), ("Hide until I open it", False, False)],
+    ("label", "shown"),
+    [(None, "preview"), ("Always show", "pane"), ("Hide until I open it", "row")],
 )
 def test_reasoning_is_expanded_as_preferred(
     signed_in: Page,
     shared_site: Site,
     shared_endpoint: Endpoint,
     label: str | None,
-    while_thinking: bool,
-    afterwards: bool,
+    shown: str,
 ):
     page = signed_in
     shared_endpoint.respond = think_and_wait
     if label:
         prefer(page, shared_site, label)
     ask(page, "Why?")
-    reasoning = page.locator(".reasoning-text")
+    reasoning, preview, timeline = map(page.locator, (".reasoning-text", ".thought-preview", ".timeline"))
     expect(page.locator("article[data-status=thinking]")).to_be_visible()
-    expect(reasoning).to_contain_text("A thought.")
-    expect(reasoning).to_be_visible(visible=while_thinking)
-    page.reload()
-    expect(reasoning).to_be_visible(visible=while_thinking)
+    for _ in range(2):
+        expect(reasoning).to_contain_text("A thought.")
+        expect(reasoning).to_be_visible(visible=shown == "pane")
+        expect(preview).to_be_visible(visible=shown == "preview")
+        expect(timeline).to_be_visible(visible=shown != "row")
+        page.reload()
+    expect(preview).to_have_text("A thought.")
     shared_endpoint.open("thought")
     expect(page.locator("article[data-role=assistant][data-status=complete]")).to_be_visible()
-    expect(reasoning).to_be_visible(visible=afterwards)
-    page.reload()
-    expect(reasoning).to_be_visible(visible=afterwards)
+    for _ in range(2):
+        expect(page.locator(".step")).to_be_visible(visible=shown == "pane")
+        expect(preview).to_be_hidden()
+        expect(timeline).to_be_visible(visible=shown != "row")
+        page.reload()
 
 
 def test_times_follow_the_time_zone_of_the_browser(signed_in: Page, shared_site: Site, shared_endpoint: Endpoint):

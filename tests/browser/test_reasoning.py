@@ -36,7 +36,10 @@ def test_long_reasoning_is_followed_and_the_pane_stays_small(signed_in: Page, sh
     shared_endpoint.respond = think_at_length
     ask(page, "Why?")
     pane = page.locator(".reasoning-text")
-    expect(pane).to_contain_text("The last line before the gate.")
+    expect(page.locator(".thought-preview")).to_contain_text("The last line before the gate.")
+    expect(page.locator(".step-now")).to_contain_text("A thought that goes on for a while")
+    page.locator("summary").filter(has_text="Thinking").click()
+    expect(pane).to_be_visible()
     assert pane.evaluate("pane => pane.scrollHeight - pane.clientHeight - pane.scrollTop") < 2
     assert pane.evaluate("pane => pane.textContent.length") < 70_000
     assert pane.evaluate("pane => pane.childNodes.length") < 110

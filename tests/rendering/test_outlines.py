@@ -15,15 +15,16 @@ SECOND = "Wait, two writes can change their order. " + "That takes an outbox for
 THOUGHT = f"{FIRST}\n\n{SECOND}"
 
 
-def test_the_second_of_a_step_is_that_of_the_commit_before_it():
-    outline = build(THOUGHT, [(0, 0), (120, 1), (len(FIRST), 2), (len(THOUGHT), 4)])
+def test_the_second_of_a_step_lies_between_the_commits_around_it():
+    times = [(0, 0), (len(FIRST) - 198, 1), (len(FIRST) + 202, 2), (len(THOUGHT), 4)]
+    outline = build(THOUGHT, times)
     assert outline.steps == [
         OutlineStep(0, "Each table has a key that grows", StepKind.PLAIN, 0),
-        OutlineStep(len(FIRST) + 2, "Wait, two writes can change their order", StepKind.CORRECTION, 2),
+        OutlineStep(len(FIRST) + 2, "Wait, two writes can change their order", StepKind.CORRECTION, 1.5),
     ]
     assert (outline.corrections, outline.characters) == (1, len(THOUGHT))
     assert "".join(outline.parts(THOUGHT)) == THOUGHT
-    assert outline.times == [(0, 0), (len(FIRST) + 2, 2)]
+    assert outline.times == [(0, 0), (len(FIRST) + 2, 1.5)]
     assert build(THOUGHT).times == []
     assert build("") is None
 

@@ -67,6 +67,7 @@ class ConversationAdmin(ReadOnlyAdmin):
             path("holds/<int:pk>/", view(notice_delays.approve), name="review_approve_delay"),
             path("reason/end/", view(reason.close_case), name="review_close_case"),
             path("<uuid:pk>/transcript/", view(transcript.show), name="review_transcript"),
+            path("<uuid:pk>/transcript/<int:message>/", view(transcript.read), name="review_reasoning"),
             *super().get_urls(),
         ]
 

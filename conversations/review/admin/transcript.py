@@ -6,9 +6,10 @@ from django.http import Http404, HttpResponse
 from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
 
+from conversations.forms import FindForm
 from conversations.models import Conversation, Message, Role
 from conversations.models.permissions import READ, REASONING, full
-from conversations.rendering import fragments
+from conversations.rendering import fragments, reading
 from conversations.rendering.fragments import State
 from conversations.review import cases
 from conversations.review.admin import access, queue
@@ -49,8 +50,10 @@ def show(request: CaseRequest, pk: uuid.UUID) -> HttpResponse:
     prefetch_related_objects(messages, "feedback")
     entries = fragments.entries(messages, readonly=True)
     for message, state in entries:
+        state.timeline, state.read_url = None, ""  # an outline is reasoning
         if with_reasoning and message.pk == with_reasoning.pk:
             state.reasoning_url, state.reasoning = "", state.reasoning or message.reasoning
+            state.read_url = reverse("admin:review_reasoning", args=[pk, message.pk])
         elif message.role == Role.ASSISTANT:
             url = f"{reverse('admin:review_transcript', args=[pk])}?reasoning={message.pk}#message-{message.pk}"
             _hide_reasoning(state, url if may_read_reasoning else "")
@@ -68,6 +71,32 @@ def show(request: CaseRequest, pk: uuid.UUID) -> HttpResponse:
         show_nav=False,
     )
     return render(request, "review/admin/transcript.html", context)
+
+
+@access.require_permission(READ, REASONING)
+@access.require_case
+def read(request: CaseRequest, pk: uuid.UUID, message: int) -> HttpResponse:
+    """Show the reasoning of an answer by steps, as its owner reads it. Each access is recorded first."""
+    conversation = get_object_or_404(Conversation.objects.reviewable_by(request.user), pk=pk)
+    answer = get_object_or_404(
+        conversation.messages.select_related("conversation", "parent"), pk=message, role=Role.ASSISTANT
+    )
+    form = FindForm(request.GET)
+    query = form.cleaned_data["q"] if form.is_valid() else ""
+    actor = access.actor(request)
+    cases.record_conversation_read(actor=actor, case=request.case, conversation=conversation)
+    cases.record_reasoning_read(actor=actor, case=request.case, message=answer)
+    back = f"{reverse('admin:review_transcript', args=[pk])}?message={answer.pk}#message-{answer.pk}"
+    context = access.context(
+        request,
+        "Reasoning",
+        **reading.page_context(answer, query),
+        conversation=conversation,
+        back_url=back,
+        back_label="Back to the transcript",
+        show_nav=False,
+    )
+    return render(request, "review/admin/reasoning.html", context)
 
 
 def _message(conversation: Conversation, pk: int | None) -> Message | None:

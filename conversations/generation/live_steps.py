@@ -1,0 +1,28 @@
+"""The steps of a thought that grows, for the viewers of its text."""
+
+from collections.abc import Sequence
+
+from conversations.rendering import timeline
+from conversations.rendering.steps import StepSplitter
+from conversations.rendering.timeline import Timeline
+
+
+class LiveSteps:
+    """Splits a thought once for all viewers, from the pieces of the reasoning that is continued and of the new one."""
+
+    def __init__(self) -> None:
+        self._splitter = StepSplitter()
+        self._read = (0, 0)  # pieces of both
+        self._characters = 0
+
+    def read(self, earlier: Sequence[str], own: Sequence[str]) -> tuple[int, str] | None:
+        """Read what is new; return the number of finished steps and the open step's label, None without any text."""
+        for piece in (*earlier[self._read[0] :], *own[self._read[1] :]):
+            self._splitter.feed(piece)
+            self._characters += len(piece)
+        self._read = (len(earlier), len(own))
+        return (len(self._splitter.steps), self._splitter.open_label) if self._characters else None
+
+    def timeline(self, status: str) -> Timeline | None:
+        """Return the timeline of what has been read."""
+        return timeline.of_splitter(self._splitter, self._characters, status)
