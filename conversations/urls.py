@@ -3,6 +3,7 @@ from django.urls import path
 from conversations.accounts import views as account_views
 from conversations.review import views as review_views
 from conversations.views import (
+    compare,
     conversations,
     details,
     feedback,
@@ -26,6 +27,7 @@ urlpatterns = [
     path("messages/<int:pk>/continue/", messages.continue_answer, name="continue"),
     path("messages/<int:pk>/reasoning/", reasoning.show, name="reasoning"),
     path("messages/<int:pk>/whole/", whole.show, name="whole"),
+    path("messages/<int:pk>/compare/<int:other>/", compare.show, name="compare"),
     path("messages/<int:pk>/details/", details.show, name="details"),
     path("messages/<int:pk>/markdown/", details.copy, {"form": "markdown"}, name="markdown"),
     path("messages/<int:pk>/text/", details.copy, {"form": "text"}, name="text"),

@@ -215,6 +215,11 @@ class Tree:
             found += self._children.get(message, [])
         return found
 
+    def newest_answer(self, prompt: int) -> int | None:
+        """Return the newest version of the answer to a prompt."""
+        answers = self._children.get(prompt)
+        return answers[-1] if answers else None
+
     def newest_leaf(self, pk: int | None) -> int | None:
         """Follow the newest version at each step below this message, or from the root if None; return the last one."""
         while newer := self._children.get(pk):

@@ -24,15 +24,15 @@ VERSION: Final = 1
 _UNWANTED = re.compile("[\0\ud800-\udfff\ufdd0-\ufdef]")
 
 
-def render(text: str, *, prefix: str) -> str:
+def render(text: str, *, prefix: str, highlighted: bool = True) -> str:
     """Return `text` as safe HTML. `prefix` (letters, digits, hyphens) begins every id, which makes it unique in a page.
 
-    Text longer than `MAX_CHARACTERS` is not parsed, see `preformatted`.
+    `highlighted` is whether code is. Text longer than `MAX_CHARACTERS` is not parsed, see `preformatted`.
     """
     if len(text) > MAX_CHARACTERS:
         return preformatted(text)
     source = protect(normalise(text))
-    writer = HtmlWriter(prefix, source)
+    writer = HtmlWriter(prefix, source, highlighted=highlighted)
     writer.write(PARSER.events(source.text))
     return sanitise(writer.html())
 

@@ -52,7 +52,7 @@ class Pool:
         self._cache = Cache(CACHE_BYTES)
         self._timed_out: deque[int] = deque(maxlen=1_000)  # hashes of texts, which are not tried again
 
-    def render(self, text: str, prefix: str) -> str:
+    def render(self, text: str, prefix: str, *, highlighted: bool = True) -> str:
         """Return what `markdown.render` returns, or `markdown.preformatted` if that fails. Blocks the caller."""
         key = key_of(text, prefix)
         html = self._cache.get(key)
@@ -66,7 +66,7 @@ class Pool:
     def _render(self, text: str, prefix: str) -> str | None:
         """Return the HTML, or None if rendering fails."""
         if is_light(text):
-            return markdown.render(text, prefix=prefix)
+            return markdown.render(text, prefix=prefix, highlighted=highlighted)
         if len(text) > markdown.MAX_CHARACTERS or hash(text) in self._timed_out:
             return None
         try:
@@ -83,7 +83,7 @@ class Pool:
             if process is None:
                 process = _Process(self._seconds)
                 self._running.add(process)
-            return process.render(text, prefix)
+            return process.render(text, prefix, highlighted)
         except (OSError, EOFError) as error:
             logger.warning("A rendering process failed (%r); %s characters are shown unformatted", error, len(text))
             if isinstance(error, TimeoutError):
@@ -121,9 +121,9 @@ class _Process:
                 start_new_session=True,
             )
 
-    def render(self, text: str, prefix: str) -> str:
+    def render(self, text: str, prefix: str, highlighted: bool) -> str:
         """Return the HTML. Raises OSError (TimeoutError is one) or EOFError if the process hangs or dies."""
-        send(self._connection, (text, prefix))
+        send(self._connection, (text, prefix, highlighted))
         return str(receive(self._connection))
 
     def has_ended(self) -> bool:

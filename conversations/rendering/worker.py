@@ -48,11 +48,11 @@ def serve(connection: socket.socket) -> None:
     """Render the texts that arrive on `connection` until it closes."""
     while True:
         try:
-            text, prefix = receive(connection)
+            text, prefix, highlighted = receive(connection)
         except EOFError:
             return
         signal.alarm(MAX_SECONDS_PER_JOB)
-        html = markdown.render(text, prefix=prefix)
+        html = markdown.render(text, prefix=prefix, highlighted=highlighted)
         signal.alarm(0)
         send(connection, html)
 
