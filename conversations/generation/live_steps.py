@@ -16,12 +16,13 @@ class LiveSteps:
         self._characters = 0
 
     def read(self, earlier: Sequence[str], own: Sequence[str]) -> tuple[int, str] | None:
-        """Read what is new; return the number of finished steps and the open step's label, None without any text."""
+        """Read what is new; return the number of steps before the current one, and its label; None without any text."""
         for piece in (*earlier[self._read[0] :], *own[self._read[1] :]):
             self._splitter.feed(piece)
             self._characters += len(piece)
         self._read = (len(earlier), len(own))
-        return (len(self._splitter.steps), self._splitter.open_label) if self._characters else None
+        number, current = self._splitter.current
+        return (number, current.label) if self._characters else None
 
     def timeline(self, status: str) -> Timeline | None:
         """Return the timeline of what has been read."""

@@ -17,8 +17,7 @@ from conversations.models import Conversation, Generation, Message, Role, Status
 from conversations.models.generation import total_thinking_seconds
 from conversations.models.message import PAGE_CHARACTERS
 from conversations.models.words import count_words
-from conversations.rendering import continuation_marks, outcomes, outlines, patches, pool, timeline
-from conversations.rendering.steps import StepSplitter
+from conversations.rendering import continuation_marks, outcomes, patches, pool, timeline
 from conversations.rendering.timeline import Timeline
 
 # Approximate size of a frame, in characters of text. Viewers who join late or lag catch up in frames of this size.

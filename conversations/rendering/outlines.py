@@ -113,6 +113,8 @@ def load_or_build(message: Message) -> ThoughtOutline | None:
         unchanged = Message.objects.filter(pk=message.pk, reasoning_words=message.reasoning_words)
         if message.reasoning_words is None:  # of an early version
             unchanged = Message.objects.filter(pk=message.pk, reasoning_words=None, reasoning=message.reasoning)
+        # As `load` compares it: an earlier version may have counted the words differently.
+        outline = outline._replace(words=message.reasoning_word_count)
         message.outline = stored(outline)
         unchanged.update(outline=message.outline)
     return outline

@@ -104,9 +104,12 @@ class StepSplitter:
         self._labels: set[str] = set()
 
     @property
-    def open_step(self) -> Step | None:
-        """Return the step that has begun, with the label that it has so far."""
-        return Step(self.open_start, self.open_label, self.open_kind) if self._text or self._incoming else None
+    def current(self) -> tuple[int, Step]:
+        """Return the number of steps before the current one, and that: the last one until the open one has a label."""
+        label = self.open_label or self._fallback
+        if label or not self.steps:
+            return len(self.steps), Step(self.open_start, label, self.open_kind)
+        return len(self.steps) - 1, self.steps[-1]
 
     def closed_steps(self) -> list[Step]:
         """Return all steps, as if the text ended here."""

@@ -19,7 +19,7 @@ from conversations.rendering.outlines import OutlineStep, ThoughtOutline, merge
 from conversations.rendering.steps import Step, StepSplitter
 from conversations.templatetags.durations import duration
 
-MAX_LIVE_SEGMENTS: Final = 64  # while the model thinks, all of them are sent whenever one is added
+MAX_LIVE_SEGMENTS: Final = 32  # while the model thinks, all of them are sent whenever one is added
 LEAST_SHARE: Final = 0.004  # of the width, so that a step of no second is visible
 FIRST_SCALE: Final = 4_000  # characters that fit into a live timeline at first; twice as many whenever it is full
 
@@ -86,7 +86,8 @@ def of_splitter(splitter: StepSplitter, characters: int, status: str) -> Timelin
     if not characters:
         return None
     if status == Status.THINKING:
-        return live(splitter.steps, characters, splitter.open_step)
+        number, current = splitter.current
+        return live(splitter.steps[:number], characters, current)
     return live(splitter.closed_steps(), characters, None)
 
 
@@ -107,16 +108,18 @@ def live(steps: Sequence[Step], characters: int, open_step: Step | None) -> Time
     plain = corrected = ""
     for step, end in zip(shown, ends, strict=True) if shown else ():
         if _is_correction(step):
-            corrected += _path(step.start / scale, end / scale, correction=True)
+            corrected += _path(step.start / scale, end / scale)
         else:
-            plain += _path(step.start / scale, end / scale, correction=False)
-    parts = [f'<path class="segment" d="{plain}"/>', f'<path class="segment correction" d="{corrected}"/>']
+            plain += _path(step.start / scale, end / scale)
+    now = ""
     if open_step:
         at = min(open_step.start / scale, 0.98)
-        parts.append(f'<path class="segment open" d="{_path(at, at + 0.02, correction=False)}"/>')
+        now = _path(at, at + 0.02)
+    paths = (("segment", plain), ("segment correction", corrected), ("segment open", now))
     svg = (
         '<svg class="timeline live" viewBox="0 0 1000 13" preserveAspectRatio="none" aria-hidden="true">'
-        f'<path class="track" d="M0 6h1000v7h-1000z"/>{"".join(parts)}</svg>'
+        + "".join(f'<path class="{name}" d="{path}"/>' for name, path in paths if path)
+        + "</svg>"
     )
     corrections = sum(_is_correction(step) for step in steps)
     label = open_step.label if open_step else ""
@@ -127,11 +130,9 @@ def _is_correction(step: Step | OutlineStep) -> bool:
     return step.kind == StepKind.CORRECTION
 
 
-def _path(start: float, end: float, *, correction: bool) -> str:
-    """Return a rectangle between two shares of the width; that of a correction is higher."""
-    x, width = round(1000 * start), max(2, round(1000 * (end - start)) - 3)
-    y, height = (3, 10) if correction else (6, 7)
-    return f"M{x} {y}h{width}v{height}h-{width}z"
+def _path(start: float, end: float) -> str:
+    """Return a line between two shares of the width. The style sheet makes it as high as a segment."""
+    return f"M{round(1000 * start)} 9h{max(2, round(1000 * (end - start)) - 3)}"
 
 
 def _shares(outline: ThoughtOutline, seconds: float | None) -> tuple[list[float], bool]:

@@ -30,15 +30,18 @@ FORBIDDEN = """
     + "source, picture, template, dialog, input:not([type=checkbox]), select, textarea, button, marquee, "
     + "annotation-xml, maction";
   const found = [];
-  const texts = document.querySelectorAll(".prose, .reasoning-text, .asked, .snippet, .conversation-list");
+  const ours = "figcaption > button, [data-outline]";
+  const ownLinks = ".conversation-list a, .reasoning-text > a, .compare-outline a";
+  const texts = document.querySelectorAll(".prose, .reasoning-text, .asked, .snippet, "
+    + ".conversation-list, .step-label, .compare-outline li");
   if (!texts.length) found.push("nothing is shown");
   for (const text of texts) {
     for (const element of text.querySelectorAll("*")) {
-      if (element.matches(elements) && !element.matches("figcaption > button")) found.push(element.outerHTML);
+      if (element.matches(elements) && !element.matches(ours)) found.push(element.outerHTML);
       for (const { name, value } of element.attributes) {
         if (/^(on|hx-|data-hx|style$|src|srcset|ping|background|popover|formaction|xlink)/.test(name)) found.push(name);
-        if (name !== "href" || element.matches(".conversation-list a, .reasoning-text > a")) continue;
-        if (!/^(https?:|mailto:|#[mr]\\d+-(note|ref)-)/i.test(value)) found.push(value);
+        if (name !== "href" || element.matches(ownLinks)) continue;
+        if (!/^(https?:|mailto:|#[mrc]\\d+(-\\d+)?-(note|ref)-)/i.test(value)) found.push(value);
       }
     }
   }
@@ -115,9 +118,19 @@ def test_hostile_text_is_never_executed(watched: Callable[[], Page], shared_site
     page.locator(".reasoning summary").first.click()
     expect(page.locator(".reasoning-text").first).to_contain_text(HOSTILE[0])
     assert page.evaluate(FORBIDDEN) == []
+    page.get_by_role("button", name="Expand all").first.click()
+    answers = page.locator("article[data-role=assistant]").evaluate_all("all => all.map(({ id }) => id.split('-')[1])")
     conversation = page.url.rstrip("/").rpartition("/")[2].partition("?")[0]
     page.goto(f"{url}/search/?q=onerror")
     expect(page.locator(".snippet")).not_to_have_count(0)
+    assert page.evaluate(FORBIDDEN) == []
+    page.goto(f"{url}/messages/{answers[0]}/reasoning/?q=onerror")
+    expect(page.locator("mark")).not_to_have_count(0)
+    assert page.evaluate(FORBIDDEN) == []
+    page.goto(f"{url}/conversations/{conversation}/")
+    page.get_by_role("button", name="Regenerate").first.click()
+    page.get_by_role("link", name="Compare with the previous version").click()
+    expect(page.locator(".compare-row.same")).not_to_have_count(0)
     assert page.evaluate(FORBIDDEN) == []
 
     made = shared_site.manage("shell", "--no-imports", "--command", MAKE_REVIEWER)
@@ -145,4 +158,4 @@ def test_hostile_text_is_never_executed(watched: Callable[[], Page], shared_site
     with zipfile.ZipFile(io.BytesIO(download.value.path().read_bytes())) as archive:
         exported = [json.loads(line) for line in archive.read("conversations.jsonl").decode().strip().split("\n")]
     [messages] = [each["messages"] for each in exported if each["id"] == conversation]
-    assert [message["content"] for message in messages if message["role"] == "assistant"] == [STORED, NESTED]
+    assert [message["content"] for message in messages if message["role"] == "assistant"] == [STORED, NESTED, STORED]

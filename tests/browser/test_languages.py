@@ -43,6 +43,7 @@ def test_every_block_has_the_direction_of_its_text(signed_in: Page, shared_endpo
     page.wait_for_url("**/conversations/**")
     expect(page.locator("article[data-status=complete]")).to_be_visible()
     page.locator("summary").filter(has_text="Thought").click()
+    page.get_by_role("button", name="Expand all").click()
     expect(page.locator(".reasoning-text .prose")).to_be_visible()
     page.get_by_role("link", name="Edit this question").click()
     expect(page.locator(".edit-form textarea")).to_be_visible()

@@ -117,7 +117,7 @@ def test_answer_now_keeps_the_reasoning_as_another_version(signed_in: Page, shar
     page.get_by_role("button", name="Previous version").click()
     expect(page.locator("article[data-status=stopped]")).to_contain_text("Stopped while thinking.")
     page.locator("summary").filter(has_text="Thought").click()
-    expect(page.locator(".reasoning-text")).to_have_text("First I think. ")
+    expect(page.locator(".step .prose")).to_have_text("First I think.")
 
 
 @pytest.mark.parametrize("written", ["", "Meanwhile"])

@@ -4,9 +4,12 @@ from django.contrib.auth.models import Group, Permission
 
 from conversations.models import Conversation, Generation, Message, Status, User
 from conversations.models.permissions import EXPORT, LIST, READ, REASONING
+from conversations.rendering import outlines
 from tests.factories import person, queued
 
 WORDS = {"title": "The title", "prompt": "Why?", "answer": "Because.", "version": "So.", "reasoning": "Let me think."}
+# Of the outline, as if it were of an earlier text: whoever may not read the reasoning must not see it.
+LABEL = "The label of a step"
 # The permissions of each role, and which of the words it may see.
 ROLES = {
     "anonymous": ((), set()),
@@ -50,5 +53,9 @@ def make_conversation(owner: User, **words: str) -> Conversation:
     for message in (answer, other):
         Generation.objects.filter(message=message).update(status=Status.COMPLETE)
     Message.objects.filter(pk=answer.pk).update(content=words["answer"], reasoning=words["reasoning"])
+    if words["reasoning"]:
+        outline = outlines.build(words["reasoning"])
+        steps = [step._replace(label=LABEL) for step in outline.steps]
+        Message.objects.filter(pk=answer.pk).update(outline=outlines.stored(outline._replace(steps=steps)))
     conversation.refresh_from_db()
     return conversation

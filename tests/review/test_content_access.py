@@ -19,7 +19,7 @@ from django.urls import URLPattern, URLResolver, get_resolver
 from conversations.models import Conversation, Message
 from conversations.review.models import AuditEntry
 from tests.factories import person
-from tests.review.factories import ROLES, make_conversation, make_user
+from tests.review.factories import LABEL, ROLES, make_conversation, make_user
 
 pytestmark = pytest.mark.django_db
 WORDS = {kind: f"canary{kind}zq" for kind in ("title", "prompt", "answer", "version", "reasoning")}
@@ -142,6 +142,9 @@ def test_each_word_appears_exactly_where_a_permission_allows_it(conversation: Co
     assert AuditEntry.objects.filter(act="opened", conversation_id=conversation.pk).count() >= len(with_content)
     with_reasoning = [url for url, response in responses.items() if WORDS["reasoning"] in response]
     assert AuditEntry.objects.filter(act="reasoning").count() == len(with_reasoning)
+    with_outline = [url for url, response in responses.items() if LABEL in response]
+    assert set(with_outline) <= set(with_reasoning)
+    assert bool(with_outline) == bool(with_reasoning)
 
 
 def registered() -> list[type[Model]]:

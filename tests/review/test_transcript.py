@@ -172,3 +172,28 @@ def test_a_longer_transcript_needs_no_more_queries(reviewer: Client, transcript:
     assert page.count("And then?") == 4
     assert "feedback: Good" in page
     assert count_queries() == short
+
+
+def test_a_reviewer_reads_a_thought_by_steps_with_the_permission_and_on_record(
+    client: Client, conversation: Conversation, transcript: str
+):
+    answer = conversation.messages.exclude(reasoning="").get()
+    reading = f"{transcript}{answer.pk}/"
+    client.force_login(make_user("reader"))
+    open_case(client)
+    assert client.get(reading).status_code == 403
+    assert f"{answer.pk}/reasoning/" not in client.get(transcript).text
+    client.force_login(make_user("reader with reasoning"))
+    assert client.get(reading).status_code == 302  # a reason first
+    open_case(client)
+    assert client.get(f"/messages/{answer.pk}/reasoning/").status_code == 404  # never by the owner's address
+    before = AuditEntry.objects.count()
+    page = client.get(reading).text
+    assert WORDS["reasoning"] in page
+    assert f'id="step-{answer.pk}-1"' in page
+    acts = AuditEntry.objects.order_by("number").values_list("act", flat=True)[before:]
+    assert list(acts) == [AuditAction.OPENED, AuditAction.REASONING]
+    assert f"{reading}" in client.get(f"{transcript}?reasoning={answer.pk}").text
+    assert client.get(f"{transcript}{answer.parent_id}/").status_code == 404
+    elsewhere = make_conversation(person("somebody"))
+    assert client.get(f"{transcript}{elsewhere.leaf_id}/").status_code == 404
