@@ -56,22 +56,22 @@ def finished(
     Each segment is a link to its step on the page `url`, by default the owner's reading mode.
     """
     url = reverse("reasoning", args=[message_id]) if url is None else url
-    segments, at = [], 0.0
+    segments, marks, at = [], [], 0.0
     shares, is_timed = _shares(outline, seconds)
     for number, (step, share) in enumerate(zip(outline.steps, shares, strict=True), 1):
         name = escape(step_name(outline, number))
         x, width = f"{at:.2f}%", f"{share * 100:.2f}%"
-        mark = (
-            f'<svg x="{x}" class="mark-of-correction"><path d="M0 0h9L4.5 5z"/></svg>' if _is_correction(step) else ""
-        )
+        if _is_correction(step):
+            marks.append(f'<svg x="{x}" class="mark-of-correction"><path d="M0 0h9L4.5 5z"/></svg>')
         segments.append(
             f'<a href="{escape(url)}#{step_id(message_id, number)}" aria-label="{name}"><title>{name}</title>'
             f'<rect class="hit" x="{x}" width="{width}" height="100%"/>'
             f'<rect class="segment{" correction" if _is_correction(step) else ""}" x="{x}" y="6" width="{width}"'
-            f' height="7"/>{mark}</a>'
+            ' height="7"/></a>'
         )
         at += share * 100
-    svg = f'<svg class="timeline" role="group" aria-label="Timeline of the thought">{"".join(segments)}</svg>'
+    inside = "".join([*segments, *marks])
+    svg = f'<svg class="timeline" role="group" aria-label="Timeline of the thought">{inside}</svg>'
     return Timeline(mark_safe(svg), len(outline.steps), outline.corrections, is_timed=is_timed)  # noqa: S308  (escaped)
 
 

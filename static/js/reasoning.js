@@ -80,10 +80,10 @@ messages.addEventListener("click", ({ target }) => {
   }
 });
 
-// Text in an open pane gives way to the outline, unless somebody reads it.
+// The text in an open pane gives way to the outline, unless the reader has scrolled up to read it.
 messages.addEventListener("message:status", ({ target }) => {
   const details = target.querySelector(".reasoning[open]");
-  if (details && messages.dataset.following === "true") load(details);
+  if (details && !leftEnd.has(details.querySelector(".reasoning-text"))) load(details);
 });
 
 // These events do not bubble: listen in the capture phase.

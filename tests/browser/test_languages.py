@@ -50,7 +50,8 @@ def test_every_block_has_the_direction_of_its_text(signed_in: Page, shared_endpo
     for selector in (
         ".asked",
         ".edit-form textarea",
-        ".reasoning-text p",
+        ".step-label",
+        ".step p",
         "[id^=answer-] h3",
         "[id^=answer-] .finalised > p:nth-of-type(1)",
         "[id^=answer-] li",

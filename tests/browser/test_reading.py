@@ -1,0 +1,105 @@
+"""A finished thought: its timeline, its outline, the page to read it, and the page that compares answers."""
+
+import re
+from collections.abc import Callable
+
+from playwright.sync_api import Page, expect
+
+from tests.browser.conftest import ask
+from tests.browser.layout import check_layout
+from tests.browser.test_accessibility import EVERY_RULE, Axe
+from tests.endpoint import Endpoint, Exchange
+from tests.rendering.test_steps import THOUGHTS
+
+THOUGHT = THOUGHTS["r1-migration"]
+PLACE = "() => document.querySelector('.versions').getBoundingClientRect().top"
+
+
+async def think(exchange: Exchange) -> None:
+    await exchange.reason(THOUGHT)
+    await exchange.gate("thought")
+    await exchange.answer("Use a **copy**.\n\n" + "A paragraph. " * 300)
+    await exchange.finish()
+
+
+def check(page: Page, state: str) -> None:
+    result = Axe().run(page, options=EVERY_RULE)
+    assert result.violations_count == 0, f"{state}:\n{result.generate_report()}"
+    check_layout(page, state)
+
+
+def test_any_part_of_a_thought_is_two_actions_away(
+    signed_in: Page, open_page: Callable[..., Page], shared_endpoint: Endpoint
+):
+    page = signed_in
+    shared_endpoint.respond = think
+    ask(page, "How do we move?")
+    page.wait_for_url("**/conversations/**")
+    expect(page.locator(".step-now")).not_to_be_empty()
+    expect(page.locator(".thought-preview")).not_to_be_empty()
+    check(page, "thinking")
+    page.locator("summary", has_text="Thinking").click()
+    expect(page.locator(".reasoning-text")).to_be_visible()
+    shared_endpoint.open("thought")
+    expect(page.locator("article[data-status=complete]")).to_be_visible()
+    # Watched in an open pane, it becomes the outline.
+    expect(page.locator(".step")).not_to_have_count(0)
+    page.locator("[data-outline=collapse]").click()
+    expect(page.locator(".step").first).to_be_hidden()
+    segments = page.locator(".timeline a")
+    steps = segments.count()
+    expect(page.locator(".phase")).to_contain_text(f"{steps} steps")
+    segments.nth(4).focus()
+    page.keyboard.press("Enter")
+    step = page.locator(".step").nth(4)
+    expect(step.locator(".prose")).to_be_in_viewport()
+    expect(step.locator("summary")).to_be_focused()
+    page.get_by_role("button", name="Expand all").click()
+    expect(page.locator(".step[open]")).to_have_count(steps)
+    check(page, "outline")
+    page.get_by_role("button", name="Collapse all").click()
+    expect(page.locator(".step[open]")).to_have_count(0)
+
+    page.get_by_role("button", name="Regenerate").click()
+    expect(page.locator(".versions")).to_contain_text("2 / 2")
+    page.get_by_role("link", name="Compare with the previous version").scroll_into_view_if_needed()
+    place = page.evaluate(PLACE)
+    page.get_by_role("link", name="Read this thought").dispatch_event("click")
+    expect(page.locator(".reading-step")).to_have_count(steps)
+    check(page, "reading")
+    page.keyboard.press("j")
+    page.keyboard.press("j")
+    expect(page.locator(".reading-step").nth(1)).to_be_focused()
+    expect(page.locator(".reading-outline [aria-current]")).to_have_count(1)
+    page.keyboard.press("k")
+    expect(page.locator(".reading-step").first).to_be_focused()
+    page.locator(".reading-outline li a").nth(6).click()
+    expect(page.locator(".reading-step").nth(6)).to_be_in_viewport()
+    assert page.url.endswith("-7")
+    page.get_by_role("link", name="Back to the conversation").click()
+    page.wait_for_url("**/conversations/**")
+    page.wait_for_function(f"place => Math.abs(({PLACE})() - place) < 2", arg=place)
+    page.get_by_role("link", name="Compare with the previous version").click()
+    expect(page.locator(".compare-row.same")).not_to_have_count(0)
+    check(page, "compare")
+
+    plain = open_page(java_script_enabled=False, viewport={"width": 360, "height": 740})
+    plain.context.add_cookies(page.context.cookies())
+    page.go_back()
+    plain.goto(re.sub(r"[?#].*", "", page.url))
+    plain.get_by_role("link", name="Read this thought").click()
+    expect(plain.locator(".reading-thought")).to_be_visible()
+    expect(plain.locator(".reading-answer")).to_be_hidden()
+    plain.get_by_role("link", name="Answer", exact=True).click()
+    expect(plain.locator(".reading-answer")).to_be_visible()
+    expect(plain.locator(".reading-thought")).to_be_hidden()
+    plain.get_by_role("link", name="Outline", exact=True).click()
+    plain.fill("#find", "backlog")
+    plain.get_by_role("button", name="Find").click()
+    expect(plain.locator("mark").first).to_be_visible()
+    plain.locator(".reading-found a").first.click()
+    expect(plain.locator(".reading-step:target mark").first).to_be_in_viewport()
+    plain.emulate_media(media="print")
+    expect(plain.locator(".reading-answer")).to_be_visible()
+    expect(plain.locator(".reading-thought")).to_be_visible()
+    expect(plain.locator(".reading-find")).to_be_hidden()
