@@ -25,6 +25,7 @@ from conversations.models.generation import RUNNING
 from conversations.models.prepared import prepared, prepared_update
 from conversations.models.usage import add_usage
 from conversations.rendering import outlines
+from conversations.rendering.steps import Step
 
 logger = logging.getLogger(__name__)
 
@@ -78,6 +79,7 @@ class Result:
     finish_reason: str = ""
     usage: Usage = field(default_factory=Usage)
     times: outlines.Times = ()  # when the message's reasoning had which length, if that is known
+    steps: Sequence[Step] = ()  # of the message's reasoning, if they are known
 
 
 def claim(worker_id: int, generation_id: int) -> Claim | None:
@@ -257,7 +259,7 @@ def store_result(
     add_usage(claimed.generation_id, now, result.usage.counts)
     [message] = _message(claimed.message_id)
     reasoning, content = message.joined_with(result.reasoning, result.content)
-    outline = outlines.build(reasoning, result.times and _all_times(message, result.times))
+    outline = outlines.build(reasoning, result.times and _all_times(message, result.times), result.steps)
     update_message(
         claimed.message_id,
         {

@@ -19,6 +19,7 @@ from conversations.models.words import count_words
 from conversations.rendering import fragments, outcomes
 from conversations.rendering.fragments import FRAME_CHARACTERS
 from conversations.rendering.incremental import IncrementalRenderer, assemble
+from conversations.rendering.steps import Step
 
 TICK_SECONDS = 0.021  # all frames are made at multiples of this time
 
@@ -119,6 +120,11 @@ class LiveText:
         """Return the length of the message's reasoning, and the seconds of thinking that it took."""
         characters = sum(map(len, self._earlier_reasoning)) + len(self.reasoning)
         return characters, round((self._earlier_seconds or 0.0) + (self.thinking_seconds or 0.0), 1)
+
+    @property
+    def steps(self) -> list[Step]:
+        """Return the steps of the message's reasoning, which has ended, if they are known."""
+        return self._steps.all_of(self.thought_so_far[0])
 
     @property
     def html(self) -> str:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from conversations.rendering import timeline
-from conversations.rendering.steps import StepSplitter
+from conversations.rendering.steps import Step, StepSplitter
 from conversations.rendering.timeline import Timeline
 
 
@@ -23,6 +23,10 @@ class LiveSteps:
         self._read = (len(earlier), len(own))
         number, current = self._splitter.current
         return (number, current.label) if self._characters else None
+
+    def all_of(self, characters: int) -> list[Step]:
+        """Return all steps of a thought of so many characters that has ended; nothing unless viewers had it split."""
+        return self._splitter.closed_steps() if self._characters == characters else []
 
     def timeline(self, status: str) -> Timeline | None:
         """Return the timeline of what has been read."""

@@ -311,7 +311,7 @@ class Run:
         self._note_time()
         reasoning, answer = str(self.live.reasoning), str(self.live.answer)
         used = usage_at_end(status, self._prompt_tokens, reasoning, answer, usage)
-        return Result(status, reasoning, answer, error, finish_reason, used, self._times)
+        return Result(status, reasoning, answer, error, finish_reason, used, self._times, self.live.steps)
 
     async def _finish(self, result: Result) -> None:
         self.is_ending = True

@@ -41,18 +41,18 @@ def _phrases(languages: dict[str, list[str]]) -> list[str]:
 _CUES: Final[dict[str, Any]] = tomllib.loads((Path(__file__).parent / "cues.toml").read_text())
 _AFTER: Final = r"[\s,.:;!?…—–\-*_~，。：；！？、]*"
 _LEADING: Final = re.compile(r"[\s*_~>\"'“”‘’「（(]*")
-_FILLER: Final = re.compile(_pattern(_phrases(_CUES["filler"])) + _AFTER, re.IGNORECASE)
-_KINDS: Final = {
-    kind: re.compile(_pattern(_phrases(_CUES["kinds"][kind])) + _AFTER, re.IGNORECASE) for kind in StepKind if kind
-}
-_VAGUE: Final = re.compile(_pattern(_phrases(_CUES["vague"])) + _AFTER, re.IGNORECASE)
+_FILLER: Final = re.compile(_pattern(_phrases(_CUES["filler"])) + _AFTER)
+_KINDS: Final = {kind: re.compile(_pattern(_phrases(_CUES["kinds"][kind])) + _AFTER) for kind in StepKind if kind}
+_VAGUE: Final = re.compile(_pattern(_phrases(_CUES["vague"])) + _AFTER)
+# Most sentences begin with none of these, and are not looked at any further.
+_STARTS: Final = {phrase[:2] for part in (_CUES["filler"], *_CUES["kinds"].values()) for phrase in _phrases(part)}
 _WORD: Final = re.compile(r"\w")
 
 
 def without_filler(text: str) -> str:
     """Return `text` without the filler at its start; "" if that is all there is."""
-    at = 0
-    while (found := _FILLER.match(text, at)) and found.end() > at:
+    at, lowered = 0, _lowered(text)
+    while (found := _FILLER.match(lowered, at)) and found.end() > at:
         at = found.end()
     return text[at:]
 
@@ -60,7 +60,10 @@ def without_filler(text: str) -> str:
 def kind_of(sentence: str) -> StepKind:
     """Return the kind that the start of a sentence shows."""
     start = _LEADING.sub("", sentence[:PHRASE_CHARACTERS], count=1)
+    start = _lowered(start)
     for text in (start, without_filler(start)):
+        if text[:2] not in _STARTS:
+            return StepKind.PLAIN
         for kind, pattern in _KINDS.items():
             if pattern.match(text):
                 return kind
@@ -70,7 +73,13 @@ def kind_of(sentence: str) -> StepKind:
 def says_nothing(text: str) -> bool:
     """Return whether `text` consists of filler, cue phrases and vague words only."""
     patterns = (_FILLER, *_KINDS.values(), _VAGUE)
-    at = 0
-    while found := next((match for pattern in patterns if (match := pattern.match(text, at))), None):
+    at, lowered = 0, _lowered(text)
+    while found := next((match for pattern in patterns if (match := pattern.match(lowered, at))), None):
         at = found.end()
     return not _WORD.search(text, at)
+
+
+def _lowered(text: str) -> str:
+    """Return `text` in lower case, as phrases are, with every character in its place."""
+    lowered = text.lower()
+    return lowered if len(lowered) == len(text) else text  # "İ" becomes two characters

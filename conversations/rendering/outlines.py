@@ -73,13 +73,12 @@ def merge(steps: Sequence[Step], limit: int) -> list[Step]:
     ]
 
 
-def build(reasoning: str, times: Times = ()) -> ThoughtOutline | None:
-    """Return the outline of a complete thought; None if there is none."""
+def build(reasoning: str, times: Times = (), known: Sequence[Step] = ()) -> ThoughtOutline | None:
+    """Return the outline of a complete thought, of which the steps may be known; None if there is none."""
     if not reasoning:
         return None
-    steps = [
-        OutlineStep(*step, _second(times, step.start) if times else None) for step in merge(split(reasoning), MAX_STEPS)
-    ]
+    found = merge(known or split(reasoning), MAX_STEPS)
+    steps = [OutlineStep(*step, _second(times, step.start) if times else None) for step in found]
     return ThoughtOutline(steps, len(reasoning), count_words(reasoning))
 
 

@@ -25,6 +25,7 @@ LONG_WORD: Final = 30  # characters; of a longer run without spaces, each so man
 MAX_INLINE: Final = 2_000
 MAX_FORMULA: Final = 20_000
 LOOKAHEAD: Final = 64
+BATCH: Final = 128  # that are looked at together
 PIECE: Final = 4_000  # a complete text is split in pieces, as what is not finished is copied
 
 # Scripts without spaces between words, in which two characters count as one word: Chinese, Japanese, Thai, Lao, Burmese
@@ -47,6 +48,7 @@ _TOKEN: Final = re.compile(
     rf"|(?P<open>\$\$|\\\[|\\\(|`+)"
     rf"|(?P<end>[.!?…]+{_CLOSERS}(?=\s)|[。！？｡।؟۔]+{_CLOSERS}|:(?=[ \t]*\n))"
 )
+_SPECIAL: Final = re.compile(r"[\n$\\`.!?…:。！？｡।؟۔]")  # with which each token begins
 _CLOSING: Final = {"$$": "$$", "\\[": "\\]", "\\(": "\\)"}
 _ABBREVIATION: Final = re.compile(
     r"(?:\b(?:e\.g|i\.e|cf|vs|dr|mr|mrs|ms|prof|fig|eq|no|approx|resp|st|ca|z\.b|d\.h|bzw|usw)|\b[A-Z]|^\W*\d{1,3})\.\Z",
@@ -96,6 +98,7 @@ class StepSplitter:
         self.open_label = ""
         self._incoming: list[str] = []
         self._waiting = 0  # characters in `_incoming`
+        self._due = BATCH  # so many more are looked at next
         self._text = ""  # from `open_start` on
         self._at = 0  # in `_text`: what follows is not decided
         self._words = 0  # of the open step
@@ -118,21 +121,32 @@ class StepSplitter:
         return closed.steps
 
     def feed(self, text: str) -> None:
-        """Append `text`. To keep the cost linear, it is looked at when there is enough of it."""
+        """Append `text`.
+
+        To keep the cost linear, it is looked at when there is enough of it: always at the same places, so that what is
+        known of a text does not depend on the parts in which it arrived.
+        """
         self._incoming.append(text)
         self._waiting += len(text)
-        if self._waiting >= max(LOOKAHEAD, (len(self._text) - self._at) // 4):
+        if self._waiting < self._due:
+            return
+        incoming, at = "".join(self._incoming), 0
+        while len(incoming) - at >= self._due:
+            self._text += incoming[at : at + self._due]
+            at += self._due
             self._scan(eof=False)
+            self._due = max(BATCH, (len(self._text) - self._at) // 4)
+        self._incoming, self._waiting = [incoming[at:]], len(incoming) - at
 
     def close(self) -> None:
         """Finish the last step. No text may be fed after this."""
+        self._text += "".join(self._incoming)
+        self._incoming = []
         self._scan(eof=True)
         if self._text:
             self._finish()
 
     def _scan(self, *, eof: bool) -> None:
-        self._text += "".join(self._incoming)
-        self._incoming, self._waiting = [], 0
         while self._at < len(self._text) and (atom := self._next_atom(eof=eof)):
             if self._words and self._starts_step(atom):
                 length = self._at
@@ -210,12 +224,13 @@ class StepSplitter:
     def _sentence(self, start: int, starts_paragraph: bool, *, eof: bool) -> _Atom | None:
         end = _end_of_sentence(self._text, start, eof=eof)
         known = len(self._text) if eof else len(self._text) - LOOKAHEAD
-        if end is None and size(self._text[start:known]) <= MAX_WORDS:
+        words = size(self._text[start : known if end is None else end])
+        if words > MAX_WORDS:
+            end = start + _longest_part(self._text[start : known if end is None else end])
+        elif end is None:
             if not eof:
                 return None
             end = len(self._text)
-        if end is None or size(self._text[start:end]) > MAX_WORDS:
-            end = start + _longest_part(self._text[start : known if end is None else end])
         return self._prose(end, start, starts_paragraph=starts_paragraph, is_heading=False, eof=eof)
 
     def _prose(self, end: int, start: int, *, starts_paragraph: bool, is_heading: bool, eof: bool) -> _Atom | None:
@@ -279,7 +294,13 @@ def _end_of_formula(text: str, start: int, *, eof: bool) -> int | None:
 
 def _end_of_sentence(text: str, start: int, *, eof: bool) -> int | None:
     at = start
-    while token := _TOKEN.search(text, at):
+    while special := _SPECIAL.search(text, at):
+        token = _TOKEN.match(text, special.start())
+        if token is None:
+            if special.end() + LOOKAHEAD > len(text) and not eof:
+                return None
+            at = special.end()
+            continue
         if token.end() + LOOKAHEAD > len(text) and not eof:
             return None
         if token["open"]:

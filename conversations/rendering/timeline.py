@@ -64,7 +64,7 @@ def finished(
         if _is_correction(step):
             marks.append(f'<svg x="{x}" class="mark-of-correction"><path d="M0 0h9L4.5 5z"/></svg>')
         segments.append(
-            f'<a href="{escape(url)}#{step_id(message_id, number)}" aria-label="{name}"><title>{name}</title>'
+            f'<a href="{escape(url)}#{step_id(message_id, number)}"><title>{name}</title>'
             f'<rect class="hit" x="{x}" width="{width}" height="100%"/>'
             f'<rect class="segment{" correction" if _is_correction(step) else ""}" x="{x}" y="6" width="{width}"'
             ' height="7"/></a>'

@@ -12,6 +12,7 @@ from conversations.inference.deltas import Delta
 from conversations.models import Chunk, Conversation, Generation, Kind, Message, Status
 from conversations.page_state import _ending
 from conversations.rendering import fragments
+from conversations.rendering.steps import split
 from tests.factories import claimed, person
 from tests.rendering.test_steps import THOUGHTS
 from tests.screen import Screen
@@ -70,8 +71,10 @@ def test_a_viewer_of_any_pace_sees_what_a_reload_shows(cuts: list[tuple[int, boo
 
     live.end()
     send(early, cursor)
+    assert live.steps == split(THOUGHT)
     times = [(0, 0), (len(THOUGHT), 20)]
-    assert commit.finish(worker.pk, claim, commit.Result(Status.COMPLETE, THOUGHT, "An answer.", times=times), {})
+    result = commit.Result(Status.COMPLETE, THOUGHT, "An answer.", times=times, steps=live.steps)
+    assert commit.finish(worker.pk, claim, result, {})
     conversation = Conversation.objects.get(messages=pk)
     for part in _ending(conversation, conversation.tree(), pk, live):
         early.apply(part)
@@ -89,6 +92,7 @@ def _message_and_state(pk: int) -> tuple[Message, fragments.State]:
 
 async def test_a_timeline_is_sent_for_each_step_and_not_for_each_word():
     live = LiveText(1, 7)
+    assert live.steps == []  # nobody has watched
     live.start(1)
     cursor, timelines, size = Cursor(), 0, 0
     text = "".join(THOUGHTS.values())

@@ -42,6 +42,7 @@ def test_an_outline_has_at_most_200_steps_and_keeps_corrections():
 @pytest.fixture
 def answer() -> Message:
     conversation = make_conversation(person("owner"), reasoning=THOUGHT)
+    conversation.messages.update(outline=None)
     return Message.objects.get(pk=conversation.leaf_id)
 
 

@@ -304,7 +304,7 @@ def test_the_figures_tell_of_days_that_were_counted(site: Site):
     [(day,)] = site.rows("select max(day) from conversations_dayofuse")
     with closing(signed_in(site, "reviewer")) as reviewer:
         sent = reviewer.http.get(f"/admin/conversations/conversation/figures/days.csv?since={day}&until={day}")
-    assert list(csv.reader(sent.text.splitlines()))[1:] == [[str(day), "1", "1", "0"]]
+    assert list(csv.reader(sent.text.splitlines()))[1:] == [[str(day), "1", "1", "0", "0"]]
 
 
 # What was running. Last, as it takes as long as a worker must be silent to be taken for dead.
