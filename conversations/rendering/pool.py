@@ -54,16 +54,16 @@ class Pool:
 
     def render(self, text: str, prefix: str, *, highlighted: bool = True) -> str:
         """Return what `markdown.render` returns, or `markdown.preformatted` if that fails. Blocks the caller."""
-        key = key_of(text, prefix)
+        key = key_of(text, prefix if highlighted else f"{prefix} without highlighting")
         html = self._cache.get(key)
         if html is None:
-            html = self._render(text, prefix)
+            html = self._render(text, prefix, highlighted)
             if html is None:
                 return markdown.preformatted(text)
             self._cache.add(key, html)
         return html
 
-    def _render(self, text: str, prefix: str) -> str | None:
+    def _render(self, text: str, prefix: str, highlighted: bool) -> str | None:
         """Return the HTML, or None if rendering fails."""
         if is_light(text):
             return markdown.render(text, prefix=prefix, highlighted=highlighted)

@@ -2,7 +2,7 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-    dependencies = [("conversations", "0019_endpoint_error")]
+    dependencies = [("conversations", "0024_sessions_of_users")]
 
     operations = [
         migrations.AddField(model_name="message", name="outline", field=models.JSONField(null=True)),
