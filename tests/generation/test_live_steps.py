@@ -3,6 +3,7 @@
 import re
 
 import pytest
+from django.template.loader import render_to_string
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -10,7 +11,6 @@ from conversations.generation import commit
 from conversations.generation.live import Cursor, LiveText
 from conversations.inference.deltas import Delta
 from conversations.models import Chunk, Conversation, Generation, Kind, Message, Status
-from conversations.page_state import _ending
 from conversations.rendering import fragments
 from conversations.rendering.steps import split
 from tests.factories import claimed, person
@@ -20,10 +20,14 @@ from tests.screen import Screen
 THOUGHT = THOUGHTS["r1-migration"][:2_600] + "<script>alert(1)</script>\n\n" + THOUGHTS["zh-system"][:300]
 
 
+def article_of(message: Message, state: fragments.State) -> str:
+    return render_to_string("conversations/_message.html", {"message": message, "state": state})
+
+
 def page_of(message_id: int, *, with_text: bool) -> Screen:
     conversation = Conversation.objects.get(messages=message_id)
     [message] = conversation.read(conversation.tree(), [message_id])
-    article = fragments.article(message, fragments.state_of(message, with_text=with_text))
+    article = article_of(message, fragments.state_of(message, with_text=with_text))
     return Screen(f'<main ws-connect="/"><section id="messages">{article}</section></main>')
 
 
@@ -67,7 +71,7 @@ def test_a_viewer_of_any_pace_sees_what_a_reload_shows(cuts: list[tuple[int, boo
     send(early, cursor)
     Generation.objects.filter(pk=claim.generation_id).update(status=Status.ANSWERING)
     assert segments(early) == segments(page_of(pk, with_text=True))
-    assert re.search(r">\d+ steps<", fragments.article(*_message_and_state(pk)))
+    assert re.search(r">\d+ steps<", article_of(*_message_and_state(pk)))
 
     live.end()
     send(early, cursor)
@@ -76,7 +80,8 @@ def test_a_viewer_of_any_pace_sees_what_a_reload_shows(cuts: list[tuple[int, boo
     result = commit.Result(Status.COMPLETE, THOUGHT, "An answer.", times=times, steps=live.steps)
     assert commit.finish(worker.pk, claim, result, {})
     conversation = Conversation.objects.get(messages=pk)
-    for part in _ending(conversation, conversation.tree(), pk, live):
+    [message] = conversation.read(conversation.tree(), [pk], reasoning=True)
+    for part in fragments.final_parts(message, live.message_reasoning, live.html):
         early.apply(part)
     final = page_of(pk, with_text=True)
     assert segments(early) == segments(final)
