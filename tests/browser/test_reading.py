@@ -37,7 +37,6 @@ def test_any_part_of_a_thought_is_two_actions_away(
     page.wait_for_url("**/conversations/**")
     expect(page.locator(".step-now")).not_to_be_empty()
     expect(page.locator(".thought-preview")).not_to_be_empty()
-    check(page, "thinking")
     page.locator("summary", has_text="Thinking").click()
     expect(page.locator(".reasoning-text")).to_be_visible()
     shared_endpoint.open("thought")
