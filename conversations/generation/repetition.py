@@ -7,7 +7,11 @@ count: they repeat for good reasons. The cost is linear in the length of the tex
 
 import re
 from collections import Counter
+from collections.abc import Iterable
 from typing import Final
+
+from conversations.inference.deltas import Delta
+from conversations.models import Kind
 
 # Characters. A repeated sentence is noticed after at most 2,000, and so is a list of any length.
 THIRD_TIME: Final = 400
@@ -38,6 +42,13 @@ class RepetitionDetector:
         self._count: Counter[str] = Counter()
         self._repeated = -1  # the unit that follows the one which the last unit repeats
         self._second_run = self._third_run = 0  # characters that came for at least the second and third time
+
+    def is_found_in(self, deltas: Iterable[Delta]) -> bool:
+        """Read the reasoning in `deltas`; return whether it was found to repeat itself."""
+        for delta in deltas:
+            if delta.kind == Kind.REASONING:
+                self.feed(delta.text)
+        return self.found_at is not None
 
     def feed(self, text: str) -> None:
         self._incoming.append(text)

@@ -274,7 +274,9 @@ class Run:
             self._fields["first_answer_at"] = self._totals.first_at.get(Kind.ANSWER)
             if not first_at:
                 metrics.FIRST_DELTA.observe(time.monotonic() - self._started)
-        self._look_for_repetition(deltas)
+        if not self.live.repeats and self._repetition.is_found_in(deltas):
+            self._fields["repetition_at"] = self._repetition.found_at
+            self.live.update(repeats=True)
         self._uncommitted += deltas
         self.uncommitted_characters += sum(len(delta.text) for delta in deltas)
         before = self.live.status
@@ -288,16 +290,6 @@ class Run:
         if outcome.status == Status.LENGTH and self._output_limit:
             return self._output_limit.notice
         return self._describe(outcome.failure) if outcome.failure else ""
-
-    def _look_for_repetition(self, deltas: list[Delta]) -> None:
-        if self.live.repeats:
-            return
-        for delta in deltas:
-            if delta.kind == Kind.REASONING:
-                self._repetition.feed(delta.text)
-        if self._repetition.found_at is not None:
-            self._fields["repetition_at"] = self._repetition.found_at
-            self.live.update(repeats=True)
 
     def _describe(self, failure: InferenceError) -> str:
         """Return the sentence for the page; note the rest for logs, metrics and staff."""
