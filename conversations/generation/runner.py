@@ -224,7 +224,7 @@ class Run:
                 self._streaming.cancel()
 
     async def _stream(self) -> Outcome:
-        generation, prompt, last = await run_in_thread(read_prompt, self.claim, self._endpoint)
+        generation, prompt, last = await run_in_thread(self._prompt)
         self._fields["context_start"] = prompt.context_start
         self.live.update(activity=outcomes.activity(generation))
         trimmer = None

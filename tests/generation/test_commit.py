@@ -270,5 +270,5 @@ def test_finishing_stores_the_outline_with_the_seconds_of_commits():
 
 def test_without_times_an_outline_is_stored_without_seconds():
     worker, claim = claimed(person())
-    fail(worker.pk, claim, "A thought of few words.", "")
+    fail(worker.pk, claim, result(reasoning="A thought of few words.", content=""))
     assert Message.objects.get(pk=claim.message_id).outline["steps"] == [[0, "A thought of few words", "", None]]
