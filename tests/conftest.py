@@ -21,13 +21,6 @@ from tests.site import Person, Site, migrate
 
 MIGRATED = "migrated"  # the database in `postgresql_files`
 TEMPLATE = pytest.StashKey[Path]()  # the migrated SQLite database of this run
-WRITTEN_BY_MIGRATIONS = (
-    "django_content_type",
-    "auth_permission",
-    "auth_group",
-    "auth_group_permissions",
-    "conversations_site",
-)
 
 
 @pytest.fixture
@@ -92,16 +85,17 @@ def django_db_setup(tmp_path_factory: pytest.TempPathFactory, pytestconfig: pyte
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_teardown(item: pytest.Item) -> Iterator[None]:
-    """Restore the rows that migrations write: after a test that commits, Django deletes all rows."""
+    """Restore the migrated database after a test that commits.
+
+    Django deletes all rows then, also those that migrations write, and not those of the audit trail.
+    """
     yield
     marker = item.get_closest_marker("django_db")
     if "transactional_db" in getattr(item, "fixturenames", ()) or (marker and marker.kwargs.get("transaction")):
-        with contextlib.closing(sqlite3.connect(settings.DATABASES["default"]["NAME"], timeout=20)) as database:
-            database.execute("attach ? as template", [str(item.config.stash[TEMPLATE])])
-            for table in WRITTEN_BY_MIGRATIONS:
-                database.execute(f"delete from main.{table}")  # noqa: S608
-                database.execute(f"insert into main.{table} select * from template.{table}")  # noqa: S608
-            database.commit()
+        template = contextlib.closing(sqlite3.connect(item.config.stash[TEMPLATE]))
+        database = contextlib.closing(sqlite3.connect(settings.DATABASES["default"]["NAME"], timeout=20))
+        with template as source, database as target:
+            source.backup(target)
         django_apps.get_model("contenttypes.ContentType").objects.clear_cache()
 
 

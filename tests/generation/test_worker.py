@@ -1,6 +1,7 @@
 """What happens to running generations while the database is unavailable, and what a worker reports."""
 
 import asyncio
+import itertools
 import uuid
 from datetime import date, timedelta
 from typing import Any
@@ -24,6 +25,8 @@ from conversations.threads import run_in_thread
 from tests.factories import person, queued
 from tests.site import WAIT
 
+NUMBERS = itertools.count(1_000_000)  # of generations: above those whose live text another test has not left yet
+
 
 class NoEndpoint:
     model = "test-model"
@@ -37,7 +40,7 @@ async def this_worker() -> GenerationWorker:
 
 def streaming(generation_worker: GenerationWorker, text: str) -> Run:
     """Return a run with uncommitted text."""
-    number = len(generation_worker.runs) + 1
+    number = next(NUMBERS)
     run = Run(Claim(number, 1, number, uuid.uuid4(), number), lambda: 1, NoEndpoint())
     run.feed([Delta(Kind.REASONING, text)])
     generation_worker.runs[number] = run

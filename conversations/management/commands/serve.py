@@ -119,7 +119,7 @@ def _tune_garbage_collection() -> None:
     gc.collect()
     gc.freeze()
     gc.collect()  # the oldest generation is collected when it has grown by a quarter: now, from nothing
-    gc.set_threshold(20_000, 2, 2)
+    gc.set_threshold(20_000, 10, 10)
 
 
 def is_port_in_use(host: str, port: int) -> bool:
