@@ -24,9 +24,10 @@ def show(request: SignedInRequest, pk: int) -> HttpResponse:
         url = f"{message.conversation.get_absolute_url()}?message={message.pk}#message-{message.pk}"
         context = reading.page_context(message, query) | {"back_url": url, "back_label": "Back to the conversation"}
         return render(request, "conversations/reasoning.html", context)
-    is_new = outlines.load(message) is None
-    outline = outlines.load_or_build(message)
-    steps = reading.render_steps(message.pk, message.reasoning, outline) if outline else []
+    reasoning, _ = message.current_text()
+    is_new = outlines.load(message) is None and not message.is_live
+    outline = outlines.load_or_build(message) or outlines.build(reasoning)
+    steps = reading.render_steps(message.pk, reasoning, outline) if outline else []
     # The page has no timeline yet.
     state = fragments.state_of(message) if is_new and outline else None
     return render(request, "conversations/_outline.html", {"message": message, "steps": steps, "state": state})

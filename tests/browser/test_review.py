@@ -18,7 +18,7 @@ reviewer.groups.add(Group.objects.get(name="Reviewer"))
 """
 NAME_OF_FOCUSED = """() => {
   const control = document.activeElement.closest("a, button, input, summary, textarea");
-  return control ? control.ariaLabel ?? control.labels?.[0]?.innerText ?? control.innerText : "";
+  return control ? control.ariaLabel ?? control.labels?.[0]?.innerText ?? control.innerText ?? control.textContent : "";
 }"""
 
 

@@ -2,6 +2,7 @@
 
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import pytest
 
@@ -18,9 +19,9 @@ def rendered(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The texts that were rendered."""
     texts, render = [], markdown.render
 
-    def note(text: str, *, prefix: str) -> str:
+    def note(text: str, **options: Any) -> str:
         texts.append(text)
-        return render(text, prefix=prefix)
+        return render(text, **options)
 
     monkeypatch.setattr(markdown, "render", note)
     return texts
