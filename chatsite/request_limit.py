@@ -53,7 +53,7 @@ class RequestLimit:
                 await session.wait(left)
             else:
                 session.running += 1
-        except BaseException:
+        except (ClientLeft, TooManyRequests):
             self._go_on(name, session)
             raise
         started = time.monotonic()

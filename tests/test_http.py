@@ -6,7 +6,8 @@ import json
 import logging
 import queue
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -17,7 +18,7 @@ from django.urls import path
 from chatsite import metrics, request_limit
 from chatsite.http import OneThreadHandler
 from chatsite.logs import JsonFormatter, pseudonym
-from chatsite.request_limit import session_of
+from chatsite.request_limit import RequestLimit, session_of
 from tests.factories import person
 
 WAIT = 10  # seconds
@@ -298,3 +299,33 @@ def test_an_answer_that_the_site_is_not_ready_is_not_logged_as_an_error(
     assert caplog.records == []
     client.get("/status/500")
     assert [record.levelname for record in caplog.records] == ["ERROR"]
+
+
+async def test_a_session_with_more_requests_waiting_pauses_while_others_load_pages(monkeypatch: pytest.MonkeyPatch):
+    now, begun_requests, pauses = [0.0], [], []
+    monkeypatch.setattr(request_limit, "time", SimpleNamespace(monotonic=lambda: now[0]))
+    loop = asyncio.get_running_loop()
+    limit, stays, call_later = RequestLimit(), loop.create_future(), loop.call_later
+
+    def record(seconds: float, callback: Callable[..., Any], *args: Any) -> Any:
+        if getattr(callback, "__self__", None) is limit:
+            return pauses.append((seconds, callback, args))
+        return call_later(seconds, callback, *args)
+
+    monkeypatch.setattr(loop, "call_later", record)
+
+    async def request(session: str, seconds: float) -> None:
+        async with limit.place(session, stays):
+            begun_requests.append(session)
+            await asyncio.sleep(0)  # so that the others come while it is served
+            now[0] += seconds
+
+    await request("another", 0)
+    waiting = [asyncio.create_task(request("mine", 0.5)) for _ in range(2)]
+    await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+    await asyncio.sleep(0)
+    assert (begun_requests, [seconds for seconds, *_ in pauses]) == (["another", "mine"], [0.5])
+    [(_, release, args)] = pauses
+    release(*args)
+    await asyncio.gather(*waiting)
+    assert len(pauses) == 1  # nothing waits for the end of the second
