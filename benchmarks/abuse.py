@@ -14,6 +14,7 @@ from contextlib import contextmanager
 import aiohttp
 
 from benchmarks.measure import LOAD_CORE, SERVER_CORE, on_core, percentile
+from benchmarks.servers import StartedSite
 from tests.conftest import connection, unused_port
 from tests.endpoint import Endpoint, Exchange
 from tests.faults.abuser import Abuser
@@ -102,7 +103,7 @@ def main() -> None:
     try:
         with on_core(LOAD_CORE), migrated(arguments.database) as url:
             with on_core(SERVER_CORE):
-                site = Site(url, **connection(endpoint))
+                site = StartedSite(url, **connection(endpoint))
             try:
                 asyncio.run(measure(site, arguments.pages))
             finally:

@@ -17,6 +17,7 @@ from typing import Any
 
 from playwright.sync_api import Browser, BrowserContext, sync_playwright
 
+from benchmarks.servers import StartedSite
 from tests.endpoint import Endpoint, Exchange
 from tests.parts import BROWSER
 from tests.site import Site, migrate, people
@@ -85,7 +86,7 @@ def main() -> None:
         url = f"sqlite:///{folder}/db.sqlite3"
         migrate(url)
         connected = {"OPENAI_BASE_URL": endpoint.base_url, "OPENAI_MODEL": "benchmark", "OPENAI_API_KEY": "none"}
-        site = Site(url, **connected)
+        site = StartedSite(url, **connected)
         flags = ["--no-sandbox", "--disable-dev-shm-usage"]
         try:
             browser = playwright.chromium.launch(executable_path=BROWSER.find(), args=flags)

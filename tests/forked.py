@@ -67,7 +67,7 @@ class Process:
         self, root: Path, arguments: Sequence[str], environment: Mapping[str, str], *, separate: bool = False
     ) -> None:
         pipes = [_context.Pipe(duplex=False) for _ in range(1 + separate)]
-        given = (root, arguments, dict(environment), os.sched_getaffinity(0), pipes[0][1], pipes[-1][1])
+        given = (root, arguments, dict(environment), pipes[0][1], pipes[-1][1])
         # A daemon, so that one which a test leaves behind ends with the tests.
         self._process = _context.Process(target=_run, args=given, daemon=True)
         with _lock:
@@ -124,7 +124,6 @@ def _run(
     root: Path,
     arguments: Sequence[str],
     environment: Mapping[str, str],
-    processors: set[int],
     out: Connection,
     errors: Connection,
 ) -> None:
@@ -133,7 +132,6 @@ def _run(
     os.dup2(errors.fileno(), 2)
     out.close()
     errors.close()
-    os.sched_setaffinity(0, processors)
     os.chdir(root)
     os.environ.clear()
     os.environ.update(environment)
