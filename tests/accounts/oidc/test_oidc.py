@@ -166,12 +166,14 @@ def test_a_provider_that_does_not_respond_has_a_page(client: Client, configured:
     assert client.post("/accounts/oidc/login/").status_code == 503
 
 
-def test_the_client_authenticates_as_the_provider_supports_it(configured: Issuer, rf: RequestFactory):
+def test_the_client_authenticates_as_the_provider_supports_it(
+    configured: Issuer, rf: RequestFactory, monkeypatch: pytest.MonkeyPatch
+):
     adapter = oidc.OIDCOAuth2Adapter(rf.get("/"), oidc.ID)
     assert adapter.basic_auth
     for methods, is_basic in ((["client_secret_basic", "client_secret_post"], False), (["client_secret_basic"], True)):
         configured.document = {"token_endpoint_auth_methods_supported": methods}
-        oidc._discovered = None  # noqa: SLF001
+        monkeypatch.setattr(oidc, "_discovered", None)
         assert adapter.basic_auth == is_basic
 
 

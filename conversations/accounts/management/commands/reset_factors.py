@@ -1,7 +1,7 @@
 """Remove all second factors and recovery codes of somebody who has lost them, and sign them out everywhere.
 
-Before you run it, make sure that it is really the owner of the account who asks. They are told by email. At their next
-sign-in the password is enough; on a public site, people who administer or review must then set up a new factor.
+First verify that the request comes from the owner of the account, who is told by email. At their next sign-in the
+password is enough; on a public site, people who administer or review must then set up a new factor.
 """
 
 import logging
