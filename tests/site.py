@@ -5,6 +5,7 @@ import os
 import re
 import sqlite3
 import subprocess
+import sys
 import threading
 import time
 import uuid
@@ -72,6 +73,22 @@ def environment(**variables: Any) -> dict[str, str]:
 def manage(*arguments: str, root: Path = ROOT, **variables: Any) -> subprocess.CompletedProcess[str]:
     """Run `manage.py` of the checkout at `root` to its end."""
     return forked.run(root, arguments, environment(**variables), timeout=120)
+
+
+def run_module(name: str, *arguments: str, given: str = "", **variables: Any) -> subprocess.CompletedProcess[str]:
+    """Run a module of the tests in a process with these settings, `given` as its input. Asserts that it succeeds."""
+    done = subprocess.run(
+        [sys.executable, "-m", name, *arguments],
+        cwd=ROOT,
+        env=environment(**variables),
+        input=given,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-20_000:]
+    return done
 
 
 def migrate(database_url: str) -> None:

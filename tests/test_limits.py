@@ -1,7 +1,5 @@
 """What one user may have: so many questions that wait, and so much stored text."""
 
-import subprocess
-import sys
 import uuid
 from importlib import import_module
 
@@ -14,7 +12,7 @@ from conversations.generation.commit import claim
 from conversations.models import Generation, Message, Status, StoredText, User, Worker
 from tests import at_limits
 from tests.factories import person, queued
-from tests.site import ROOT, environment
+from tests.site import run_module
 
 pytestmark = pytest.mark.django_db
 
@@ -119,13 +117,4 @@ def test_the_migration_counts_what_is_stored_already(user: User):
 
 @pytest.mark.postgresql
 def test_limits_hold_on_postgresql_too(postgresql_database: str):
-    done = subprocess.run(
-        [sys.executable, "-m", "tests.at_limits"],
-        cwd=ROOT,
-        env=environment(DATABASE_URL=postgresql_database),
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
+    run_module("tests.at_limits", DATABASE_URL=postgresql_database)

@@ -1,8 +1,6 @@
 """Prepared statements give what the querysets that they are written as give, or say that they cannot."""
 
 import json
-import subprocess
-import sys
 from typing import Any
 
 import pytest
@@ -14,7 +12,7 @@ from conversations.models import Conversation, Generation, Message, Role
 from conversations.models.prepared import prepared, prepared_update
 from tests import statements
 from tests.factories import person, queued
-from tests.site import ROOT, environment
+from tests.site import run_module
 
 pytestmark = pytest.mark.django_db
 
@@ -41,16 +39,7 @@ def test_each_statement_of_the_project_gives_what_its_queryset_gives(caplog: pyt
 
 @pytest.mark.postgresql
 def test_each_statement_of_the_project_gives_what_its_queryset_gives_on_postgresql(postgresql_database: str):
-    done = subprocess.run(
-        [sys.executable, "-m", "tests.statements"],
-        cwd=ROOT,
-        env=environment(DATABASE_URL=postgresql_database),
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
+    done = run_module("tests.statements", DATABASE_URL=postgresql_database)
     assert "not prepared" not in done.stderr
     assert set(json.loads(done.stdout)) == set(statements.statements())
 

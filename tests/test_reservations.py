@@ -2,8 +2,6 @@
 
 import json
 import shutil
-import subprocess
-import sys
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -24,7 +22,7 @@ from conversations.inference.errors import TooFewTokens
 from conversations.models import Conversation, Generation, Kind, Status, User, Worker, usage
 from conversations.models.usage import balance
 from tests.factories import claimed, person, queued
-from tests.site import ROOT, environment
+from tests.site import run_module
 
 pytestmark = pytest.mark.django_db
 PROMPT = 9  # tokens of "Why?", as estimated
@@ -271,12 +269,6 @@ def test_concurrent_prompts_do_not_exceed_the_limit(
         url = f"sqlite:///{shutil.copy(database_template, tmp_path / 'db.sqlite3')}"
     else:
         url = request.getfixturevalue("postgresql_database")
-    asked = subprocess.run(
-        [sys.executable, "-m", "tests.rivals"],
-        cwd=ROOT,
-        env=environment(DATABASE_URL=url, USER_DAILY_TOKENS=PROMPT + 220, MAX_OUTPUT_TOKENS=200),
-        capture_output=True,
-        text=True,
-    )
-    assert asked.returncode == 0, asked.stderr
+    limit, output = PROMPT + 220, 200
+    asked = run_module("tests.rivals", DATABASE_URL=url, USER_DAILY_TOKENS=limit, MAX_OUTPUT_TOKENS=output)
     assert json.loads(asked.stdout) == {"accepted": 1, "refused": 19, "reserved": [PROMPT + 200]}

@@ -1,13 +1,11 @@
 """Random lives of generations on both databases, each in a process of its own: see `lifecycle`."""
 
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
-from tests.site import ROOT, environment
+from tests.site import run_module
 
 EXAMPLES, STEPS = 10, 25
 
@@ -20,12 +18,5 @@ def test_generations_end_once_and_lose_nothing(
         url = f"sqlite:///{shutil.copy(database_template, tmp_path / 'db.sqlite3')}"
     else:
         url = request.getfixturevalue("postgresql_database")
-    lives = subprocess.run(
-        [sys.executable, "-m", "tests.generation.lifecycle", str(EXAMPLES), str(STEPS)],
-        cwd=ROOT,
-        env=environment(DATABASE_URL=url),
-        capture_output=True,
-        text=True,
-    )
-    assert lives.returncode == 0, lives.stderr[-20_000:]
+    lives = run_module("tests.generation.lifecycle", str(EXAMPLES), str(STEPS), DATABASE_URL=url)
     assert all(f"'{status}'" in lives.stdout for status in ("complete", "stopped", "interrupted")), lives.stdout

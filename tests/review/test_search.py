@@ -2,8 +2,6 @@
 
 import json
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -13,7 +11,7 @@ from conversations.models import Conversation
 from conversations.review.models import AuditEntry
 from tests.factories import person
 from tests.review.factories import WORDS, make_conversation, make_user
-from tests.site import ROOT, environment
+from tests.site import run_module
 
 pytestmark = pytest.mark.django_db
 SEARCH = "/admin/conversations/conversation/search/"
@@ -63,16 +61,8 @@ def results(request: pytest.FixtureRequest, tmp_path: Path) -> dict[str, list[st
         url = f"sqlite:///{database}"
     else:
         url = request.getfixturevalue("postgresql_database")
-    completed = subprocess.run(
-        [sys.executable, "-m", "tests.review.run_search"],
-        cwd=ROOT,
-        env=environment(DATABASE_URL=url),
-        input=json.dumps({"texts": TEXTS, "queries": [*QUERIES]}),
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=True,
-    )
+    given = json.dumps({"texts": TEXTS, "queries": [*QUERIES]})
+    completed = run_module("tests.review.run_search", given=given, DATABASE_URL=url)
     return json.loads(completed.stdout)
 
 
