@@ -45,9 +45,9 @@ class OneThreadHandler(ASGIHandler):
     response then ends after its current chunk. Responses are always closed.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, limit: RequestLimit) -> None:
         super().__init__()
-        self._limit = RequestLimit()
+        self._limit = limit
         self._threads = ThreadPoolExecutor(settings.REQUEST_THREADS, thread_name_prefix="request")
 
     def load_middleware(self, is_async: bool = False) -> None:

@@ -1,4 +1,7 @@
-"""A limit for the requests of one session at a time. More of them wait without a thread, and are refused in the end."""
+"""A limit for what one session does at a time: its requests, and what its sockets read.
+
+More of them wait without a thread. Requests are refused in the end, sockets are not.
+"""
 
 import asyncio
 import time
@@ -13,9 +16,10 @@ from django.http.cookie import parse_cookie
 from chatsite.middleware import ANY_HOST
 
 AT_ONCE = 3  # of one session
-# While others load pages. If more of them wait, each is followed by a pause of the time that it took: Python runs one
-# thread at a time, of which no session takes more than half.
+# While others load pages. If more of them wait, each is followed by a pause of twice the time that it took: Python runs
+# one thread at a time, of which no session takes more than a third.
 AT_ONCE_BESIDE_OTHERS = 1
+PAUSE = 2
 OTHERS_SECONDS = 1.0  # after its last request, a session still counts as one that loads pages
 WAIT_SECONDS = 10.0
 MAX_WAITING = 50  # of one session: more than the tabs that a browser restores
@@ -30,7 +34,7 @@ class ClientLeft(Exception):
 
 
 class RequestLimit:
-    """Counts the requests that this process is serving, by their session."""
+    """Counts what this process is doing for each session."""
 
     def __init__(self) -> None:
         self._sessions: dict[str, _Session] = {}
@@ -39,21 +43,22 @@ class RequestLimit:
         self._before, self._before_at = "", 0.0
 
     @asynccontextmanager
-    async def place(self, name: str, left: "asyncio.Future[Any]") -> AsyncIterator[None]:
+    async def place(self, name: str, left: "asyncio.Future[Any] | None" = None) -> AsyncIterator[None]:
         """Wait until a request of the session `name` may be served. `left` is done when its client has left.
 
+        Without `left` it is a socket that reads: it goes before the requests that wait, and is never refused.
         Raises `TooManyRequests` or `ClientLeft`.
         """
         self._note(name)
         session = self._sessions.setdefault(name, _Session())
-        if session.running + len(session.waiting) >= AT_ONCE + MAX_WAITING:
+        if left and session.running + session.waiting >= AT_ONCE + MAX_WAITING:
             raise TooManyRequests
         try:
             if session.waiting or session.running >= self._allowed(name):
                 await session.wait(left)
             else:
                 session.running += 1
-        except (ClientLeft, TooManyRequests):
+        except BaseException:  # a socket may be cancelled
             self._go_on(name, session)
             raise
         started = time.monotonic()
@@ -63,7 +68,7 @@ class RequestLimit:
             self._note(name)
             if session.waiting and self._allowed(name) < AT_ONCE:
                 took = time.monotonic() - started
-                asyncio.get_running_loop().call_later(took, self._release, name, session)
+                asyncio.get_running_loop().call_later(PAUSE * took, self._release, name, session)
             else:
                 self._release(name, session)
 
@@ -90,25 +95,40 @@ class RequestLimit:
 class _Session:
     def __init__(self) -> None:
         self.running = 0
-        self.waiting: deque[asyncio.Future[None]] = deque()
+        self.sockets: deque[asyncio.Future[None]] = deque()  # that wait
+        self.requests: deque[asyncio.Future[None]] = deque()
 
-    async def wait(self, left: "asyncio.Future[Any]") -> None:
-        """Wait for a turn, which `go_on` gives and counts as running."""
+    @property
+    def waiting(self) -> int:
+        return len(self.sockets) + len(self.requests)
+
+    async def wait(self, left: "asyncio.Future[Any] | None") -> None:
+        """Wait for a turn, which `go_on` gives and counts as running. See `RequestLimit.place`."""
         turn = asyncio.get_running_loop().create_future()
-        self.waiting.append(turn)
-        await asyncio.wait({turn, left}, timeout=WAIT_SECONDS, return_when=asyncio.FIRST_COMPLETED)
-        if not turn.done():
-            self.waiting.remove(turn)
-            raise ClientLeft if left.done() else TooManyRequests
+        waiting = self.sockets if left is None else self.requests
+        waiting.append(turn)
+        try:
+            if left is None:
+                await asyncio.wait({turn})  # to await `turn` itself would cancel it with this task
+            else:
+                await asyncio.wait({turn, left}, timeout=WAIT_SECONDS, return_when=asyncio.FIRST_COMPLETED)
+                if not turn.done():
+                    raise ClientLeft if left.done() else TooManyRequests
+        except BaseException:
+            if turn in waiting:
+                waiting.remove(turn)
+            else:
+                self.running -= 1
+            raise
 
     def go_on(self, allowed: int) -> None:
         while self.waiting and self.running < allowed:
             self.running += 1
-            self.waiting.popleft().set_result(None)
+            (self.sockets or self.requests).popleft().set_result(None)
 
 
 def session_of(scope: dict[str, Any]) -> str:
-    """Return whose request this is, for `RequestLimit`; "" if it is not limited: probes and static files.
+    """Return whose request or socket this is, for `RequestLimit`; "" if it is not limited: probes and static files.
 
     That is the cookie of its session or, before somebody has signed in, its address. An invented cookie counts as a
     session of its own. It is of no use: to every view, such a request is one by nobody.

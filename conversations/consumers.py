@@ -5,7 +5,6 @@ import logging
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from urllib.parse import parse_qsl
-from weakref import WeakValueDictionary
 
 from channels.exceptions import DenyConnection
 from channels.generic.websocket import AsyncWebsocketConsumer
@@ -14,6 +13,7 @@ from django.db import Error
 
 from chatsite import metrics
 from chatsite.outages import describe, is_outage
+from chatsite.request_limit import RequestLimit, session_of
 from chatsite.time_zones import zone_of
 from conversations.events import Topic, subscribe
 from conversations.forwarding import forward_page
@@ -41,15 +41,14 @@ CODES: dict[type[Exception], int] = {SignedOut: 4401, NotVisible: 4404, Replaced
 FAILED = 4500
 
 open_sockets: dict[int, list["ConversationConsumer"]] = {}  # by user, the oldest first
-# By user, held while one of their sockets reads the database, so that many take no more than one thread.
-_reading: WeakValueDictionary[int, asyncio.Lock] = WeakValueDictionary()
 
 
 class ConversationConsumer(AsyncWebsocketConsumer):
     """Keeps one page up to date: sends the owner of a conversation everything that their page does not show."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, limit: RequestLimit) -> None:
         super().__init__()
+        self.limit = limit
         self.subscriptions = ExitStack()
         self.running: asyncio.Task[None] | None = None
         self.ended = asyncio.Event()
@@ -72,7 +71,6 @@ class ConversationConsumer(AsyncWebsocketConsumer):
             try:
                 self.user_id = await run_in_thread(self.session.authorise)
                 subscriptions.enter_context(subscribe(Topic.LIST_CHANGED, self.page.list_changed, self.user_id))
-                self.reading = _reading.setdefault(self.user_id, asyncio.Lock())
                 difference = await self._read()
             except (SignedOut, NotVisible) as error:
                 raise DenyConnection from error
@@ -138,7 +136,7 @@ class ConversationConsumer(AsyncWebsocketConsumer):
                 self.page.changed.set()
 
     async def _read(self) -> Difference:
-        async with self.reading:
+        async with self.limit.place(session_of(self.scope)):
             return await run_in_thread(self.page.read, self.user_id)
 
     async def _watch_end(self) -> None:

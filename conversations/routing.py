@@ -1,5 +1,6 @@
 """Websocket URLs, and the check of their origin."""
 
+from collections.abc import Awaitable, Callable
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -10,17 +11,19 @@ from django.conf import settings
 from django.http.request import validate_host
 from django.urls import path
 
+from chatsite.request_limit import RequestLimit
 from conversations.consumers import ConversationConsumer
 
-_sockets = CookieMiddleware(
-    URLRouter([path("ws/conversations/<uuid:conversation_id>/", ConversationConsumer.as_asgi())])
-)
 
+def websocket_application(limit: RequestLimit) -> Callable[[dict[str, Any], Any, Any], Awaitable[None]]:
+    """Return an application that accepts sockets of pages from this origin, and of clients that are not browsers."""
+    consumer = ConversationConsumer.as_asgi(limit=limit)
+    sockets = CookieMiddleware(URLRouter([path("ws/conversations/<uuid:conversation_id>/", consumer)]))
 
-async def websocket_application(scope: dict[str, Any], receive: Any, send: Any) -> None:
-    """Accept sockets of pages from this origin, and of clients that are not browsers."""
-    application = _sockets if is_same_origin(scope) else WebsocketDenier()
-    await application(scope, receive, send)
+    async def application(scope: dict[str, Any], receive: Any, send: Any) -> None:
+        await (sockets if is_same_origin(scope) else WebsocketDenier())(scope, receive, send)
+
+    return application
 
 
 def is_same_origin(scope: dict[str, Any]) -> bool:

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from django.db import DataError, OperationalError
 
+from chatsite.request_limit import AT_ONCE, RequestLimit
 from conversations import consumers
 from conversations.events import bus
 
@@ -38,9 +39,11 @@ class Page:
         return [difference]
 
 
-def consumer() -> consumers.ConversationConsumer:
-    consumer = consumers.ConversationConsumer()
+def consumer(limit: RequestLimit | None = None) -> consumers.ConversationConsumer:
+    consumer = consumers.ConversationConsumer(limit=limit or RequestLimit())
     consumer.scope = {
+        "path": "/ws/conversations/x/",
+        "headers": [],
         "url_route": {"kwargs": {"conversation_id": "x"}},
         "query_string": b"",
         "cookies": {},
@@ -163,7 +166,7 @@ async def test_one_socket_too_many_of_a_user_closes_their_oldest(monkeypatch: py
     assert not consumers.open_sockets
 
 
-async def test_sockets_of_one_user_read_the_database_one_at_a_time(monkeypatch: pytest.MonkeyPatch):
+async def test_only_so_many_sockets_of_a_session_read_the_database_at_a_time(monkeypatch: pytest.MonkeyPatch):
     reading, most = 0, 0
 
     async def run_in_thread(function: Callable[..., Any], *_: object) -> object:
@@ -181,10 +184,11 @@ async def test_sockets_of_one_user_read_the_database_one_at_a_time(monkeypatch: 
 
     monkeypatch.setattr(consumers, "run_in_thread", run_in_thread)
     monkeypatch.setattr(consumers, "PageState", Page)
-    sockets = [consumer() for _ in range(5)]
+    limit = RequestLimit()
+    sockets = [consumer(limit) for _ in range(5)]
     for socket in sockets:
         socket.base_send = base_send
     await asyncio.gather(*(socket.connect() for socket in sockets))
-    assert most == 1
+    assert most == AT_ONCE
     for socket in sockets:
         await socket.disconnect(1000)

@@ -7,6 +7,7 @@ import logging
 import queue
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import AsyncExitStack
 from types import SimpleNamespace
 from typing import Any
 
@@ -120,7 +121,7 @@ def handler(settings) -> OneThreadHandler:
         event.clear()
     while not views.empty():
         views.get()
-    return OneThreadHandler()
+    return OneThreadHandler(RequestLimit())
 
 
 async def test_a_request_gets_its_response_and_an_id(handler: OneThreadHandler):
@@ -324,8 +325,58 @@ async def test_a_session_with_more_requests_waiting_pauses_while_others_load_pag
     waiting = [asyncio.create_task(request("mine", 0.5)) for _ in range(2)]
     await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
     await asyncio.sleep(0)
-    assert (begun_requests, [seconds for seconds, *_ in pauses]) == (["another", "mine"], [0.5])
+    assert (begun_requests, [seconds for seconds, *_ in pauses]) == (["another", "mine"], [1.0])
     [(_, release, args)] = pauses
     release(*args)
     await asyncio.gather(*waiting)
     assert len(pauses) == 1  # nothing waits for the end of the second
+
+
+async def test_a_socket_reads_before_the_requests_that_wait_and_is_never_refused(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(request_limit, "WAIT_SECONDS", 0.01)
+    monkeypatch.setattr(request_limit, "MAX_WAITING", 1)
+    limit, stays = RequestLimit(), asyncio.get_running_loop().create_future()
+    served: list[str] = []
+
+    async def wait(name: str, left: "asyncio.Future[None] | None" = None) -> None:
+        async with limit.place("mine", left):
+            served.append(name)
+
+    async with AsyncExitStack() as running:
+        for _ in range(request_limit.AT_ONCE):
+            await running.enter_async_context(limit.place("mine", stays))
+        refused = asyncio.create_task(wait("request", stays))
+        sockets = [asyncio.create_task(wait("socket")) for _ in range(3)]
+        with pytest.raises(request_limit.TooManyRequests):
+            await refused
+        monkeypatch.setattr(request_limit, "WAIT_SECONDS", 10.0)
+        monkeypatch.setattr(request_limit, "MAX_WAITING", 10)
+        request = asyncio.create_task(wait("request", stays))
+        await asyncio.sleep(0)  # so that it waits
+        sockets.append(asyncio.create_task(wait("last socket")))
+        await asyncio.sleep(0)
+    await asyncio.gather(request, *sockets)
+    assert served == ["socket", "socket", "socket", "last socket", "request"]
+
+
+@pytest.mark.parametrize("has_turn", [False, True])
+async def test_a_socket_that_ends_while_it_waits_takes_no_place(has_turn: bool):
+    limit = RequestLimit()
+
+    async def wait() -> None:
+        async with limit.place("mine"):
+            pass
+
+    async with AsyncExitStack() as running:
+        for _ in range(request_limit.AT_ONCE):
+            await running.enter_async_context(limit.place("mine"))
+        ended = asyncio.create_task(wait())
+        await asyncio.sleep(0)  # so that it waits
+        if not has_turn:
+            ended.cancel()
+    ended.cancel()
+    await asyncio.gather(ended, return_exceptions=True)
+    assert ended.cancelled()
+    async with AsyncExitStack() as running, asyncio.timeout(WAIT):
+        for _ in range(request_limit.AT_ONCE):
+            await running.enter_async_context(limit.place("mine"))

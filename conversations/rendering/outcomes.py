@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from django.urls import reverse
 
 from conversations.models import Generation, Message, Status
-from conversations.models.words import count_words
 
 THINKING, ANSWERING, CONTINUING = "Thinking", "Answering", "Continuing"
 REPEATING = "The model is repeating itself. You can stop it and get an answer now."
@@ -70,8 +69,7 @@ def announcement(status: str, activity: str, notice: str, answer: str = "") -> s
         case Status.ANSWERING:
             return ANSWERING
         case Status.COMPLETE if answer and not notice:
-            words = count_words(answer)
-            return f"Answer complete, {words:,} {'word' if words == 1 else 'words'}"
+            return "Answer complete"
         case _:
             return notice
 

