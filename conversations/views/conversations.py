@@ -6,6 +6,7 @@ from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
+from django.views.decorators.gzip import gzip_page
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from conversations import actions
@@ -17,6 +18,7 @@ from conversations.views.pages import conversation_list, page_context, thread_ar
 from conversations.views.refusals import explain_refusals
 
 
+@gzip_page
 @login_required
 @require_safe
 def new(request: SignedInRequest) -> HttpResponse:
@@ -34,6 +36,7 @@ def index(request: SignedInRequest) -> HttpResponse:
     return render(request, f"conversations/{template}.html", context)
 
 
+@gzip_page  # it contains nothing from the request: docs/security.md, V3
 @login_required
 @require_safe
 def show(request: SignedInRequest, pk: uuid.UUID) -> HttpResponse:
