@@ -32,9 +32,7 @@ run: install .venv/.local
 only := not image
 test: style test-programs .venv/.local staticfiles/staticfiles.json
 	@$(dummy_settings) $(python) manage.py makemigrations --check --dry-run
-	@$(MAKE) --no-print-directory types & types=$$!; \
-		$(python) -m pytest --numprocesses=auto --dist=loadfile --no-loadscope-reorder -m "$(only)"; tests=$$?; \
-		wait $$types && exit $$tests
+	@$(python) -m pytest --numprocesses=auto --dist=loadfile --no-loadscope-reorder -m "$(only)"
 
 # Builds the image, runs it as in production, and runs all of compose.yaml. Takes some minutes and needs root on Debian.
 test-image: programs := builder container podman postgresql redis proxy

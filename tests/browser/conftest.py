@@ -14,7 +14,8 @@ expect.set_options(timeout=WAIT_MS)
 
 @pytest.fixture(scope="package")  # Playwright keeps an event loop running, beside which no asynchronous test can run
 def browser() -> Iterator[Browser]:
-    arguments = ["--no-sandbox", "--disable-dev-shm-usage", "--disable-background-networking"]
+    # Without the GPU's process, which would draw each frame by software a second time.
+    arguments = ["--no-sandbox", "--disable-dev-shm-usage", "--disable-background-networking", "--disable-gpu"]
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=BROWSER.find(), args=arguments)
         yield browser
