@@ -1,13 +1,15 @@
 """Convert Markdown to plain text, for pasting where Markdown is not rendered."""
 
-from typing import Any
+from typing import Any, Final
 
+from django.utils.text import Truncator
 from pyromark.event import Event
 
 from conversations.rendering.blocks import PARSER, unpack
 from conversations.rendering.markdown import MAX_CHARACTERS, normalise
 from conversations.rendering.mathematics import protect
 
+QUOTED: Final = 300  # characters of an answer that pages about it quote
 _INDENT = "   "
 _BLOCKS = ("Paragraph", "Heading", "BlockQuote", "CodeBlock", "Table", "FootnoteDefinition", "HtmlBlock", "List")
 
@@ -24,6 +26,12 @@ def to_plain_text(markdown: str) -> str:
     for event in PARSER.events(source.text, merge_text=True):
         writer.write(event)
     return source.restore("".join(writer.out)) + "\n"
+
+
+def beginning(markdown: str) -> str:
+    """Return the first words of `markdown` without its markup, on one line: at most `QUOTED` characters."""
+    # Of more source than that, because markup takes space too.
+    return Truncator(" ".join(to_plain_text(markdown[: 4 * QUOTED]).split())).chars(QUOTED)
 
 
 class _Writer:

@@ -12,7 +12,7 @@ from django.views.decorators.http import require_safe
 from conversations.inference.request_log import rebuild_request
 from conversations.models import Generation, Message
 from conversations.rendering import outcomes
-from conversations.rendering.plain_text import to_plain_text
+from conversations.rendering.plain_text import beginning, to_plain_text
 from conversations.request import SignedInRequest
 from conversations.views.lookups import get_answer
 
@@ -26,7 +26,8 @@ SEPARATOR = "\n\n---\n\n"  # between reasoning and answer
 def show(request: SignedInRequest, pk: int) -> HttpResponse:
     """Show outcome, times and tokens of each generation of an answer, and the request that was sent for it."""
     message = get_answer(request, pk)
-    context = {"message": message, "parts": [_part_context(part, message) for part in message.parts]}
+    parts = [_part_context(part, message) for part in message.parts]
+    context = {"message": message, "quoted": beginning(message.content), "parts": parts}
     return render(request, "conversations/details.html", context)
 
 

@@ -9,6 +9,7 @@ from django.views.decorators.http import require_http_methods, require_POST
 from conversations import actions
 from conversations.forms import FeedbackForm, RatingForm
 from conversations.models import Feedback, Message
+from conversations.rendering.plain_text import beginning
 from conversations.request import SignedInRequest
 from conversations.views.lookups import get_answer
 from conversations.views.refusals import explain_refusals
@@ -46,7 +47,9 @@ def edit(request: SignedInRequest, pk: int) -> HttpResponse:
         return redirect(message.conversation)
     if request.htmx:
         return _rating(request, message, feedback, form=form)
-    return render(request, "conversations/feedback.html", {"form": form, "message": message})
+    return render(
+        request, "conversations/feedback.html", {"form": form, "message": message, "quoted": beginning(message.content)}
+    )
 
 
 def _rating(request: SignedInRequest, message: Message, feedback: Feedback | None, **context: object) -> HttpResponse:

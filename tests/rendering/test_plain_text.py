@@ -2,7 +2,7 @@
 
 import pytest
 
-from conversations.rendering.plain_text import to_plain_text
+from conversations.rendering.plain_text import QUOTED, beginning, to_plain_text
 
 
 @pytest.mark.parametrize(
@@ -24,3 +24,13 @@ from conversations.rendering.plain_text import to_plain_text
 )
 def test_markup_is_removed_and_text_is_kept(markdown: str, text: str):
     assert to_plain_text(markdown).rstrip("\n") == text
+
+
+def test_a_quotation_is_the_beginning_without_markup_on_one_line():
+    assert beginning("# Title\n\nUse a **copy** of `it`:\n\n- [one](https://example.org)") == (
+        "Title Use a copy of it: - one (https://example.org)"
+    )
+    long = beginning("**word** " * 50_000)
+    assert len(long) == QUOTED
+    assert long.startswith("word word ")
+    assert long.endswith("…")

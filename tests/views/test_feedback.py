@@ -91,3 +91,9 @@ def test_only_the_owner_can_rate_and_only_with_the_buttons_ratings(owner: Client
     client.force_login(person("eve"))
     assert press(client, answer, "good").status_code == 404
     assert not Feedback.objects.exists()
+
+
+@pytest.mark.parametrize("page", ["feedback", "details"])
+def test_pages_about_an_answer_quote_it_without_markup(owner: Client, answer: Message, page: str):
+    Message.objects.filter(pk=answer.pk).update(content="## Title\n\nIt is **not** <b>.")
+    assert "Title It is not &lt;b&gt;.</blockquote>" in owner.get(f"/messages/{answer.pk}/{page}/").text
