@@ -1,4 +1,4 @@
-"""Usage figures: tables and bar charts that show counts and no content.
+"""Usage figures: tables, with bars, that show counts and no content.
 
 Past days are counted once and stored (`DailyCounts`), so that the cost of a long period depends on its days instead of
 its answers, and figures remain when retention deletes conversations.
@@ -8,7 +8,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models import (
@@ -40,9 +40,7 @@ from conversations.models.usage import TOKENS
 from conversations.review.models import DailyCounts, QueueItem, Verdict
 
 DEFAULT_DAYS = 30
-# In units of the SVG's viewBox.
-ROW_HEIGHT = 18
-MAX_BAR_WIDTH = 180
+MAX_BAR_WIDTH = 70  # per cent of its cell; the value stands beside it
 REASONING_RANGES = ((0, 100), (100, 500), (500, 2_000), (2_000, 10_000), (10_000, 2**31))  # tokens, upper end excluded
 MAX_ERRORS = 20
 DAY_COLUMNS = ("Day", "Answers", "People", "Failed", "Repeated themselves")
@@ -65,20 +63,22 @@ class TenthsOfSecond(Func):
         return self.as_sql(compiler, connection, template=template, **context)
 
 
-@dataclass(frozen=True, slots=True)
-class Bar:
-    """A bar of a chart, with positions in units of the viewBox; `baseline` is that of its label."""
+class Cell(NamedTuple):
+    """A value of a table, and the width of its bar in per cent; None for a column without bars."""
 
-    label: str
-    value: float
-    width: float
-    y: int
-    baseline: int
+    value: Any
+    width: float | None
+
+    @property
+    def text(self) -> str:
+        if self.value is None:
+            return "–"
+        return f"{self.value:,}" if isinstance(self.value, int | float) else str(self.value)
 
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """A table, and the index of the column that is drawn as bars, if any. `name` is its part of the URL."""
+    """A table, and the index of the column whose values have bars, if any. `name` is its part of the URL."""
 
     name: str
     title: str
@@ -87,19 +87,16 @@ class Figure:
     chart_column: int | None = None
 
     @property
-    def bars(self) -> list[Bar]:
-        if self.chart_column is None:
-            return []
-        values = [(str(row[0]), float(row[self.chart_column] or 0)) for row in self.rows]
-        largest = max((value for _, value in values), default=0) or 1
+    def cells(self) -> list[list[Cell]]:
+        column = self.chart_column
+        largest = 1.0 if column is None else max((float(row[column]) for row in self.rows), default=0) or 1.0
         return [
-            Bar(label, value, round(MAX_BAR_WIDTH * value / largest, 1), top + 3, top + 13)
-            for top, (label, value) in zip(range(0, self.height, ROW_HEIGHT), values, strict=True)
+            [
+                Cell(value, round(MAX_BAR_WIDTH * float(value) / largest, 1) if index == column else None)
+                for index, value in enumerate(row)
+            ]
+            for row in self.rows
         ]
-
-    @property
-    def height(self) -> int:
-        return len(self.rows) * ROW_HEIGHT
 
 
 def build(reviewer: User, since: date, until: date) -> list[Figure]:
@@ -119,12 +116,13 @@ def _build(reviewer: User, since: date, until: date) -> list[Figure]:
     else:
         counts = _stored_counts(since, until)
         items = QueueItem.objects.all()  # also verdicts on answers that have been deleted
+    days = _days(since, min(until, site_day()))  # a day that has not begun is not a day without answers
     return [
-        *_answers(counts),
-        _tokens(usage),
+        *_answers(counts, days),
+        _tokens(usage, days),
         _durations(counts.values()),
         _ratings(_between(generations, since, until)),
-        _reviews(_between(items, since, until)),
+        _reviews(items, since, until),
     ]
 
 
@@ -134,8 +132,13 @@ def last_days(days: int = DEFAULT_DAYS) -> tuple[date, date]:
     return today - timedelta(days=days - 1), today
 
 
-def _between(rows: QuerySet, since: date, until: date) -> QuerySet:
-    return rows.filter(created_at__gte=_midnight(since), created_at__lt=_midnight(until + timedelta(days=1)))
+def _days(since: date, until: date) -> list[date]:
+    return [since + timedelta(days=number) for number in range((until - since).days + 1)]
+
+
+def _between(rows: QuerySet, since: date, until: date, column: str = "created_at") -> QuerySet:
+    period = {f"{column}__gte": _midnight(since), f"{column}__lt": _midnight(until + timedelta(days=1))}
+    return rows.filter(**period)
 
 
 def _midnight(day: date) -> datetime:
@@ -146,8 +149,7 @@ def _stored_counts(since: date, until: date) -> dict[date, Counts]:
     """Return the counts of each day that has any; count and store past days that are not stored yet."""
     zone, today = timezone.get_current_timezone_name(), site_day()
     known = dict(DailyCounts.objects.filter(zone=zone, day__range=(since, until)).values_list("day", "counts"))
-    days = [since + timedelta(days=number) for number in range((min(until, today) - since).days + 1)]
-    if missing := [day for day in days if day not in known]:
+    if missing := [day for day in _days(since, min(until, today)) if day not in known]:
         counted = _count(_between(Generation.objects.all(), missing[0], missing[-1]))
         known |= {day: counted.get(day, {}) for day in missing}
         complete = [day for day in missing if day < today and not known[day].get("live")]
@@ -193,9 +195,9 @@ def _count(generations: QuerySet[Generation]) -> dict[date, Counts]:
     return dict(sorted(counts.items()))
 
 
-def _answers(counts: dict[date, Counts]) -> list[Figure]:
-    """Return the figures that count answers."""
-    days, lengths = [], [0] * len(REASONING_RANGES)
+def _answers(counts: dict[date, Counts], days: list[date]) -> list[Figure]:
+    """Return the figures that count answers: one has a row for each of the days, if there are any answers."""
+    per_day, lengths = dict.fromkeys(days if counts else [], (0, 0, 0, 0)), [0] * len(REASONING_RANGES)
     models, model_tokens, outcomes, errors = (Counter[str]() for _ in range(4))
     for day, of_day in counts.items():
         total = failed = 0
@@ -209,12 +211,13 @@ def _answers(counts: dict[date, Counts]) -> list[Figure]:
                 outcomes[Status(status).label] += answers
             lengths = [before + more for before, more in zip(lengths, by_length, strict=True)]
         # Days that an earlier version counted have no number of repetitions.
-        days.append((day.isoformat(), total, of_day["people"], failed, of_day.get("repeated", 0)))
+        per_day[day] = (total, of_day["people"], failed, of_day.get("repeated", 0))
     tokens_per_answer = [(model, n, round(model_tokens[model] / n)) for model, n in _most_common(models)]
     ranges = [f"{low:,} to {high:,}" if high < 2**31 else f"{low:,} or more" for low, high in REASONING_RANGES]
-    reasoning = list(zip(ranges, lengths, strict=True)) if days else []
+    reasoning = list(zip(ranges, lengths, strict=True)) if counts else []
+    rows = [(day.isoformat(), *numbers) for day, numbers in per_day.items()]
     return [
-        Figure("days", "Answers per day", DAY_COLUMNS, days, 1),
+        Figure("days", "Answers per day", DAY_COLUMNS, rows, 1),
         Figure("models", "Answers by model", ("Model", "Answers", "Tokens per answer"), tokens_per_answer, 1),
         Figure("outcomes", "Outcomes", ("Outcome", "Answers"), _most_common(outcomes), 1),
         Figure("failures", "Why answers failed", ("Error message", "Answers"), _most_common(errors)[:MAX_ERRORS], 1),
@@ -250,10 +253,14 @@ def _percentile(tenths: Counter[int], share: float) -> float | None:
     return None
 
 
-def _tokens(usage: QuerySet[DailyUsage]) -> Figure:
+def _tokens(usage: QuerySet[DailyUsage], days: list[date]) -> Figure:
     """Return the tokens of each day and model, also of answers and accounts that have been deleted since."""
+    by_day: dict[date, list[tuple[Any, ...]]] = {day: [] for day in days}
     sums = usage.values_list("day", "model").annotate(*(Sum(name) for name in TOKENS)).order_by("day", "model")
-    rows: list[tuple[Any, ...]] = [(day.isoformat(), model, sum(tokens), *tokens) for day, model, *tokens in sums]
+    for day, model, *tokens in sums:
+        by_day.setdefault(day, []).append((model, sum(tokens), *tokens))
+    none = [(None, 0, *(0 for _ in TOKENS))]
+    rows = [(day.isoformat(), *row) for day, found in by_day.items() for row in found or none] if sums else []
     return Figure("tokens", "Tokens per day", ("Day", "Model", "Tokens", "Input", "Reasoning", "Output"), rows, 2)
 
 
@@ -267,14 +274,16 @@ def _ratings(generations: QuerySet[Generation]) -> Figure:
     return Figure("ratings", "Reasoning and rating", ("Rating", "Answers", "Mean reasoning tokens"), rows, 2)
 
 
-def _reviews(items: QuerySet[QueueItem]) -> Figure:
-    by_day: dict[date, list[int]] = defaultdict(lambda: [0, 0])
+def _reviews(items: QuerySet[QueueItem], since: date, until: date) -> Figure:
+    """Return the items added and resolved on each day, and the verdicts of those days."""
+    by_day = {day: [0, 0] for day in _days(since, min(until, site_day()))}
     for index, column in enumerate(("created_at", "resolved_at")):
-        days = items.exclude(**{column: None}).annotate(day=TruncDate(column)).values("day").annotate(items=Count("pk"))
-        for day, count in days.values_list("day", "items"):
-            by_day[day][index] = count
-    verdicts = dict(items.exclude(verdict="").values_list("verdict").annotate(Count("pk")))
+        counted = _between(items, since, until, column).annotate(day=TruncDate(column)).values_list("day")
+        for day, number in counted.annotate(Count("pk")):
+            by_day.setdefault(day, [0, 0])[index] = number  # it may be past midnight by now
+    resolved = _between(items, since, until, "resolved_at").order_by().values_list("verdict")
+    verdicts = dict(resolved.annotate(Count("pk")))
     summary = "; ".join(f"{label}: {verdicts[value]}" for value, label in Verdict.choices if value in verdicts)
     title = f"Reviews per day ({summary})" if summary else "Reviews per day"
-    rows: list[tuple[Any, ...]] = [(day.isoformat(), *by_day[day]) for day in sorted(by_day)]
-    return Figure("reviews", title, ("Day", "Added", "Resolved"), rows, 2)
+    rows: list[tuple[Any, ...]] = [(day.isoformat(), *numbers) for day, numbers in by_day.items()]
+    return Figure("reviews", title, ("Day", "Added", "Resolved"), rows if any(map(any, by_day.values())) else [], 2)

@@ -2,16 +2,20 @@
 
 import csv
 import io
+import re
 from datetime import timedelta
 
 import pytest
 from django.contrib.auth.models import Group
+from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from conversations.models import Conversation, Feedback, Generation, Status, User
 from conversations.models.usage import add_usage
 from conversations.review import figures
+from conversations.review.models import QueueItem
 from tests.factories import person, queued
 from tests.review.factories import make_user
 
@@ -44,7 +48,7 @@ def test_answers_are_counted_by_day_model_outcome_and_error(reviewer: User):
     answered(one, 1)
     answered(one, 1, reasoning_tokens=300, repetition_at=700)
     answered(other, 1, status=Status.FAILED, error="The model could not be reached.")
-    [(_, *counts)] = figure(reviewer, "days").rows
+    _, *counts = figure(reviewer, "days").rows[-1]
     assert counts == [3, 2, 1, 1]  # answers, people, failed, repeated themselves
     assert figure(reviewer, "models").rows == [("test-model", 3, 100)]
     assert figure(reviewer, "outcomes").rows == [("Complete", 2), ("Failed", 1)]
@@ -59,6 +63,7 @@ def test_tokens_are_those_of_the_ledger_by_the_sites_day_and_model(reviewer: Use
         add_usage(generation.pk, timezone.now(), (10, None, 30))
     add_usage(generation.pk, timezone.now() - timedelta(days=1), (1, 2, 3))
     rows = [
+        *(((today - timedelta(days=ago)).isoformat(), None, 0, 0, 0, 0) for ago in range(29, 1, -1)),
         ((today - timedelta(days=1)).isoformat(), "two", 6, 1, 2, 3),
         (today.isoformat(), "one", 40, 10, 0, 30),
         (today.isoformat(), "two", 40, 10, 0, 30),
@@ -78,8 +83,8 @@ def test_days_are_the_sites_for_every_reviewer(reviewer: User, zone: str):
     midnight = timezone.localtime().replace(hour=0, minute=0, second=0, microsecond=0)
     Generation.objects.filter(pk=generation.pk).update(created_at=midnight)
     with timezone.override(zone):
-        [(day, *_)] = figure(reviewer, "days").rows
-    assert day == midnight.date().isoformat()
+        days = [day for day, answers, *_ in figure(reviewer, "days").rows if answers]
+    assert days == [midnight.date().isoformat()]
 
 
 def test_response_times_are_given_as_median_and_percentile(reviewer: User):
@@ -114,16 +119,56 @@ def test_a_scoped_reviewer_sees_only_figures_of_their_groups(reviewer: User):
     assert figure(reviewer, "outcomes").rows == [("Complete", 1)]
 
 
-def test_each_chart_has_a_table_that_can_be_downloaded_as_csv(client: Client, reviewer: User):
-    answered(person("owner"), 1, model="=evil()")
+def test_every_day_of_the_period_has_a_row_until_today(reviewer: User, client: Client):
+    today = timezone.localdate()
+    generation = answered(person("owner"), 1)
+    add_usage(generation.pk, timezone.now(), (1, 2, 3))
+    QueueItem.objects.create(conversation=generation.conversation, message=generation.message, why="A rule")
+    for _ in range(2):  # the second time, past days are stored
+        built = figures.build(reviewer, today - timedelta(days=400), today + timedelta(days=3))
+        rows = {found.name: found.rows for found in built}
+        for name in ("days", "tokens", "reviews"):
+            days = [day for day, *_ in rows[name]]
+            assert days == [(today - timedelta(days=ago)).isoformat() for ago in range(400, -1, -1)], name
+        assert rows["days"][0][1:] == (0, 0, 0, 0)
     client.force_login(reviewer)
-    page = client.get(FIGURES).content.decode()
-    assert page.count('<svg class="bars"') == 4  # days, models, outcomes, thinking
-    for chart in page.split('<svg class="bars"')[1:]:
-        assert "<table" in chart.split("</section>")[0]
+    tomorrow = today + timedelta(days=1)
+    assert f">{tomorrow}<" not in client.get(f"{FIGURES}?since={today}&until={tomorrow}").text
+    assert client.get(f"{FIGURES}?since={tomorrow}&until={tomorrow}").text.count("No data for this period.") == 8
+
+
+def test_a_longer_period_needs_no_more_queries(reviewer: User):
+    answered(person("owner"), 1)
+
+    def count_queries(days: int) -> int:
+        with CaptureQueriesContext(connection) as queries:
+            figures.build(reviewer, *figures.last_days(days))
+        return len(queries)
+
+    figures.build(reviewer, *figures.last_days(300))
+    assert count_queries(300) == count_queries(2)
+
+
+def test_bars_stand_in_the_table_beside_their_values_which_can_be_downloaded(client: Client, reviewer: User):
+    owner = person("owner")
+    for _ in range(3):
+        answered(owner, 1, model="=evil()")
+    answered(owner, 1, model="other")
+    client.force_login(reviewer)
+    page = client.get(FIGURES).text
+    models = page.split('id="figure-models"')[1].split("</section>")[0]
+    cells = (
+        r'<th scope="row">([^<]*)</th><td><div class="bar"><svg width="([\d.]+)%"[^>]*><rect[^>]*/></svg>(\d+)</div>'
+    )
+    assert re.findall(cells, models) == [("=evil()", "70.0", "3"), ("other", "23.3", "1")]
+    days = page.split('id="figure-days"')[1].split("</section>")[0]
+    assert days.count('<div class="bar">0</div>') == 29  # no bar, but its value
+    assert "Days are those of the site, in UTC." in page
+    assert "style=" not in page
     assert "canary" not in page
     table = client.get(f"{FIGURES}models.csv").content.decode()
-    assert list(csv.reader(io.StringIO(table))) == [["Model", "Answers", "Tokens per answer"], ["'=evil()", "1", "0"]]
+    rows = [["Model", "Answers", "Tokens per answer"], ["'=evil()", "3", "0"], ["other", "1", "0"]]
+    assert list(csv.reader(io.StringIO(table))) == rows
     assert client.get(f"{FIGURES}nothing.csv").status_code == 404
 
 

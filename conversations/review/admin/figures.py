@@ -4,6 +4,7 @@ from django import forms
 from django.core.validators import MaxValueValidator
 from django.http import Http404, HttpResponse
 from django.shortcuts import render
+from django.utils import timezone
 from django.utils.http import urlencode
 from django.views.decorators.http import require_safe
 
@@ -35,7 +36,8 @@ def show(request: ReviewRequest) -> HttpResponse:
     """Show the figures of a period, by default of the last thirty days."""
     form = _period_form(request)
     built = figures.build(request.user, **form.cleaned_data) if form.is_valid() else []
-    context = access.context(request, "Figures", form=form, figures=built, query=urlencode(form.data))
+    query, zone = urlencode(form.data), timezone.get_default_timezone_name()
+    context = access.context(request, "Figures", form=form, figures=built, query=query, zone=zone)
     return render(request, "review/admin/figures.html", context)
 
 
