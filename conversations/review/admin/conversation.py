@@ -1,54 +1,29 @@
+from typing import cast
+
 from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
-from django.urls import URLPattern, path, reverse
-from django.utils.html import format_html
-from django.utils.safestring import SafeString
+from django.urls import URLPattern, path
 
 from conversations.models import Conversation
-from conversations.models.conversation import parse_moment
-from conversations.models.permissions import LIST, READ, full
+from conversations.models.permissions import LIST, full
 from conversations.review.admin import figures, find, notice_delays, queue, reason, search, transcript
-from conversations.review.admin.access import ReadOnlyAdmin
+from conversations.review.admin.access import ReadOnlyAdmin, ReviewRequest
 
 
 @admin.register(Conversation)
 class ConversationAdmin(ReadOnlyAdmin):
-    """Conversations by their metadata. Titles are content and are not shown."""
-
-    list_display = ("link", "owner", "created_at", "updated_at")
-    list_display_links = None
-    list_select_related = ("owner",)
-    list_filter = ("updated_at",)
-    allowed_lookups = ("updated_at__gte", "updated_at__lt")
-    search_fields = ("owner__username", "owner__email")
-    search_help_text = "Search by the owner's username or email address."
-    ordering = ("-updated_at", "-id")
-    sortable_by = ()
-    show_full_result_count = False
-    actions = None
+    """Conversations, which pages of review show. Titles are content and are in no list."""
 
     def get_queryset(self, request: HttpRequest) -> QuerySet:
         return Conversation.objects.reviewable_by(request.user).defer("title")
-
-    def lookup_allowed(self, lookup: str, value: str, request: HttpRequest) -> bool:
-        return super().lookup_allowed(lookup, value, request) and parse_moment(value) is not None
-
-    def get_list_display(self, request: HttpRequest) -> tuple[str, ...]:
-        return self.list_display if request.user.has_perm(full(READ)) else ("id", *self.list_display[1:])
 
     def has_view_permission(self, request: HttpRequest, obj: Conversation | None = None) -> bool:
         return request.user.has_perm(full(LIST))
 
     def has_module_permission(self, request: HttpRequest) -> bool:
         return self.has_view_permission(request)
-
-    @admin.display(description="conversation")
-    def link(self, conversation: Conversation) -> SafeString:
-        return format_html(
-            '<a href="{}">{}</a>', reverse("admin:review_transcript", args=[conversation.pk]), conversation.pk
-        )
 
     def get_urls(self) -> list[URLPattern]:
         view = self.admin_site.admin_view
@@ -70,6 +45,9 @@ class ConversationAdmin(ReadOnlyAdmin):
             path("<uuid:pk>/transcript/<int:message>/", view(transcript.read), name="review_reasoning"),
             *super().get_urls(),
         ]
+
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, str] | None = None) -> HttpResponse:
+        return cast(HttpResponse, find.find(cast(ReviewRequest, request)))
 
     def change_view(self, request: HttpRequest, object_id: str, *args, **kwargs) -> HttpResponse:
         # Django would show every column here.

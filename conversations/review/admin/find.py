@@ -13,17 +13,18 @@ from conversations.pagination import take_page
 from conversations.review.admin import access
 from conversations.review.admin.access import ReviewRequest
 from conversations.review.export import stream_zip
-from conversations.review.filters import filter_conversations
+from conversations.review.filters import MAX_SORTED, filter_conversations, sort, summaries
 from conversations.review.models import Verdict
 
-CONVERSATIONS_PER_PAGE = 50
+PAGE = 50  # conversations
+MAX_COUNTED = 10_000  # conversations: to count all that are found would cost more than to list them
 
 
 class FilterForm(forms.Form):
     """Criteria that conversations must meet, all of them."""
 
     owner = forms.CharField(required=False, label="Username")
-    group = forms.ModelChoiceField(Group.objects.order_by("name"), required=False)
+    group = forms.ModelChoiceField(Group.objects.order_by("name"), required=False, empty_label="Any")
     since = forms.DateField(required=False, label="From", widget=forms.DateInput(attrs={"type": "date"}))
     until = forms.DateField(required=False, label="To", widget=forms.DateInput(attrs={"type": "date"}))
     model = forms.CharField(required=False)
@@ -39,20 +40,43 @@ class FilterForm(forms.Form):
         return {name: self.data[name] for name in self.fields if self.data.get(name)}
 
 
+class OrderForm(forms.Form):
+    """The order of the list, and the page of it in every order but the first, which has cursors."""
+
+    sort = forms.ChoiceField(
+        required=False,
+        choices=[
+            ("", "Last updated"),
+            ("created", "Created"),
+            ("questions", "Most questions"),
+            ("tokens", "Most tokens"),
+        ],
+        label="Sort by",
+    )
+    page = forms.IntegerField(required=False, min_value=1, max_value=MAX_SORTED // PAGE)
+
+
 @access.require_permission(LIST)
 @require_safe
 def find(request: ReviewRequest) -> HttpResponse:
-    """List conversations by their metadata, newest first."""
-    form = FilterForm(request.GET)
+    """List conversations by their metadata, the last updated first or in another order."""
+    form, order = FilterForm(request.GET), OrderForm(request.GET)
     found = filter_conversations(request.user, form.cleaned_data) if form.is_valid() else Conversation.objects.none()
-    older = found.older_than(request.GET.get("before", "")).select_related("owner")
-    page, last = take_page(older, CONVERSATIONS_PER_PAGE)
+    by, number = (order.cleaned_data["sort"], order.cleaned_data["page"] or 1) if order.is_valid() else ("", 1)
+    rows = sort(found, by)[(number - 1) * PAGE :] if by else found.older_than(request.GET.get("before", ""))
+    page, last = take_page(rows.select_related("owner"), PAGE)
+    older = ({"sort": by, "page": number + 1} if by else {"before": last.cursor}) if last else {}
+    count = found[: MAX_COUNTED + 1].count()
     context = access.context(
         request,
-        "Find",
+        "Conversations",
         form=form,
-        found=page,
-        older=urlencode({**form.criteria, "before": last.cursor}) if last else "",
+        order=order,
+        found=summaries(page),
+        count=count,
+        most=MAX_COUNTED,
+        sorted_part=MAX_SORTED if by and count > MAX_SORTED else None,
+        older=urlencode({**form.criteria, **older}) if older else "",
         query=urlencode(form.criteria),
         may_read=request.user.has_perm(full(READ)),
         may_export=request.user.has_perms([full(READ), full(EXPORT)]),
