@@ -186,6 +186,11 @@ class Verdict(models.TextChoices):
     MISUSE = "misuse", "Misuse of the site"
 
 
+def _is_free() -> Q:
+    """Return the condition for items that are not claimed, or that were claimed longer than `CLAIM_DURATION` ago."""
+    return Q(taken_at=None) | Q(taken_at__lte=timezone.now() - CLAIM_DURATION)
+
+
 class QueueItemQuerySet(models.QuerySet):
     def reviewable_by(self, user: Any) -> "QueueItemQuerySet":
         return self.filter(conversation__in=Conversation.objects.reviewable_by(user))
@@ -198,7 +203,11 @@ class QueueItemQuerySet(models.QuerySet):
 
     def unassigned(self) -> "QueueItemQuerySet":
         """Keep items that can be claimed: never claimed, or claimed longer than `CLAIM_DURATION` ago."""
-        return self.unresolved().filter(Q(taken_at=None) | Q(taken_at__lte=timezone.now() - CLAIM_DURATION))
+        return self.unresolved().filter(_is_free())
+
+    def waiting_for(self, user: Any) -> "QueueItemQuerySet":
+        """Keep what this reviewer can give a verdict on: items that can be claimed, and the one claimed already."""
+        return self.reviewable_by(user).unresolved().filter(_is_free() | Q(taken_by=user)).order_by("pk")
 
     def claimed_by(self, user: Any) -> "QueueItemQuerySet":
         return self.unresolved().filter(taken_by=user, taken_at__gt=timezone.now() - CLAIM_DURATION)

@@ -3,11 +3,11 @@
 import hashlib
 import hmac
 from datetime import timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import Exists, OuterRef, Q
+from django.db.models import Count, Exists, OuterRef, Q
 from django.utils import timezone
 
 from conversations.models import Feedback, Generation, Rating, User
@@ -18,7 +18,20 @@ REPORTED = "Reported by its owner"
 SHARED = "Feedback shared by its owner"
 MAX_LAG = timedelta(minutes=10)  # between a generation's `finished_at`, by its worker's clock, and the commit
 BATCH = 1000  # answers that one call of `refresh` checks for each rule
+MAX_COUNTED = 1_000  # items: each page of review counts those that wait
 CANDIDATES = 20  # items that `claim_next` tries, if others claim them at the same time
+
+
+class Position(NamedTuple):
+    """The place of an item among those that wait for a reviewer, from 1, and how many these are."""
+
+    number: int
+    total: int
+
+
+def waiting(reviewer: User) -> int:
+    """Return how many items wait for this reviewer; `MAX_COUNTED` at most."""
+    return QueueItem.objects.waiting_for(reviewer)[:MAX_COUNTED].count()
 
 
 def refresh() -> None:
@@ -94,6 +107,12 @@ def claim(*, actor: audit.Actor, item: QueueItem) -> Case | None:
         if not unassigned.update(taken_by=actor.user, taken_at=timezone.now()):
             return None
         return cases.open_case(actor=actor, reason=item.why, note=f"Queue item {item.pk}")
+
+
+def position(reviewer: User, item: QueueItem) -> Position:
+    """Return the position of an item that this reviewer has claimed; both numbers are `MAX_COUNTED` at most."""
+    first = QueueItem.objects.waiting_for(reviewer)[:MAX_COUNTED]
+    return Position(**first.aggregate(number=Count("pk", filter=Q(pk__lte=item.pk)), total=Count("pk")))
 
 
 def claim_next(*, actor: audit.Actor, after: int = 0, backwards: bool = False) -> QueueItem | None:

@@ -7,7 +7,8 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import ask, sign_up
-from tests.endpoint import Endpoint
+from tests.browser.test_accessibility import check
+from tests.endpoint import Endpoint, Exchange
 from tests.site import PASSWORD, Site, from_elsewhere
 
 MAKE_REVIEWER = f"""
@@ -22,9 +23,22 @@ NAME_OF_FOCUSED = """() => {
 }"""
 
 
+async def think_and_answer(exchange: Exchange) -> None:
+    await exchange.reason("Let me think. Both are decimals.")
+    await exchange.answer("9.8 is greater than 9.11." + "\n\nA paragraph." * 60)
+    await exchange.finish()
+
+
+def check_widths(page: Page, state: str) -> None:
+    for width in (1280, 360):
+        page.set_viewport_size({"width": width, "height": 800})
+        check(page, f"{state} at {width} px")
+
+
 @pytest.fixture
 def owner(page: Page, site: Site, endpoint: Endpoint) -> Page:
-    """The page of a person with one answer, at a site with a reviewer."""
+    """The page of a person with one long answer, at a site with a reviewer."""
+    endpoint.respond = think_and_answer
     made = site.manage("shell", "--no-imports", "--command", MAKE_REVIEWER)
     assert made.returncode == 0, made.stderr
     sign_up(page, site)
@@ -56,22 +70,40 @@ def test_a_report_is_reviewed_and_resolved_and_the_owner_sees_it(owner: Page, re
     reviewer.fill("[name=login]", "reviewer")
     reviewer.fill("[name=password]", PASSWORD)
     reviewer.get_by_role("button", name="Sign in").click()
-    reviewer.get_by_role("link", name="Conversations", exact=True).first.click()
-    expect(reviewer.locator("#content")).not_to_contain_text("Which is greater?")  # a title is content
-    reviewer.goto(f"{site.url}/admin/conversations/conversation/queue/")
+    expect(reviewer.get_by_role("link", name="Queue 1 waiting")).to_be_visible()
+    check_widths(reviewer, "the queue")
+    for section in ("Conversations", "Figures", "Delayed notices"):
+        reviewer.get_by_role("link", name=section, exact=True).click()
+        expect(reviewer.get_by_role("heading", name=section, exact=True)).to_be_visible()
+        expect(reviewer.locator("#content")).not_to_contain_text("Which is greater?")  # a title is content
+        check_widths(reviewer, section)
+    reviewer.get_by_role("link", name="Search", exact=True).click()
+    check_widths(reviewer, "the reason for access")
+    reviewer.get_by_label("Safety").check()
+    reviewer.get_by_role("button", name="Start case").click()
+    reviewer.get_by_label("Search for").fill("greater")
+    reviewer.get_by_role("button", name="Search").click()
+    expect(reviewer.locator(".found mark").first).to_have_text("greater")
+    check_widths(reviewer, "search")
+    reviewer.get_by_role("link", name="Queue 1 waiting").click()
     expect(reviewer.locator(".queue")).to_contain_text("Reported by its owner")
     reviewer.get_by_role("button", name=re.compile("Claim item")).click()
     expect(reviewer.locator(".case")).to_contain_text("Reported by its owner")
-    expect(reviewer.locator(".item blockquote")).to_have_text("Nine is not greater")
-    expect(reviewer.locator("article .prose")).to_have_text("9.8 is greater than 9.11.")
+    expect(reviewer.locator(".comment blockquote")).to_have_text("Nine is not greater")
+    expect(reviewer.locator("article .prose")).to_contain_text("9.8 is greater than 9.11.")
+    check_widths(reviewer, "a transcript")
     reviewer.locator("summary", has_text="Thought").click()
     expect(reviewer.locator(".reasoning-text")).not_to_contain_text("Both are decimals")
     reviewer.get_by_role("link", name="Read the reasoning").click()
     expect(reviewer.locator(".reasoning-text")).to_have_text("Let me think. Both are decimals.")
     expect(reviewer.locator("article form")).to_have_count(0)
+    reviewer.get_by_role("link", name="Read this thought").click()
+    expect(reviewer.locator(".reading-step")).to_have_count(1)
+    check_widths(reviewer, "a thought")
+    reviewer.go_back()
     reviewer.get_by_label("No problem").check()
     reviewer.get_by_label("Note").fill("9.8 is greater indeed")
-    reviewer.get_by_role("button", name="Resolve and claim next").click()
+    reviewer.get_by_role("button", name="Save and next").click()
     expect(reviewer.get_by_text("The queue is empty.")).to_be_visible()
 
     owner.goto(conversation)
@@ -104,7 +136,7 @@ def test_a_report_is_reviewed_and_resolved_with_the_keyboard_only(owner: Page, r
     owner.keyboard.press("Enter")
     expect(owner.get_by_text("Reviewers can now read this conversation.")).to_be_visible()
 
-    reviewer.goto(f"{site.url}/admin/conversations/conversation/queue/")
+    reviewer.goto(f"{site.url}/admin/")
     reviewer.locator("[name=login]").focus()
     reviewer.keyboard.type("reviewer")
     reviewer.keyboard.press("Tab")
@@ -112,16 +144,33 @@ def test_a_report_is_reviewed_and_resolved_with_the_keyboard_only(owner: Page, r
     reviewer.keyboard.press("Enter")
     expect(reviewer.locator(".queue")).to_contain_text("Reported by its owner")
     reviewer.wait_for_load_state()  # its script handles keys from now on
-    reviewer.keyboard.press("j")
-    expect(reviewer.locator("article .prose")).to_have_text("9.8 is greater than 9.11.")
+    reviewer.keyboard.press("n")
+    expect(reviewer.locator("article .prose")).to_contain_text("9.8 is greater than 9.11.")
+    expect(reviewer.get_by_role("heading", name="Item 1 of 1")).to_be_in_viewport()
     press_until(reviewer, "Tab", "Thought")
     reviewer.keyboard.press("Enter")
     press_until(reviewer, "Tab", "Read the reasoning")
     reviewer.keyboard.press("Enter")
     expect(reviewer.locator(".reasoning-text")).to_have_text("Let me think. Both are decimals.")
-    press_until(reviewer, "Tab", "No problem")
-    reviewer.keyboard.press("Space")
-    press_until(reviewer, "Tab", "Resolve")
+    for width in (1280, 360):
+        reviewer.set_viewport_size({"width": width, "height": 640})
+        for key in ("Home", "End"):
+            reviewer.keyboard.press(key)
+            expect(reviewer.get_by_role("button", name="Save and next")).to_be_in_viewport(ratio=1)
+    reviewer.keyboard.press("k")
+    reviewer.keyboard.press("k")
+    expect(reviewer.locator("article").first).to_be_focused()
+    reviewer.keyboard.press("j")
+    expect(reviewer.locator("article").last).to_be_focused()
+    reviewer.keyboard.press("2")
+    expect(reviewer.get_by_label("Poor answer")).to_be_checked()
+    reviewer.keyboard.press("1")
+    expect(reviewer.get_by_label("No problem")).to_be_focused()
+    reviewer.keyboard.press("Tab")
+    reviewer.keyboard.type("2 jokes in it")  # a key in a text field is text
+    expect(reviewer.get_by_label("Note")).to_have_value("2 jokes in it")
+    expect(reviewer.get_by_label("No problem")).to_be_checked()
+    press_until(reviewer, "Tab", "Save and next")
     reviewer.keyboard.press("Enter")
     expect(reviewer.get_by_text("The queue is empty.")).to_be_visible()
     owner.reload()

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
-from django.contrib.auth.models import Group
+from django.contrib.auth.models import Group, Permission
 from django.test import Client
 from django.utils import timezone
 
@@ -240,6 +240,85 @@ def test_resolving_claims_the_next_item_and_stepping_releases_the_current_one(
     client.post(f"{QUEUE.removesuffix('queue/')}reason/", {"reason": "Safety"})
     transcript = client.get(f"{QUEUE.removesuffix('queue/')}{conversation.pk}/transcript/").content.decode()
     assert "Poor answer: Rude" in transcript
+
+
+def test_after_the_last_item_come_those_that_were_passed_over(client: Client, report: QueueItem, reviewer: User):
+    conversation = make_conversation(report.conversation.owner)
+    actions.give_feedback(message=conversation.leaf, rating="report", comment="", shared=True)
+    queue.refresh()
+    last = QueueItem.objects.latest("pk")
+    client.force_login(reviewer)
+    client.post(f"{QUEUE}{report.pk}/next/")
+    assert QueueItem.objects.claimed_by(reviewer).get() == last
+    client.post(f"{QUEUE}{last.pk}/resolve/", {"verdict": "fine"})
+    assert QueueItem.objects.claimed_by(reviewer).get() == report
+
+
+def test_the_form_says_how_many_items_wait_and_which_keys_choose_a_verdict(
+    client: Client, report: QueueItem, reviewer: User, second: User
+):
+    rules = [Rule.objects.create(name=f"Rule {n}", active=False) for n in range(3)]
+    items = [
+        QueueItem.objects.create(conversation=report.conversation, message=report.message, why=rule.name, rule=rule)
+        for rule in rules
+    ]
+    queue.claim(actor=audit.Actor(second), item=items[0])
+    client.force_login(reviewer)
+    page = client.post(f"{QUEUE}{items[1].pk}/take/", follow=True).text
+    assert "Item 2 of 3" in page  # the report before it, one that another reviewer has claimed, and one after it
+    assert re.findall(r'data-key="(\d)">.*?<span>(.*?)</span> <kbd>(\d)</kbd>', page) == [
+        (str(n), label, str(n)) for n, (_, label) in enumerate(Verdict.choices, 1)
+    ]
+    assert "js/review." in page
+    User.objects.update(single_keys=False)
+    page = client.get(f"{QUEUE.removesuffix('queue/')}{report.conversation_id}/transcript/").text
+    assert "Save and next" in page
+    assert "<kbd>" not in page
+    assert "js/review." not in page
+
+
+def test_a_verdict_that_was_not_saved_is_kept_in_the_form(client: Client, report: QueueItem, reviewer: User):
+    client.force_login(reviewer)
+    client.post(f"{QUEUE}{report.pk}/take/")
+    fields = {"verdict": "", "note": "A long thought"}
+    page = client.post(f"{QUEUE}{report.pk}/resolve/", fields, follow=True).text
+    assert "Choose a verdict." in page
+    assert "A long thought</textarea>" in page
+    QueueItem.objects.update(taken_at=timezone.now() - CLAIM_DURATION)
+    page = client.post(f"{QUEUE}{report.pk}/resolve/", fields | {"verdict": "poor"}, follow=True).text
+    assert f"Claim item {report.pk} again to save it." in page
+    page = client.post(f"{QUEUE}{report.pk}/take/", follow=True).text
+    assert "A long thought</textarea>" in page
+    assert re.search(r'value="poor"[^>]* checked', page)
+    client.post(f"{QUEUE}{report.pk}/resolve/", fields | {"verdict": "poor"})
+    assert QueueItem.objects.get().note == "A long thought"
+    assert "review_draft" not in client.session
+
+
+def test_a_reviewer_starts_at_the_queue_and_others_at_what_they_may_do(
+    client: Client, report: QueueItem, reviewer: User
+):
+    client.force_login(reviewer)
+    assert client.get("/admin/").headers["Location"] == QUEUE
+    page = client.get(QUEUE).text
+    assert '<span class="count">1<' in page
+    assert sections(page) == ["Queue", "Conversations", "Search", "Figures", "Delayed notices"]
+    reviewer.user_permissions.add(Permission.objects.get(codename="view_rule"))
+    QueueItem.objects.all().delete()
+    page = client.get("/admin/").text  # which applies feedback and rules first
+    assert '<span class="count">1<' in page
+    assert sections(page) == ["Queue", "Conversations", "Search", "Figures", "Delayed notices"]
+    assert "/admin/conversations/rule/" in page
+    client.force_login(make_user("list-only"))
+    assert sections(client.get("/admin/").text) == ["Conversations", "Figures"]
+    client.force_login(make_user("superuser"))
+    assert sections(client.get("/admin/").text) == []
+
+
+def sections(page: str) -> list[str]:
+    """Return the names of the parts of review that a page links to."""
+    nav = page.partition('aria-label="Review">')[2].partition("</nav>")[0]
+    return re.findall(r"<a [^>]*>([A-Z][\w ]*?) ?<", nav)
 
 
 def test_a_scoped_reviewer_sees_only_items_of_their_groups(

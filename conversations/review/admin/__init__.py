@@ -1,3 +1,3 @@
-from conversations.review.admin import audit, conversation, legal_holds, queue
+from conversations.review.admin import audit, conversation, index, legal_holds, queue
 
-__all__ = ["audit", "conversation", "legal_holds", "queue"]
+__all__ = ["audit", "conversation", "index", "legal_holds", "queue"]

@@ -14,8 +14,9 @@ from django.urls import reverse
 from django.utils.http import urlencode
 
 from conversations.models import User
-from conversations.models.permissions import full
+from conversations.models.permissions import READ, full
 from conversations.request import SignedInRequest
+from conversations.review import queue
 from conversations.review.audit import Actor
 from conversations.review.models import Case
 
@@ -99,4 +100,12 @@ def actor(request: HttpRequest) -> Actor:
 
 def context(request: ReviewRequest, title: str, **more: Any) -> dict[str, Any]:
     """Return the context of a page of review."""
-    return {**admin.site.each_context(request), "title": title, "case": request.case, **more}
+    own = {"title": title, "case": request.case, "is_nav_sidebar_enabled": False}  # its links are those of review
+    return {**admin.site.each_context(request), **own, **waiting(request), **more}
+
+
+def waiting(request: ReviewRequest) -> dict[str, int]:
+    """Return how many items of the queue wait for this reviewer, for the links on all pages of review."""
+    if not request.user.has_perm(full(READ)):
+        return {}
+    return {"waiting": queue.waiting(request.user), "most": queue.MAX_COUNTED}

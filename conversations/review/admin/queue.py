@@ -13,6 +13,8 @@ from conversations.review.admin.access import ReviewRequest
 from conversations.review.models import QueueItem, Rule, Verdict
 
 ITEMS_PER_PAGE = 100
+DRAFT = "review_draft"  # of a verdict that could not be saved, in the session
+MAX_DRAFT = 4_000  # characters of a note
 
 
 @admin.register(Rule)
@@ -30,7 +32,8 @@ class VerdictForm(forms.ModelForm):
     class Meta:
         model = QueueItem
         fields = ("verdict", "note")
-        widgets = {"note": forms.Textarea(attrs={"rows": 3})}
+        labels = {"note": "Note (optional)"}
+        widgets = {"note": forms.Textarea(attrs={"rows": 3, "dir": "auto"})}
 
 
 @access.require_permission(READ)
@@ -65,18 +68,26 @@ def step(request: ReviewRequest, pk: int, direction: str) -> HttpResponse:
 @access.require_permission(READ)
 @require_POST
 def resolve(request: ReviewRequest, pk: int) -> HttpResponse:
-    """Resolve the claimed item, and claim the next one."""
+    """Resolve the claimed item, and claim the next one. A verdict that is not saved is kept for the form."""
     items = QueueItem.objects.reviewable_by(request.user).select_related("conversation")
     item = get_object_or_404(items, pk=pk)
     form = VerdictForm(request.POST)
-    if not form.is_valid():
-        messages.error(request, "Choose a verdict. A note can have up to 2,000 characters.")
-        return _redirect_to(item)
-    if not queue.resolve(actor=access.actor(request), item=item, **form.cleaned_data):
-        messages.error(request, "Your claim on this item expired, so the verdict was not saved. Claim it again.")
+    if form.is_valid() and queue.resolve(actor=access.actor(request), item=item, **form.cleaned_data):
+        request.session.pop(DRAFT, None)
+        messages.success(request, "Verdict saved.")
+        return _claim_next(request, pk, from_start=True)
+    request.session[DRAFT] = {"item": pk, **{name: request.POST.get(name, "")[:MAX_DRAFT] for name in form.fields}}
+    if form.is_valid():
+        messages.error(request, f"Your claim expired, so the verdict was not saved. Claim item {pk} again to save it.")
         return redirect("admin:review_queue")
-    messages.success(request, f"Item {pk} resolved.")
-    return _claim_next(request, pk)
+    messages.error(request, "Choose a verdict. A note can have up to 2,000 characters.")
+    return _redirect_to(item)
+
+
+def verdict_form(request: ReviewRequest, item: QueueItem) -> VerdictForm:
+    """Return the form for the verdict on an item, with what this reviewer has entered before."""
+    draft = request.session.get(DRAFT, {})
+    return VerdictForm(initial=draft if draft.get("item") == item.pk else None)
 
 
 def claimed_item(reviewer: User, conversation: Conversation) -> QueueItem | None:
@@ -85,10 +96,15 @@ def claimed_item(reviewer: User, conversation: Conversation) -> QueueItem | None
     return claimed.select_related("message__feedback").first()
 
 
-def _claim_next(request: ReviewRequest, after: int, *, backwards: bool = False) -> HttpResponse:
+def _claim_next(
+    request: ReviewRequest, after: int, *, backwards: bool = False, from_start: bool = False
+) -> HttpResponse:
+    """Claim the next item after `after`, or the previous one; without one, the first of all if `from_start`."""
     item = queue.claim_next(actor=access.actor(request), after=after, backwards=backwards)
+    if item is None and from_start:
+        item = queue.claim_next(actor=access.actor(request))
     if item is None:
-        messages.info(request, "There are no more items.")
+        messages.info(request, f"There are no {'earlier' if backwards else 'more'} items.")
         return redirect("admin:review_queue")
     return _redirect_to(item)
 

@@ -34,7 +34,7 @@ def ask(request: ReviewRequest) -> HttpResponse:
     form = ReasonForm(request.POST or None)
     next_url = request.POST.get("next") or request.GET.get("next", "")
     if not url_has_allowed_host_and_scheme(next_url, allowed_hosts=None):
-        next_url = reverse("admin:conversations_conversation_changelist")
+        next_url = reverse("admin:index")
     if request.method == "POST" and form.is_valid():
         cases.open_case(actor=access.actor(request), **form.cleaned_data)
         return redirect(next_url)

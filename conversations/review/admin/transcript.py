@@ -11,8 +11,9 @@ from conversations.models import Conversation, Message, Role
 from conversations.models.permissions import READ, REASONING, full
 from conversations.rendering import fragments, reading
 from conversations.rendering.fragments import State
-from conversations.review import cases
-from conversations.review.admin import access, queue
+from conversations.review import cases, queue
+from conversations.review.admin import access
+from conversations.review.admin import queue as queue_pages
 from conversations.review.admin.access import CaseRequest
 from conversations.review.models import AuditEntry
 
@@ -58,17 +59,18 @@ def show(request: CaseRequest, pk: uuid.UUID) -> HttpResponse:
             url = f"{reverse('admin:review_transcript', args=[pk])}?reasoning={message.pk}#message-{message.pk}"
             _hide_reasoning(state, url if may_read_reasoning else "")
     reviews = AuditEntry.objects.filter(conversation_id=pk).order_by("-number")
+    item = queue_pages.claimed_item(request.user, conversation)
     verdicts = conversation.queue_items.resolved().select_related("resolved_by").order_by("-resolved_at")
     context = access.context(
         request,
         "Transcript",
         conversation=conversation,
         entries=entries,
-        item=queue.claimed_item(request.user, conversation),
-        verdict_form=queue.VerdictForm(),
+        item=item,
+        position=queue.position(request.user, item) if item else None,
+        verdict_form=queue_pages.verdict_form(request, item) if item else None,
         verdicts=verdicts[:PREVIOUS_REVIEWS],
         earlier_reviews=reviews[1 : PREVIOUS_REVIEWS + 1],  # the first is this one
-        show_nav=False,
     )
     return render(request, "review/admin/transcript.html", context)
 
@@ -94,7 +96,6 @@ def read(request: CaseRequest, pk: uuid.UUID, message: int) -> HttpResponse:
         conversation=conversation,
         back_url=back,
         back_label="Back to the transcript",
-        show_nav=False,
     )
     return render(request, "review/admin/reasoning.html", context)
 
