@@ -1,6 +1,9 @@
 """A second factor, a passkey and the list of sessions, with the keyboard only; axe on each of their pages."""
 
+import json
+import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 
 from playwright.sync_api import Page, expect
 
@@ -43,6 +46,15 @@ def sign_in(page: Page, url: str, name: str) -> None:
     enter(page, "password", PASSWORD)
 
 
+def forget_key(person: Person) -> None:
+    """Make this person's factors look as if another SECRET_KEY had encrypted them."""
+    path = person.site.database_url.removeprefix("sqlite:///")
+    with closing(sqlite3.connect(path, timeout=20)) as database, database:
+        [(owner,)] = database.execute("select id from conversations_user where username = ?", [person.name])
+        data = json.dumps({"secret": "unreadable", "seed": "unreadable"})
+        database.execute("update mfa_authenticator set data = ? where user_id = ?", [data, owner])
+
+
 def test_an_authenticator_app_and_sessions_with_the_keyboard_only(
     page: Page, open_page: Callable[..., Page], person: Person
 ):
@@ -65,6 +77,7 @@ def test_an_authenticator_app_and_sessions_with_the_keyboard_only(
     enter(page, "code", totp.code(secret))
     expect(page.get_by_role("list", name="Unused recovery codes").get_by_role("listitem")).to_have_count(10)
     check(page, "recovery codes")
+    recovery_code = page.get_by_role("list", name="Unused recovery codes").get_by_role("listitem").first.inner_text()
 
     other = open_page()
     sign_in(other, url, person.name)
@@ -72,6 +85,17 @@ def test_an_authenticator_app_and_sessions_with_the_keyboard_only(
     check(other, "the second step of signing in")
     enter(other, "code", totp.code(secret))
     other.wait_for_url(f"{url}/")
+    other.goto(f"{url}/accounts/2fa/")
+    follow(other, "Remove authenticator app", "Confirm that it is you")
+    press(other, "Use a code")
+    expect(other.get_by_text("Enter the code that your authenticator app shows")).to_be_visible()
+    check(other, "reauthentication with a code")
+    enter(other, "code", "000000")
+    expect(other.get_by_text("That did not work.")).to_be_visible()
+    check(other, "a refused reauthentication")
+    enter(other, "code", recovery_code)
+    expect(other.get_by_role("heading", name="Remove authenticator app")).to_be_visible()
+    check(other, "the removal of an authenticator app")
 
     follow(page, "Sessions", "Sessions")
     expect(page.locator(".entries li")).to_have_count(3)  # `person` has one too
@@ -81,6 +105,13 @@ def test_an_authenticator_app_and_sessions_with_the_keyboard_only(
     expect(page.locator(".entries li")).to_have_count(1)
     other.reload()
     expect(other.get_by_role("heading", name="Sign in")).to_be_visible()
+
+    forget_key(person)
+    sign_in(other, url, person.name)
+    expect(other.get_by_role("heading", name="Second factor")).to_be_visible()
+    enter(other, "code", totp.code(secret))
+    expect(other.get_by_role("heading", name="Your second factor cannot be checked")).to_be_visible()
+    check(other, "a second factor that cannot be checked")
 
 
 def test_a_passkey_with_the_keyboard_only(page: Page, person: Person):
@@ -130,6 +161,11 @@ def test_a_passkey_with_the_keyboard_only(page: Page, person: Person):
     follow(page, "Remove Passkey", "Confirm that it is you")
     press(page, "Use a passkey")  # instead of the password
     expect(page.get_by_role("button", name="Use your passkey")).to_be_visible()
+    check(page, "reauthentication with a passkey")
+    confirm(False)
+    press(page, "Use your passkey")
+    expect(page.get_by_text("Cancelled, or not confirmed in time.")).to_be_visible()
+    confirm(True)
     follow(page, "Use your passkey", "Remove passkey")
     press(page, "Remove")
     expect(page.get_by_text("You have no passkeys.")).to_be_visible()
