@@ -1,7 +1,7 @@
 """Measure how soon a conversation appears on a slow network: `python -m benchmarks.first_paint`.
 
-Chromium loads the page with an empty cache at 1.6 Mbit/s and 150 ms of latency. The results are the time until the first
-text or image is painted, the number of requests, and the bytes of style sheets and scripts as they are sent.
+Chromium loads the page with an empty cache at 1.6 Mbit/s and 150 ms of latency. The results are the time until the
+first text or image is painted, the number of requests, and the bytes of style sheets and scripts as they are sent.
 """
 
 import argparse
