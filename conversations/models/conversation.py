@@ -1,3 +1,4 @@
+import re
 import uuid
 from collections import defaultdict
 from collections.abc import Collection, Iterable
@@ -5,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
-from django.db import models
+from django.db import connections, models
 from django.db.models import Exists, F, OuterRef, Q
 from django.db.models.functions import Substr
 from django.urls import reverse
@@ -48,6 +49,18 @@ class ConversationQuerySet(models.QuerySet["Conversation"]):
         """Order newest first, with `is_live`."""
         live = Generation.objects.live().filter(conversation=OuterRef("pk"))
         return self.newest_first().annotate(is_live=Exists(live))  # type: ignore[no-redef]  # declared below
+
+    def titled(self, text: str) -> "ConversationQuerySet":
+        """Keep those whose title contains every word of `text`, ignoring case.
+
+        Titles have no index: combine this with `visible_to`, so that only one person's titles are read.
+        """
+        # LIKE of SQLite ignores the case of ASCII only. Its regular expressions are Python's.
+        is_sqlite = connections[self.db].vendor == "sqlite"
+        contains = [
+            Q(title__iregex=re.escape(word)) if is_sqlite else Q(title__icontains=word) for word in text.split()
+        ]
+        return self.filter(*contains) if contains else self.none()
 
     def older_than(self, cursor: str) -> "ConversationQuerySet":
         """Keep what comes after a `Conversation.cursor`, newest first; everything if it is not valid."""

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 from django.db import connections, models
 from django.db.models import Exists, OuterRef, Q
 from django.db.models.expressions import RawSQL
+from django.db.models.functions import Substr
 
 from conversations.models.generation import Generation
 from conversations.models.words import count_words
@@ -43,9 +44,38 @@ class MessageQuerySet(models.QuerySet["Message"]):
         start of a word. The indexes are in migration 0009.
         """
         column = "reasoning" if reasoning else "content"
-        words = text.split()
+        return self.filter(self._contains(column, text)) if text.split() else self.none()
+
+    def found_anywhere(self, text: str, number: int, before: int | None = None) -> "MessageQuerySet":
+        """Return the newest `number` whose content or whose reasoning contains every word of `text`, newest first.
+
+        Of those before the id `before` if given; two queries. `in_content` and `in_reasoning` say where the words are.
+        `beginning` and `thought` are the first `PAGE_CHARACTERS` of both texts, which are not loaded themselves.
+        """
+        if not text.split():
+            return self.none()
+        content, reasoning = self._contains("content", text), self._contains("reasoning", text)
+        found = self.filter(content | reasoning)
+        if before:
+            found = found.filter(pk__lt=before)
+        # Ids first: whatever is added to each match would cost as much as the search.
+        ids = list(found.order_by("-pk").values_list("pk", flat=True)[:number])
+        return (
+            Message.objects.filter(pk__in=ids)
+            .annotate(
+                in_content=models.ExpressionWrapper(content, models.BooleanField()),
+                in_reasoning=models.ExpressionWrapper(reasoning, models.BooleanField()),
+                beginning=Substr("content", 1, PAGE_CHARACTERS),  # type: ignore[no-redef]  # declared in Message
+                thought=Substr("reasoning", 1, PAGE_CHARACTERS),
+            )
+            .defer("content", "reasoning")
+            .select_related("conversation")
+            .order_by("-pk")
+        )
+
+    def _contains(self, column: str, text: str) -> Q:
         conditions = _sqlite_conditions if connections[self.db].vendor == "sqlite" else _postgresql_conditions
-        return self.filter(*conditions(column, words)) if words else self.none()
+        return Q(*conditions(column, text.split()))
 
     def newest_ids(self, number: int, before: int | None = None) -> list[int]:
         """Return the ids of the newest `number` messages, of those before the id `before` if given.
@@ -100,6 +130,9 @@ class Message(models.Model):
     versions: list[int]  # set by `Conversation.read`: the ids of all versions, itself included
     rating: str | None  # set by `Conversation.read`
     beginning: str  # of the content: set where pages load no more
+    thought: str  # the beginning of the reasoning; set, like the next two, by `found_anywhere`
+    in_content: bool
+    in_reasoning: bool
 
     objects = MessageQuerySet.as_manager()
 

@@ -47,6 +47,10 @@ class ThoughtOutline(NamedTuple):
     def is_timed(self) -> bool:
         return all(step.second is not None for step in self.steps)
 
+    def number_at(self, offset: int) -> int:
+        """Return the number, from 1, of the step that contains the character at `offset`."""
+        return max(1, bisect_right(self.steps, offset, key=lambda step: step.start))
+
     def parts(self, reasoning: str) -> list[str]:
         """Return the text of each step."""
         starts = [step.start for step in self.steps]

@@ -25,6 +25,7 @@ def test_the_second_of_a_step_lies_between_the_commits_around_it():
     assert (outline.corrections, outline.characters) == (1, len(THOUGHT))
     assert "".join(outline.parts(THOUGHT)) == THOUGHT
     assert outline.times == [(0, 0), (len(FIRST) + 2, 1.5)]
+    assert [outline.number_at(offset) for offset in (0, len(FIRST), len(FIRST) + 2, len(THOUGHT))] == [1, 1, 2, 2]
     assert build(THOUGHT).times == []
     assert build("") is None
 

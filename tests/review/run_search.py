@@ -32,6 +32,20 @@ def main() -> None:
     latin.delete()
     results["after a deletion"] = search("frog")
     results["in reasoning"] = search("apanes", reasoning=True)
+    conversation.title = "Straßen und ÄPFEL"
+    conversation.save()
+    own = Conversation.objects.visible_to(conversation.owner)
+    results["in titles"] = [own.titled(query).count() for query in ("äpfel stra", "apfel", "%", "_", "(", "  ")]
+    places = []
+    for query in ("text", "北京", "chinese TEXT", "首都 text", "  "):
+        found = Message.objects.visible_to(conversation.owner).found_anywhere(query, 2)
+        places.append([[names[m.pk].removesuffix(" text"), m.in_content, m.in_reasoning] for m in found])
+    results["anywhere"] = places
+    other = User.objects.create(username="other")
+    results["of others"] = [
+        Message.objects.visible_to(other).found_anywhere("text", 2).count(),
+        Conversation.objects.visible_to(other).titled("äpfel").count(),
+    ]
     json.dump(results, sys.stdout)
 
 

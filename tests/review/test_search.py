@@ -72,6 +72,16 @@ def test_queries_find_the_texts_that_contain_all_words(results: dict[str, list[s
     assert results["after a change"] == [[], ["latin"]]
     assert results["after a deletion"] == []
     assert results["in reasoning"] == ["japanese"]
+    # Of owners: titles, and the newest messages whose content or reasoning contains all words.
+    assert results["in titles"] == [1, 0, 0, 0, 0, 0]
+    assert results["anywhere"] == [
+        [["short", False, True], ["code", False, True]],
+        [["chinese", True, False]],
+        [["chinese", False, True]],
+        [],
+        [],
+    ]
+    assert results["of others"] == [0, 0]
 
 
 @pytest.fixture
