@@ -19,6 +19,7 @@ BUNDLES: Final = {
         "css/thought.css",
         "css/prose.css",
         "css/composer.css",
+        "css/palette.css",
     ),
     "bundles/conversation.js": (
         "js/composer.js",
@@ -33,7 +34,11 @@ BUNDLES: Final = {
         "js/scroll.js",
         "js/copy.js",
         "js/edit.js",
+        "js/palette.js",
+        "js/found.js",
     ),
+    # Of pages beside the list of conversations on which nobody can ask.
+    "bundles/beside.js": ("js/drafts.js", "js/panels.js", "js/shortcuts.js", "js/palette.js", "js/found.js"),
 }
 
 

@@ -46,6 +46,12 @@ class PreferencesForm(forms.ModelForm):
         widgets = {"theme": forms.RadioSelect, "reasoning": forms.RadioSelect}
 
 
+class ThemeForm(forms.ModelForm):
+    class Meta:
+        model = User
+        fields = ("theme",)
+
+
 class RatingForm(forms.Form):
     """A rating by one of the two buttons below an answer."""
 
@@ -65,14 +71,23 @@ class RenameForm(forms.Form):
     title = forms.CharField(max_length=TITLE_CHARACTERS)
 
 
+MAX_WORDS = 20  # of a search: each is looked up by itself
+
+
 class SearchForm(forms.Form):
-    """Search terms, and the id of the last message on the page before."""
+    """Search terms, and the key of the last result on the page before."""
 
     q = forms.CharField(
         max_length=200,
         error_messages={"required": "Enter a search term.", "max_length": "Use 200 characters or fewer."},
     )
     before = forms.IntegerField(required=False, min_value=1)
+
+    def clean_q(self) -> str:
+        query: str = self.cleaned_data["q"]
+        if len(query.split()) > MAX_WORDS:
+            raise ValidationError(f"Use {MAX_WORDS} words or fewer.")
+        return query
 
 
 class FindForm(forms.Form):
@@ -82,7 +97,11 @@ class FindForm(forms.Form):
 
 
 class PositionForm(forms.Form):
-    """The position of a page of messages: before a message, or around one. Both are ids."""
+    """The position of a page of messages: before a message, or around one. Both are ids.
+
+    `find` are words that a script highlights in the message.
+    """
 
     before = forms.IntegerField(required=False, min_value=1)
     message = forms.IntegerField(required=False, min_value=1)
+    find = forms.CharField(max_length=200, required=False)

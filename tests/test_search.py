@@ -1,10 +1,10 @@
-"""Users search their own questions and answers."""
+"""Users search their own titles, questions, answers and reasoning, at a real site."""
 
 from tests.endpoint import Endpoint, Exchange
 from tests.site import Person
 
 
-def test_search_finds_own_questions_and_answers_only(make_person, shared_endpoint: Endpoint):
+def test_search_finds_own_texts_only(make_person, shared_endpoint: Endpoint):
     async def answer(exchange: Exchange) -> None:
         await exchange.reason("a thought of quinces")
         await exchange.answer("Plant the <b>medlar</b> in autumn. 枇杷很好吃。")
@@ -26,5 +26,9 @@ def test_search_finds_own_questions_and_answers_only(make_person, shared_endpoin
         assert "<mark>" in page
         assert "No results." in find(bob, words)
     assert "&lt;b&gt;<mark>medlar</mark>&lt;/b&gt;" in find(ada, "medlar")
-    assert "No results." in find(ada, "quinces")  # reasoning is not searched
+    reasoning = find(ada, "quinces")
+    assert "Reasoning, " in reasoning
+    assert "a thought of <mark>quinces</mark>" in reasoning
+    assert "/reasoning/?q=quinces#step-" in reasoning
+    assert "No results." in find(bob, "quinces")
     assert "Use 200 characters or fewer" in find(ada, "x" * 201)

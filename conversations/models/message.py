@@ -1,9 +1,9 @@
 import re
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from django.db import connections, models
-from django.db.models import Exists, OuterRef, Q
+from django.db.models import Exists, F, Func, OuterRef, Q, Value
 from django.db.models.expressions import RawSQL
 from django.db.models.functions import Substr
 
@@ -46,32 +46,36 @@ class MessageQuerySet(models.QuerySet["Message"]):
         column = "reasoning" if reasoning else "content"
         return self.filter(self._contains(column, text)) if text.split() else self.none()
 
-    def found_anywhere(self, text: str, number: int, before: int | None = None) -> "MessageQuerySet":
+    def found_anywhere(self, text: str, number: int, before: int | None = None) -> list["Message"]:
         """Return the newest `number` whose content or whose reasoning contains every word of `text`, newest first.
 
-        Of those before the id `before` if given; two queries. `in_content` and `in_reasoning` say where the words are.
-        `beginning` and `thought` are the first `PAGE_CHARACTERS` of both texts, which are not loaded themselves.
+        Of those before the id `before` if given; at most two queries. For the messages of one person: their newest are
+        looked at first, as frequent words are there, and an index would return all matches of everybody. `in_content`
+        and `in_reasoning` say where the words are. `beginning` and `thought` are the first `PAGE_CHARACTERS` of both
+        texts, which are not loaded themselves.
         """
         if not text.split():
-            return self.none()
+            return []
         content, reasoning = self._contains("content", text), self._contains("reasoning", text)
-        found = self.filter(content | reasoning)
-        if before:
-            found = found.filter(pk__lt=before)
-        # Ids first: whatever is added to each match would cost as much as the search.
-        ids = list(found.order_by("-pk").values_list("pk", flat=True)[:number])
-        return (
-            Message.objects.filter(pk__in=ids)
-            .annotate(
+
+        def load(ids: "models.QuerySet[Message, dict[str, Any]]") -> list[Message]:
+            found = Message.objects.filter(pk__in=ids).annotate(
                 in_content=models.ExpressionWrapper(content, models.BooleanField()),
                 in_reasoning=models.ExpressionWrapper(reasoning, models.BooleanField()),
                 beginning=Substr("content", 1, PAGE_CHARACTERS),  # type: ignore[no-redef]  # declared in Message
                 thought=Substr("reasoning", 1, PAGE_CHARACTERS),
             )
-            .defer("content", "reasoning")
-            .select_related("conversation")
-            .order_by("-pk")
-        )
+            return list(found.defer("content", "reasoning").select_related("conversation").order_by("-pk"))
+
+        older = self.filter(pk__lt=before) if before else self
+        recent = older.order_by("-pk").values("pk")[:RECENT_MESSAGES]
+        found = older.filter(content | reasoning)
+        loaded = load(found.filter(pk__in=recent).order_by("-pk").values("pk")[:number])
+        if len(loaded) == number:
+            return loaded
+        # By an expression: in the order of the primary key, PostgreSQL would read everybody's messages until it has
+        # found enough of this person's.
+        return load(found.order_by((F("pk") + 0).desc()).values("pk")[:number])
 
     def _contains(self, column: str, text: str) -> Q:
         conditions = _sqlite_conditions if connections[self.db].vendor == "sqlite" else _postgresql_conditions
@@ -103,8 +107,10 @@ def _postgresql_conditions(column: str, words: list[str]) -> list[Q]:
     found = [Q(**{f"{column}__icontains": word}) for word in words]
     short = [part for word in words if len(word) < TRIGRAM_CHARACTERS for part in IDEOGRAPH.sub(r" \1 ", word).split()]
     if terms := [f"'{part}':*" for part in short if part.isalnum()]:
-        matches = f"conversations_words(conversations_message.{column}) @@ to_tsquery('simple', %s)"
-        found.append(Q(RawSQL(matches, [" & ".join(terms)], models.BooleanField())))  # noqa: S611
+        words_of_text = Func(F(column), function="conversations_words")
+        all_terms = Func(Value(" & ".join(terms)), template="to_tsquery('simple', %(expressions)s)")
+        is_match = {"template": "%(expressions)s", "arg_joiner": " @@ ", "output_field": models.BooleanField()}
+        found.append(Q(Func(words_of_text, all_terms, **is_match)))
     return found
 
 

@@ -6,6 +6,7 @@ from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
+from django.utils.http import urlencode
 from django.views.decorators.gzip import gzip_page
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
@@ -51,7 +52,9 @@ def show(request: SignedInRequest, pk: uuid.UUID) -> HttpResponse:
     if message:
         context = thread_around(conversation, get_object_or_404(conversation.messages, pk=message))
         if context is None:
-            return redirect(conversation)  # the browser keeps the URL's fragment, which names the message
+            # The browser keeps the URL's fragment, which names the message.
+            find = form.cleaned_data.get("find")
+            return redirect(conversation.get_absolute_url() + (f"?{urlencode({'find': find})}" if find else ""))
     elif before:
         context = thread_page(conversation, before=before)
     else:

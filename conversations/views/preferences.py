@@ -3,12 +3,13 @@ from typing import Any
 from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
-from django.http import HttpResponse
+from django.http import HttpResponse, HttpResponseBadRequest
 from django.shortcuts import redirect, render
+from django.views.decorators.http import require_POST
 
 from chatsite.time_zones import describe_moment, start_of_next_day
 from conversations import limits
-from conversations.forms import PreferencesForm
+from conversations.forms import PreferencesForm, ThemeForm
 from conversations.models.usage import balance
 from conversations.request import SignedInRequest
 
@@ -27,3 +28,14 @@ def edit(request: SignedInRequest) -> HttpResponse:
         context |= {"daily_limit": settings.USER_DAILY_TOKENS, "balance": balance(request.user)}
         context["day_ends"] = describe_moment(start_of_next_day())
     return render(request, "conversations/preferences.html", context)
+
+
+@login_required
+@require_POST
+def theme(request: SignedInRequest) -> HttpResponse:
+    """Change the theme alone, for the command palette, which applies it to the page by itself."""
+    form = ThemeForm(request.POST, instance=request.user)
+    if not form.is_valid():
+        return HttpResponseBadRequest("Choose one of the themes.")
+    form.save()
+    return HttpResponse(status=204)

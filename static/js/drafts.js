@@ -1,4 +1,5 @@
 // Saves the unsent text per person and conversation, so that it survives a reload, a crash and leaving the page.
+// On pages without a composer, signing out deletes them too.
 
 const field = document.getElementById("composer-content");
 const prefix = `draft:${document.body.dataset.person}:`;
@@ -9,12 +10,12 @@ function save() {
   else localStorage.removeItem(key);
 }
 
-if (!field.value && localStorage.getItem(key)) {
+if (field && !field.value && localStorage.getItem(key)) {
   field.value = localStorage.getItem(key);
   field.dispatchEvent(new Event("input", { bubbles: true }));
 }
 
-field.addEventListener("input", save);
+field?.addEventListener("input", save);
 // After a first prompt the page redirects to the new conversation, without another event from the field.
 document.addEventListener("htmx:afterRequest", ({ target, detail }) => {
   if (target.id === "composer" && detail.xhr.getResponseHeader("HX-Redirect")) localStorage.removeItem(key);

@@ -1,12 +1,12 @@
-// Control (on a Mac: Command) and a letter click the control with that data-shortcut. Single keys do what #shortcuts lists, if
-// it has data-single-keys, except while typing.
+// Control (on a Mac: Command), with or without Shift, and a letter click the control with that data-shortcut. Single keys do
+// what #shortcuts lists, if it has data-single-keys, except while typing.
 
 const mac = /^(Mac|iP)/.test(navigator.platform);
 const sheet = document.getElementById("shortcuts");
 const textFields = "input, textarea, select, [contenteditable]";
 
 if (mac) {
-  for (const key of document.querySelectorAll("kbd")) key.textContent = key.textContent.replace("Ctrl ", "⌘");
+  for (const key of document.querySelectorAll("kbd")) key.textContent = key.textContent.replace("Ctrl ", "⌘").replace("Shift ", "⇧");
 }
 
 /** Return the index of the focused message, or else of the first one in view. */
@@ -33,8 +33,8 @@ function toggleReasoning() {
 
 const actions = {
   "?": () => sheet.togglePopover(),
-  "/": () => document.getElementById("composer-content").focus(),
-  n: () => document.querySelector("[data-shortcut=k]").click(),
+  "/": () => document.querySelector("#composer-content, #id_q")?.focus(),
+  n: () => document.querySelector("[data-shortcut='shift o']").click(),
   j: () => moveFocus(1),
   k: () => moveFocus(-1),
   o: toggleReasoning,
@@ -44,8 +44,9 @@ document.addEventListener("keydown", (event) => {
   if (event.altKey || event.isComposing) return;
   if (event.key === "Escape" && event.target.matches("#composer textarea")) event.target.blur();
   if (event.ctrlKey || event.metaKey) {
-    if (event.shiftKey || !(mac ? event.metaKey : event.ctrlKey)) return;
-    const control = document.querySelector(`[data-shortcut="${CSS.escape(event.key.toLowerCase())}"]`);
+    if (!(mac ? event.metaKey : event.ctrlKey)) return;
+    const key = (event.shiftKey ? "shift " : "") + event.key.toLowerCase();
+    const control = document.querySelector(`[data-shortcut="${CSS.escape(key)}"]`);
     if (!control) return;
     event.preventDefault();
     control.click();

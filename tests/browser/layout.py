@@ -45,7 +45,7 @@ FAULTS = """() => {
   }
 
   // Controls of one layer must not overlap. Sticky layers overlap the scrolling page by design.
-  const layer = (element) => element.closest("[popover], .topbar, .composer-dock") ?? document.body;
+  const layer = (element) => element.closest("[popover], dialog, .topbar, .composer-dock") ?? document.body;
   controls.forEach((one, at) => {
     for (const other of controls.slice(at + 1)) {
       if (layer(one) !== layer(other) || one.contains(other) || other.contains(one)) continue;

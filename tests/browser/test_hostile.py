@@ -32,7 +32,7 @@ FORBIDDEN = """
   const found = [];
   const ours = "figcaption > button, [data-outline]";
   const ownLinks = ".conversation-list a, .reasoning-text > a, .compare-outline a";
-  const texts = document.querySelectorAll(".prose, .reasoning-text, .asked, .snippet, "
+  const texts = document.querySelectorAll(".prose, .reasoning-text, .asked, .snippet, .palette-option > span, "
     + ".conversation-list, .step-label, .compare-outline li");
   if (!texts.length) found.push("nothing is shown");
   for (const text of texts) {
@@ -124,6 +124,11 @@ def test_hostile_text_is_never_executed(watched: Callable[[], Page], shared_site
     page.goto(f"{url}/search/?q=onerror")
     expect(page.locator(".snippet")).not_to_have_count(0)
     assert page.evaluate(FORBIDDEN) == []
+    page.keyboard.press("Control+k")
+    page.keyboard.type("onerror")
+    expect(page.locator(".palette-snippet")).not_to_have_count(0)
+    assert page.evaluate(FORBIDDEN) == []
+    page.keyboard.press("Escape")
     page.goto(f"{url}/messages/{answers[0]}/reasoning/?q=onerror")
     expect(page.locator("mark")).not_to_have_count(0)
     assert page.evaluate(FORBIDDEN) == []

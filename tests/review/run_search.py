@@ -37,13 +37,13 @@ def main() -> None:
     own = Conversation.objects.visible_to(conversation.owner)
     results["in titles"] = [own.titled(query).count() for query in ("äpfel stra", "apfel", "%", "_", "(", "  ")]
     places = []
-    for query in ("text", "北京", "chinese TEXT", "首都 text", "  "):
+    for query in ("text", "北京", "chinese TEXT", "首都 text", "ai", "  "):
         found = Message.objects.visible_to(conversation.owner).found_anywhere(query, 2)
         places.append([[names[m.pk].removesuffix(" text"), m.in_content, m.in_reasoning] for m in found])
     results["anywhere"] = places
     other = User.objects.create(username="other")
     results["of others"] = [
-        Message.objects.visible_to(other).found_anywhere("text", 2).count(),
+        len(Message.objects.visible_to(other).found_anywhere("text", 2)),
         Conversation.objects.visible_to(other).titled("äpfel").count(),
     ]
     json.dump(results, sys.stdout)

@@ -79,6 +79,7 @@ def test_queries_find_the_texts_that_contain_all_words(results: dict[str, list[s
         [["chinese", True, False]],
         [["chinese", False, True]],
         [],
+        [["short", True, False]],
         [],
     ]
     assert results["of others"] == [0, 0]

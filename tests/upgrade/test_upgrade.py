@@ -211,8 +211,8 @@ def other_versions(owner: Person, path: str) -> set[str]:
 
 def test_the_owner_finds_words(site: Site, owner: Person):
     path = conversation(site, "Be long")
-    assert path in owner.http.get("/search/?q=long+list").text
-    assert path not in owner.http.get("/search/?q=short+list").text
+    assert f"{path}?message=" in owner.http.get("/search/?q=long+list").text
+    assert f"{path}?message=" not in owner.http.get("/search/?q=short+list").text
 
 
 def test_the_owner_keeps_preferences_ratings_and_feedback(site: Site, owner: Person):
