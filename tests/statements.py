@@ -63,7 +63,7 @@ def examples() -> dict[str, list[tuple[Any, ...]]]:
     text = {"content": "No.", "reasoning": "", "reasoning_words": 0}
     end = {"status": Status.COMPLETE, "slot": None, "error": "", "prompt_tokens": 7, "finished_at": now}
     return {
-        "actions._locked": [(conversation,)],
+        "actions.rows._locked": [(conversation,)],
         "limits._size": [(ada.pk,)],
         "limits._locked_size": [(ada.pk,)],
         "limits._queued": [(ada.pk,)],

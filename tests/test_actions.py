@@ -4,6 +4,7 @@ import pytest
 from django.db import OperationalError, connection, transaction
 
 from conversations import actions
+from conversations.actions import questions
 from conversations.events import Topic
 from conversations.generation.commit import Result, claim, finish
 from conversations.generation.recovery import DATABASE_UNAVAILABLE, release
@@ -86,7 +87,7 @@ def test_a_generation_that_is_requeued_while_it_is_stopped_does_not_run_again(mo
 def test_a_worker_in_reach_hears_of_a_stop_that_cannot_be_written(monkeypatch: pytest.MonkeyPatch):
     claimed(person())
     published: list[object] = []
-    monkeypatch.setattr(actions, "publish", lambda topic, *_: published.append(topic))
+    monkeypatch.setattr(questions, "publish", lambda topic, *_: published.append(topic))
     with connection.cursor() as cursor:
         cursor.execute("pragma query_only = true")
         try:

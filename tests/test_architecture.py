@@ -114,7 +114,7 @@ def test_every_module_imports_only_what_it_may():
         ("chatsite/http.py", "from conversations import metrics"),
         ("conversations/models/message.py", "from conversations import actions"),
         ("conversations/inference/stream.py", "import conversations.rendering.markdown"),
-        ("conversations/actions.py", "from conversations.generation import worker"),
+        ("conversations/actions/questions.py", "from conversations.generation import worker"),
         ("conversations/sidebar.py", "def f():\n    from conversations.review import queue"),
         ("conversations/views/messages.py", "from conversations.review import audit"),
         ("conversations/new.py", "from conversations import models"),

@@ -1,4 +1,4 @@
-"""The writes of owners that have side effects: one short transaction each, and events about what changed."""
+"""Questions and answers: ask, edit, answer again, continue, stop, cancel, choose a version."""
 
 import uuid
 from collections.abc import Callable
@@ -6,37 +6,17 @@ from typing import Any
 
 from django.conf import settings
 from django.db import IntegrityError, transaction
-from django.db.models import Case, F, Q, QuerySet, Value, When
+from django.db.models import Case, F, Q, Value, When
 from django.utils import timezone
 
 from conversations import limits
+from conversations.actions.refusals import DailyLimitReached, Refused
+from conversations.actions.rows import delete_row, lock, lock_unless_held
 from conversations.events import Topic, publish
-from conversations.inference.allowance import add_usage_so_far, estimate_prompt, release_unused, reserve_tokens
+from conversations.inference.allowance import estimate_prompt, release_unused, reserve_tokens
 from conversations.inference.errors import TooFewTokens
-from conversations.models import Conversation, Feedback, Generation, LegalHold, Message, Rating, Role, Status, User
-from conversations.models.conversation import TITLE_CHARACTERS, title_from
-from conversations.models.prepared import prepared
-
-
-class Refused(Exception):
-    """The action is not allowed now. The message is for the user; `conversation` is the one concerned, if there is one.
-
-    Refused
-    ├── DailyLimitReached    the prompt needs more than is left of the user's `USER_DAILY_TOKENS`
-    └── Held                 it would delete or overwrite what a legal hold protects
-    """
-
-    def __init__(self, sentence: str, conversation: Conversation | None = None) -> None:
-        super().__init__(sentence)
-        self.conversation = conversation
-
-
-class DailyLimitReached(Refused):
-    pass
-
-
-class Held(Refused):
-    pass
+from conversations.models import Conversation, Generation, Message, Role, Status, User
+from conversations.models.conversation import title_from
 
 
 def send_message(
@@ -54,7 +34,7 @@ def send_message(
             raise Refused(sentence)
         if conversation is None:
             conversation = Conversation.objects.create(owner=user, title=title_from(content))
-        conversation = _lock(conversation)
+        conversation = lock(conversation)
         prompt = Message.objects.create(
             conversation=conversation, parent_id=conversation.leaf_id, role=Role.USER, content=content
         )
@@ -70,7 +50,7 @@ def edit(*, user: User, prompt: Message, content: str, key: uuid.UUID | None = N
     """
 
     def write() -> Generation:
-        conversation = _lock(prompt.conversation)
+        conversation = lock(prompt.conversation)
         for generation in Generation.objects.live_below(prompt):
             _stop_for_another(generation)
         edited = Message.objects.create(
@@ -88,7 +68,7 @@ def regenerate(*, user: User, message: Message, key: uuid.UUID | None = None) ->
     """
 
     def write() -> Generation:
-        conversation = _lock(message.conversation)
+        conversation = lock(message.conversation)
         # Read after locking, so that of a double click the second sees the first.
         return _regenerate(conversation, Message.objects.get(pk=message.pk), key)
 
@@ -102,7 +82,7 @@ def continue_answer(*, user: User, message: Message, key: uuid.UUID | None = Non
     """
 
     def write() -> Generation:
-        conversation = _lock(message.conversation)
+        conversation = lock(message.conversation)
         current = Message.objects.get(pk=message.pk)
         if not current.content or current.is_live:
             return _regenerate(conversation, current, key)
@@ -120,7 +100,7 @@ def answer_now(*, user: User, generation: Generation, key: uuid.UUID | None = No
     """
 
     def write() -> Generation:
-        conversation = _lock(generation.conversation)
+        conversation = lock(generation.conversation)
         current = Generation.objects.select_related("message__parent").get(pk=generation.pk)
         message, prompt = current.message, current.message.prompt
         if current.status in (Status.QUEUED, Status.ANSWERING) or message.content:
@@ -144,7 +124,7 @@ def cancel(*, generation: Generation) -> str | None:
     empty conversation is deleted. Raises `Held`.
     """
     with transaction.atomic():
-        conversation = _lock_unless_held(generation.conversation, "You cannot remove this question, only stop it")
+        conversation = lock_unless_held(generation.conversation, "You cannot remove this question, only stop it")
         # Locked, so that no worker can claim it from here on.
         queued = Generation.objects.select_for_update().filter(pk=generation.pk, status=Status.QUEUED).first()
         if queued is None:
@@ -162,7 +142,7 @@ def cancel(*, generation: Generation) -> str | None:
         was_shown = conversation.leaf_id == answer.pk
         (answer if other else prompt).delete()
         if not conversation.messages.exists():
-            _delete(conversation)
+            delete_row(conversation)
         elif was_shown:
             Conversation.objects.filter(pk=conversation.pk).update(leaf=conversation.tree().newest_leaf(before))
         return "" if other else prompt.content
@@ -192,57 +172,6 @@ def stop(*, generation: Generation) -> None:
     publish(Topic.CONVERSATION_CHANGED, generation.conversation_id)
 
 
-def rename(*, conversation: Conversation, title: str) -> None:
-    """Change the title. Raises `Held`."""
-    with transaction.atomic():
-        _lock_unless_held(conversation, "You cannot rename this conversation yet")
-        Conversation.objects.filter(pk=conversation.pk).update(title=title[:TITLE_CHARACTERS])
-        publish(Topic.CONVERSATION_CHANGED, conversation.pk)
-        publish(Topic.LIST_CHANGED, conversation.owner_id, conversation.pk)
-
-
-def delete(*, conversation: Conversation) -> None:
-    """Stop a conversation's live generations and delete it. Raises `Held`."""
-    with transaction.atomic():
-        _lock_unless_held(conversation, "You cannot delete this conversation yet")
-        for generation in conversation.generations.live():
-            stop(generation=generation)
-        # What `stop` has not ended is locked by it, so their workers cannot end them before they are deleted.
-        for generation in conversation.generations.running():
-            add_usage_so_far(generation)
-        _delete(conversation)
-        publish(Topic.CONVERSATION_CHANGED, conversation.pk)
-        publish(Topic.LIST_CHANGED, conversation.owner_id, conversation.pk)
-
-
-def give_feedback(*, message: Message, rating: str, comment: str, shared: bool) -> Feedback:
-    """Save the owner's feedback on an answer, replacing earlier feedback. Reports are always shared with reviewers.
-
-    `review.queue.fill` adds shared feedback to the review queue. Raises `Held` if there is earlier feedback.
-    """
-    with transaction.atomic():
-        given = _lock_feedback(message) or Feedback(message=message, conversation=message.conversation)
-        given.rating, given.comment, given.shared = rating, comment, shared or rating == Rating.REPORT
-        given.created_at = timezone.now()
-        given.save()
-    return given
-
-
-def rate(*, message: Message, rating: str) -> Feedback | None:
-    """Save a rating, keeping the rest of the feedback; delete the feedback if it already has this rating.
-
-    Raises `Held` if there is earlier feedback.
-    """
-    with transaction.atomic():
-        given = _lock_feedback(message)
-        if given is None:
-            return give_feedback(message=message, rating=rating, comment="", shared=False)
-        if given.rating != rating:
-            return give_feedback(message=message, rating=rating, comment=given.comment, shared=given.shared)
-        given.delete()
-        return None
-
-
 def _once(user: User, key: uuid.UUID | None, write: Callable[[], Generation]) -> Generation:
     """Run `write` in a transaction. If this user has used `key` before, return the generation created with it."""
     try:
@@ -254,42 +183,6 @@ def _once(user: User, key: uuid.UUID | None, write: Callable[[], Generation]) ->
         if generation := earlier.first():
             return generation
         raise
-
-
-def _lock(conversation: Conversation) -> Conversation:
-    """Lock the row and read it again, so that of two concurrent prompts the second follows the first in the tree."""
-    if not (found := _locked(conversation.pk)):
-        raise Conversation.DoesNotExist
-    return found[0]
-
-
-def _lock_unless_held(conversation: Conversation, refusal: str) -> Conversation:
-    """Lock the row for a change that deletes or overwrites; raise `Held` if a legal hold covers the conversation.
-
-    `refusal` is the first sentence for the user, who learns no more of the hold than that there is a legal reason.
-    """
-    conversation = _lock(conversation)
-    if LegalHold.objects.covering(conversation.pk, conversation.owner_id).exists():
-        raise Held(f"{refusal}: this conversation must be kept for legal reasons.", conversation)
-    return conversation
-
-
-def _lock_feedback(message: Message) -> Feedback | None:
-    """Lock the conversation, and return the feedback on `message`, if any. Raises `Held` if there is any."""
-    conversation = _lock(message.conversation)
-    if given := Feedback.objects.filter(message=message).first():
-        _lock_unless_held(conversation, "You cannot change your feedback yet")
-    return given
-
-
-def _delete(conversation: Conversation) -> None:
-    LegalHold.objects.filter(conversation=conversation).delete()  # lifted holds reference the row too
-    Conversation.objects.filter(pk=conversation.pk).delete()
-
-
-@prepared
-def _locked(pk: Any) -> QuerySet[Any]:
-    return Conversation.objects.select_for_update().filter(pk=pk)
 
 
 def _regenerate(conversation: Conversation, message: Message, key: uuid.UUID | None) -> Generation:

@@ -1,0 +1,33 @@
+"""The writes of owners that have side effects: one short transaction each, and events about what changed."""
+
+from conversations.actions.conversations import delete, rename
+from conversations.actions.feedback import give_feedback, rate
+from conversations.actions.questions import (
+    answer_now,
+    cancel,
+    continue_answer,
+    edit,
+    regenerate,
+    select,
+    send_message,
+    stop,
+)
+from conversations.actions.refusals import DailyLimitReached, Held, Refused
+
+__all__ = [
+    "DailyLimitReached",
+    "Held",
+    "Refused",
+    "answer_now",
+    "cancel",
+    "continue_answer",
+    "delete",
+    "edit",
+    "give_feedback",
+    "rate",
+    "regenerate",
+    "rename",
+    "select",
+    "send_message",
+    "stop",
+]
