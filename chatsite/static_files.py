@@ -25,6 +25,8 @@ BUNDLES: Final = {
         "js/composer.js",
         "js/drafts.js",
         "js/panels.js",
+        "js/list.js",
+        "js/options.js",
         "js/shortcuts.js",
         "js/articles.js",
         "js/reasoning.js",

@@ -71,6 +71,16 @@ class RenameForm(forms.Form):
     title = forms.CharField(max_length=TITLE_CHARACTERS)
 
 
+class PinForm(forms.Form):
+    """Whether to pin a conversation or to unpin it: said, not toggled, so that a resend changes nothing."""
+
+    pinned = forms.TypedChoiceField(choices=[("1", "Pin"), ("0", "Unpin")], coerce="1".__eq__)
+
+
+class ArchiveForm(forms.Form):
+    archived = forms.TypedChoiceField(choices=[("1", "Archive"), ("0", "Unarchive")], coerce="1".__eq__)
+
+
 MAX_WORDS = 20  # of a search: each is looked up by itself
 
 

@@ -8,6 +8,7 @@ from conversations.models import Generation, Message, Status, StoredText
 from conversations.models.prepared import prepared
 
 QUEUED_PROMPTS = 10
+PINNED = 20  # conversations; more would leave no room for others in the list
 CONTINUED_CHARACTERS = 2_000_000  # of an answer with its reasoning, beyond which it cannot be continued
 STORED_BYTES = 500_000_000  # of UTF-8; years of questions, reasoning and answers for most people
 

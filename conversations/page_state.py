@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from conversations.generation.live import LiveText, live_text
 from conversations.models import Conversation, Message, Status
-from conversations.models.conversation import Tree, generation_statuses, parse_cursor, visible_conversation
+from conversations.models.conversation import Placement, Tree, generation_statuses, parse_cursor, visible_conversation
 from conversations.models.generation import LIVE
 from conversations.rendering import fragments, outcomes
 from conversations.sidebar import Sidebar
@@ -55,15 +55,17 @@ class Difference(NamedTuple):
 class PageState:
     """The state of one open page. `query` is that of its socket's URL.
 
-    Its keys: `first` and `seen`, the ids of the first and last message that the page shows in final form, and `listed`,
-    the cursor of the first conversation in its list. `zone` is the time zone that the page shows times in.
+    Its keys: `first` and `seen`, the ids of the first and last message that the page shows in final form, `listed`, the
+    cursor of the conversation in its list that changed last, and `placement`, that of its own conversation. `zone` is
+    the time zone that the page shows times in.
     """
 
     def __init__(self, conversation_id: uuid.UUID, query: Mapping[str, str], zone: tzinfo | None = None) -> None:
         self.changed = asyncio.Event()  # something changed since the last comparison with the database
         self.shown: dict[int, ShownMessage] = {}
         top = parse_cursor(query.get("listed", ""))
-        self._sidebar = Sidebar(top) if top else None
+        placement = {str(value): value for value in Placement.values}.get(query.get("placement", ""))
+        self._sidebar = Sidebar(top, placement) if top else None
         self._conversation_id = conversation_id
         self._zone = zone
         self._query: Mapping[str, str] | None = query  # None after the first comparison with the database

@@ -17,9 +17,12 @@ from conversations.views import (
 urlpatterns = [
     path("", conversations.new, name="new"),
     path("conversations/", conversations.index, name="conversations"),
+    path("conversations/archived/", conversations.archived, name="archived"),
     path("conversations/<uuid:pk>/", conversations.show, name="conversation"),
     path("conversations/<uuid:pk>/messages/", messages.send, name="send"),
     path("conversations/<uuid:pk>/rename/", conversations.rename, name="rename"),
+    path("conversations/<uuid:pk>/pin/", conversations.pin, name="pin"),
+    path("conversations/<uuid:pk>/archive/", conversations.archive, name="archive"),
     path("conversations/<uuid:pk>/delete/", conversations.delete, name="delete"),
     path("messages/<int:pk>/retry/", messages.regenerate, name="retry"),
     path("messages/<int:pk>/regenerate/", messages.regenerate, name="regenerate"),

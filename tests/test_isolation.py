@@ -52,6 +52,8 @@ def test_only_the_owner_can_change_a_conversation(owned: str, person: Person, st
         (f"/messages/{message}/select/", {}),
         (f"/generations/{generation}/stop/", {}),
         (f"{owned}rename/", {"title": "Mine"}),
+        (f"{owned}pin/", {"pinned": "1"}),
+        (f"{owned}archive/", {"archived": "1"}),
         (f"{owned}messages/", {"content": "And?"}),
         (f"/messages/{message}/retry/", {}),
         (f"/messages/{message}/regenerate/", {}),

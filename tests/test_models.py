@@ -1,10 +1,11 @@
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
 
 import pytest
 from django.utils import timezone
 
 from conversations.models import Conversation
-from conversations.models.conversation import TITLE_CHARACTERS, title_from
+from conversations.models.conversation import TITLE_CHARACTERS, Placement, title_from
 
 
 @pytest.mark.parametrize(
@@ -22,9 +23,30 @@ def test_a_title_is_the_prompts_first_words(prompt: str, title: str):
     assert len(title) <= TITLE_CHARACTERS
 
 
-@pytest.mark.parametrize(("days", "group"), [(0, "Today"), (1, "Yesterday"), (2, "Earlier"), (400, "Earlier")])
+@pytest.mark.parametrize(
+    ("days", "group"),
+    [
+        (-1, "Today"),  # by the clock of another process
+        (0, "Today"),
+        (1, "Yesterday"),
+        (2, "Previous 7 days"),
+        (7, "Previous 7 days"),
+        (8, "Previous 30 days"),
+        (30, "Previous 30 days"),
+    ],
+)
 def test_conversations_are_grouped_by_day(days: int, group: str):
-    assert Conversation(updated_at=timezone.now() - timedelta(days=days)).group == group
+    conversation = Conversation(updated_at=timezone.now() - timedelta(days=days))
+    assert conversation.group == group
+    conversation.placement = Placement.PINNED
+    assert conversation.group == "Pinned"
+
+
+def test_older_conversations_are_grouped_by_the_month_in_the_readers_time_zone():
+    conversation = Conversation(updated_at=datetime(2020, 2, 29, 23, 30, tzinfo=UTC))
+    assert conversation.group == "February 2020"
+    with timezone.override(ZoneInfo("Asia/Tokyo")):
+        assert conversation.group == "March 2020"
 
 
 def test_the_string_of_a_conversation_does_not_contain_its_title():

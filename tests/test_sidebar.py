@@ -6,14 +6,15 @@ from collections.abc import Callable
 import pytest
 from django.test import Client
 
-from conversations.models import Generation, Status
+from conversations import actions
+from conversations.models import Conversation, Generation, Status
 from conversations.models.conversation import parse_cursor
 from conversations.sidebar import Sidebar
 from tests.endpoint import Endpoint, Exchange
 from tests.factories import person, queued
 from tests.site import WAIT, Person
 
-ENTRY = '<li id="listed-{}">'
+ENTRY = '<li id="listed-{}"'
 STATE = "answer in progress"
 
 
@@ -68,7 +69,6 @@ def test_the_list_follows_changes_in_the_owners_other_conversations(
         endpoint.open("answer")
         ended = await_frame(socket, f'"listed-state-{pk(other)}"')
         assert STATE not in ended
-        assert ENTRY.format(pk(other)) not in ended  # it does not move
         ada.post(f"{other}rename/", title="Elsewhere & <b>")
         await_frame(socket, f'"listed-title-{pk(other)}"', "Elsewhere &amp; &lt;b&gt;")
         ada.post(f"{here}rename/", title="At home")
@@ -91,7 +91,7 @@ def test_a_page_that_was_disconnected_is_sent_what_it_missed(make_person: Callab
     new = ada.ask("Something new?")
     with ada.socket(here, query) as socket:
         frame = await_frame(socket, "listed-state")
-        assert frame.index(ENTRY.format(pk(other))) < frame.index(ENTRY.format(pk(new)))  # each is moved to the top
+        assert frame.index(ENTRY.format(pk(other))) < frame.index(ENTRY.format(pk(new)))  # the last is at the top
         assert frame.count(STATE) == 2
         endpoint.open("answer")
         await_frame(socket, f'"listed-state-{pk(new)}"')
@@ -134,6 +134,48 @@ def test_a_rename_during_connect_is_not_shown_as_a_deletion():
     other.delete()
     sidebar.note_change(key)
     assert sidebar.update(user.pk, here) == [f'<div id="listed-{key}" hx-swap-oob="delete"></div>']
+
+
+@pytest.mark.django_db
+def test_rows_follow_their_conversations_into_groups_and_out_of_the_list():
+    user = person()
+    here, other = queued(user, "Here?").conversation, queued(user, "There?").conversation
+    Generation.objects.update(status=Status.COMPLETE)
+    here.is_live = False
+    sidebar = Sidebar(parse_cursor(other.cursor))
+    assert sidebar.update(user.pk, here) == []
+
+    def after(action: Callable[..., None], conversation: Conversation, **fields: bool) -> str:
+        action(conversation=conversation, **fields)
+        sidebar.note_change(str(other.pk))
+        here.refresh_from_db()
+        return "".join(sidebar.update(user.pk, here))
+
+    row = ENTRY.format(other.pk)
+    assert row + f' data-order="2 {other.order[2:]}" data-group="Pinned"' in after(actions.pin, other, pinned=True)
+    assert row + f' data-order="1 {other.order[2:]}" data-group="Today"' in after(actions.pin, other, pinned=False)
+    removed = after(actions.archive, other, archived=True)
+    assert removed == f'<div id="listed-{other.pk}" hx-swap-oob="delete"></div>'
+    assert row in after(actions.archive, other, archived=False)
+    archived = after(actions.archive, here, archived=True)
+    assert f'<div id="listed-{here.pk}" hx-swap-oob="delete"></div>' in archived
+    assert '<div id="placement" data-placement="0"' in archived
+    unarchived = after(actions.archive, here, archived=False)
+    assert ENTRY.format(here.pk) in unarchived
+    assert '<div id="placement" data-placement="1" hidden' in unarchived
+
+
+@pytest.mark.django_db
+def test_a_conversation_that_is_archived_while_its_page_connects_is_shown_as_archived():
+    user = person()
+    here = queued(user, "Here?").conversation
+    here.is_live = False
+    sidebar = Sidebar(parse_cursor(here.cursor), here.placement)
+    actions.archive(conversation=here, archived=True)
+    here.refresh_from_db()
+    placement, removed = sidebar.update(user.pk, here)
+    assert '<div id="placement" data-placement="0"' in placement
+    assert removed == f'<div id="listed-{here.pk}" hx-swap-oob="delete"></div>'
 
 
 @pytest.mark.django_db

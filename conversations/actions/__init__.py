@@ -1,6 +1,6 @@
 """The writes of owners that have side effects: one short transaction each, and events about what changed."""
 
-from conversations.actions.conversations import delete, rename
+from conversations.actions.conversations import archive, delete, pin, rename
 from conversations.actions.feedback import give_feedback, rate
 from conversations.actions.questions import (
     answer_now,
@@ -19,11 +19,13 @@ __all__ = [
     "Held",
     "Refused",
     "answer_now",
+    "archive",
     "cancel",
     "continue_answer",
     "delete",
     "edit",
     "give_feedback",
+    "pin",
     "rate",
     "regenerate",
     "rename",

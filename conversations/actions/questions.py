@@ -16,7 +16,7 @@ from conversations.events import Topic, publish
 from conversations.inference.allowance import estimate_prompt, release_unused, reserve_tokens
 from conversations.inference.errors import TooFewTokens
 from conversations.models import Conversation, Generation, Message, Role, Status, User
-from conversations.models.conversation import title_from
+from conversations.models.conversation import Placement, title_from
 
 
 def send_message(
@@ -204,6 +204,9 @@ def _queue_answer(conversation: Conversation, prompt: Message, key: uuid.UUID | 
 
 
 def _queue(conversation: Conversation, answer: Message, key: uuid.UUID | None, **fields: Any) -> Generation:
+    if conversation.is_archived:  # whoever goes on with it wants it in the list
+        conversation.placement = Placement.LISTED
+        conversation.save(update_fields=["placement"])
     generation = Generation.objects.create(
         message=answer, conversation=conversation, owner_id=conversation.owner_id, key=key, **fields
     )

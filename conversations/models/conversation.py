@@ -2,7 +2,7 @@ import re
 import uuid
 from collections import defaultdict
 from collections.abc import Collection, Iterable
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
@@ -23,6 +23,14 @@ if TYPE_CHECKING:
     from conversations.models.user import User
 
 TITLE_CHARACTERS = 80
+
+
+class Placement(models.IntegerChoices):
+    """Where a conversation is in its owner's list: above the others, or only on the page of archived ones."""
+
+    ARCHIVED = 0
+    LISTED = 1
+    PINNED = 2
 
 
 class ConversationQuerySet(models.QuerySet["Conversation"]):
@@ -46,9 +54,23 @@ class ConversationQuerySet(models.QuerySet["Conversation"]):
         return self.exclude(Exists(holds)).exclude(pk__in=Conversation.objects.live())
 
     def listed(self) -> "ConversationQuerySet":
-        """Order newest first, with `is_live`."""
+        """Exclude archived conversations; put pinned ones first, then the newest."""
+        return self.filter(placement__gte=Placement.LISTED).order_by("-placement", "-updated_at", "-id")
+
+    def pinned(self) -> "ConversationQuerySet":
+        return self.filter(placement=Placement.PINNED)
+
+    def unpinned(self) -> "ConversationQuerySet":
+        """Keep what is in the list and not pinned, newest first."""
+        return self.filter(placement=Placement.LISTED).newest_first()
+
+    def archived(self) -> "ConversationQuerySet":
+        return self.filter(placement=Placement.ARCHIVED).newest_first()
+
+    def with_liveness(self) -> "ConversationQuerySet":
+        """Add `is_live`."""
         live = Generation.objects.live().filter(conversation=OuterRef("pk"))
-        return self.newest_first().annotate(is_live=Exists(live))  # type: ignore[no-redef]  # declared below
+        return self.annotate(is_live=Exists(live))
 
     def titled(self, text: str) -> "ConversationQuerySet":
         """Keep those whose title contains every word of `text`, ignoring case.
@@ -66,7 +88,8 @@ class ConversationQuerySet(models.QuerySet["Conversation"]):
         """Keep what comes after a `Conversation.cursor`, newest first; everything if it is not valid."""
         if parsed := parse_cursor(cursor):
             updated_at, pk = parsed
-            return self.filter(Q(updated_at__lt=updated_at) | Q(updated_at=updated_at, pk__lt=pk))
+            # The first condition alone can begin in the middle of an index.
+            return self.filter(Q(updated_at__lt=updated_at) | Q(pk__lt=pk), updated_at__lte=updated_at)
         return self.all()
 
     def newest_first(self) -> "ConversationQuerySet":
@@ -82,8 +105,10 @@ class Conversation(models.Model):
     leaf = models.ForeignKey("Message", models.SET_NULL, null=True, related_name="+")
     created_at = models.DateTimeField(auto_now_add=True)
     updated_at = models.DateTimeField(default=timezone.now)
+    # Never null: see migration 0026.
+    placement = models.SmallIntegerField(choices=Placement, db_default=models.Value(Placement.LISTED), null=True)
 
-    is_live: bool  # set by `ConversationQuerySet.listed`: an answer is queued or running
+    is_live: bool  # set by `ConversationQuerySet.with_liveness`: an answer is queued or running
 
     objects = ConversationQuerySet.as_manager()
 
@@ -91,7 +116,8 @@ class Conversation(models.Model):
         default_permissions = ()
         permissions = list(permissions.REVIEW.items())
         indexes = [
-            models.Index(fields=["owner", "-updated_at", "-id"], name="conversation_newest_first"),
+            # For the list, its pages of older conversations, and the archived ones; `pinned` and `archived` are ranges.
+            models.Index(fields=["owner", "-placement", "-updated_at", "-id"], name="conversation_listed"),
             models.Index(fields=["-updated_at", "-id"], name="conversation_newest_of_all"),
         ]
 
@@ -108,13 +134,26 @@ class Conversation(models.Model):
         return f"{self.updated_at.isoformat()}_{self.pk}"
 
     @property
+    def is_archived(self) -> bool:
+        return self.placement == Placement.ARCHIVED
+
+    @property
+    def order(self) -> str:
+        """Return the place in the list as a text that sorts: the placement, then the time. The last comes first."""
+        return f"{self.placement:d} {self.updated_at.astimezone(UTC):%Y%m%dT%H%M%S.%f}"
+
+    @property
     def group(self) -> str:
         """Return the heading that it is listed under; days are in the current time zone."""
-        today = timezone.localdate()
+        if self.placement == Placement.PINNED:
+            return "Pinned"
         day = timezone.localtime(self.updated_at).date()
-        if day >= today:
-            return "Today"
-        return "Yesterday" if day == today - timedelta(days=1) else "Earlier"
+        age = (timezone.localdate() - day).days
+        if age <= 1:
+            return "Yesterday" if age == 1 else "Today"
+        if age <= 7:
+            return "Previous 7 days"
+        return "Previous 30 days" if age <= 30 else f"{day:%B %Y}"
 
     def tree(self) -> "Tree":
         """Return the tree of this conversation's message ids; one query."""

@@ -228,17 +228,19 @@ def title(text: str) -> str:
     return replace("title", escape(text))
 
 
-def listed(conversation: Conversation, own: Conversation, *, at_top: bool) -> str:
-    """Return the parts that update `conversation` in the list on the page of `own`, or that put it at the top.
+def placement(conversation: Conversation) -> str:
+    """Return what its own page says of a conversation's place in the list."""
+    return render_to_string("conversations/_placement.html", {"conversation": conversation, "oob": True})
 
-    `conversation.is_live` is whether an answer is queued or running in it.
+
+def listed(conversation: Conversation, own: object) -> str:
+    """Return a conversation's row of the list, on the page of the conversation with the id `own`.
+
+    `conversation.is_live` is whether an answer is queued or running in it. The script of the list puts the row where it
+    belongs; by itself, htmx puts it at the top.
     """
-    pk = conversation.pk
-    if at_top:
-        entry = render_to_string("conversations/_listed.html", {"item": conversation, "conversation": own})
-        return f'<ul id="listed-today" hx-swap-oob="afterbegin">{entry}</ul>'
-    state = render_to_string("conversations/_listed_state.html") if conversation.is_live else ""
-    return replace(f"listed-title-{pk}", escape(conversation.title)) + replace(f"listed-state-{pk}", state)
+    row = render_to_string("conversations/_listed.html", {"item": conversation, "own": own})
+    return f'<ul id="listed-today" hx-swap-oob="afterbegin">{row}</ul>'
 
 
 def remove(target: str) -> str:

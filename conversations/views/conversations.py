@@ -1,22 +1,37 @@
-"""Pages: a new conversation, one conversation, the list of conversations; rename and delete."""
+"""Pages: a new conversation, one conversation, the list, the archived ones; rename, pin, archive and delete."""
 
 import uuid
+from typing import Any
+from urllib.parse import urlsplit
 
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
+from django.core.exceptions import BadRequest
+from django.forms import Form
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
-from django.utils.http import urlencode
+from django.urls import reverse
+from django.utils.html import escape
+from django.utils.http import url_has_allowed_host_and_scheme, urlencode
 from django.views.decorators.gzip import gzip_page
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
+from django_htmx.http import HttpResponseClientRedirect
 
 from conversations import actions
-from conversations.forms import PositionForm, RenameForm
+from conversations.forms import ArchiveForm, PinForm, PositionForm, RenameForm
 from conversations.models import Conversation
+from conversations.pagination import take_page
+from conversations.rendering import fragments
 from conversations.request import SignedInRequest
 from conversations.views.messages import start_conversation
-from conversations.views.pages import conversation_list, page_context, thread_around, thread_page
-from conversations.views.refusals import explain_refusals
+from conversations.views.pages import (
+    CONVERSATIONS_PER_PAGE,
+    conversation_list,
+    page_context,
+    thread_around,
+    thread_page,
+)
+from conversations.views.refusals import explain_refusals_in_form, in_form
 
 
 @gzip_page
@@ -66,23 +81,105 @@ def show(request: SignedInRequest, pk: uuid.UUID) -> HttpResponse:
 
 
 @login_required
+@require_safe
+def archived(request: SignedInRequest) -> HttpResponse:
+    """List archived conversations, newest first; `?before=` is the cursor of the last one on the page before."""
+    found = Conversation.objects.visible_to(request.user).archived().older_than(request.GET.get("before", ""))
+    page, last = take_page(found, CONVERSATIONS_PER_PAGE)
+    older = urlencode({"before": last.cursor}) if last else ""
+    return render(request, "conversations/archived.html", {"conversations": page, "older": older})
+
+
+@login_required
 @require_POST
-@explain_refusals
+@explain_refusals_in_form
 def rename(request: SignedInRequest, pk: uuid.UUID) -> HttpResponse:
-    conversation = get_object_or_404(Conversation.objects.visible_to(request.user), pk=pk)
+    conversation = _own(request, pk)
     form = RenameForm(request.POST)
     if form.is_valid():
         actions.rename(conversation=conversation, title=form.cleaned_data["title"])
-    else:
-        messages.error(request, "The title was not changed. Enter 1 to 80 characters.")
+        return _done(request, conversation, "Renamed.")
+    error = "The title was not changed. Enter 1 to 80 characters."
+    if request.htmx:
+        return in_form(error)
+    messages.error(request, error)
     return redirect(conversation)
 
 
 @login_required
 @require_POST
-@explain_refusals
+@explain_refusals_in_form
+def pin(request: SignedInRequest, pk: uuid.UUID) -> HttpResponse:
+    conversation, pinned = _own(request, pk), _valid(PinForm(request.POST))["pinned"]
+    actions.pin(conversation=conversation, pinned=pinned)
+    return _done(request, conversation, "Pinned." if pinned else "Unpinned.")
+
+
+@login_required
+@require_POST
+@explain_refusals_in_form
+def archive(request: SignedInRequest, pk: uuid.UUID) -> HttpResponse:
+    conversation, archived = _own(request, pk), _valid(ArchiveForm(request.POST))["archived"]
+    actions.archive(conversation=conversation, archived=archived)
+    return _done(request, conversation, "Archived." if archived else "Moved back to your conversations.")
+
+
+@login_required
+@require_POST
+@explain_refusals_in_form
 def delete(request: SignedInRequest, pk: uuid.UUID) -> HttpResponse:
-    conversation = get_object_or_404(Conversation.objects.visible_to(request.user), pk=pk)
+    conversation = _own(request, pk)
     actions.delete(conversation=conversation)
-    messages.success(request, "Conversation deleted.")
-    return redirect("new")
+    done = "Conversation deleted."
+    if request.htmx and not _is_open(request, conversation):
+        return _fragments(fragments.remove(f"listed-{pk}"), fragments.replace("announcer", done))
+    messages.success(request, done)
+    return HttpResponseClientRedirect(reverse("new")) if request.htmx else _back(request, reverse("new"))
+
+
+def _own(request: SignedInRequest, pk: uuid.UUID) -> Conversation:
+    return get_object_or_404(Conversation.objects.visible_to(request.user), pk=pk)
+
+
+def _valid(form: Form) -> dict[str, Any]:
+    """Return the data of a form whose fields the site's pages always fill in."""
+    if not form.is_valid():
+        raise BadRequest(f"{type(form).__name__}: {', '.join(form.errors)}")
+    return form.cleaned_data
+
+
+def _done(request: SignedInRequest, conversation: Conversation, sentence: str) -> HttpResponse:
+    """Return the response to a change of a conversation's row in the list.
+
+    For htmx it is what the socket sends too: the page for a new conversation has none.
+    """
+    if not request.htmx:
+        return _back(request, conversation.get_absolute_url())
+    changed = get_object_or_404(Conversation.objects.visible_to(request.user).with_liveness(), pk=conversation.pk)
+    if _path(request) == reverse("new"):
+        changed.is_live = False  # nothing would tell the page of the end
+    parts = [fragments.replace("announcer", escape(sentence))]
+    if _is_open(request, changed):
+        parts += [fragments.title(changed.title), fragments.placement(changed)]
+    if changed.is_archived:
+        return _fragments(*parts, fragments.remove(f"listed-{changed.pk}"))
+    return _fragments(*parts, fragments.listed(changed, changed.pk if _is_open(request, changed) else None))
+
+
+def _fragments(*parts: str) -> HttpResponse:
+    return HttpResponse("".join(parts))
+
+
+def _is_open(request: SignedInRequest, conversation: Conversation) -> bool:
+    """Return whether htmx sends this request from the conversation's own page."""
+    return _path(request) == conversation.get_absolute_url()
+
+
+def _path(request: SignedInRequest) -> str:
+    return urlsplit(request.htmx.current_url or "").path
+
+
+def _back(request: SignedInRequest, default: str) -> HttpResponse:
+    """Redirect to the page that the form names, without a script, or else to `default`."""
+    there = request.POST.get("next", "")
+    return redirect(there if url_has_allowed_host_and_scheme(there, allowed_hosts=None) else default)

@@ -7,9 +7,10 @@ from django.urls import reverse
 from django.utils.http import urlencode
 from django.utils.safestring import mark_safe
 
+from conversations import limits
 from conversations.inference import endpoint
 from conversations.models import Conversation, Message, User
-from conversations.models.conversation import Tree
+from conversations.models.conversation import Placement, Tree
 from conversations.pagination import take_page
 from conversations.rendering import fragments
 from conversations.request import SignedInRequest
@@ -30,8 +31,8 @@ def page_context(request: SignedInRequest, conversation: Conversation | None = N
     socket_url = ""
     if conversation:
         shown = {"first": finished[0].pk, "seen": finished[-1].pk} if finished else {}
-        if sidebar["conversations"]:
-            shown["listed"] = sidebar["conversations"][0].cursor
+        newest = max([conversation, *sidebar["conversations"]], key=lambda listed: (listed.updated_at, listed.pk))
+        shown |= {"listed": newest.cursor, "placement": conversation.placement}
         socket_url = f"/ws{conversation.get_absolute_url()}?{urlencode(shown)}"
     return {
         **sidebar,
@@ -84,12 +85,26 @@ def _page_of_path(conversation: Conversation, tree: Tree, path: list[int], end: 
 
 
 def conversation_list(user: User, before: str = "", *, live: bool = False) -> dict[str, Any]:
-    """Return the context of one page of a person's conversations, newest first.
+    """Return the context of one page of a person's list: all pinned conversations and the newest others.
 
-    `before` is the cursor of the last conversation on the page before. With `live`, for a page whose socket keeps the
-    list up to date, each conversation shows whether an answer is running in it.
+    `before` is the cursor of the last conversation on the page before, which has the pinned ones. With `live`, for a
+    page whose socket keeps the list up to date, each conversation shows whether an answer is running in it.
     """
-    older = Conversation.objects.visible_to(user).older_than(before)
-    page, last = take_page(older.listed() if live else older.newest_first(), CONVERSATIONS_PER_PAGE)
+    found = Conversation.objects.visible_to(user)
+    found = found.unpinned().older_than(before) if before else found.listed()
+    if live:
+        found = found.with_liveness()
+    rows = list(found[: CONVERSATIONS_PER_PAGE + 1 + (0 if before else limits.PINNED)])
+    pinned = [conversation for conversation in rows if conversation.placement == Placement.PINNED]
+    page, last = take_page(rows[len(pinned) :], CONVERSATIONS_PER_PAGE)
+    groups: dict[str, list[Conversation]] = {} if before else {"Pinned": [], "Today": []}
+    for conversation in pinned + page:
+        groups.setdefault(conversation.group, []).append(conversation)
     older_url = f"{reverse('conversations')}?{urlencode({'before': last.cursor})}" if last else ""
-    return {"conversations": page, "older_page": bool(before), "older_url": older_url}
+    return {
+        "conversations": pinned + page,
+        "groups": list(groups.items()),
+        "older_page": bool(before),
+        "older_url": older_url,
+        "last_listed": last,
+    }

@@ -7,6 +7,7 @@ from functools import wraps
 from django.contrib import messages
 from django.http import Http404, HttpResponse
 from django.shortcuts import redirect
+from django.utils.html import escape
 from django_htmx.http import reswap
 
 from conversations.actions import Refused
@@ -15,10 +16,30 @@ from conversations.rendering import fragments
 from conversations.request import SignedInRequest
 from conversations.views.pages import DRAFT
 
+View = Callable[..., HttpResponse]
 
-def explain_refusals(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
+
+def explain_refusals(view: View) -> View:
     """Show why an action is refused, and keep the text; respond with 404 if the conversation has just been deleted."""
+    return _explain(view, in_composer)
 
+
+def explain_refusals_in_form(view: View) -> View:
+    """Do the same, but for htmx show it where the form that was sent has its error."""
+    return _explain(view, in_form)
+
+
+def in_composer(sentence: str) -> HttpResponse:
+    """Return the response to htmx that shows an error above the composer."""
+    return reswap(HttpResponse(fragments.composer_error(sentence), status=422), "none")
+
+
+def in_form(sentence: str) -> HttpResponse:
+    """Return the response to htmx that shows an error in the request's target."""
+    return HttpResponse(escape(sentence), status=422)
+
+
+def _explain(view: View, show: Callable[[str], HttpResponse]) -> View:
     @wraps(view)
     def wrapper(request: SignedInRequest, *args, **kwargs) -> HttpResponse:
         try:
@@ -27,7 +48,7 @@ def explain_refusals(view: Callable[..., HttpResponse]) -> Callable[..., HttpRes
             raise Http404 from None
         except Refused as refused:
             if request.htmx:
-                return reswap(HttpResponse(fragments.composer_error(str(refused)), status=422), "none")
+                return show(str(refused))
             messages.error(request, str(refused))
             if content := request.POST.get("content", ""):
                 request.session[DRAFT] = content

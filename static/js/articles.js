@@ -16,8 +16,6 @@ messages.addEventListener("click", (event) => {
 
 document.addEventListener("htmx:oobBeforeSwap", ({ target, detail }) => {
   if (target === messages) return replaceExisting(detail.fragment);
-  // A conversation that moves to the top of the list is removed from its old place.
-  if (target.id === "listed-today") for (const { id } of detail.fragment.querySelectorAll("li")) document.getElementById(id)?.remove();
   // A socket that connects sends the composer's buttons again. A key press must not meet one that is being replaced.
   if (target.id === "composer-actions" && target.innerHTML === detail.fragment.firstElementChild.innerHTML) detail.shouldSwap = false;
   const article = target.closest("article.message");

@@ -4,7 +4,7 @@ const wide = matchMedia("(width >= 52rem)");
 
 for (const panel of document.querySelectorAll("[popover]")) {
   panel.addEventListener("toggle", (event) => {
-    if (event.newState === "open") panel.querySelector("a, button, input:not([type=hidden])").focus();
+    if (event.newState === "open") panel.querySelector("summary, a, button, input:not([type=hidden])").focus();
   });
 
   // Tabbing out of a panel closes it. Otherwise the panel would cover the focused element.

@@ -131,7 +131,7 @@ def test_a_conversation_is_accessible_in_every_state(page: Page, shared_site: Si
     page.wait_for_url("**/conversations/**")
     expect(page.locator("article[data-status=failed]")).to_be_visible()
     check(page, "failed")
-    page.get_by_role("button", name="Conversation options").click()
+    page.get_by_role("button", name="Conversation options", exact=True).click()
     check(page, "the conversation's menu")
     page.keyboard.press("Escape")
     page.locator("#composer textarea").press("Escape")

@@ -25,9 +25,9 @@ def test_deleting_a_conversation_in_one_tab_is_shown_in_the_other(signed_in: Pag
     expect(page.locator("article[data-status=complete][data-role=assistant]")).to_be_visible()
     other = page.context.new_page()
     other.goto(page.url)
-    other.get_by_role("button", name="Conversation options").click()
-    other.get_by_text("Delete conversation").click()
-    other.get_by_role("button", name="Delete", exact=True).click()
+    other.get_by_role("button", name="Conversation options", exact=True).click()
+    other.locator("#conversation-menu").get_by_text("Delete", exact=True).click()
+    other.locator("#conversation-menu").get_by_role("button", name="Delete conversation").click()
     expect(page.get_by_text("This conversation was deleted.")).to_be_visible()
 
 

@@ -25,6 +25,7 @@ pytestmark = pytest.mark.django_db
 REASON = "this conversation must be kept for legal reasons."
 HOLDS = "/admin/conversations/legalhold/"
 FIELDS = {"title": "Renamed", "content": "Something else", "rating": Rating.BAD, "comment": "Changed", "key": ""}
+FIELDS |= {"pinned": "1", "archived": "1"}
 
 
 @pytest.fixture
@@ -116,7 +117,7 @@ def test_the_owner_is_told_that_there_is_a_legal_reason_and_no_more(
     }
     url = "/" + command.format(**ids)
     refused = client.post(url, fields, headers={"HX-Request": "true"})
-    assert (refused.status_code, refused.headers["HX-Reswap"]) == (422, "none")
+    assert refused.status_code == 422
     page = client.post(url, fields, follow=True)
     assert page.redirect_chain == [(conversation.get_absolute_url(), 302)]
     for text in (refused.text, page.text):

@@ -8,11 +8,13 @@ from django.core.management import call_command
 from django.test import Client
 from django.utils import timezone
 
+from conversations import actions
 from conversations.models import Chunk, Conversation, Generation, LegalHold, Message, Status, User
 from conversations.review import audit
+from conversations.review.filters import filter_conversations
 from conversations.review.models import AuditAction, AuditEntry
 from tests.factories import person, queued
-from tests.review.factories import WORDS, make_conversation
+from tests.review.factories import WORDS, make_conversation, make_user
 
 pytestmark = pytest.mark.django_db
 
@@ -49,6 +51,16 @@ def test_expired_conversations_are_deleted_and_recorded(settings):
     assert Message.objects.matching(WORDS["answer"]).count() == 1  # the search index too
     [row] = AuditEntry.objects.filter(act="pruned")
     assert (row.conversation_id, row.owner_id, row.actor_id) == (expired.pk, owner.pk, None)
+
+
+def test_what_its_owner_has_archived_is_found_by_reviewers_and_expires_like_the_rest(settings):
+    settings.RETAIN_CONVERSATIONS_DAYS = 30
+    expired, recent = (aged(person(name), days) for name, days in (("ada", 31), ("bob", 29)))
+    for conversation in (expired, recent):
+        actions.archive(conversation=conversation, archived=True)
+    assert {found.pk for found in filter_conversations(make_user("reader"), {})} == {expired.pk, recent.pk}
+    assert "Deleted 1 conversations" in prune()
+    assert list(Conversation.objects.values_list("pk", flat=True)) == [recent.pk]
 
 
 def test_reasoning_has_its_own_period_and_its_outline_with_it(settings):
