@@ -1,10 +1,12 @@
-"""The list of conversations in the browser: menus of rows and groups."""
+"""The list of conversations in the browser: menus of rows, groups, and a hidden sidebar."""
 
+import re
 from collections.abc import Callable
 
 import pytest
 from playwright.sync_api import Page, expect
 
+from tests.browser.conftest import ask
 from tests.endpoint import Endpoint
 from tests.site import Person
 
@@ -192,3 +194,27 @@ def test_a_menu_on_a_phone_does_not_call_up_the_keyboard(open_page: Callable[...
     page.keyboard.press("Escape")
     expect(page.locator("#row-menu")).to_be_hidden()
     expect(options).to_be_focused()  # in the drawer, which stays open
+    page.keyboard.press("Escape")
+    page.get_by_role("link", name="New conversation").tap()
+    page.wait_for_url(re.compile(r"/$"))
+
+
+def test_a_hidden_sidebar_stays_hidden_on_this_device(open_page: Callable[..., Page], ada: Person):
+    [here] = asked(ada, "Here?")
+    page = opened(open_page, ada, here)
+    sidebar = page.locator("#sidebar")
+    page.get_by_role("button", name="Hide conversations").press("Enter")
+    expect(sidebar).to_be_hidden()
+    expect(page.get_by_role("button", name="Conversations", exact=True)).to_be_focused()
+    page.reload()
+    expect(page.locator("#composer textarea")).to_be_focused()
+    expect(sidebar).to_be_hidden()
+    page.get_by_role("link", name="New conversation").click()
+    page.wait_for_url(re.compile(r"/$"))
+    expect(sidebar).to_be_hidden()
+    page.keyboard.press("Control+b")
+    expect(sidebar).to_be_visible()
+    expect(page.locator("#composer textarea")).to_be_focused()
+    ask(page, "Why?")
+    page.wait_for_url("**/conversations/**")
+    expect(sidebar).to_be_visible()

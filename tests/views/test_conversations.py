@@ -243,3 +243,9 @@ def test_a_strangers_command_finds_no_conversation(reader: Client, command: str,
     assert reader.post(f"{theirs.get_absolute_url()}{command}/", fields, headers=headers).status_code == 404
     theirs.refresh_from_db()
     assert (theirs.title, theirs.placement) == ("Bob's", Placement.LISTED)
+
+
+def test_a_device_that_hides_the_sidebar_gets_pages_without_it(reader: Client):
+    assert "data-sidebar-hidden" not in reader.get("/").text
+    reader.cookies["sidebar"] = "hidden"
+    assert '<body class="conversation-page" data-sidebar-hidden' in reader.get("/").text
