@@ -40,7 +40,15 @@ BUNDLES: Final = {
         "js/found.js",
     ),
     # Of pages beside the list of conversations on which nobody can ask.
-    "bundles/beside.js": ("js/drafts.js", "js/panels.js", "js/shortcuts.js", "js/palette.js", "js/found.js"),
+    "bundles/beside.js": (
+        "js/drafts.js",
+        "js/panels.js",
+        "js/list.js",
+        "js/options.js",
+        "js/shortcuts.js",
+        "js/palette.js",
+        "js/found.js",
+    ),
 }
 
 

@@ -71,10 +71,10 @@ def search(request: SignedInRequest) -> HttpResponse:
 @login_required
 @require_safe
 def palette(request: SignedInRequest) -> HttpResponse:
-    """Return what the command palette shows of this person's conversations: the newest, or what contains `?q=`."""
+    """Return what the command palette shows of a person's conversations: the first of the list, or those with `?q=`."""
     query = request.GET.get("q", "").strip()
     if not query:
-        recent = Conversation.objects.visible_to(request.user).newest_first()[:RECENT]
+        recent = Conversation.objects.visible_to(request.user).listed()[:RECENT]
         return render(request, "conversations/_palette_found.html", {"recent": recent})
     form = SearchForm({"q": query})
     if not form.is_valid():

@@ -98,7 +98,7 @@ def test_the_palette_finds_conversations_and_commands_by_keyboard(conversation: 
     page.keyboard.press("Control+k")
     page.keyboard.type("rename")
     page.keyboard.press("Enter")
-    expect(page.get_by_label("Title")).to_be_visible()
+    expect(page.locator("#conversation-menu").get_by_text("Rename")).to_be_focused()
     page.keyboard.press("Escape")
     page.keyboard.press("Control+Shift+O")
     page.wait_for_url(lambda url: url.endswith("/"))

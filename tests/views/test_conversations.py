@@ -158,7 +158,7 @@ def test_an_archived_conversation_can_be_opened_found_and_moved_back(reader: Cli
     conversation = queued(ada, "When do I plant a loquat?").conversation
     Generation.objects.update(status=Status.COMPLETE)
     url = conversation.get_absolute_url()
-    assert "archived" not in reader.get("/search/", {"q": "loquat"}).text
+    assert "· archived" not in reader.get("/search/", {"q": "loquat"}).text
     assert reader.get("/conversations/archived/").text.count("loquat") == 0
     moved = reader.post(f"{url}archive/", {"archived": "1"}, follow=True)
     assert moved.redirect_chain == [(url, 302)]
