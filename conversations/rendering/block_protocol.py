@@ -7,7 +7,7 @@ from typing import Final, NamedTuple, Protocol
 from pyromark.event import Event
 
 from conversations.rendering.blocks import Outline
-from conversations.rendering.html_writer import HtmlWriter
+from conversations.rendering.html_writer import HeadingLevels, HtmlWriter
 from conversations.rendering.sanitise import sanitise
 
 # Characters parsed at once, and so the longest tail. The densest markup of this length takes about 5 ms.
@@ -45,14 +45,15 @@ class OpenBlock(Protocol):
         """Return the HTML of `source`, the open part, or "" if it is not shown until it is final."""
 
 
-class IdSequence:
-    """Unique ids for the targets in one answer. `prefix` begins every id."""
+class Shared:
+    """What the blocks of one answer share: unique ids for targets, which begin with `prefix`, and heading levels."""
 
     def __init__(self, prefix: str) -> None:
         self.prefix = prefix
+        self.headings = HeadingLevels()  # of what is finalised
         self._numbers = count(1)
 
-    def next(self) -> str:
+    def next_id(self) -> str:
         """Return an id that is new in this answer."""
         return f"{self.prefix}-open-{next(self._numbers)}"
 
@@ -69,8 +70,9 @@ def complete_lines(source: str, position: int, *, eof: bool) -> tuple[str, bool]
     return (lines or text if len(text) == MAX_WINDOW else lines), False
 
 
-def render_events(prefix: str, outline: Outline, events: Iterable[Event]) -> str:
-    """Return `events` of `outline` as sanitised HTML, without highlighting."""
-    writer = HtmlWriter(prefix, outline.source, highlighted=False)
+def render_events(shared: Shared, outline: Outline, events: Iterable[Event], *, final: bool = True) -> str:
+    """Return `events` of `outline` as sanitised HTML, without highlighting. Of a tail, they are not `final`."""
+    headings = shared.headings if final else shared.headings.copy()
+    writer = HtmlWriter(shared.prefix, outline.source, highlighted=False, headings=headings)
     writer.write(events)
     return sanitise(writer.html())

@@ -36,8 +36,8 @@ _ENDS: Final = {
     "HtmlBlock": "</p>\n",
     "Paragraph": "</p>\n",
 }
-# The page has its own h1 and h2.
-_HEADINGS: Final = {"H1": "h3", "H2": "h4", "H3": "h5", "H4": "h6", "H5": "h6", "H6": "h6"}
+_FIRST_HEADING: Final = 3  # the page has its own h1 and h2
+_LAST_HEADING: Final = 6
 _ALIGNMENTS: Final = {
     "Left": ' class="align-left"',
     "Center": ' class="align-center"',
@@ -47,11 +47,30 @@ _BREAK_TAG = re.compile(r"<br\s*/?>", re.IGNORECASE)
 _ANY_TAG = re.compile(r"<[^>]*>")
 
 
+class HeadingLevels:
+    """Number the headings of one document from h3 on without gaps, whatever level it begins at and skips.
+
+    Models begin with ``#``, ``##`` or ``###``. A level depends on earlier headings only, so it never changes.
+    """
+
+    def __init__(self, around: Iterable[int] = ()) -> None:
+        self._around = list(around)  # the levels in the source of the last heading and of those that contain it
+
+    def tag(self, level: str) -> str:
+        """Return the element of the next heading, from its level in the source ("H1" to "H6")."""
+        number = int(level[1:])
+        self._around = [outer for outer in self._around if outer < number] + [number]
+        return f"h{min(_FIRST_HEADING - 1 + len(self._around), _LAST_HEADING)}"
+
+    def copy(self) -> "HeadingLevels":
+        return HeadingLevels(self._around)
+
+
 class HtmlWriter:
     """Write the events of one document, or of a part of it, as HTML.
 
     `prefix` begins every id. `alignments` are those of the columns if the events are rows of a table. `highlighted` is
-    False while code is still being written.
+    False while code is still being written. `headings` is shared by the parts of a document.
 
     `dir="auto"` ignores text in descendants that have their own `dir`. So the outermost block has it, and a block
     inside (a paragraph of a list item or quotation, a cell) does not: the style sheet gives those
@@ -65,11 +84,14 @@ class HtmlWriter:
         *,
         alignments: tuple[str, ...] = (),
         highlighted: bool = True,
+        headings: HeadingLevels | None = None,
     ) -> None:
         self._source = source
         self._containers = 0  # list items, quotations and footnotes around what is being written
         self._alignments = alignments
         self._highlighted = highlighted
+        self._headings = headings or HeadingLevels()
+        self._heading = ""  # the element of the open heading
         self._out: list[str] = []
         self._open_footnotes: list[tuple[str, list[str]]] = []  # label, and the output around it
         self._depth = 0
@@ -117,7 +139,8 @@ class HtmlWriter:
             case "Paragraph":
                 self._out.append("<p>" if self._containers else '<p dir="auto">')
             case "Heading":
-                self._out.append(f'<{_HEADINGS[value["level"]]} dir="auto">')
+                self._heading = self._headings.tag(value["level"])
+                self._out.append(f'<{self._heading} dir="auto">')
             case "List":
                 start = "" if value == 1 else f' start="{value}"'
                 self._out.append("<ul>\n" if value is None else f"<ol{start}>\n")
@@ -150,7 +173,7 @@ class HtmlWriter:
     def _end(self, name: str, value: Any) -> None:
         match name:
             case "Heading":
-                self._out.append(f"</{_HEADINGS[value]}>\n")
+                self._out.append(f"</{self._heading}>\n")
             case "List":
                 self._out.append("</ol>\n" if value else "</ul>\n")
             case "Item":

@@ -13,8 +13,8 @@ from conversations.rendering.block_protocol import (
     MAX_WINDOW,
     FinaliseResult,
     Fragment,
-    IdSequence,
     OpenBlock,
+    Shared,
     complete_lines,
     render_events,
 )
@@ -49,7 +49,7 @@ class IncrementalRenderer:
         self._incoming: list[str] = []
         self._carriage_return = ""  # at the end of the text so far: it may be half of a line ending
         self._source = ""  # normalised, not finalised
-        self._document = _Document(IdSequence(prefix))
+        self._document = _Document(Shared(prefix))
         self._block: OpenBlock = self._document
         self._tail: str | None = ""  # None: to be rendered
         self._last_tail = ("", "")  # its source and HTML
@@ -164,8 +164,8 @@ def assemble(fragments: Sequence[Fragment]) -> str:
 class _Document:
     """The top level. A block is finalised when the next one has begun, or when it has visibly ended."""
 
-    def __init__(self, ids: IdSequence) -> None:
-        self._ids = ids
+    def __init__(self, shared: Shared) -> None:
+        self._shared = shared
         self._tried = ""
 
     def finalise(self, source: str, position: int, *, eof: bool) -> FinaliseResult | None:
@@ -186,18 +186,18 @@ class _Document:
             fragments = self._fragments(outline, outline.blocks)
             return FinaliseResult(fragments, position + outline.offset(last.end), None)
         start = outline.line_start(last.start)
+        fragments = self._fragments(outline, closed)
         result = self._open(outline, last, lines[start:], len(source) - position - start)
         if result:
-            fragments = self._fragments(outline, closed) + result.fragments
-            return FinaliseResult(fragments, position + start + result.position, result.block)
-        return FinaliseResult(self._fragments(outline, closed), position + start, None) if closed else None
+            return FinaliseResult([*fragments, *result.fragments], position + start + result.position, result.block)
+        return FinaliseResult(fragments, position + start, None) if closed else None
 
     def tail_html(self, source: str) -> str:
         outline = Outline(source, streaming=True)
-        return render_events(self._ids.prefix, outline, events_of(outline.blocks))
+        return render_events(self._shared, outline, events_of(outline.blocks), final=False)
 
     def _fragments(self, outline: Outline, blocks: list[Node]) -> list[Fragment]:
-        html = render_events(self._ids.prefix, outline, events_of(blocks))
+        html = render_events(self._shared, outline, events_of(blocks))
         return [Fragment("", html)] if html else []
 
     def _open(self, outline: Outline, block: Node, lines: str, length: int) -> FinaliseResult | None:
@@ -207,20 +207,20 @@ class _Document:
         relative to `lines`.
         """
         if block.name == "CodeBlock" and (opening := _FENCE.match(lines)):
-            code = FencedCode(self._ids, opening)
+            code = FencedCode(self._shared, opening)
             return FinaliseResult([code.opening_fragment(language_of(block.value))], lines.index("\n") + 1, code)
         if block.name == "Table":
             head = "".join(lines.splitlines(keepends=True)[:2])
-            table = Table(self._ids, head, block.value)
+            table = Table(self._shared, head, block.value)
             return FinaliseResult([table.opening_fragment(outline, block)], len(head), table)
         if block.name == "List" and len(block.children) > 1:
-            listing = List(self._ids, block.value, loose=is_loose(block.children[0]))
+            listing = List(self._shared, block.value, loose=is_loose(block.children[0]))
             return FinaliseResult([listing.opening_fragment()], 0, listing)
         if block.name == "Paragraph" and length > MAX_PARAGRAPH:
-            paragraph = Paragraph(self._ids)
+            paragraph = Paragraph(self._shared)
             return FinaliseResult([paragraph.opening_fragment()], 0, paragraph)
         if length > MAX_WINDOW:
-            raw = RawText(self._ids)
+            raw = RawText(self._shared)
             return FinaliseResult([*self._fragments(outline, [block]), raw.opening_fragment()], len(lines), raw)
         return None
 

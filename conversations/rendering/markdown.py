@@ -19,7 +19,7 @@ from conversations.rendering.sanitise import sanitise
 MAX_CHARACTERS: Final = 500_000
 
 # Part of the key of cached HTML: increase it with each change of what `render` returns.
-VERSION: Final = 1
+VERSION: Final = 2
 
 _UNWANTED = re.compile("[\0\ud800-\udfff\ufdd0-\ufdef]")
 

@@ -14,7 +14,7 @@ from conversations.rendering.block_protocol import (
     MAX_WINDOW,
     FinaliseResult,
     Fragment,
-    IdSequence,
+    Shared,
     complete_lines,
     render_events,
 )
@@ -38,9 +38,9 @@ _NEW_BLOCK = re.compile(r"\n[ \t]*\n(?=\S)")
 class FencedCode:
     """Fenced code: a line is appended as it arrives, once it cannot be the closing fence."""
 
-    def __init__(self, ids: IdSequence, opening: re.Match[str]) -> None:
-        self._ids = ids
-        self._id = ids.next()
+    def __init__(self, shared: Shared, opening: re.Match[str]) -> None:
+        self._shared = shared
+        self._id = shared.next_id()
         self._group_id = ""  # of the element that takes the line
         self._lines = 0
         self._indent = len(opening["indent"])
@@ -87,7 +87,7 @@ class FencedCode:
             return
         if not self._in_line:
             if self._lines % LINES_PER_GROUP == 0:
-                self._group_id = self._ids.next()
+                self._group_id = self._shared.next_id()
                 fragments.append(Fragment(self._id, f'{LINE_GROUP_START[:-1]} id="{self._group_id}"></span>'))
             self._lines += 1
         html = show_reordering(escape(text, quote=False))
@@ -102,16 +102,16 @@ class FencedCode:
 class Table:
     """A table: every complete row is finalised."""
 
-    def __init__(self, ids: IdSequence, head: str, alignments: tuple[str, ...]) -> None:
-        self._prefix = ids.prefix
-        self._id = ids.next()
+    def __init__(self, shared: Shared, head: str, alignments: tuple[str, ...]) -> None:
+        self._shared = shared
+        self._id = shared.next_id()
         self._head = head
         self._alignments = alignments
 
     def opening_fragment(self, outline: Outline, table: Node) -> Fragment:
         """Return the fragment that puts this table's head into the page."""
         head = [table.events[0], *table.children[0].events, table.events[-1]]
-        html = render_events(self._prefix, outline, head)
+        html = render_events(self._shared, outline, head)
         return Fragment("", html.replace("<tbody>", f'<tbody id="{self._id}">'))
 
     def finalise(self, source: str, position: int, *, eof: bool) -> FinaliseResult | None:
@@ -133,7 +133,7 @@ class Table:
     def _rows_html(self, outline: Outline, rows: list[Event]) -> str:
         # Parsed as HTML outside a table, rows would lose their cells.
         before, after = "<table><tbody>", "</tbody></table>"
-        writer = HtmlWriter(self._prefix, outline.source, alignments=self._alignments, highlighted=False)
+        writer = HtmlWriter(self._shared.prefix, outline.source, alignments=self._alignments, highlighted=False)
         writer.write(rows)
         return sanitise(before + writer.html() + after).removeprefix(before).removesuffix(after)
 
@@ -141,9 +141,9 @@ class Table:
 class List:
     """A list: every item but the last is finalised, as loose or tight as the list has been until then."""
 
-    def __init__(self, ids: IdSequence, number: int | None, *, loose: bool) -> None:
-        self._ids = ids
-        self._id = ids.next()
+    def __init__(self, shared: Shared, number: int | None, *, loose: bool) -> None:
+        self._shared = shared
+        self._id = shared.next_id()
         self._number = number
         self._count = 0
         self._loose = loose
@@ -169,11 +169,11 @@ class List:
             return None
         self._count += len(items)
         self._loose = self._loose or any(is_loose(item) for item in items)
-        fragments = [Fragment(self._id, render_events(self._ids.prefix, outline, events_of(items)))]
+        fragments = [Fragment(self._id, render_events(self._shared, outline, events_of(items)))]
         if has_ended:
             return FinaliseResult(fragments, position + outline.offset(listing.end) - added, None)
         if is_too_long:
-            raw = RawText(self._ids)
+            raw = RawText(self._shared)
             return FinaliseResult([*fragments, raw.opening_fragment()], position + len(lines), raw)
         return FinaliseResult(fragments, position + outline.line_start(listing.children[-1].start) - added, self)
 
@@ -186,7 +186,7 @@ class List:
         events += events_of(items)
         events += [{"End": {"List": number is not None}}]
         events += events_of(outline.blocks[1:])
-        return render_events(self._ids.prefix, outline, events)
+        return render_events(self._shared, outline, events, final=False)
 
     def _outline(self, text: str, *, streaming: bool) -> tuple[Outline, int, list[Node]]:
         """Return the outline of `text`, how many characters were added before it, and its own items.
@@ -203,9 +203,9 @@ class List:
 class Paragraph:
     """A long paragraph: it is finalised up to a space where no emphasis, link, code or formula is open."""
 
-    def __init__(self, ids: IdSequence) -> None:
-        self._ids = ids
-        self._id = ids.next()
+    def __init__(self, shared: Shared) -> None:
+        self._shared = shared
+        self._id = shared.next_id()
 
     def opening_fragment(self) -> Fragment:
         """Return the fragment that puts this paragraph into the page."""
@@ -227,7 +227,7 @@ class Paragraph:
         text = lines + rest if not lines or rest[:1].isalpha() else lines
         end = self._phrase_end(text)
         if end == 0 and len(text) > MAX_PARAGRAPH:
-            raw = RawText(self._ids)
+            raw = RawText(self._shared)
             return FinaliseResult([raw.opening_fragment()], position, raw)
         if end == 0:
             return None
@@ -240,7 +240,7 @@ class Paragraph:
         return ""
 
     def _fragment(self, outline: Outline, space: str = "") -> Fragment:
-        return Fragment(self._id, render_events(self._ids.prefix, outline, outline.blocks[0].events[1:-1]) + space)
+        return Fragment(self._id, render_events(self._shared, outline, outline.blocks[0].events[1:-1]) + space)
 
     def _phrase_end(self, text: str) -> int:
         """Return where the last complete phrase of `text` ends, 0 if none does."""
@@ -264,8 +264,8 @@ def _last_phrase_end(text: str, start: int, end: int, default: int) -> int:
 class RawText:
     """Text that fits none of these and is longer than `MAX_WINDOW`: shown as source until a new block surely begins."""
 
-    def __init__(self, ids: IdSequence) -> None:
-        self._id = ids.next()
+    def __init__(self, shared: Shared) -> None:
+        self._id = shared.next_id()
 
     def opening_fragment(self) -> Fragment:
         """Return the fragment that puts this text into the page."""

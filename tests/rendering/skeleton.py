@@ -4,8 +4,7 @@ import re
 from html.parser import HTMLParser
 
 MEANING = {"href", "title", "start", "checked", "align"}
-# The page has its own h1 and h2.
-HEADINGS = {"h3": "h1", "h4": "h2", "h5": "h3", "h6": "h4"}
+HEADING = re.compile("h([1-6])")
 ALIGNMENT = re.compile(r"align-(left|center|right)")
 
 
@@ -18,6 +17,7 @@ class _Skeleton(HTMLParser):
         self._ours = ours
         self._language = ""
         self._in_caption = False
+        self._outer_headings: list[int] = []
         self.feed(html)
         self.close()
 
@@ -35,6 +35,11 @@ class _Skeleton(HTMLParser):
         if alignment := ALIGNMENT.fullmatch(classes):
             attributes["align"] = alignment[1]
         kept = "".join(f" {name}={attributes[name]}" for name in sorted(MEANING & attributes.keys()))
+        if heading := HEADING.fullmatch(tag):
+            # The page has its own h1 and h2, and its headings have no gaps.
+            level = int(heading[1])
+            self._outer_headings = [outer for outer in self._outer_headings if outer < level] + [level]
+            self._heading = f"h{level if self._ours else min(len(self._outer_headings) + 2, 6)}"
         self.found.append(f"<{self._name(tag)}{kept}>")
 
     def handle_endtag(self, tag: str) -> None:
@@ -48,7 +53,7 @@ class _Skeleton(HTMLParser):
             self.found.append(data)
 
     def _name(self, tag: str) -> str:
-        return HEADINGS.get(tag, tag) if self._ours else tag
+        return self._heading if HEADING.fullmatch(tag) else tag
 
 
 def skeleton(html: str, *, ours: bool) -> list[str]:

@@ -22,7 +22,7 @@ CUTS_PER_CASE = 25
 
 # No language for the code: highlighting only happens at the end.
 DOCUMENT = """\
-# Which is greater?
+## Which is greater?
 
 **9.8** is greater than 9.11, because *eight tenths* are more than one tenth.
 Written with the same number of places:
@@ -38,9 +38,13 @@ from decimal import Decimal
 print(Decimal("9.8") > Decimal("9.11"))  # True
 ```
 
+#### In short
+
 - one
 - two with `code`
 - three
+
+### And
 
 1. first
 2. second

@@ -21,7 +21,8 @@ def render(text: str) -> str:
     [
         ("one *soft* **bold** ~~gone~~", '<p dir="auto">one <em>soft</em> <strong>bold</strong> <del>gone</del></p>\n'),
         ("one\ntwo  \nthree", '<p dir="auto">one\ntwo<br>\nthree</p>\n'),
-        ("# One\n## Two\n###### Six", '<h3 dir="auto">One</h3>\n<h4 dir="auto">Two</h4>\n<h6 dir="auto">Six</h6>\n'),
+        ("# One\n## Two\n###### Six", '<h3 dir="auto">One</h3>\n<h4 dir="auto">Two</h4>\n<h5 dir="auto">Six</h5>\n'),
+        ("### A\n#### B\n# C", '<h3 dir="auto">A</h3>\n<h4 dir="auto">B</h4>\n<h3 dir="auto">C</h3>\n'),
         ("- a\n- b", '<ul>\n<li dir="auto">a</li>\n<li dir="auto">b</li>\n</ul>\n'),
         ("3. a\n\n4. b", '<ol start="3">\n<li dir="auto"><p>a</p>\n</li>\n<li dir="auto"><p>b</p>\n</li>\n</ol>\n'),
         ("> a", '<blockquote dir="auto">\n<p>a</p>\n</blockquote>\n'),
