@@ -162,7 +162,7 @@ class Conversation(models.Model):
     def read(
         self, tree: "Tree", ids: list[int], *, reasoning: bool = False, whole: Collection[int] | None = None
     ) -> list[Message]:
-        """Return these messages in this order, each with its generations, `versions` and `rating`; few queries.
+        """Return these messages in this order, each with its generations, `versions`, `turn` and `rating`; few queries.
 
         Reasoning is loaded if `reasoning`, for live messages, and where its words have not been counted. If `whole` is
         given, only `PAGE_CHARACTERS` of the content are loaded, and one more, except for these messages and live ones.
@@ -175,9 +175,10 @@ class Conversation(models.Model):
             generations[generation.message_id].append(generation)
         select = _messages if reasoning else _without_reasoning if whole is None else _beginnings
         by_id = {message.pk: message for message in select(self.pk, ids)}
+        turns = tree.turns(by_id)
         for pk, message in by_id.items():
             message.conversation = self
-            message.generation_list, message.versions = generations[pk], tree.versions(pk)
+            message.generation_list, message.versions, message.turn = generations[pk], tree.versions(pk), turns[pk]
             if select is _beginnings:
                 message.content = message.beginning
         needed = {pk for pk, m in by_id.items() if m.is_live} | by_id.keys() & (whole or ())
@@ -259,6 +260,18 @@ class Tree:
     def versions(self, pk: int) -> list[int]:
         """Return all versions of this message, itself included, oldest first."""
         return self._children[self._parents[pk]]
+
+    def turns(self, pks: Iterable[int]) -> dict[int, int]:
+        """Return the number of the question, from 1, that each of these messages is or answers."""
+        depths: dict[int | None, int] = {None: 0}
+        for pk in pks:
+            path = []
+            at: int | None = pk
+            while at is not None and at not in depths:
+                path.append(at)
+                at = self._parents[at]
+            depths |= {each: depth for depth, each in enumerate(reversed(path), depths[at] + 1)}
+        return {pk: (depths[pk] + 1) // 2 for pk in pks}
 
     def below(self, pk: int) -> list[int]:
         """Return this message and everything below it, in all versions."""

@@ -135,6 +135,7 @@ class Message(models.Model):
 
     versions: list[int]  # set by `Conversation.read`: the ids of all versions, itself included
     rating: str | None  # set by `Conversation.read`
+    turn: int  # set by `Conversation.read`: the number of the question that it is or answers, from 1
     beginning: str  # of the content: set where pages load no more
     thought: str  # the beginning of the reasoning; set, like the next two, by `found_anywhere`
     in_content: bool
