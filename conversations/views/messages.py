@@ -85,7 +85,9 @@ def continue_answer(request: SignedInRequest, pk: int) -> HttpResponse:
 def select(request: SignedInRequest, pk: int) -> HttpResponse:
     message = get_object_or_404(Message.objects.visible_to(request.user), pk=pk)
     actions.select(message=message)
-    return _done(request, message.conversation)
+    if request.htmx:
+        return HttpResponse(status=204)
+    return redirect(f"{message.conversation.get_absolute_url()}?message={message.pk}#message-{message.pk}")
 
 
 @login_required
