@@ -44,8 +44,11 @@ function showResult(label, copied) {
   clearTimeout(timer);
   label.data = copied ? "Copied" : "Copy failed";
   announcer.textContent = label.data;
+  const name = label.parentElement;
+  if (name.matches(".tool-name")) name.classList.remove("visually-hidden");
   const restore = () => {
     label.data = text;
+    if (name.matches(".tool-name")) name.classList.add("visually-hidden");
     shown.delete(label);
   };
   shown.set(label, { text, timer: setTimeout(restore, RESULT_MS) });
@@ -68,7 +71,7 @@ messages.addEventListener("click", async (event) => {
   const source = document.createElement("pre");
   const response = await fetch(link.href).catch(() => null);
   if (response?.ok && !response.redirected) source.textContent = await response.text().catch(() => "");
-  showResult(link.firstChild, source.textContent !== "" && await copy(source));
+  showResult((link.querySelector(".tool-name") ?? link).firstChild, source.textContent !== "" && await copy(source));
 });
 
 new MutationObserver((records) => {

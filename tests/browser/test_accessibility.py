@@ -118,7 +118,7 @@ def test_a_conversation_is_accessible_in_every_state(page: Page, shared_site: Si
     check(page, "what else can be done with an answer")
     page.keyboard.press("Escape")
     answer.get_by_role("button", name="Good answer").click()
-    expect(answer.get_by_label("What was good or bad about it?")).to_be_visible()
+    expect(answer.get_by_label("What was good or poor about it?")).to_be_visible()
     check(page, "a rated answer")
     conversation = page.url
     answer.get_by_role("link", name="Answer details").click()

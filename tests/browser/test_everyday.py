@@ -115,7 +115,7 @@ def complete_answer_with_code(page: Page, endpoint: Endpoint) -> None:
     expect(page.locator("article[data-status=complete]")).to_be_visible()
 
 
-@pytest.mark.parametrize("selector", ["[data-copy]", ".status-actions [data-copy-from]"])
+@pytest.mark.parametrize("selector", ["[data-copy]", ".tools > [data-copy-from]"])
 def test_a_copy_button_gets_its_text_back_after_two_clicks(signed_in: Page, shared_endpoint: Endpoint, selector: str):
     page = signed_in
     page.context.grant_permissions(["clipboard-read", "clipboard-write"])
@@ -138,7 +138,7 @@ REJECT_COPYING = """() => {
 }"""
 
 
-@pytest.mark.parametrize("selector", ["[data-copy]", ".status-actions [data-copy-from]"])
+@pytest.mark.parametrize("selector", ["[data-copy]", ".tools > [data-copy-from]"])
 def test_a_rejected_copy_is_reported(signed_in: Page, shared_endpoint: Endpoint, selector: str):
     page = signed_in
     complete_answer_with_code(page, shared_endpoint)
@@ -167,7 +167,7 @@ def test_an_answer_is_rated_by_one_click_and_a_comment_can_follow(signed_in: Pag
     expect(poor).to_have_attribute("aria-pressed", "true")
     expect(poor).to_be_focused()
     assert page.evaluate(FORM_IS_ABOVE_COMPOSER)  # the page still shows its end
-    page.get_by_label("What was good or bad about it?").fill("Too short")
+    page.get_by_label("What was good or poor about it?").fill("Too short")
     page.locator(".rating-form").get_by_role("button", name="Send feedback").click()
     expect(page.locator(".rating-said")).to_have_text("Thank you. Feedback saved.")
     page.reload()
