@@ -29,6 +29,7 @@ BUNDLES: Final = {
         "js/options.js",
         "js/shortcuts.js",
         "js/articles.js",
+        "js/versions.js",
         "js/reasoning.js",
         "js/socket.js",
         "js/clock.js",
@@ -38,6 +39,7 @@ BUNDLES: Final = {
         "js/edit.js",
         "js/palette.js",
         "js/found.js",
+        "js/tab-stops.js",
     ),
     # Of pages beside the list of conversations on which nobody can ask.
     "bundles/beside.js": (
