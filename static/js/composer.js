@@ -73,13 +73,34 @@ document.addEventListener("htmx:beforeSwap", ({ detail }) => {
 document.addEventListener("htmx:afterRequest", ({ target, detail }) => {
   if (detail.xhr.getResponseHeader("HX-Redirect")) return;
   const isPrompt = Boolean(target.elements?.content);
-  alertOf(target).textContent = detail.successful ? "" : failure(detail, isPrompt, alertOf(target));
+  const alert = alertOf(target);
+  if (detail.successful && alert.contains(document.activeElement)) focusField();
+  alert.textContent = detail.successful ? "" : failure(detail, isPrompt, alert);
+  alert.toggleAttribute("data-unreachable", detail.xhr.status === 0);
+  if (detail.xhr.status === 0 && isPrompt) alert.append(" ", againButton());
   if (!detail.successful || !isPrompt) return;
   // What was typed during the request is the beginning of the next prompt.
   if (target === form) setText(field.value.startsWith(sent) ? field.value.slice(sent.length).trimStart() : field.value);
   else focusField();
   target.dispatchEvent(new CustomEvent("prompt:sent", { bubbles: true }));
 });
+
+/** Return a button that sends the form it is in. The key makes it harmless if the server has stored the text already. */
+function againButton() {
+  return Object.assign(document.createElement("button"), { className: "button button-quiet", textContent: "Send again" });
+}
+
+/** Take back what was said about the connection, once it works again. */
+function onConnected() {
+  for (const alert of document.querySelectorAll("[data-unreachable]")) {
+    alert.removeAttribute("data-unreachable");
+    const button = alert.querySelector("button");
+    alert.replaceChildren(...(button ? ["The connection is back. Your text is still here. ", button] : []));
+  }
+}
+
+addEventListener("online", onConnected);
+document.addEventListener("htmx:wsOpen", onConnected);
 
 // A cancelled prompt is appended to the text in the composer. By the time of the response the socket has removed the button
 // that sent the request, and htmx dispatches no events for removed elements.
@@ -119,6 +140,7 @@ function focusField() {
 document.addEventListener("htmx:oobBeforeSwap", ({ target, detail }) => {
   const { activeElement } = document;
   if (!target.matches("#composer-actions, article.message, footer.status") || !target.contains(activeElement)) return;
+  if (activeElement.matches("[data-version]")) return; // see versions.js
   const replacement = activeElement.dataset.action && detail.fragment.querySelector(`[data-action="${activeElement.dataset.action}"]`);
   if (replacement) setTimeout(() => replacement.focus({ preventScroll: true }));
   else focusField();

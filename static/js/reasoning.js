@@ -40,11 +40,17 @@ function cut(pane) {
 /** Load the outline into an open thought whose answer has ended, once. */
 async function load(details) {
   const pane = details.querySelector(".reasoning-text");
-  if (!details.open || !pane.childNodes.length || isLive(pane) || "rendered" in pane.dataset) return;
-  pane.dataset.rendered = "";
-  leftEnd.add(pane);
-  await htmx.ajax("GET", pane.dataset.url, { source: pane, target: pane, swap: "innerHTML" }).catch(() => { delete pane.dataset.rendered; });
+  if (!details.open || !pane.childNodes.length || isLive(pane) || pane.ariaBusy || "rendered" in pane.dataset) return;
+  pane.ariaBusy = "true";
+  await htmx.ajax("GET", pane.dataset.url, { source: pane, target: pane, swap: "innerHTML" }).catch(() => {});
+  pane.ariaBusy = null;
 }
+
+messages.addEventListener("htmx:beforeSwap", ({ target, detail }) => {
+  if (!target.matches(".reasoning-text") || !detail.shouldSwap) return;
+  target.dataset.rendered = "";
+  leftEnd.add(target);
+});
 
 /** Open a thought at one of its steps. */
 async function openStep(details, id) {
@@ -90,8 +96,9 @@ messages.addEventListener("message:status", ({ target }) => {
 messages.addEventListener("toggle", ({ target }) => {
   if (!target.matches(".reasoning")) return;
   const pane = target.querySelector(".reasoning-text");
-  if (isLive(pane)) update(pane);
-  else load(target);
+  if (isLive(pane)) return update(pane);
+  pane.scrollTop = 0; // what was watched until its end is now read from the beginning
+  load(target);
 }, true);
 messages.addEventListener("scroll", ({ target }) => {
   if (target.scrollHeight - target.clientHeight - target.scrollTop <= NEAR_PX) leftEnd.delete(target);

@@ -8,18 +8,28 @@ const dock = document.querySelector(".composer-dock");
 const jump = document.getElementById("jump");
 const page = document.documentElement;
 let lastY = scrollY;
+let hasNews = false; // text has arrived below the reader
 
 const distance = () => page.scrollHeight - innerHeight - scrollY;
 
 function setFollowing(following) {
   if (messages.dataset.following === String(following)) return;
   messages.dataset.following = following;
-  jump.hidden = following;
+  showJump();
   // The browser stores this with the page: after a reload a reader at the end returns to the end, any other to their position.
   history.scrollRestoration = following ? "manual" : "auto";
 }
 
+/** Show the button that leads to new text. Without any it would only cover what is being read. */
+function showJump() {
+  const following = messages.dataset.following === "true";
+  const isLive = messages.querySelector(":scope > [data-status=queued], :scope > [data-status=thinking], :scope > [data-status=answering]");
+  hasNews = !following && (hasNews || Boolean(isLive));
+  jump.hidden = !hasNews;
+}
+
 function scrollToEnd() {
+  if (!messages.firstElementChild) return; // a new conversation
   setFollowing(true);
   scrollTo({ top: page.scrollHeight, behavior: "instant" });
   lastY = scrollY; // before the scroll event, so that scrolling up in the meantime is detected
@@ -54,15 +64,16 @@ messages.addEventListener("wheel", (event) => {
   if (event.deltaY < 0 && scrollY > 0 && !event.ctrlKey) setFollowing(false);
 }, { passive: true });
 
-// Expanding or collapsing reasoning does not move the page, even at its end.
+// Expanding or collapsing reasoning and switching versions do not move the page, even at its end.
 messages.addEventListener("click", (event) => {
-  if (event.target.closest("summary")) setFollowing(false);
+  if (event.target.closest("summary, .versions button")) setFollowing(false);
 });
 
 /** Stay at the end after the messages, the composer or the window (a phone's keyboard) have changed their size. */
 function onResize() {
   if (messages.dataset.following === "true") scrollToEnd();
   else setFollowing(distance() <= NEAR_PX);
+  showJump();
 }
 
 new ResizeObserver(onResize).observe(messages);

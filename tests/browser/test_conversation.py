@@ -140,9 +140,11 @@ def test_typed_text_is_kept_when_the_site_cannot_be_reached(signed_in: Page, sha
     expect(page.locator("#composer-error")).to_contain_text("could not be reached")
     expect(page.locator("#composer textarea")).to_have_value("Second")
     page.context.set_offline(False)
-    page.locator("[data-action=send]").click()
+    expect(page.locator("#composer-error")).to_contain_text("The connection is back")
+    page.get_by_role("button", name="Send again").click()
     expect(page.locator("article[data-status=complete][data-role=assistant]")).to_have_count(2)
     expect(page.locator("#composer textarea")).to_have_value("")
+    expect(page.locator("#composer-error")).to_be_empty()
 
 
 def test_enter_during_composition_of_a_character_does_not_send(signed_in: Page, shared_endpoint: Endpoint):
@@ -214,6 +216,10 @@ def test_a_reader_who_scrolled_up_is_not_moved(signed_in: Page, shared_endpoint:
     assert page.evaluate("scrollY") == before
     page.locator("#jump").click()
     expect(page.get_by_text("Paragraph 119.")).to_be_in_viewport()
+    expect(page.locator("#jump")).to_be_hidden()
+    page.mouse.wheel(0, -600)
+    expect(page.locator("#messages[data-following=false]")).to_be_attached()
+    expect(page.locator("#jump")).to_be_hidden()  # there is nothing new to jump to
 
 
 def test_conversations_are_renamed_and_deleted(signed_in: Page, shared_endpoint: Endpoint):

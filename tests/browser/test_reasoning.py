@@ -52,6 +52,29 @@ def test_long_reasoning_is_followed_and_the_pane_stays_small(signed_in: Page, sh
     assert pane.evaluate("pane => pane.textContent.length") < 70_000
 
 
+def test_a_thought_that_was_watched_opens_at_its_beginning(signed_in: Page, shared_endpoint: Endpoint):
+    page = signed_in
+    shared_endpoint.respond = think_at_length
+    shared_endpoint.open("thought")
+    ask(page, "Why?")
+    page.wait_for_url("**/conversations/**")
+    expect(page.locator(".thought-preview")).to_contain_text("The very last line.")
+    page.locator("summary").filter(has_text="Thinking").click()
+    pane = page.locator(".reasoning-text")
+    assert pane.evaluate("pane => pane.scrollTop") > 0
+    page.locator("summary").filter(has_text="Thinking").click()
+    page.route("**/reasoning/", lambda route: route.abort())
+    shared_endpoint.open("more")
+    expect(page.locator("article[data-role=assistant][data-status=complete]")).to_be_visible()
+    page.locator("summary").filter(has_text="Thought").click()
+    expect(pane).to_be_visible()
+    page.wait_for_function("() => document.querySelector('.reasoning-text').scrollTop === 0")
+    page.unroute("**/reasoning/")
+    page.locator("summary").filter(has_text="Thought").click()
+    page.locator("summary").filter(has_text="Thought").click()
+    expect(page.locator(".step").first).to_contain_text("The beginning.")
+
+
 def test_finished_reasoning_is_loaded_and_rendered_when_it_is_opened(signed_in: Page, shared_endpoint: Endpoint):
     page = signed_in
     shared_endpoint.respond = think_at_length
