@@ -24,10 +24,10 @@ def owner(client: Client, ada: User) -> Client:
     return client
 
 
-def answered(user: User, question: str, conversation: Conversation | None = None, text: str = "Yes.") -> Message:
+def answered(user: User, question: str, conversation: Conversation | None = None) -> Message:
     message = queued(user, question, conversation).message
     Generation.objects.update(status=Status.COMPLETE)
-    Message.objects.filter(pk=message.pk).update(content=text)
+    Message.objects.filter(pk=message.pk).update(content="Yes.")
     return message
 
 
@@ -61,17 +61,6 @@ def test_without_a_script_another_version_is_shown_where_it_is(owner: Client, ad
     path = message.conversation.get_absolute_url()
     assert response["Location"] == f"{path}?message={message.pk}#message-{message.pk}"
     assert owner.post(f"/messages/{message.pk}/select/", headers={"HX-Request": "true"}).status_code == 204
-
-
-@pytest.mark.parametrize("page", ["details", "feedback"])
-def test_an_answer_is_quoted_without_its_markup(owner: Client, ada: User, page: str):
-    message = answered(
-        ada, "Why?", text="## Because\n\nIt is **so**, see [this](https://example.org).\n" + "word " * 100
-    )
-    html = owner.get(f"/messages/{message.pk}/{page}/").content.decode()
-    [quote] = re.findall(r'<blockquote class="quoted"[^>]*>(.*?)</blockquote>', html, re.DOTALL)
-    assert quote.startswith("Because\n\nIt is so, see this")
-    assert len(quote) == 300
 
 
 @pytest.mark.parametrize(("is_staff", "shown"), [(True, True), (False, False)])
