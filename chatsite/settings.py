@@ -9,6 +9,7 @@ import re
 import secrets
 from collections.abc import Callable
 from email.utils import parseaddr
+from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -17,6 +18,9 @@ import certifi
 from django.utils.log import CallbackFilter
 from environs import FileAwareEnv, validate
 from environs.exceptions import EnvError, EnvValidationError
+
+from conversations.inference.models_toml import InvalidModels
+from conversations.inference.registry import EndpointSettings, Models, Reasoning, one_model, read_models
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 VAR_DIR = BASE_DIR / "var"
@@ -242,45 +246,74 @@ DEFAULT_FROM_EMAIL = _email.get("DEFAULT_FROM_EMAIL") or "no-reply@localhost"
 if "@" not in parseaddr(DEFAULT_FROM_EMAIL)[1]:
     raise invalid("EMAIL_URL", "_default_from_email must be an email address.")
 
-# The model. The variables that are set select the endpoint: Azure, an OpenAI-compatible one, or the embedded model.
+# The models: those of MODELS, or one by the variables that are set: at Azure, at an OpenAI-compatible endpoint, or the
+# embedded model. `settings.MODELS` is all of it that the rest of the site uses.
 
-AZURE_INFERENCE_ENDPOINT = env.str("AZURE_INFERENCE_ENDPOINT", "")
-AZURE_DEEPSEEK_DEPLOYMENT = env.str("AZURE_DEEPSEEK_DEPLOYMENT", "")
 AZURE_CLIENT_ID = env.str("AZURE_CLIENT_ID", "")
 AZURE_TENANT_ID = env.str("AZURE_TENANT_ID", "")
-AZURE_TOKEN_SCOPE = env.str("AZURE_TOKEN_SCOPE", "https://cognitiveservices.azure.com/.default")
-AZURE_API_VERSION = env.str("AZURE_API_VERSION", "")
 RUNNING_IN_PRODUCTION = env.bool("RUNNING_IN_PRODUCTION", False)
-OPENAI_BASE_URL = env.str("OPENAI_BASE_URL", "")
-OPENAI_API_KEY = env.str("OPENAI_API_KEY", "")
-OPENAI_MODEL = env.str("OPENAI_MODEL", "")
-for _name, _url in (
-    ("AZURE_INFERENCE_ENDPOINT", AZURE_INFERENCE_ENDPOINT),
-    ("OPENAI_BASE_URL", OPENAI_BASE_URL),
-):
-    if _url and not _url.startswith(("http://", "https://")):
-        raise invalid(_name, "it must start with https:// (or http:// for a server on your own network).")
-if AZURE_INFERENCE_ENDPOINT and (OPENAI_BASE_URL or OPENAI_API_KEY):
-    raise invalid(
-        "AZURE_INFERENCE_ENDPOINT", "OPENAI_BASE_URL or OPENAI_API_KEY is also set. Configure only one endpoint."
-    )
-if AZURE_INFERENCE_ENDPOINT and not AZURE_DEEPSEEK_DEPLOYMENT:
-    raise invalid("AZURE_DEEPSEEK_DEPLOYMENT", "set it to the name of the model deployment.")
-if AZURE_DEEPSEEK_DEPLOYMENT and not AZURE_INFERENCE_ENDPOINT:
-    raise invalid("AZURE_INFERENCE_ENDPOINT", "set it to the address of the Azure AI resource.")
-if (OPENAI_BASE_URL or OPENAI_API_KEY) and not OPENAI_MODEL:
-    raise invalid("OPENAI_MODEL", "set it to the name of the model at the endpoint.")
-if OPENAI_MODEL and not (OPENAI_BASE_URL or OPENAI_API_KEY):
-    raise invalid("OPENAI_BASE_URL", "set it to the endpoint's address, for example https://api.deepseek.com.")
-
-SYSTEM_PROMPT = env.str("SYSTEM_PROMPT", "")
-CONTEXT_TOKENS = env.int("CONTEXT_TOKENS", 0, validate=validate.Range(min=0))  # 0: the known limit of the model
-MAX_OUTPUT_TOKENS = env.int("MAX_OUTPUT_TOKENS", 0, validate=validate.Range(min=0))  # 0: the endpoint's own limit
+_models = env.str("MODELS", "")
+_azure = env.str("AZURE_INFERENCE_ENDPOINT", "")
+_deployment = env.str("AZURE_DEEPSEEK_DEPLOYMENT", "")
+_scope = env.str("AZURE_TOKEN_SCOPE", "https://cognitiveservices.azure.com/.default")
+_version = env.str("AZURE_API_VERSION", "")
+_base_url = env.str("OPENAI_BASE_URL", "")
+_key = env.str("OPENAI_API_KEY", "")
+_name = env.str("OPENAI_MODEL", "")
+_facts = {
+    "CONTEXT_TOKENS": env.int("CONTEXT_TOKENS", 0, validate=validate.Range(min=0)),  # 0: what is known of the model
+    "MAX_OUTPUT_TOKENS": env.int("MAX_OUTPUT_TOKENS", 0, validate=validate.Range(min=0)),  # 0: the endpoint's limit
+    "PREFIX_COMPLETION": env.bool("PREFIX_COMPLETION", False),
+}
 THINKING = env.str("THINKING", "", validate=validate.OneOf(["", "on", "off"]))
 REASONING_EFFORT = env.str(
     "REASONING_EFFORT", "", validate=validate.OneOf(["", "minimal", "low", "medium", "high", "max"])
 )
-PREFIX_COMPLETION = env.bool("PREFIX_COMPLETION", False)
+for _variable, _url in (("AZURE_INFERENCE_ENDPOINT", _azure), ("OPENAI_BASE_URL", _base_url)):
+    if _url and not _url.startswith(("http://", "https://")):
+        raise invalid(_variable, "it must start with https:// (or http:// for a server on your own network).")
+_pinned = Reasoning({"on": True, "off": False}.get(THINKING), REASONING_EFFORT)
+if _models:
+    for _variable, _value in {
+        "AZURE_INFERENCE_ENDPOINT": _azure,
+        "AZURE_DEEPSEEK_DEPLOYMENT": _deployment,
+        "OPENAI_BASE_URL": _base_url,
+        "OPENAI_MODEL": _name,
+        **_facts,
+    }.items():
+        if _value:
+            raise invalid(_variable, "MODELS is also set. Say it there, and remove this variable.")
+    try:
+        MODELS: Models = read_models(
+            _models, partial(env.str, default=""), _pinned, token_scope=_scope, api_version=_version
+        )
+    except InvalidModels as _error:
+        raise invalid("MODELS", str(_error)) from _error
+else:
+    if _azure and (_base_url or _key):
+        raise invalid(
+            "AZURE_INFERENCE_ENDPOINT", "OPENAI_BASE_URL or OPENAI_API_KEY is also set. Configure only one endpoint."
+        )
+    if _azure and not _deployment:
+        raise invalid("AZURE_DEEPSEEK_DEPLOYMENT", "set it to the name of the model deployment.")
+    if _deployment and not _azure:
+        raise invalid("AZURE_INFERENCE_ENDPOINT", "set it to the address of the Azure AI resource.")
+    if (_base_url or _key) and not _name:
+        raise invalid("OPENAI_MODEL", "set it to the name of the model at the endpoint.")
+    if _name and not (_base_url or _key):
+        raise invalid("OPENAI_BASE_URL", "set it to the endpoint's address, for example https://api.deepseek.com.")
+    _endpoint = None
+    if _azure:
+        _endpoint = EndpointSettings(azure=_azure, token_scope=_scope, api_version=_version)
+    elif _name:
+        _endpoint = EndpointSettings(
+            base_url=_base_url or "https://api.openai.com/v1", key_name="OPENAI_API_KEY", api_key=_key
+        )
+    MODELS = one_model(
+        _endpoint, _deployment or _name, _pinned, {name.lower(): value for name, value in _facts.items() if value}
+    )
+
+SYSTEM_PROMPT = env.str("SYSTEM_PROMPT", "")
 
 GENERATION_CONCURRENCY = env.int("GENERATION_CONCURRENCY", 200, validate=validate.Range(min=1))
 USER_CONCURRENCY = env.int("USER_CONCURRENCY", 3, validate=validate.Range(min=1, max=100))

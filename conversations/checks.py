@@ -5,14 +5,12 @@ from typing import Any
 from django.conf import settings
 from django.core.checks import Tags, Warning, register
 
-from conversations.inference import endpoint
-
 
 @register(Tags.compatibility)
 def check_model_configured(app_configs: Any, **kwargs) -> list[Warning]:
-    if endpoint.name():
+    if settings.MODELS:
         return []
-    hint = "Set AZURE_INFERENCE_ENDPOINT and AZURE_DEEPSEEK_DEPLOYMENT, or OPENAI_BASE_URL and OPENAI_MODEL."
+    hint = "Set AZURE_INFERENCE_ENDPOINT and AZURE_DEEPSEEK_DEPLOYMENT, OPENAI_BASE_URL and OPENAI_MODEL, or MODELS."
     return [Warning("No model is connected, so questions cannot be answered.", hint=hint, id="conversations.W001")]
 
 

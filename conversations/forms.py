@@ -1,12 +1,28 @@
+from typing import Any
+
 from django import forms
 from django.conf import settings
 from django.core.exceptions import ValidationError
 
-from conversations.models import Feedback, Rating, User
+from conversations.inference.choice import Choice
+from conversations.inference.registry import Models
+from conversations.models import Depth, Feedback, Rating, User
 from conversations.models.conversation import TITLE_CHARACTERS
 
 
-class PromptForm(forms.Form):
+class ChoiceForm(forms.Form):
+    """Which model is to answer and how deeply it is to think; both optional. `choose` says whether they are offered."""
+
+    model = forms.CharField(required=False, max_length=200)
+    depth = forms.CharField(required=False, max_length=20)
+
+    def clean(self) -> dict[str, Any]:
+        """Replace both by `choice`."""
+        found = self.cleaned_data
+        return found | {"choice": Choice(found.pop("model", ""), found.pop("depth", ""))}
+
+
+class PromptForm(ChoiceForm):
     """A prompt: `content`, with leading and trailing white space, and the `key` that makes a resend harmless."""
 
     content = forms.CharField(
@@ -39,11 +55,32 @@ class KeyForm(forms.Form):
     key = forms.UUIDField(required=False)
 
 
+class RegenerateForm(ChoiceForm, KeyForm):
+    pass
+
+
 class PreferencesForm(forms.ModelForm):
     class Meta:
         model = User
-        fields = ("theme", "reasoning", "single_keys")
+        fields = ("theme", "reasoning", "model", "depth", "single_keys")
         widgets = {"theme": forms.RadioSelect, "reasoning": forms.RadioSelect}
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        """Offer the site's models and depths; leave the fields out where there is nothing to choose."""
+        super().__init__(*args, **kwargs)
+        models: Models = settings.MODELS
+        offered = {depth for model in models.values() for depth in model.depths}
+        labels = [(model.id, model.label) for model in models.values()]
+        for name, label, first, choices in (
+            ("model", "Model for new conversations", labels[0][1] if labels else "", labels if len(labels) > 1 else []),
+            ("depth", "Depth of thought for new conversations", Depth.NORMAL.label, Depth.choices if offered else []),
+        ):
+            if not choices:
+                del self.fields[name]
+                continue
+            options = [("", f"The site's choice ({first})"), *choices]
+            widget = forms.RadioSelect
+            self.fields[name] = forms.ChoiceField(label=label, choices=options, required=False, widget=widget)
 
 
 class ThemeForm(forms.ModelForm):

@@ -18,6 +18,7 @@ os.environ |= {
     "OPENAI_BASE_URL": "",
     "OPENAI_API_KEY": "",
     "OPENAI_MODEL": "",
+    "MODELS": "",
     "ENTRA_TENANT_ID": "",
     "ENTRA_CLIENT_ID": "",
     "ENTRA_CLIENT_SECRET": "",

@@ -22,6 +22,7 @@ from conversations.inference.errors import TooFewTokens
 from conversations.models import Conversation, Generation, Kind, Status, User, Worker, usage
 from conversations.models.usage import balance
 from tests.factories import claimed, person, queued
+from tests.models import model, registry
 from tests.site import run_module
 
 pytestmark = pytest.mark.django_db
@@ -31,7 +32,7 @@ A_DAY, ANSWER = 10_000, 900
 
 @pytest.fixture(autouse=True)
 def limit(settings) -> None:
-    settings.USER_DAILY_TOKENS, settings.MAX_OUTPUT_TOKENS = A_DAY, ANSWER
+    settings.USER_DAILY_TOKENS, settings.MODELS = A_DAY, registry(model(max_output_tokens=ANSWER))
 
 
 def used_before(user: User, tokens: int) -> None:

@@ -20,6 +20,7 @@ from conversations.inference.prompt import estimate_tokens, to_messages
 from conversations.models import Conversation, DailyUsage, Generation, Kind, Message, Status, User, Worker
 from conversations.models.usage import add_usage, balance
 from tests.factories import claimed, person, queued
+from tests.models import model, registry
 
 pytestmark = pytest.mark.django_db
 USED = Usage(prompt_tokens=10, reasoning_tokens=20, answer_tokens=30)
@@ -95,8 +96,8 @@ def test_the_migration_counts_what_has_ended(monkeypatch: pytest.MonkeyPatch):
     migration = import_module("conversations.migrations.0017_daily_usage")
     monkeypatch.setattr(migration, "BATCH", 2)
     ada, bob = person("ada"), person("bob")
-    for model in ("one", "two", "three"):
-        end(ada, model=model)
+    for name in ("one", "two", "three"):
+        end(ada, model=name)
     end(ada, Usage(1, None, 3), model="one")
     end(ada, Usage(), model="none")
     end(bob)
@@ -108,13 +109,14 @@ def test_the_migration_counts_what_has_ended(monkeypatch: pytest.MonkeyPatch):
     assert len(counted[0]) == 3
 
 
-def test_an_answer_that_is_stopped_early_counts_an_estimate_of_its_prompt_and_text():
+def test_an_answer_that_is_stopped_early_counts_an_estimate_of_its_prompt_and_text(settings):
+    settings.MODELS = registry(model())
     ada = person()
     worker, claim = claimed(ada)
     actions.stop(generation=Generation.objects.get())
     commit(worker.pk, [Progress(claim.generation_id, 1, 0, [(Kind.REASONING, "Hm. " * 30), (Kind.ANSWER, "Yes")])])
     assert release(worker.pk, claim, "", stopped=True)
-    assert stored(ada) == [(timezone.localdate(), "", 9, 48, 9)]
+    assert stored(ada) == [(timezone.localdate(), "m", 9, 48, 9)]
     generation = Generation.objects.get()
     assert (generation.prompt_tokens, generation.reasoning_tokens, generation.answer_tokens) == (9, 48, 9)
     assert generation.tokens_estimated
@@ -152,7 +154,7 @@ def test_the_prompt_is_estimated_with_its_whole_history(settings):
         estimate = estimate_prompt(second)
     assert estimate == sum(estimate_tokens(message["content"]) for message in sent)
     assert len(executed) == 1
-    settings.CONTEXT_TOKENS = 300
+    settings.MODELS = registry(model(context_tokens=300))
     assert estimate_prompt(second) == 300
 
 

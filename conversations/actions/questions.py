@@ -2,7 +2,6 @@
 
 import uuid
 from collections.abc import Callable
-from typing import Any
 
 from django.conf import settings
 from django.db import IntegrityError, transaction
@@ -10,22 +9,28 @@ from django.db.models import Case, F, Q, Value, When
 from django.utils import timezone
 
 from conversations import limits
-from conversations.actions.refusals import DailyLimitReached, Refused
+from conversations.actions.queueing import choose_for, queue, queue_answer
+from conversations.actions.refusals import Refused
 from conversations.actions.rows import delete_row, lock, lock_unless_held
 from conversations.events import Topic, publish
-from conversations.inference.allowance import estimate_prompt, release_unused, reserve_tokens
-from conversations.inference.errors import TooFewTokens
+from conversations.inference.allowance import release_unused
+from conversations.inference.choice import AS_BEFORE, Choice
 from conversations.models import Conversation, Generation, Message, Role, Status, User
-from conversations.models.conversation import Placement, title_from
+from conversations.models.conversation import title_from
 
 
 def send_message(
-    *, user: User, content: str, key: uuid.UUID | None = None, conversation: Conversation | None = None
+    *,
+    user: User,
+    content: str,
+    key: uuid.UUID | None = None,
+    choice: Choice = AS_BEFORE,
+    conversation: Conversation | None = None,
 ) -> Generation:
     """Create a prompt, an empty answer and a queued generation; return the generation.
 
     Also create the conversation if it is not given. Using a `key` again returns the generation created with it. Raises
-    `Refused`, also by a limit, like all actions that queue a generation.
+    `Refused`, also by a limit or a `choice` that is not offered, like all actions that queue a generation.
     """
 
     def write() -> Generation:
@@ -38,15 +43,18 @@ def send_message(
         prompt = Message.objects.create(
             conversation=conversation, parent_id=conversation.leaf_id, role=Role.USER, content=content
         )
-        return _queue_answer(conversation, prompt, key)
+        return queue_answer(conversation, prompt, key, choose_for(choice, conversation, user))
 
     return _once(user, key, write)
 
 
-def edit(*, user: User, prompt: Message, content: str, key: uuid.UUID | None = None) -> Generation:
+def edit(
+    *, user: User, prompt: Message, content: str, key: uuid.UUID | None = None, choice: Choice = AS_BEFORE
+) -> Generation:
     """Create another version of `prompt` and queue its answer; return the generation.
 
-    Live generations below the old version are stopped.
+    Live generations below the old version are stopped. The answer's model and depth are those of the old answer, unless
+    others are chosen.
     """
 
     def write() -> Generation:
@@ -56,21 +64,22 @@ def edit(*, user: User, prompt: Message, content: str, key: uuid.UUID | None = N
         edited = Message.objects.create(
             conversation=conversation, parent_id=prompt.parent_id, role=Role.USER, content=content
         )
-        return _queue_answer(conversation, edited, key)
+        before = Generation.objects.filter(message__parent=prompt).order_by("-pk")[:1]
+        return queue_answer(conversation, edited, key, choose_for(choice, *before, conversation, user))
 
     return _once(user, key, write)
 
 
-def regenerate(*, user: User, message: Message, key: uuid.UUID | None = None) -> Generation:
+def regenerate(*, user: User, message: Message, key: uuid.UUID | None = None, choice: Choice = AS_BEFORE) -> Generation:
     """Queue another generation for an answer and return it; if the answer is live, return its generation.
 
-    If the answer has text, the new text becomes another version.
+    If the answer has text, the new text becomes another version. Its model and depth stay unless others are chosen.
     """
 
     def write() -> Generation:
         conversation = lock(message.conversation)
         # Read after locking, so that of a double click the second sees the first.
-        return _regenerate(conversation, Message.objects.get(pk=message.pk), key)
+        return _regenerate(user, conversation, Message.objects.get(pk=message.pk), key, choice)
 
     return _once(user, key, write)
 
@@ -85,10 +94,11 @@ def continue_answer(*, user: User, message: Message, key: uuid.UUID | None = Non
         conversation = lock(message.conversation)
         current = Message.objects.get(pk=message.pk)
         if not current.content or current.is_live:
-            return _regenerate(conversation, current, key)
+            return _regenerate(user, conversation, current, key)
         if sentence := limits.too_long_to_continue(current):
             raise Refused(sentence, conversation)
-        return _queue(conversation, current, key, joined_at=len(current.content))
+        choice = choose_for(AS_BEFORE, *current.generation_list[-1:], conversation, user)
+        return queue(conversation, current, key, choice, joined_at=len(current.content))
 
     return _once(user, key, write)
 
@@ -109,7 +119,8 @@ def answer_now(*, user: User, generation: Generation, key: uuid.UUID | None = No
             return earlier
         if current.is_live:
             _stop_for_another(current)
-        answer = _queue_answer(conversation, prompt, key, without_thinking=True)
+        choice = choose_for(AS_BEFORE, current, conversation, user)
+        answer = queue_answer(conversation, prompt, key, choice, without_thinking=True)
         if current.is_live:
             _reparent(conversation, message, answer.message)
         return answer
@@ -185,42 +196,17 @@ def _once(user: User, key: uuid.UUID | None, write: Callable[[], Generation]) ->
         raise
 
 
-def _regenerate(conversation: Conversation, message: Message, key: uuid.UUID | None) -> Generation:
+def _regenerate(
+    user: User, conversation: Conversation, message: Message, key: uuid.UUID | None, asked: Choice = AS_BEFORE
+) -> Generation:
     generation = message.generation
     if generation is not None and generation.is_live:
         return generation
+    choice = choose_for(asked, *message.generation_list[-1:], conversation, user)
     if message.content or message.reasoning:
-        return _queue_answer(conversation, message.prompt, key)
-    without_thinking = generation is not None and generation.without_thinking
-    return _queue(conversation, message, key, without_thinking=without_thinking)
-
-
-def _queue_answer(conversation: Conversation, prompt: Message, key: uuid.UUID | None, **fields: Any) -> Generation:
-    answer = Message.objects.create(conversation=conversation, parent=prompt, role=Role.ASSISTANT)
-    conversation.leaf = answer
-    conversation.updated_at = timezone.now()
-    conversation.save(update_fields=["leaf", "updated_at"])
-    return _queue(conversation, answer, key, **fields)
-
-
-def _queue(conversation: Conversation, answer: Message, key: uuid.UUID | None, **fields: Any) -> Generation:
-    if conversation.is_archived:  # whoever goes on with it wants it in the list
-        conversation.placement = Placement.LISTED
-        conversation.save(update_fields=["placement"])
-    generation = Generation.objects.create(
-        message=answer, conversation=conversation, owner_id=conversation.owner_id, key=key, **fields
-    )
-    if sentence := limits.reached(conversation.owner_id):
-        raise Refused(sentence)
-    if settings.USER_DAILY_TOKENS:
-        try:
-            reserve_tokens(generation, estimate_prompt(generation))
-        except TooFewTokens as error:
-            raise DailyLimitReached(f"{error.sentence} {error.advice}") from error
-    publish(Topic.GENERATION_QUEUED, generation.pk)
-    publish(Topic.CONVERSATION_CHANGED, conversation.pk)
-    publish(Topic.LIST_CHANGED, conversation.owner_id, conversation.pk)
-    return generation
+        return queue_answer(conversation, message.prompt, key, choice)
+    without_thinking = generation is not None and generation.without_thinking and not asked.depth
+    return queue(conversation, message, key, choice, without_thinking=without_thinking)
 
 
 def _stop_for_another(generation: Generation) -> None:

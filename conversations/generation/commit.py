@@ -48,11 +48,17 @@ class Claim:
     message_id: int
     conversation_id: uuid.UUID
     owner_id: int
+    model: str = ""  # the id of the one to ask; "" for the default
 
     @classmethod
     def of(cls, generation: Generation) -> Self:
         return cls(
-            generation.pk, generation.attempt, generation.message_id, generation.conversation_id, generation.owner_id
+            generation.pk,
+            generation.attempt,
+            generation.message_id,
+            generation.conversation_id,
+            generation.owner_id,
+            generation.model,
         )
 
 
@@ -85,12 +91,15 @@ class Result:
 def claim(worker_id: int, generation_id: int) -> Claim | None:
     """Claim a queued generation.
 
-    Return None if it is no longer queued or not the next one, or if its owner has no free slot or is deactivated.
+    Return None if it is no longer queued or not the next one, if this process does not know its model, or if its owner
+    has no free slot or is deactivated.
     """
     found = _queued(generation_id)
     if not found:
         return None
-    [(attempt, owner, message, conversation)] = found
+    [(attempt, owner, message, conversation, model)] = found
+    if model and model not in settings.MODELS:
+        return None
     used = dict(_slots(owner))
     if conversation in used:
         return None
@@ -99,14 +108,14 @@ def claim(worker_id: int, generation_id: int) -> Claim | None:
             claimed = _claim(generation_id, attempt, worker_id, attempt + 1, slot, timezone.now())
         except IntegrityError:
             continue  # a concurrent claim has taken this slot, or runs in this conversation
-        return Claim(generation_id, attempt + 1, message, conversation, owner) if claimed else None
+        return Claim(generation_id, attempt + 1, message, conversation, owner, model) if claimed else None
     return None
 
 
 @prepared
 def _queued(generation: Any) -> QuerySet[Any, Any]:
     queued = Generation.objects.filter(pk=generation, status=Status.QUEUED, owner__is_active=True)
-    return queued.values_list("attempt", "owner", "message", "conversation")
+    return queued.values_list("attempt", "owner", "message", "conversation", "model")
 
 
 @prepared_update

@@ -7,14 +7,15 @@ from django.db.models import QuerySet
 
 from conversations.generation.commit import Claim
 from conversations.inference.prompt import Prompt, build_prompt
+from conversations.inference.registry import Model
 from conversations.models import Conversation, Generation, Message
 from conversations.models.prepared import prepared
 
 
-def read_prompt(claimed: Claim, context_tokens: int) -> tuple[Generation, Prompt, Message]:
-    """Return the generation, its prompt, and the last message of that: a question, or the answer to continue.
+def read_prompt(claimed: Claim, model: Model) -> tuple[Generation, Prompt, Message]:
+    """Return the generation, its prompt for `model`, and the last message of that.
 
-    Raises `Generation.DoesNotExist` if it was deleted after the claim.
+    That is a question, or the answer to continue. Raises `Generation.DoesNotExist` if it was deleted after the claim.
     """
     found = _generation(claimed.generation_id)
     if not found:
@@ -32,8 +33,8 @@ def read_prompt(claimed: Claim, context_tokens: int) -> tuple[Generation, Prompt
     prompt = build_prompt(
         history,
         system=settings.SYSTEM_PROMPT,
-        context_tokens=context_tokens,
-        output_tokens=settings.MAX_OUTPUT_TOKENS,
+        context_tokens=model.context_tokens,
+        output_tokens=model.profile.max_output_tokens,
     )
     return generation, prompt, history[-1]
 

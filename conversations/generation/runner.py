@@ -22,7 +22,7 @@ from conversations.inference.allowance import OutputLimit, output_limit, usage_a
 from conversations.inference.chunks import Usage
 from conversations.inference.continuation import OverlapTrimmer
 from conversations.inference.deltas import Delta, DeltaTotals, merge
-from conversations.inference.endpoint import Endpoint
+from conversations.inference.endpoint import OpenModel
 from conversations.inference.errors import InferenceError, notice
 from conversations.inference.prompt import Prompt
 from conversations.inference.request_log import stored_request
@@ -45,20 +45,20 @@ INTERNAL_ERROR = "Something went wrong on this site."
 class Run:
     """A claimed generation: its live text, its uncommitted text, and the task that streams it."""
 
-    def __init__(self, claimed: Claim, worker_id: Callable[[], int], endpoint: Endpoint) -> None:
+    def __init__(self, claimed: Claim, worker_id: Callable[[], int], opened: OpenModel) -> None:
         self.claim = claimed
         self.live = live_text(claimed.generation_id, claimed.message_id)
         self.uncommitted_characters = 0  # including those of a commit that is in progress
         self.is_ending = False  # its result is being written
         self.is_lost = False  # another worker may have recovered it
         self._worker_id = worker_id
-        self._endpoint = endpoint
+        self._model = opened
         self._uncommitted: list[Delta] = []
         self._failed_chunks: list[tuple[Kind, str]] = []  # of commits that failed
         self._sequence = 0  # of the next chunk
         self._relabels = False
         self._times: list[tuple[int, float]] = []  # see `outlines.Times`
-        self._fields: dict[str, object] = {"model": endpoint.model}
+        self._fields: dict[str, object] = {"model": opened.model.id}
         self._prompt_tokens = 0  # about how many; 0 until the request is sent
         self._output_limit: OutputLimit | None = None
         self._totals = DeltaTotals[datetime]()
@@ -85,7 +85,7 @@ class Run:
         timer = loop.call_later(MAX_SECONDS, self._reach_limit, Status.INTERRUPTED, TOO_SLOW)
         try:
             outcome = await self._streaming
-            self._endpoint.note_end(outcome.failure)
+            self._model.note_end(outcome.failure)
             result = self._result(outcome.status, self._error(outcome), outcome.finish_reason, outcome.usage)
         except asyncio.CancelledError:
             if self._cancelled_as is None:
@@ -98,7 +98,7 @@ class Run:
             self.live.end()  # deleted after the claim
             return
         except InferenceError as failure:
-            self._endpoint.note_end(failure)
+            self._model.note_end(failure)
             result = self._result(failure.status, self._describe(failure))
         except Exception as error:
             if is_outage(error):
@@ -230,10 +230,11 @@ class Run:
         trimmer = None
         if generation.is_continuation:
             self.live.continue_from(last)
-            trimmer = None if self._endpoint.completes_prefixes else OverlapTrimmer(last.content, self.feed)
+            trimmer = None if self._model.completes_prefixes else OverlapTrimmer(last.content, self.feed)
         self._note_time()
-        request = self._endpoint.request(
+        request = self._model.request(
             prompt.messages,
+            depth=generation.depth or "",
             thinking=False if generation.without_thinking else None,
             continuing=generation.is_continuation,
             output_tokens=self._output_limit.tokens if self._output_limit else None,
@@ -242,7 +243,9 @@ class Run:
         self._fields["request"] = stored_request(request, prompt)
 
         def amend(request: dict[str, Any], error: InferenceError) -> dict[str, Any] | None:
-            if not (found := self._endpoint.without_refused(request, error)):
+            may_think = generation.depth in self._model.model.depths and not generation.is_continuation
+            may_think &= not generation.without_thinking
+            if not (found := self._model.without_refused(request, error, may_think=may_think)):
                 return None
             refused, amended = found
             self._fields["request"] = stored_request(amended, prompt, refused)
@@ -250,7 +253,7 @@ class Run:
 
         try:
             return await stream(
-                self._endpoint.create,
+                self._model.endpoint.create,
                 request,
                 trimmer or self.feed,
                 stall_seconds=settings.STALL_SECONDS,
@@ -262,7 +265,7 @@ class Run:
                 trimmer.close()
 
     def _prompt(self) -> tuple[Generation, Prompt, Message]:
-        found = read_prompt(self.claim, self._endpoint.context_tokens)
+        found = read_prompt(self.claim, self._model.model)
         self._output_limit = output_limit(found[0], found[1].tokens)
         return found
 

@@ -25,7 +25,8 @@ from conversations.generation.live import queued_texts
 from conversations.generation.liveness import LivenessMonitor, ProcessLock
 from conversations.generation.mirror import MirrorSender
 from conversations.generation.runner import Run
-from conversations.inference.endpoint import Endpoint
+from conversations.generation.unknown_models import UnknownModels
+from conversations.inference.endpoint import OpenModels
 from conversations.models import Generation, Status, Worker
 from conversations.models.usage import forget_deleted_accounts
 from conversations.threads import run_in_thread
@@ -59,9 +60,7 @@ def readiness_problems() -> list[str]:
 
 def degradations() -> list[str]:
     """Return what does not work although pages do."""
-    if _current is None or _current.endpoint is None:
-        return ["no model is connected"]
-    return [_current.endpoint.problem] if _current.endpoint.problem else []
+    return ["no model is connected"] if _current is None else _current.models.problems
 
 
 def update_metrics() -> None:
@@ -78,10 +77,10 @@ def update_metrics() -> None:
 
 
 class GenerationWorker:
-    """Claims and runs generations from `start` to `drain`. Without an endpoint it claims none."""
+    """Claims and runs generations for its models from `start` to `drain`."""
 
-    def __init__(self, endpoint: Endpoint | None) -> None:
-        self.endpoint = endpoint
+    def __init__(self, models: OpenModels) -> None:
+        self.models = models
         self.runs: dict[int, Run] = {}
         self.draining = False
         self.committer = Committer(self.runs)
@@ -91,6 +90,7 @@ class GenerationWorker:
         self._suspects: set[int] = set()  # orphaned claims that the last sweep found
         self._sender = MirrorSender(self.runs)
         self._liveness = LivenessMonitor()
+        self._unknown_models = UnknownModels()
         self._subscriptions = ExitStack()
         self._tasks: set[asyncio.Task[None]] = set()
         self._loops: list[asyncio.Task[None]] = []
@@ -158,20 +158,20 @@ class GenerationWorker:
 
     def _claim(self, generation_id: int) -> None:
         """Claim and run a generation if there is capacity, unless that has started already."""
-        if self.draining or self.endpoint is None or generation_id in self.runs or generation_id in self._claiming:
+        if self.draining or not self.models.by_id or generation_id in self.runs or generation_id in self._claiming:
             return
         if self._capacity > 0:
             self._claiming.add(generation_id)
-            self._spawn(self._claim_and_run(generation_id, self.endpoint))
+            self._spawn(self._claim_and_run(generation_id))
         else:
             self._has_backlog = True
 
-    async def _claim_and_run(self, generation_id: int, endpoint: Endpoint) -> None:
+    async def _claim_and_run(self, generation_id: int) -> None:
         try:
             claimed = await run_in_thread(commit.claim, self._id, generation_id)
-            if claimed is None:
+            if claimed is None or (model := self.models.find(claimed.model)) is None:
                 return
-            run = self.runs[generation_id] = Run(claimed, lambda: self._id, endpoint)
+            run = self.runs[generation_id] = Run(claimed, lambda: self._id, model)
         except Error as error:
             if is_outage(error):
                 logger.warning("claim failed, the next sweep retries: %s", describe(error))
@@ -228,6 +228,7 @@ class GenerationWorker:
         await self._recover_orphans(self._liveness.dead_workers(beats))
         await self._release_orphaned_claims()
         await run_in_thread(recovery.stop_queued_of_deactivated)
+        _publish_changes(await self._unknown_models.check())
         if texts := queued_texts():
             positions = await run_in_thread(Generation.objects.queue_positions)
             for text in texts:

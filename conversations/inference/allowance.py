@@ -15,9 +15,9 @@ from django.utils import timezone
 
 from chatsite.time_zones import describe_moment, start_of_next_day
 from conversations.inference.chunks import Usage
-from conversations.inference.endpoint import context_tokens, output_tokens
 from conversations.inference.errors import TooFewTokens
 from conversations.inference.prompt import estimate_tokens, tokens_of
+from conversations.inference.registry import limits_of
 from conversations.models import Generation, Message, Status, StoredText, User
 from conversations.models.conversation import Tree
 from conversations.models.usage import add_usage, balance, reserve
@@ -51,7 +51,7 @@ def estimate_prompt(generation: Generation) -> int:
     path = Tree((pk, parent) for pk, parent, _ in rows).path_to(generation.message_id)
     history = sum(tokens_of(sizes[pk]) for pk in path if sizes[pk])
     system = estimate_tokens(settings.SYSTEM_PROMPT) if settings.SYSTEM_PROMPT else 0
-    return min(system + history, context_tokens())
+    return min(system + history, limits_of(generation.model).context_tokens)
 
 
 def estimate_usage(prompt_tokens: int, reasoning: str, answer: str) -> Usage:
@@ -93,7 +93,7 @@ def reserve_tokens(generation: Generation, prompt_tokens: int, time_zone: str = 
     `time_zone` is the name of the one in which the error says when there are more, if that is not the current one.
     """
     a_day: int = settings.USER_DAILY_TOKENS
-    longest = output_tokens()
+    longest = limits_of(generation.model).output_tokens
     least = max(1, min(LEAST_OUTPUT_TOKENS, a_day // 10, longest))
     if reserve(generation, prompt_tokens, longest, least):
         return
@@ -119,7 +119,7 @@ def output_limit(generation: Generation, prompt_tokens: int) -> OutputLimit | No
 
     Reserves again if the history has grown since it was queued, or only a rest was reserved. Raises `TooFewTokens`.
     """
-    wanted = prompt_tokens + output_tokens()
+    wanted = prompt_tokens + limits_of(generation.model).output_tokens
     if not settings.USER_DAILY_TOKENS or generation.reserved_tokens is None or generation.reserved_tokens >= wanted:
         return None
     with transaction.atomic():

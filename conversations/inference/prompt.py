@@ -3,13 +3,13 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from conversations.inference.registry import ANSWER_SHARE
 from conversations.models import Message, Role
 
 # DeepSeek's documentation counts 0.3 tokens for an English character (one byte in UTF-8) and 0.6 for a Chinese one
 # (three bytes): three bytes a token is a safe estimate for both.
 BYTES_PER_TOKEN = 3
 TOKENS_PER_MESSAGE = 8  # role and separators of a chat template
-ANSWER_SHARE = 4  # a quarter of the context is reserved for reasoning and answer
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,6 @@
 from conversations.models.conversation import Conversation
 from conversations.models.feedback import Feedback, Rating
-from conversations.models.generation import Chunk, Generation, Kind, Status, Worker
+from conversations.models.generation import Chunk, Depth, Generation, Kind, Status, Worker
 from conversations.models.legal_hold import LegalHold
 from conversations.models.message import Message, Role
 from conversations.models.site import Site
@@ -12,6 +12,7 @@ __all__ = [
     "Chunk",
     "Conversation",
     "DailyUsage",
+    "Depth",
     "Feedback",
     "Generation",
     "Kind",

@@ -14,7 +14,7 @@ from django.utils import timezone
 from django.utils.dateparse import parse_datetime
 
 from conversations.models import permissions
-from conversations.models.generation import Generation
+from conversations.models.generation import Depth, Generation
 from conversations.models.legal_hold import LegalHold
 from conversations.models.message import PAGE_CHARACTERS, Message, MessageQuerySet
 from conversations.models.prepared import prepared
@@ -107,6 +107,9 @@ class Conversation(models.Model):
     updated_at = models.DateTimeField(default=timezone.now)
     # Never null: see migration 0026.
     placement = models.SmallIntegerField(choices=Placement, db_default=models.Value(Placement.LISTED), null=True)
+    # What its newest answer was asked with; None before migration 0029, by which they are nullable.
+    model = models.CharField(max_length=200, null=True)  # noqa: DJ001
+    depth = models.CharField(max_length=6, choices=Depth, null=True)  # noqa: DJ001
 
     is_live: bool  # set by `ConversationQuerySet.with_liveness`: an answer is queued or running
 

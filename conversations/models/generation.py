@@ -38,6 +38,14 @@ class Kind(models.TextChoices):
     ANSWER = "answer"
 
 
+class Depth(models.TextChoices):
+    """How deeply a model thinks about a question; see `inference.registry` for what that means to each model."""
+
+    QUICK = "quick"
+    NORMAL = "normal"
+    DEEP = "deep"
+
+
 class Worker(models.Model):
     """A process that runs generations. `beat` is incremented once a second, so no clocks have to be compared."""
 
@@ -75,7 +83,18 @@ class GenerationQuerySet(models.QuerySet["Generation"]):
         return queued.annotate(turn=F("running") + F("place")).order_by("turn", "pk")
 
     def claimable(self) -> "GenerationQuerySet":
-        """Keep, in queue order, each idle conversation's first generation, if its owner has a free slot."""
+        """Keep, in queue order, what this process's worker can claim.
+
+        That is each idle conversation's first generation, if its model is known and its owner has a free slot. What
+        waits for unknown models takes no turn of its owner's.
+        """
+        return self._next_in_idle(_has_known_model())
+
+    def unclaimable(self) -> "GenerationQuerySet":
+        """Keep what could be claimed if its model were known."""
+        return self._next_in_idle(~_has_known_model())
+
+    def _next_in_idle(self, condition: Q) -> "GenerationQuerySet":
         busy = Generation.objects.running().values("conversation")
         heads = (
             Generation.objects.filter(status=Status.QUEUED)
@@ -83,7 +102,7 @@ class GenerationQuerySet(models.QuerySet["Generation"]):
             .annotate(head=models.Min("pk"))
             .values("head")
         )
-        idle = self.filter(pk__in=heads).exclude(conversation__in=busy)
+        idle = self.filter(condition, pk__in=heads).exclude(conversation__in=busy)
         return idle.in_queue_order().filter(Q(turn__lte=settings.USER_CONCURRENCY))
 
     def queue_positions(self) -> dict[int, int]:
@@ -94,6 +113,11 @@ class GenerationQuerySet(models.QuerySet["Generation"]):
         if self.filter(status=Status.QUEUED).order_by("pk")[POSITIONS : POSITIONS + 1].exists():
             return {}
         return {pk: position for position, pk in enumerate(self.in_queue_order().values_list("pk", flat=True), 1)}
+
+
+def _has_known_model() -> Q:
+    """Match what a model of this process's registry can answer; those without a model are for the default one."""
+    return Q(model__in=("", *settings.MODELS))
 
 
 class Generation(models.Model):
@@ -121,7 +145,10 @@ class Generation(models.Model):
     error = models.TextField(blank=True)
     endpoint_error = models.TextField(null=True)  # noqa: DJ001  (for staff: what the endpoint said; see migration 0016)
     finish_reason = models.CharField(max_length=40, blank=True)
+    # The id of the model that is to answer, or has answered; "" if none was connected yet.
     model = models.CharField(max_length=200, blank=True)
+    # "" if its model offers no choice; None before migration 0029.
+    depth = models.CharField(max_length=6, choices=Depth, null=True)  # noqa: DJ001
     # The first message of the history that was sent, if older turns were left out.
     context_start = models.ForeignKey("Message", models.SET_NULL, null=True, related_name="+")
     # The request without the conversation's messages; see `inference.request_log`.
@@ -172,6 +199,12 @@ class Generation(models.Model):
     @property
     def is_live(self) -> bool:
         return self.status in LIVE
+
+    @property
+    def model_label(self) -> str:
+        """Return the model's name for people; its id if this site does not have it any more."""
+        known = settings.MODELS.get(self.model)
+        return str(known.label) if known else self.model
 
     @property
     def is_continuation(self) -> bool:

@@ -8,6 +8,7 @@ from django.db.models import Q
 from django.utils.functional import cached_property
 
 from conversations.models import permissions
+from conversations.models.generation import Depth
 
 
 class Theme(models.TextChoices):
@@ -36,6 +37,10 @@ class User(AbstractUser):
     # The name of the zone that the browser was in at the last visit; None if it has never said.
     time_zone = models.CharField(max_length=64, null=True, editable=False)  # noqa: DJ001  (see migration 0021)
     single_keys = models.BooleanField("Use single-key shortcuts (press ? in a conversation to list them)", default=True)
+
+    # For new conversations; empty leaves the choice to the site.
+    model = models.CharField(max_length=200, null=True, blank=True)  # noqa: DJ001  (0029)
+    depth = models.CharField(max_length=6, choices=Depth, null=True, blank=True)  # noqa: DJ001  (0029)
 
     # When a password that `first_administrator` printed stops working. None: its owner chose the password.
     password_expires_at = models.DateTimeField(null=True, editable=False)

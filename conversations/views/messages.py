@@ -13,7 +13,7 @@ from django.views.decorators.vary import vary_on_headers
 from django_htmx.http import HttpResponseClientRedirect
 
 from conversations import actions
-from conversations.forms import KeyForm, PromptForm
+from conversations.forms import KeyForm, PromptForm, RegenerateForm
 from conversations.models import Conversation, Generation, Message, Role
 from conversations.rendering import fragments
 from conversations.request import SignedInRequest
@@ -51,7 +51,9 @@ def send(request: SignedInRequest, pk: uuid.UUID) -> HttpResponse:
 def regenerate(request: SignedInRequest, pk: int) -> HttpResponse:
     """Generate an answer again: after a failure, or as another version."""
     message = get_answer(request, pk)
-    actions.regenerate(user=request.user, message=message, key=_key(request))
+    form = RegenerateForm(request.POST)
+    given = form.cleaned_data if form.is_valid() else {}
+    actions.regenerate(user=request.user, message=message, **given)
     return _done(request, message.conversation)
 
 

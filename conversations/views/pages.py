@@ -8,13 +8,13 @@ from django.utils.http import urlencode
 from django.utils.safestring import mark_safe
 
 from conversations import limits
-from conversations.inference import endpoint
 from conversations.models import Conversation, Message, User
 from conversations.models.conversation import Placement, Tree
 from conversations.pagination import take_page
 from conversations.rendering import fragments
 from conversations.request import SignedInRequest
 from conversations.review.notices import review_notices
+from conversations.views.choices import choice_fields
 
 CONVERSATIONS_PER_PAGE = 30
 DRAFT = "draft"  # the key in the session of a text for the composer of the next page
@@ -27,6 +27,8 @@ def page_context(request: SignedInRequest, conversation: Conversation | None = N
     live = [message for message in thread if message.is_live]
     # The page shows these in their final form; the socket sends everything after them.
     finished = thread[: thread.index(live[0])] if live else thread
+    choice = choice_fields(request.user, conversation, request.POST)
+    model = choice["model"]
     sidebar = conversation_list(request.user, live=conversation is not None)
     socket_url = ""
     if conversation:
@@ -44,9 +46,10 @@ def page_context(request: SignedInRequest, conversation: Conversation | None = N
         "composer_content": request.session.pop(DRAFT, ""),
         "live_generation": live[0].generation.pk if live else None,
         "socket_url": socket_url,
-        "model_name": endpoint.name(),
-        "local_model": endpoint.is_local(),
-        "no_endpoint": not endpoint.name(),
+        "choice": choice,
+        "model_name": model.label if model else "",
+        "local_model": model is not None and model.is_embedded,
+        "no_endpoint": model is None,
         **context,
     }
 

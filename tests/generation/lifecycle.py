@@ -18,6 +18,7 @@ import django
 
 django.setup()
 
+from django.conf import settings as django_settings  # noqa: E402
 from django.db import connections  # noqa: E402
 from hypothesis import HealthCheck, Phase, seed, settings  # noqa: E402
 from hypothesis import strategies as st  # noqa: E402
@@ -39,12 +40,14 @@ from conversations.inference.stream import Outcome  # noqa: E402
 from conversations.models import Chunk, Generation, Kind, Status, User, Worker  # noqa: E402
 from conversations.models.generation import LIVE  # noqa: E402
 from conversations.models.usage import balance  # noqa: E402
-from tests.generation.replicas import FedRun, NoEndpoint, Replica  # noqa: E402
+from tests.generation.replicas import FedRun, Replica  # noqa: E402
+from tests.models import NoEndpoint, registry, without_endpoint  # noqa: E402
 
 ANY = st.integers(0, 11)  # the number of a replica, conversation or run, modulo how many there are
 # While a replica is cut off.
 MEANWHILE = ["takeover", "claim", "work", "crash", "question", "continuation", "stop", "end"]
 loop = asyncio.new_event_loop()
+django_settings.MODELS = registry(NoEndpoint().model)
 
 
 class Row(NamedTuple):
@@ -79,7 +82,7 @@ class Lifecycle(RuleBasedStateMachine):
         self.numbers = itertools.count()
 
     def start(self) -> Replica:
-        replica = Replica(NoEndpoint())
+        replica = Replica(without_endpoint())
         loop.run_until_complete(replica.committer.register())
         return replica
 

@@ -11,15 +11,6 @@ from conversations.inference.stream import Outcome
 from conversations.threads import run_in_thread
 
 
-class NoEndpoint:
-    model = "test-model"
-    completes_prefixes = True
-    context_tokens = 1_000_000
-
-    def note_end(self, failure: object) -> None:
-        pass
-
-
 class FedRun(runner.Run):
     """A run to which the rules give text and the outcome. Replicas in one process do not share its live text."""
 

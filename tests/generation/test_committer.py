@@ -14,12 +14,9 @@ from conversations.inference.deltas import Delta
 from conversations.models import Generation, Kind, Message, Status, User, Worker
 from conversations.threads import run_in_thread
 from tests.factories import claimed, person
+from tests.models import NoEndpoint
 
 pytestmark = pytest.mark.django_db(transaction=True)
-
-
-class NoEndpoint:
-    model = "test-model"
 
 
 def make_committer(number: int) -> Committer:

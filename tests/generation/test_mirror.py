@@ -10,6 +10,7 @@ from conversations.generation.live import LiveText
 from conversations.generation.mirror import Mirror, MirrorSender
 from conversations.generation.runner import Run
 from conversations.models import Kind
+from tests.models import NoEndpoint
 
 REQUEST = {"generation": 1, "channel": "other", "have": [1, 0, 0, 0]}
 TEXT = {
@@ -25,10 +26,6 @@ TEXT = {
     "ended": False,
     "from": "other",
 }
-
-
-class NoEndpoint:
-    model = "test-model"
 
 
 def changes(message: dict[str, Any]) -> list[tuple[str, Any]]:

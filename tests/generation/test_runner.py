@@ -13,19 +13,16 @@ from django.db import OperationalError
 from conversations.generation import commit, recovery, runner
 from conversations.generation.runner import Run
 from conversations.inference.deltas import Delta
-from conversations.inference.endpoint import open_endpoint
+from conversations.inference.endpoint import open_models
 from conversations.models import Chunk, Generation, Kind, Message, Status, Worker
 from conversations.threads import run_in_thread
 from tests.endpoint import Endpoint as Server
 from tests.endpoint import Exchange
 from tests.factories import claimed, person
 from tests.faults.traffic import garbage
+from tests.models import NoEndpoint, model, registry
 
 pytestmark = pytest.mark.django_db
-
-
-class NoEndpoint:
-    model = "test-model"
 
 
 @pytest.fixture
@@ -68,10 +65,10 @@ async def test_an_internal_error_ends_the_generation_and_is_logged(
 @pytest.fixture
 async def streamed(transactional_db, endpoint: Server, settings) -> AsyncIterator[Run]:
     """A run of a claimed generation at a real endpoint."""
-    settings.OPENAI_BASE_URL, settings.OPENAI_MODEL = endpoint.base_url, "m"
-    opened = await open_endpoint()
+    settings.MODELS = registry(model(endpoint.base_url))
+    opened = await open_models()
     worker, claim = await run_in_thread(lambda: claimed(person()))
-    yield Run(claim, lambda: worker.pk, opened)
+    yield Run(claim, lambda: worker.pk, opened.find("m"))
     await opened.close()
 
 
@@ -111,7 +108,7 @@ async def test_an_answer_that_takes_too_long_ends_with_its_text(
 
 async def test_a_failed_run_is_not_kept_in_memory(streamed: Run, endpoint: Server):
     endpoint.respond = garbage
-    run = Run(streamed.claim, streamed._worker_id, streamed._endpoint)
+    run = Run(streamed.claim, streamed._worker_id, streamed._model)
     kept = weakref.ref(run)
     gc.disable()  # the garbage collector counts objects, whatever their size
     try:
@@ -144,7 +141,7 @@ async def test_a_history_that_needs_more_than_is_left_of_the_day_is_not_sent(str
     status, error, _ = await ended(streamed)
     assert (status, endpoint.exchanges) == (Status.FAILED, [])
     assert "needs about 177 tokens, and you have 100 of today's 100 left. Your question has been saved." in error
-    assert streamed._endpoint.problem == ""
+    assert streamed._model.problem == ""
 
 
 async def test_the_tokens_of_an_answer_that_is_stopped_are_estimated(

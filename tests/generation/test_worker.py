@@ -20,22 +20,19 @@ from conversations.generation.recovery import DATABASE_UNAVAILABLE
 from conversations.generation.runner import Run
 from conversations.generation.worker import UNREADY_SECONDS, GenerationWorker
 from conversations.inference.deltas import Delta
+from conversations.inference.endpoint import OpenModels
 from conversations.models import DailyUsage, Kind, Status, Worker
 from conversations.threads import run_in_thread
 from tests.factories import person, queued
+from tests.models import NoEndpoint, without_endpoint
 from tests.site import WAIT
 
 NUMBERS = itertools.count(1_000_000)  # of generations: above those whose live text another test has not left yet
 
 
-class NoEndpoint:
-    model = "test-model"
-    problem = ""
-
-
 @pytest.fixture
 async def this_worker() -> GenerationWorker:
-    return GenerationWorker(NoEndpoint())
+    return GenerationWorker(without_endpoint())
 
 
 def streaming(generation_worker: GenerationWorker, text: str) -> Run:
@@ -104,7 +101,7 @@ async def test_a_worker_without_a_model_writes_its_heartbeat_and_claims_nothing(
     monkeypatch.setattr(worker, "_current", None)
     assert worker.readiness_problems() == ["starting"]
     waiting = await run_in_thread(lambda: queued(person()))
-    without_model = GenerationWorker(None)
+    without_model = GenerationWorker(OpenModels({}, []))
     await without_model.start()
     async with asyncio.timeout(WAIT):
         await committed.wait()

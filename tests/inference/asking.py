@@ -1,16 +1,32 @@
 """One request to a model endpoint, for tests of what comes back."""
 
 import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
 
 from conversations.inference.deltas import Delta
-from conversations.inference.endpoint import Endpoint
+from conversations.inference.endpoint import OpenModel, open_models
+from conversations.inference.registry import Model
 from conversations.inference.stream import Outcome, stream
+from tests.models import registry
 
 
-async def ask(connected: Endpoint, seen: list[Delta] | None = None, stall_seconds: float = 20) -> Outcome:
+@asynccontextmanager
+async def opened(settings: Any, model: Model) -> AsyncIterator[OpenModel]:
+    """Open a model, the only one of the site with these settings."""
+    settings.MODELS = registry(model)
+    models = await open_models()
+    try:
+        yield models.by_id[model.id]
+    finally:
+        await models.close()
+
+
+async def ask(connected: OpenModel, seen: list[Delta] | None = None, stall_seconds: float = 20) -> Outcome:
     request = connected.request([{"role": "user", "content": "canary-prompt"}])
     sink = [] if seen is None else seen
-    return await stream(connected.create, request, sink.extend, stall_seconds=stall_seconds)
+    return await stream(connected.endpoint.create, request, sink.extend, stall_seconds=stall_seconds)
 
 
 def text(seen: list[Delta]) -> str:

@@ -2,13 +2,13 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from conversations.inference.endpoint import Endpoint, open_endpoint
+from conversations.inference.endpoint import OpenModel
 from tests.endpoint import Endpoint as Server
+from tests.inference.asking import opened
+from tests.models import model
 
 
 @pytest.fixture
-async def connected(endpoint: Server, settings) -> AsyncIterator[Endpoint]:
-    settings.OPENAI_BASE_URL, settings.OPENAI_MODEL, settings.OPENAI_API_KEY = endpoint.base_url, "m", "canary-key"
-    opened = await open_endpoint()
-    yield opened
-    await opened.close()
+async def connected(endpoint: Server, settings) -> AsyncIterator[OpenModel]:
+    async with opened(settings, model(endpoint.base_url)) as connected:
+        yield connected

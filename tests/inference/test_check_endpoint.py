@@ -6,23 +6,24 @@ from pathlib import Path
 import pytest
 from django.core.management import CommandError, call_command
 
+from conversations.inference.registry import Reasoning
 from tests.cloud import Cloud
 from tests.conftest import connection
 from tests.endpoint import Endpoint, Exchange
+from tests.models import model, registry
 from tests.site import manage
 
 
 @pytest.fixture
 def connected(endpoint: Endpoint, settings) -> None:
     """Connect this process to the endpoint."""
-    for name, value in connection(endpoint).items():
-        setattr(settings, name, value)
+    settings.MODELS = registry(model(endpoint.base_url, "test-model"))
 
 
 @pytest.fixture
 def azure(endpoint: Endpoint, settings) -> None:
     """Connect this process to the endpoint as to a deployment on Azure."""
-    settings.AZURE_INFERENCE_ENDPOINT, settings.AZURE_DEEPSEEK_DEPLOYMENT = endpoint.base_url, "d"
+    settings.MODELS = registry(model(azure=endpoint.base_url, model_id="d"))
 
 
 def check(*arguments: str) -> str:
@@ -122,7 +123,7 @@ def test_it_advises_prefix_completion_where_a_cut_answer_is_completed(endpoint: 
     assert "continued by prefix completion" in printed
     assert "PREFIX_COMPLETION=true" in printed
     assert endpoint.exchanges[1].body["continue_final_message"] is True
-    settings.PREFIX_COMPLETION = True
+    settings.MODELS = registry(model(endpoint.base_url, prefix_completion=True))
     assert "PREFIX_COMPLETION" not in check()
 
 
@@ -135,7 +136,7 @@ def test_it_advises_against_prefix_completion_where_that_is_refused(endpoint: En
             await complete(exchange)
 
     endpoint.respond = refuse
-    settings.PREFIX_COMPLETION = True
+    settings.MODELS = registry(model(endpoint.base_url, prefix_completion=True))
     assert "PREFIX_COMPLETION=false" in check()
 
 
@@ -149,7 +150,7 @@ def test_it_reports_a_parameter_that_is_refused_and_the_setting_behind_it(endpoi
             await exchange.raw(b"data: [DONE]\n\n")
 
     endpoint.respond = refuse
-    settings.REASONING_EFFORT = "high"
+    settings.MODELS = registry(model(endpoint.base_url, pinned=Reasoning(effort="high")))
     printed = check()
     assert "Refused         reasoning_effort, so the request was sent again without it: HTTP 400 unsupported" in printed
     assert "To set          REASONING_EFFORT= (nothing): the endpoint refuses reasoning_effort" in printed

@@ -2,14 +2,14 @@
 
 import json
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from chatsite.identity import identity
-from conversations.inference.endpoint import azure_root, open_endpoint
+from conversations.inference.endpoint import OpenModel, azure_root
 from conversations.inference.errors import (
     ContextTooLong,
     EndpointFailed,
@@ -18,34 +18,43 @@ from conversations.inference.errors import (
     RequestRejected,
     Unreachable,
 )
+from conversations.inference.registry import Model, Reasoning
 from conversations.inference.stream import stream
 from tests.cloud import Cloud
 from tests.endpoint import Endpoint as Server
+from tests.inference.asking import opened
+from tests.models import model
 
 CUT_ANSWER = [{"role": "user", "content": "Why?"}, {"role": "assistant", "content": "It is so beca"}]
 
 
+Ask = Callable[..., Any]
+
+
 @pytest.fixture
-def azure(settings, endpoint: Server) -> Iterator[Any]:
-    settings.AZURE_INFERENCE_ENDPOINT = endpoint.base_url.removesuffix("/v1") + "/models/"
-    settings.AZURE_DEEPSEEK_DEPLOYMENT = "deepseek"
-    yield settings
+def ask(settings) -> Ask:
+    """Ask a model."""
+
+    async def ask(asked: Model, times: int = 1, **wanted: bool) -> None:
+        async with opened(settings, asked) as connected:
+            for _ in range(times):
+                messages = CUT_ANSWER if wanted.get("continuing") else [{"role": "user", "content": "Why?"}]
+                request = connected.request(messages, **wanted)
+                await stream(connected.endpoint.create, request, lambda deltas: None, stall_seconds=20)
+
+    return ask
+
+
+@pytest.fixture
+def azure(endpoint: Server) -> Iterator[Callable[..., Model]]:
+    """Make a model on Azure."""
+    root = endpoint.base_url.removesuffix("/v1") + "/models/"
+    yield lambda **facts: model(azure=root, model_id="deepseek", **facts)
     identity.close()
 
 
-async def ask(times: int = 1, **wanted: bool) -> None:
-    connected = await open_endpoint()
-    try:
-        for _ in range(times):
-            messages = CUT_ANSWER if wanted.get("continuing") else [{"role": "user", "content": "Why?"}]
-            request = connected.request(messages, **wanted)
-            await stream(connected.create, request, lambda deltas: None, stall_seconds=20)
-    finally:
-        await connected.close()
-
-
-async def test_a_managed_identity_sends_its_token_and_no_key(azure, endpoint: Server, cloud: Cloud):
-    await ask(times=2)
+async def test_a_managed_identity_sends_its_token_and_no_key(ask: Ask, azure, endpoint: Server, cloud: Cloud):
+    await ask(azure(), times=2)
     [token] = cloud.tokens("https://cognitiveservices.azure.com")
     for exchange in endpoint.exchanges:
         assert exchange.path == "/openai/v1/chat/completions"
@@ -57,24 +66,25 @@ async def test_a_managed_identity_sends_its_token_and_no_key(azure, endpoint: Se
 
 @pytest.mark.parametrize(("is_there", "error"), [(True, NotAuthorised), (False, Unreachable)])
 @pytest.mark.parametrize("api_version", ["", "2024-10-21"])
-async def test_a_missing_token_is_translated(azure, cloud: Cloud, monkeypatch, is_there, error, api_version):
-    azure.AZURE_API_VERSION = api_version
+async def test_a_missing_token_is_translated(ask, azure, cloud: Cloud, monkeypatch, is_there, error, api_version):
     cloud.status = 400
     if not is_there:
         monkeypatch.setenv("IDENTITY_ENDPOINT", "http://127.0.0.1:9/token")
     with pytest.raises(error, match="no token for https://cognitiveservices"):
-        await ask()
+        await ask(azure(api_version=api_version))
 
 
-async def test_a_developers_sign_in_sends_its_token(azure, endpoint: Server, tmp_path: Path, monkeypatch):
+async def test_a_developers_sign_in_sends_its_token(
+    ask: Ask, azure, endpoint: Server, settings, tmp_path: Path, monkeypatch
+):
     program = tmp_path / "azd"
     called = tmp_path / "called"
     token = json.dumps({"token": "developer-token", "expiresOn": "2099-01-01T00:00:00Z"})
     program.write_text(f"#!/bin/sh\necho \"$@\" >> {called}\necho '{token}'\n")
     program.chmod(program.stat().st_mode | stat.S_IXUSR)
     monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
-    azure.AZURE_TENANT_ID = "11111111-2222-3333-4444-555555555555"
-    await ask()
+    settings.AZURE_TENANT_ID = "11111111-2222-3333-4444-555555555555"
+    await ask(azure())
     assert endpoint.exchanges[0].headers["Authorization"] == "Bearer developer-token"
     arguments = called.read_text()
     assert "auth token --output json" in arguments
@@ -82,9 +92,8 @@ async def test_a_developers_sign_in_sends_its_token(azure, endpoint: Server, tmp
     assert "--tenant-id 11111111-2222-3333-4444-555555555555" in arguments
 
 
-async def test_an_api_version_selects_the_classic_route(azure, endpoint: Server, cloud: Cloud):
-    azure.AZURE_API_VERSION = "2024-10-21"
-    await ask()
+async def test_an_api_version_selects_the_classic_route(ask: Ask, azure, endpoint: Server, cloud: Cloud):
+    await ask(azure(api_version="2024-10-21"))
     exchange = endpoint.exchanges[0]
     assert exchange.path == "/openai/deployments/deepseek/chat/completions"
     assert exchange.query == {"api-version": "2024-10-21"}
@@ -115,14 +124,11 @@ def test_an_azure_address_is_accepted_in_every_form(path: str):
     ],
 )
 async def test_thinking_and_effort_are_sent_in_the_endpoints_form(settings, base_url: str, on: dict, off: dict):
-    settings.OPENAI_BASE_URL, settings.OPENAI_MODEL, settings.OPENAI_API_KEY = base_url, "m", "k"
-    settings.THINKING, settings.REASONING_EFFORT = "on", "high"
-    connected = await open_endpoint()
-    thinking = connected.request([])
-    not_this_time = connected.request([], thinking=False)
-    settings.THINKING = "off"
-    not_thinking = connected.request([])
-    await connected.close()
+    async with opened(settings, model(base_url, pinned=Reasoning(True, "high"))) as connected:
+        thinking = connected.request([])
+        not_this_time = connected.request([], thinking=False)
+    async with opened(settings, model(base_url, pinned=Reasoning(False, "high"))) as connected:
+        not_thinking = connected.request([])
     assert thinking.get("extra_body", {}) == on
     assert thinking["reasoning_effort"] == "high"
     for request in (not_this_time, not_thinking):
@@ -131,45 +137,29 @@ async def test_thinking_and_effort_are_sent_in_the_endpoints_form(settings, base
 
 
 async def test_the_output_limit_is_sent_under_its_usual_name(settings):
-    settings.OPENAI_BASE_URL, settings.OPENAI_MODEL, settings.MAX_OUTPUT_TOKENS = "https://example.org/v1", "m", 500
-    connected = await open_endpoint()
-    request = connected.request([])
-    await connected.close()
-    assert request["max_tokens"] == 500
+    async with opened(settings, model("https://example.org/v1", max_output_tokens=500)) as connected:
+        assert connected.request([])["max_tokens"] == 500
 
 
 async def test_thinking_is_not_sent_unless_it_is_set(settings):
-    settings.OPENAI_BASE_URL, settings.OPENAI_MODEL = "http://127.0.0.1:1/v1", "m"
-    connected = await open_endpoint()
-    request = connected.request([])
-    await connected.close()
-    assert set(request) == {"model", "messages", "stream", "stream_options"}
+    async with opened(settings, model()) as connected:
+        assert set(connected.request([])) == {"model", "messages", "stream", "stream_options"}
 
 
 async def test_openai_itself_gets_the_output_limit_under_its_newer_name(settings):
-    settings.OPENAI_API_KEY, settings.OPENAI_MODEL, settings.MAX_OUTPUT_TOKENS = "k", "m", 500
-    connected = await open_endpoint()
-    request = connected.request([])
-    await connected.close()
-    assert request["max_completion_tokens"] == 500
+    async with opened(settings, model("https://api.openai.com/v1", max_output_tokens=500)) as connected:
+        assert connected.request([])["max_completion_tokens"] == 500
 
 
-@pytest.fixture
-def connected(settings, endpoint: Server):
-    settings.OPENAI_BASE_URL, settings.OPENAI_MODEL = endpoint.base_url, "m"
-    return settings
-
-
-async def test_an_answer_without_thinking_overrides_the_settings(connected, endpoint: Server):
-    connected.THINKING, connected.REASONING_EFFORT = "on", "high"
-    await ask(thinking=False)
+async def test_an_answer_without_thinking_overrides_the_settings(ask: Ask, endpoint: Server):
+    await ask(model(endpoint.base_url, pinned=Reasoning(True, "high")), thinking=False)
     body = endpoint.exchanges[0].body
     assert body["chat_template_kwargs"] == {"enable_thinking": False, "thinking": False}
     assert "reasoning_effort" not in body
 
 
-async def test_a_cut_answer_is_continued_by_a_message(connected, endpoint: Server):
-    await ask(continuing=True)
+async def test_a_cut_answer_is_continued_by_a_message(ask: Ask, endpoint: Server):
+    await ask(model(endpoint.base_url), continuing=True)
     body = endpoint.exchanges[0].body
     assert body["messages"][:2] == CUT_ANSWER
     assert body["messages"][2]["role"] == "user"
@@ -178,22 +168,20 @@ async def test_a_cut_answer_is_continued_by_a_message(connected, endpoint: Serve
     assert "chat_template_kwargs" not in body
 
 
-async def test_a_cut_answer_is_completed_where_the_endpoint_can(connected, endpoint: Server):
-    connected.PREFIX_COMPLETION = True
-    await ask(continuing=True)
+async def test_a_cut_answer_is_completed_where_the_endpoint_can(ask: Ask, endpoint: Server):
+    await ask(model(endpoint.base_url, prefix_completion=True), continuing=True)
     body = endpoint.exchanges[0].body
     assert body["messages"] == CUT_ANSWER
     assert (body["continue_final_message"], body["add_generation_prompt"]) == (True, False)
     assert body["chat_template_kwargs"] == {"enable_thinking": False, "thinking": False}
 
 
-async def test_deepseek_completes_a_marked_message_at_its_beta_address_only(settings, endpoint: Server, monkeypatch):
+async def test_deepseek_completes_a_marked_message_at_its_beta_address_only(ask: Ask, endpoint: Server, monkeypatch):
     # The server acts as the proxy for api.deepseek.com and so receives what is sent there.
     monkeypatch.setenv("HTTP_PROXY", endpoint.base_url.removesuffix("/v1"))
-    settings.OPENAI_BASE_URL, settings.OPENAI_MODEL = "http://api.deepseek.com", "m"
-    settings.PREFIX_COMPLETION = True
-    await ask()
-    await ask(continuing=True)
+    deepseek = model("http://api.deepseek.com", prefix_completion=True)
+    await ask(deepseek)
+    await ask(deepseek, continuing=True)
     ordinary, completing = endpoint.exchanges
     assert ordinary.path == "/chat/completions"
     assert completing.path == "/beta/chat/completions"
@@ -212,10 +200,8 @@ async def test_deepseek_completes_a_marked_message_at_its_beta_address_only(sett
     ],
 )
 async def test_a_prefix_is_sent_in_the_endpoints_form(settings, base_url: str, last: dict, fields: set):
-    settings.OPENAI_BASE_URL, settings.OPENAI_MODEL, settings.PREFIX_COMPLETION = base_url, "m", True
-    connected = await open_endpoint()
-    request = connected.request(CUT_ANSWER, continuing=True)
-    await connected.close()
+    async with opened(settings, model(base_url, prefix_completion=True)) as connected:
+        request = connected.request(CUT_ANSWER, continuing=True)
     assert request["messages"] == [CUT_ANSWER[0], last]
     assert set(request["extra_body"]) & {"continue_final_message", "add_generation_prompt"} == fields
 
@@ -235,13 +221,11 @@ REFUSALS = [
 
 @pytest.mark.parametrize(("base_url", "message", "refused"), REFUSALS)
 async def test_an_optional_parameter_that_is_refused_is_left_out(settings, base_url: str, message: str, refused: str):
-    settings.OPENAI_BASE_URL, settings.OPENAI_MODEL, settings.MAX_OUTPUT_TOKENS = base_url, "m", 500
-    settings.THINKING, settings.REASONING_EFFORT = "on", "high"
-    connected = await open_endpoint()
-    request = connected.request([])
-    found = connected.without_refused(request, RequestRejected("HTTP 400", message=message))
-    assert connected.without_refused(request, EndpointFailed("HTTP 500", message=message)) is None
-    await connected.close()
+    asked = model(base_url, max_output_tokens=500, pinned=Reasoning(True, "high"))
+    async with opened(settings, asked) as connected:
+        request = connected.request([])
+        found = connected.without_refused(request, RequestRejected("HTTP 400", message=message))
+        assert connected.without_refused(request, EndpointFailed("HTTP 500", message=message)) is None
     if refused is None:
         assert found is None
     else:
@@ -256,40 +240,107 @@ def flat(request: dict[str, Any]) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize(
-    "base_url", ["https://vllm.internal/v1", "https://openrouter.ai/v1", "https://api.deepseek.com", ""]
+    "base_url",
+    ["https://vllm.internal/v1", "https://openrouter.ai/v1", "https://api.deepseek.com", "https://api.openai.com/v1"],
 )
-@pytest.mark.parametrize("thinking", ["off", ""])
-async def test_what_switches_thinking_off_is_not_optional(settings, base_url: str, thinking: str):
-    settings.OPENAI_BASE_URL, settings.OPENAI_MODEL, settings.OPENAI_API_KEY = base_url, "m", "k"
-    settings.THINKING = thinking
-    connected = await open_endpoint()
-    request = connected.request([], thinking=None if thinking else False)
-    refusal = RequestRejected("HTTP 400", message="thinking, reasoning, chat_template_kwargs, reasoning_effort?")
-    assert connected.without_refused(request, refusal) is None
-    refusal.message += " stream_options?"  # a positive control
-    assert connected.without_refused(request, refusal)[0] == "stream_options"
-    await connected.close()
+@pytest.mark.parametrize("pinned", [Reasoning(False), Reasoning()])
+async def test_what_switches_thinking_off_is_not_optional(settings, base_url: str, pinned: Reasoning):
+    async with opened(settings, model(base_url, pinned=pinned)) as connected:
+        request = connected.request([], thinking=None if pinned == Reasoning(False) else False)
+        refusal = RequestRejected("HTTP 400", message="thinking, reasoning, chat_template_kwargs, reasoning_effort?")
+        assert connected.without_refused(request, refusal) is None
+        refusal.message += " stream_options?"  # a positive control
+        assert refused(connected, request, refusal.message) == "stream_options"
 
 
-@pytest.mark.parametrize(("configured", "refused"), [(0, "max_tokens"), (500, None)])
-async def test_only_an_output_limit_that_nobody_has_configured_is_optional(
-    settings, configured: int, refused: str | None
-):
-    settings.OPENAI_BASE_URL, settings.OPENAI_MODEL, settings.MAX_OUTPUT_TOKENS = "http://127.0.0.1:9", "m", configured
-    connected = await open_endpoint()
-    request = connected.request([], output_tokens=400)
-    assert request["max_tokens"] == 400
-    found = connected.without_refused(request, RequestRejected("HTTP 400", message="max_tokens is above 300"))
-    await connected.close()
-    assert (found and found[0]) == refused
+async def test_a_quick_answer_may_think_if_the_endpoint_refuses_the_switch(settings):
+    async with opened(settings, model("https://api.deepseek.com", thinking="switchable")) as connected:
+        request = connected.request([], depth="quick")
+        assert request["extra_body"] == {"thinking": {"type": "disabled"}}
+        refusal = RequestRejected("HTTP 400", message="unknown field: thinking")
+        assert connected.without_refused(request, refusal, may_think=True)[0] == "thinking"
+
+
+@pytest.mark.parametrize(("configured", "name"), [(0, "max_tokens"), (500, None)])
+async def test_only_an_output_limit_that_nobody_has_configured_is_optional(settings, configured: int, name: str | None):
+    async with opened(settings, model(max_output_tokens=configured)) as connected:
+        request = connected.request([], output_tokens=400)
+        assert request["max_tokens"] == 400
+        assert refused(connected, request, "max_tokens is above 300") == name
+
+
+def refused(connected: OpenModel, request: dict[str, Any], message: str) -> str | None:
+    """Return the field that is left out because an endpoint says this."""
+    found = connected.without_refused(request, RequestRejected("HTTP 400", message=message))
+    return found[0] if found else None
 
 
 async def test_a_refusal_that_concerns_the_prompt_is_no_failure_of_the_endpoint(settings):
-    settings.OPENAI_BASE_URL, settings.OPENAI_MODEL = "http://127.0.0.1:9", "m"
-    connected = await open_endpoint()
-    problems = []
-    for error in (None, Unreachable("detail"), Filtered("detail"), ContextTooLong("detail"), None):
-        connected.note_end(error)
-        problems.append(connected.problem)
-    await connected.close()
+    async with opened(settings, model()) as connected:
+        problems = []
+        for error in (None, Unreachable("detail"), Filtered("detail"), ContextTooLong("detail"), None):
+            connected.note_end(error)
+            problems.append(connected.problem)
     assert problems == ["", "the last answer failed: Unreachable", "", "", ""]
+
+
+# At each depth: how a model is asked whose thinking has a switch, and one whose thinking has none.
+DEPTHS = [
+    (
+        "https://api.deepseek.com",
+        {"thinking": {"type": "disabled"}},
+        {"thinking": {"type": "enabled"}, "reasoning_effort": "max"},
+    ),
+    (
+        "https://name.services.ai.azure.com/openai/v1",
+        {"thinking": {"type": "disabled"}},
+        {"thinking": {"type": "enabled"}, "reasoning_effort": "max"},
+    ),
+    (
+        "https://openrouter.ai/api/v1",
+        {"reasoning": {"enabled": False}},
+        {"reasoning": {"enabled": True}, "reasoning_effort": "max"},
+    ),
+    ("https://api.openai.com/v1", {"reasoning_effort": "low"}, {"reasoning_effort": "max"}),
+    (
+        "https://vllm.internal/v1",
+        {"chat_template_kwargs": {"enable_thinking": False, "thinking": False}},
+        {"chat_template_kwargs": {"enable_thinking": True, "thinking": True}, "reasoning_effort": "max"},
+    ),
+]
+PLAIN = {"model", "messages", "stream", "stream_options"}
+
+
+@pytest.mark.parametrize(("base_url", "quick", "deep"), DEPTHS)
+async def test_a_depth_is_sent_in_the_endpoints_form(settings, base_url: str, quick: dict, deep: dict):
+    efforts = ("low", "high", "max")
+    async with opened(settings, model(base_url, thinking="switchable", efforts=efforts)) as connected:
+        sent = [flat(connected.request([], depth=depth)) for depth in ("quick", "normal", "deep", "")]
+    found = [{name: value for name, value in body.items() if name not in PLAIN} for body in sent]
+    assert found == [quick, {}, deep, {}]
+    async with opened(settings, model(base_url, thinking="always", efforts=efforts)) as connected:
+        sent = [flat(connected.request([], depth=depth)) for depth in ("quick", "normal", "deep", "")]
+    found = [{name: value for name, value in body.items() if name not in PLAIN} for body in sent]
+    assert found == [{"reasoning_effort": "low"}, {}, {"reasoning_effort": "max"}, {}]
+
+
+@pytest.mark.parametrize(
+    ("facts", "depths"),
+    [
+        ({}, []),
+        ({"thinking": "never"}, []),
+        ({"thinking": "always"}, []),
+        ({"thinking": "switchable"}, ["quick", "normal"]),
+        ({"thinking": "always", "efforts": ("low", "high")}, ["quick", "normal", "deep"]),
+        ({"thinking": "switchable", "efforts": ("high",)}, ["quick", "normal", "deep"]),
+        ({"efforts": ("high",)}, ["normal", "deep"]),
+    ],
+)
+def test_only_depths_that_the_profile_has_are_offered(facts: dict[str, Any], depths: list[str]):
+    assert list(model(**facts).depths) == depths
+    assert model(**facts, pinned=Reasoning(effort="high")).depths == {}
+
+
+async def test_a_model_that_never_thinks_is_not_told_to(settings):
+    async with opened(settings, model(thinking="never")) as connected:
+        assert set(connected.request([], thinking=False)) == PLAIN

@@ -8,7 +8,7 @@ import pytest
 
 from conversations.inference import errors
 from conversations.inference.deltas import Delta
-from conversations.inference.endpoint import Endpoint
+from conversations.inference.endpoint import OpenModel
 from conversations.inference.stream import stream
 from conversations.models import Status
 from tests.endpoint import Endpoint as Server
@@ -16,7 +16,7 @@ from tests.endpoint import Exchange, think_and_answer
 from tests.inference.asking import ask, event, text
 
 
-async def test_a_response_that_claims_to_be_compressed_is_malformed(connected: Endpoint, endpoint: Server):
+async def test_a_response_that_claims_to_be_compressed_is_malformed(connected: OpenModel, endpoint: Server):
     async def lie(exchange: Exchange) -> None:
         await exchange.start(headers={"Content-Encoding": "gzip"})
         await exchange.raw(event("Yes."))
@@ -27,7 +27,7 @@ async def test_a_response_that_claims_to_be_compressed_is_malformed(connected: E
 
 
 @pytest.mark.parametrize("tail", [b"\x00" * 50, b""], ids=["broken", "cut"])
-async def test_what_arrived_before_compressed_data_breaks_is_kept(connected: Endpoint, endpoint: Server, tail: bytes):
+async def test_what_arrived_before_compressed_data_breaks_is_kept(connected: OpenModel, endpoint: Server, tail: bytes):
     compressor = zlib.compressobj(wbits=31)  # gzip
 
     async def compress(exchange: Exchange) -> None:
@@ -44,11 +44,11 @@ async def test_what_arrived_before_compressed_data_breaks_is_kept(connected: End
     seen: list[Delta] = []
     request = connected.request([{"role": "user", "content": "Why?"}])
     with pytest.raises((errors.Malformed, errors.Unfinished)):
-        await stream(connected.create, request, sink, stall_seconds=20)
+        await stream(connected.endpoint.create, request, sink, stall_seconds=20)
     assert text(seen) == "Part"
 
 
-async def test_a_chunk_that_breaks_http_loses_nothing_that_came_with_it(connected: Endpoint, endpoint: Server):
+async def test_a_chunk_that_breaks_http_loses_nothing_that_came_with_it(connected: OpenModel, endpoint: Server):
     async def break_chunk(exchange: Exchange) -> None:
         await exchange.answer("Part")
         await exchange.gate("seen")
@@ -64,7 +64,7 @@ async def test_a_chunk_that_breaks_http_loses_nothing_that_came_with_it(connecte
     seen: list[Delta] = []
     request = connected.request([{"role": "user", "content": "Why?"}])
     with pytest.raises(errors.Malformed):
-        await stream(connected.create, request, sink, stall_seconds=20)
+        await stream(connected.endpoint.create, request, sink, stall_seconds=20)
     assert text(seen) == "Part and more"
 
 
@@ -101,7 +101,7 @@ HOSTILE = [
 
 
 async def test_no_response_whatever_is_taken_for_our_own_fault(
-    connected: Endpoint, endpoint: Server, monkeypatch: pytest.MonkeyPatch
+    connected: OpenModel, endpoint: Server, monkeypatch: pytest.MonkeyPatch
 ):
     async def respond(exchange: Exchange) -> None:
         exchange.write_raw_http(response)
@@ -120,7 +120,7 @@ async def test_no_response_whatever_is_taken_for_our_own_fault(
     assert "Cookie" not in endpoint.exchanges[-1].headers
 
 
-async def test_an_answer_that_is_not_streamed_is_read(connected: Endpoint, endpoint: Server):
+async def test_an_answer_that_is_not_streamed_is_read(connected: OpenModel, endpoint: Server):
     async def at_once(exchange: Exchange) -> None:
         await exchange.start(content_type="application/json")
         message = {"role": "assistant", "reasoning": "Hm. ", "content": "Yes."}
@@ -133,7 +133,7 @@ async def test_an_answer_that_is_not_streamed_is_read(connected: Endpoint, endpo
     assert (text(seen), outcome.finish_reason, outcome.failure) == ("Hm. Yes.", "stop", None)
 
 
-async def test_an_end_without_a_finish_reason_is_not_taken_for_any(connected: Endpoint, endpoint: Server):
+async def test_an_end_without_a_finish_reason_is_not_taken_for_any(connected: OpenModel, endpoint: Server):
     async def only_done(exchange: Exchange) -> None:
         await exchange.answer("Yes.")
         await exchange.raw(b"data: [DONE]\n\n")
@@ -156,7 +156,7 @@ async def test_an_end_without_a_finish_reason_is_not_taken_for_any(connected: En
     ],
 )
 async def test_no_body_hides_the_status_of_an_error(
-    connected: Endpoint, endpoint: Server, headers: dict[str, str], body: bytes
+    connected: OpenModel, endpoint: Server, headers: dict[str, str], body: bytes
 ):
     async def refuse(exchange: Exchange) -> None:
         await exchange.start(401, headers=headers)
@@ -167,7 +167,7 @@ async def test_no_body_hides_the_status_of_an_error(
         await ask(connected)
 
 
-async def test_the_body_of_an_error_is_not_read_for_ever(connected: Endpoint, endpoint: Server):
+async def test_the_body_of_an_error_is_not_read_for_ever(connected: OpenModel, endpoint: Server):
     async def refuse(exchange: Exchange) -> None:
         await exchange.start(400)
         while True:
@@ -179,7 +179,7 @@ async def test_the_body_of_an_error_is_not_read_for_ever(connected: Endpoint, en
     assert await asyncio.to_thread(endpoint.exchanges[0].closed_by_client.wait, 10)
 
 
-async def test_an_error_says_what_the_endpoint_said_without_key_and_prompt(connected: Endpoint, endpoint: Server):
+async def test_an_error_says_what_the_endpoint_said_without_key_and_prompt(connected: OpenModel, endpoint: Server):
     async def refuse(exchange: Exchange) -> None:
         message = f"Key canary-key\x00\n\u202ecannot use model m for {exchange.body['messages']} and sk-abcdefgh."
         await exchange.fail(403, "no_access\n", message + "x" * 10_000)
@@ -209,7 +209,7 @@ async def quote_in_status_line(exchange: Exchange) -> None:
 
 
 @pytest.mark.parametrize("respond", [quote_in_status, quote_in_stream, quote_in_status_line])
-async def test_no_part_of_a_key_is_left_of_what_an_endpoint_says(connected: Endpoint, endpoint: Server, respond):
+async def test_no_part_of_a_key_is_left_of_what_an_endpoint_says(connected: OpenModel, endpoint: Server, respond):
     endpoint.respond = respond
     with pytest.raises(errors.InferenceError) as raised:
         await ask(connected)
@@ -217,7 +217,7 @@ async def test_no_part_of_a_key_is_left_of_what_an_endpoint_says(connected: Endp
     assert "canary" not in raised.value.report
 
 
-async def test_a_request_is_amended_once(connected: Endpoint, endpoint: Server):
+async def test_a_request_is_amended_once(connected: OpenModel, endpoint: Server):
     async def refuse(exchange: Exchange) -> None:
         await exchange.fail(400, "unsupported", "canary-prompt")
 
@@ -230,6 +230,6 @@ async def test_a_request_is_amended_once(connected: Endpoint, endpoint: Server):
     endpoint.respond = refuse
     request = connected.request([{"role": "user", "content": "canary-prompt"}])
     with pytest.raises(errors.RequestRejected):
-        await stream(connected.create, request, lambda deltas: None, stall_seconds=20, amend=amend)
+        await stream(connected.endpoint.create, request, lambda deltas: None, stall_seconds=20, amend=amend)
     assert [exchange.body["model"] for exchange in endpoint.exchanges] == ["m", "another"]
     assert len(amended) == 1

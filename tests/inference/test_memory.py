@@ -9,7 +9,7 @@ from contextlib import suppress
 import pytest
 
 from conversations.inference import errors
-from conversations.inference.endpoint import Endpoint
+from conversations.inference.endpoint import OpenModel
 from conversations.inference.stream import stream
 from tests.endpoint import Endpoint as Server
 from tests.endpoint import Exchange
@@ -26,7 +26,7 @@ async def refuse(exchange: Exchange) -> None:
 
 @pytest.mark.parametrize("respond", [cut, garbage, error_event, stall, refuse])
 async def test_a_failure_keeps_no_prompt_in_memory(
-    connected: Endpoint, endpoint: Server, respond: Callable[[Exchange], Awaitable[None]]
+    connected: OpenModel, endpoint: Server, respond: Callable[[Exchange], Awaitable[None]]
 ):
     endpoint.respond = respond
     messages = Messages([{"role": "user", "content": "canary-prompt"}])
@@ -34,7 +34,7 @@ async def test_a_failure_keeps_no_prompt_in_memory(
     gc.disable()  # the garbage collector counts objects, whatever their size
     try:
         with suppress(errors.InferenceError):
-            await stream(connected.create, connected.request(messages), print, stall_seconds=1)
+            await stream(connected.endpoint.create, connected.request(messages), print, stall_seconds=1)
         del messages
         await asyncio.sleep(0)  # what is left of a cancelled wait goes with the next step of the event loop
         assert endpoint.exchanges

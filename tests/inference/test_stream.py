@@ -10,14 +10,15 @@ from aiohttp.client_proto import ResponseHandler
 
 from conversations.inference import errors
 from conversations.inference.deltas import Delta
-from conversations.inference.endpoint import Endpoint, open_endpoint
+from conversations.inference.endpoint import OpenModel
 from conversations.inference.stream import stream
 from tests.endpoint import Endpoint as Server
 from tests.endpoint import Exchange
-from tests.inference.asking import ask, event, text
+from tests.inference.asking import ask, event, opened, text
+from tests.models import model
 
 
-async def test_deltas_arrive_in_order_and_the_outcome_at_the_end(connected: Endpoint):
+async def test_deltas_arrive_in_order_and_the_outcome_at_the_end(connected: OpenModel):
     seen: list[Delta] = []
     outcome = await ask(connected, seen)
     assert text(seen) == "Let me think. Both are decimals.**9.8** is greater than 9.11."
@@ -25,7 +26,7 @@ async def test_deltas_arrive_in_order_and_the_outcome_at_the_end(connected: Endp
     assert (outcome.usage.reasoning_tokens, outcome.usage.answer_tokens) == (20, 10)
 
 
-async def test_the_key_is_sent_as_a_bearer_token(connected: Endpoint, endpoint: Server):
+async def test_the_key_is_sent_as_a_bearer_token(connected: OpenModel, endpoint: Server):
     await ask(connected)
     assert endpoint.exchanges[0].headers["Authorization"] == "Bearer canary-key"
 
@@ -49,7 +50,7 @@ async def test_the_key_is_sent_as_a_bearer_token(connected: Endpoint, endpoint: 
     ],
 )
 async def test_a_status_becomes_an_error_and_is_retried_only_where_that_helps(
-    connected: Endpoint, endpoint: Server, status: int, code: str, message: str, error: type, tries: int
+    connected: OpenModel, endpoint: Server, status: int, code: str, message: str, error: type, tries: int
 ):
     async def refuse(exchange: Exchange) -> None:
         await exchange.fail(status, code, message, headers={"Retry-After": "0"})
@@ -62,7 +63,7 @@ async def test_a_status_becomes_an_error_and_is_retried_only_where_that_helps(
     assert "canary" not in str(raised.value) + raised.value.sentence
 
 
-async def test_a_retry_that_succeeds_hides_the_first_failure(connected: Endpoint, endpoint: Server):
+async def test_a_retry_that_succeeds_hides_the_first_failure(connected: OpenModel, endpoint: Server):
     async def refuse_once(exchange: Exchange) -> None:
         if len(endpoint.exchanges) == 1:
             await exchange.fail(503, headers={"Retry-After": "0"})
@@ -76,7 +77,7 @@ async def test_a_retry_that_succeeds_hides_the_first_failure(connected: Endpoint
     assert text(seen) == "Yes."
 
 
-async def test_a_long_retry_after_is_shown_instead_of_waited_for(connected: Endpoint, endpoint: Server):
+async def test_a_long_retry_after_is_shown_instead_of_waited_for(connected: OpenModel, endpoint: Server):
     async def refuse(exchange: Exchange) -> None:
         await exchange.fail(429, headers={"Retry-After": "300"})
 
@@ -87,14 +88,14 @@ async def test_a_long_retry_after_is_shown_instead_of_waited_for(connected: Endp
     assert "Try again in 5 minutes." in raised.value.notice(has_text=False)
 
 
-async def test_a_refused_connection_is_unreachable(connected: Endpoint, endpoint: Server):
+async def test_a_refused_connection_is_unreachable(connected: OpenModel, endpoint: Server):
     endpoint.close()
     with pytest.raises(errors.Unreachable, match="ConnectError") as raised:  # rather than a timeout
         await ask(connected)
     assert "Cannot connect to host 127.0.0.1" in raised.value.report
 
 
-async def test_a_cut_before_the_first_delta_is_retried(connected: Endpoint, endpoint: Server):
+async def test_a_cut_before_the_first_delta_is_retried(connected: OpenModel, endpoint: Server):
     async def cut_once(exchange: Exchange) -> None:
         if len(endpoint.exchanges) == 1:
             await exchange.raw(b": hello\n\n")
@@ -115,7 +116,7 @@ async def test_a_cut_before_the_first_delta_is_retried(connected: Endpoint, endp
     [("abort", errors.StreamCut), ("end", errors.Unfinished), ("end in mid-event", errors.Unfinished)],
 )
 async def test_a_cut_after_the_first_delta_keeps_it_and_is_not_retried(
-    connected: Endpoint, endpoint: Server, how: str, error: type
+    connected: OpenModel, endpoint: Server, how: str, error: type
 ):
     async def cut(exchange: Exchange) -> None:
         await exchange.answer("Part")
@@ -134,14 +135,14 @@ async def test_a_cut_after_the_first_delta_keeps_it_and_is_not_retried(
 
     request = connected.request([{"role": "user", "content": "Why?"}])
     with pytest.raises(error):
-        await stream(connected.create, request, sink, stall_seconds=20)
+        await stream(connected.endpoint.create, request, sink, stall_seconds=20)
     assert text(seen) == "Part"
     assert len(endpoint.exchanges) == 1
 
 
 @pytest.mark.parametrize("data", [b": keep-alive\n\n", b'data: {"choices": [{"delta": {"content": ""}}]}\n\n'])
 async def test_a_stream_without_text_stalls_although_data_keeps_arriving(
-    connected: Endpoint, endpoint: Server, data: bytes
+    connected: OpenModel, endpoint: Server, data: bytes
 ):
     async def keep_alive(exchange: Exchange) -> None:
         await exchange.answer("Part")
@@ -168,7 +169,7 @@ async def test_a_stream_without_text_stalls_although_data_keeps_arriving(
     ],
 )
 async def test_a_response_that_is_not_a_stream_is_malformed(
-    connected: Endpoint, endpoint: Server, body: bytes, content_type: str
+    connected: OpenModel, endpoint: Server, body: bytes, content_type: str
 ):
     async def page(exchange: Exchange) -> None:
         await exchange.start(content_type=content_type)
@@ -179,7 +180,7 @@ async def test_a_response_that_is_not_a_stream_is_malformed(
         await ask(connected)
 
 
-async def test_a_response_that_is_not_http_is_malformed(connected: Endpoint, endpoint: Server):
+async def test_a_response_that_is_not_http_is_malformed(connected: OpenModel, endpoint: Server):
     async def garble(exchange: Exchange) -> None:
         await exchange.garbage()
         exchange.cut()
@@ -189,7 +190,7 @@ async def test_a_response_that_is_not_http_is_malformed(connected: Endpoint, end
         await ask(connected)
 
 
-async def test_what_arrived_before_a_cut_is_kept_although_text_was_gathering(connected: Endpoint, endpoint: Server):
+async def test_what_arrived_before_a_cut_is_kept_although_text_was_gathering(connected: OpenModel, endpoint: Server):
     async def cut(exchange: Exchange) -> None:
         await exchange.answer("Part")
         await exchange.gate("gathering")
@@ -204,11 +205,11 @@ async def test_what_arrived_before_a_cut_is_kept_although_text_was_gathering(con
     seen: list[Delta] = []
     request = connected.request([{"role": "user", "content": "Why?"}])
     with pytest.raises(errors.StreamCut):
-        await stream(connected.create, request, seen.extend, stall_seconds=20, gather_seconds=gather_seconds)
+        await stream(connected.endpoint.create, request, seen.extend, stall_seconds=20, gather_seconds=gather_seconds)
     assert text(seen) == "Part and more"
 
 
-async def test_an_unreadable_event_keeps_what_arrived_before_it(connected: Endpoint, endpoint: Server):
+async def test_an_unreadable_event_keeps_what_arrived_before_it(connected: OpenModel, endpoint: Server):
     async def garbage(exchange: Exchange) -> None:
         # In one write: what comes before the garbage in the same read counts too.
         await exchange.raw(b'data: {"choices": [{"delta": {"content": "Part"}}]}\n\ndata: {oh no\n\n')
@@ -221,7 +222,7 @@ async def test_an_unreadable_event_keeps_what_arrived_before_it(connected: Endpo
 
 
 async def test_a_server_that_sends_no_end_after_its_finish_reason_is_not_waited_for(
-    connected: Endpoint, endpoint: Server
+    connected: OpenModel, endpoint: Server
 ):
     async def linger(exchange: Exchange) -> None:
         await exchange.answer("Yes.")
@@ -251,26 +252,25 @@ def test_a_stream_that_arrives_faster_than_it_is_read_is_read_completely(
         await exchange.finish()
 
     async def read() -> str:
-        connected = await open_endpoint()
         seen: list[Delta] = []
 
         def be_slow(deltas: list[Delta]) -> None:
             seen.extend(deltas)
             much_is_sent.wait(2)  # unless the kernel's buffers are full before
 
-        request = connected.request([{"role": "user", "content": "Count"}])
-        await stream(connected.create, request, be_slow, stall_seconds=5, gather_seconds=lambda: 0.001)
-        await connected.close()
+        async with opened(settings, model(endpoint.base_url)) as connected:
+            request = connected.request([{"role": "user", "content": "Count"}])
+            create = connected.endpoint.create
+            await stream(create, request, be_slow, stall_seconds=5, gather_seconds=lambda: 0.001)
         return text(seen)
 
     endpoint.respond = flood
-    settings.OPENAI_BASE_URL, settings.OPENAI_MODEL = endpoint.base_url, "m"
     # uvloop, which the site runs on, reads more at a time than aiohttp buffers before it pauses; asyncio does not.
     assert uvloop.run(read()) == "".join(words)
     assert paused
 
 
-async def test_a_compressed_response_is_read(connected: Endpoint, endpoint: Server):
+async def test_a_compressed_response_is_read(connected: OpenModel, endpoint: Server):
     async def compress(exchange: Exchange) -> None:
         await exchange.start(headers={"Content-Encoding": "gzip"})
         await exchange.raw(gzip.compress(event("Yes.") + b"data: [DONE]\n\n"))
@@ -281,7 +281,7 @@ async def test_a_compressed_response_is_read(connected: Endpoint, endpoint: Serv
     assert text(seen) == "Yes."
 
 
-async def test_cancelling_closes_the_connection_to_the_endpoint(connected: Endpoint, endpoint: Server):
+async def test_cancelling_closes_the_connection_to_the_endpoint(connected: OpenModel, endpoint: Server):
     begun = asyncio.Event()
 
     async def endless(exchange: Exchange) -> None:
@@ -290,7 +290,9 @@ async def test_cancelling_closes_the_connection_to_the_endpoint(connected: Endpo
 
     endpoint.respond = endless
     request = connected.request([{"role": "user", "content": "Why?"}])
-    asking = asyncio.create_task(stream(connected.create, request, lambda deltas: begun.set(), stall_seconds=20))
+    asking = asyncio.create_task(
+        stream(connected.endpoint.create, request, lambda deltas: begun.set(), stall_seconds=20)
+    )
     await asyncio.wait_for(begun.wait(), 10)
     asking.cancel()
     with pytest.raises(asyncio.CancelledError):
@@ -298,14 +300,14 @@ async def test_cancelling_closes_the_connection_to_the_endpoint(connected: Endpo
     assert await asyncio.to_thread(endpoint.exchanges[0].closed_by_client.wait, 10)
 
 
-async def test_a_connection_is_reused_after_done(connected: Endpoint, endpoint: Server):
+async def test_a_connection_is_reused_after_done(connected: OpenModel, endpoint: Server):
     await ask(connected)
     await ask(connected)
     first, second = (exchange.peer for exchange in endpoint.exchanges)
     assert first == second
 
 
-async def test_hundreds_of_streams_run_at_once(connected: Endpoint, endpoint: Server):
+async def test_hundreds_of_streams_run_at_once(connected: OpenModel, endpoint: Server):
     async def together(exchange: Exchange) -> None:
         await exchange.answer("Yes.")
         if len(endpoint.exchanges) == 250:
@@ -318,10 +320,10 @@ async def test_hundreds_of_streams_run_at_once(connected: Endpoint, endpoint: Se
     assert {outcome.finish_reason for outcome in outcomes} == {"stop"}
 
 
-async def test_an_error_in_the_sink_is_not_taken_for_one_of_the_endpoint(connected: Endpoint):
+async def test_an_error_in_the_sink_is_not_taken_for_one_of_the_endpoint(connected: OpenModel):
     def broken(deltas: list[Delta]) -> None:
         raise ZeroDivisionError
 
     request = connected.request([{"role": "user", "content": "Why?"}])
     with pytest.raises(ZeroDivisionError):
-        await stream(connected.create, request, broken, stall_seconds=20)
+        await stream(connected.endpoint.create, request, broken, stall_seconds=20)

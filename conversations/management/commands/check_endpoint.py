@@ -13,7 +13,9 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from chatsite.identity import identity
 from conversations.inference import errors, local
 from conversations.inference.deltas import Delta, DeltaTotals
-from conversations.inference.endpoint import Endpoint, open_endpoint
+from conversations.inference.endpoint import OpenModel, open_models
+from conversations.inference.profiles import CONTEXT_TOKENS
+from conversations.inference.registry import Model
 from conversations.inference.stream import Amend, Outcome, stream
 from conversations.models import Kind
 
@@ -46,26 +48,27 @@ class Command(BaseCommand):
             asyncio.run(self.open_and_report(file.write if file else None))
 
     async def open_and_report(self, record: Record) -> None:
-        endpoint = await open_endpoint()
-        if endpoint is None:
-            raise CommandError(
-                "No endpoint is configured. Set OPENAI_BASE_URL and OPENAI_MODEL, or AZURE_INFERENCE_ENDPOINT."
-            )
+        models = await open_models()
         try:
-            if endpoint.local_model:
-                await endpoint.local_model.start()
-            await self.report(endpoint, record)
+            if (opened := models.find("")) is None:
+                raise CommandError(
+                    "No endpoint is configured."
+                    " Set OPENAI_BASE_URL and OPENAI_MODEL, AZURE_INFERENCE_ENDPOINT, or MODELS."
+                )
+            if opened.endpoint.local_model:
+                await opened.endpoint.local_model.start()
+            await self.report(opened, record)
         except local.LocalModelError as error:
             raise CommandError(str(error)) from error
         finally:
-            await endpoint.close()
+            await models.close()
             identity.close()
 
-    async def report(self, endpoint: Endpoint, record: Record) -> None:
+    async def report(self, opened: OpenModel, record: Record) -> None:
         self.refused: list[str] = []  # fields of requests
-        self.print_row("Endpoint", endpoint.description)
-        self.print_row("Authentication", endpoint.authentication)
-        self.print_row("Model", endpoint.model)
+        self.print_row("Endpoint", opened.endpoint.description)
+        self.print_row("Authentication", opened.endpoint.authentication)
+        self.print_row("Model", opened.model.name)
         started = time.monotonic()
         totals = DeltaTotals[float]()
         first, length = totals.first_at, totals.characters
@@ -73,18 +76,18 @@ class Command(BaseCommand):
         def sink(deltas: list[Delta]) -> None:
             totals.add(deltas, time.monotonic() - started)
 
-        request = endpoint.request([{"role": "user", "content": QUESTION}])
+        request = opened.request([{"role": "user", "content": QUESTION}])
         try:
             outcome = await stream(
-                endpoint.create,
+                opened.endpoint.create,
                 request,
                 sink,
                 stall_seconds=settings.STALL_SECONDS,
                 record=record,
-                amend=self.amend_for(endpoint),
+                amend=self.amend_for(opened),
             )
         except errors.InferenceError as error:
-            raise CommandError(self.failure(error)) from error
+            raise CommandError(self.failure(error, opened.model)) from error
         self.print_row(
             "Reasoning",
             f"{length[Kind.REASONING]} characters in {outcome.reasoning_field}" if length[Kind.REASONING] else "none",
@@ -101,16 +104,16 @@ class Command(BaseCommand):
             "Usage",
             f"prompt {usage.prompt_tokens}, reasoning {usage.reasoning_tokens}, answer {usage.answer_tokens}",
         )
-        completes = await self.completes_prefixes(endpoint)
+        completes = await self.completes_prefixes(opened)
         self.print_row("Cut answers", "continued by prefix completion" if completes else "continued by asking")
-        for line in self.advice(endpoint, outcome, length, completes):
+        for line in self.advice(opened, outcome, length, completes):
             self.print_row("To set", line)
 
-    def amend_for(self, endpoint: Endpoint) -> Amend:
+    def amend_for(self, opened: OpenModel) -> Amend:
         """Return what sends a request again without an optional field that was refused, and reports it."""
 
         def amend(request: dict[str, Any], error: errors.InferenceError) -> dict[str, Any] | None:
-            if not (found := endpoint.without_refused(request, error)):
+            if not (found := opened.without_refused(request, error)):
                 return None
             name, amended = found
             if name not in self.refused:
@@ -120,17 +123,17 @@ class Command(BaseCommand):
 
         return amend
 
-    async def completes_prefixes(self, endpoint: Endpoint) -> bool:
+    async def completes_prefixes(self, opened: OpenModel) -> bool:
         """Return whether the endpoint continues an answer that is the last message of a request."""
         answer: list[str] = []
-        request = endpoint.request(CUT_ANSWER, continuing=True, as_prefix=True)
+        request = opened.request(CUT_ANSWER, continuing=True, as_prefix=True)
         try:
             await stream(
-                endpoint.create,
+                opened.endpoint.create,
                 request,
                 lambda deltas: answer.extend(delta.text for delta in deltas if delta.kind == Kind.ANSWER),
                 stall_seconds=settings.STALL_SECONDS,
-                amend=self.amend_for(endpoint),
+                amend=self.amend_for(opened),
             )
         except errors.InferenceError:
             return False  # it does not accept such a request
@@ -139,35 +142,36 @@ class Command(BaseCommand):
     def print_row(self, label: str, value: object) -> None:
         self.stdout.write(f"{label:<15} {value}")
 
-    def advice(self, endpoint: Endpoint, outcome: Outcome, length: dict[Kind, int], completes: bool) -> list[str]:
+    def advice(self, opened: OpenModel, outcome: Outcome, length: dict[Kind, int], completes: bool) -> list[str]:
         lines = [
             f"{setting}= (nothing): the endpoint refuses {name}, so each answer takes two requests."
             for name in self.refused
             if (setting := SETTINGS_BY_FIELD.get(name))
         ]
-        if completes != endpoint.completes_prefixes:
+        if completes != opened.completes_prefixes:
             lines.append(f"PREFIX_COMPLETION={'true' if completes else 'false'}, to continue cut answers.")
         if not length[Kind.REASONING] and settings.THINKING != "off":
             lines.append("THINKING=on if this model can reason: no reasoning arrived.")
         if not length[Kind.ANSWER]:
             lines.append("A larger MAX_OUTPUT_TOKENS: the model finished reasoning but gave no answer.")
-        if not settings.CONTEXT_TOKENS and not endpoint.is_local:
-            lines.append(f"CONTEXT_TOKENS to the model's context length (assumed: {endpoint.context_tokens:,}).")
+        if opened.model.context_tokens == CONTEXT_TOKENS:
+            lines.append(f"CONTEXT_TOKENS to the model's context length (assumed: {CONTEXT_TOKENS:,}).")
         if outcome.usage.prompt_tokens is None:
             lines.append("Nothing for token counts: the endpoint reports no usage, so they stay unknown.")
         return lines or ["Nothing: the endpoint provides everything the site needs."]
 
-    def failure(self, error: errors.InferenceError) -> str:
+    def failure(self, error: errors.InferenceError, model: Model) -> str:
         """Return one sentence: the error, and the setting that is most likely to be wrong."""
-        if identity.fails(settings.AZURE_TOKEN_SCOPE) and settings.RUNNING_IN_PRODUCTION:
+        scope, key_name = model.endpoint.token_scope, model.endpoint.key_name
+        if identity.fails(scope) and settings.RUNNING_IN_PRODUCTION:
             hint = "check AZURE_CLIENT_ID, and that the identity is assigned to this app"
-        elif identity.fails(settings.AZURE_TOKEN_SCOPE):
+        elif identity.fails(scope):
             hint = "sign in: azd auth login"
-        elif isinstance(error, errors.NotAuthorised) and settings.AZURE_INFERENCE_ENDPOINT:
-            other = next(scope for scope in SCOPES if scope != settings.AZURE_TOKEN_SCOPE)
+        elif isinstance(error, errors.NotAuthorised) and model.endpoint.azure:
+            other = next(other for other in SCOPES if other != scope)
             hint = f"check the identity's role, or set AZURE_TOKEN_SCOPE={other}"
         elif isinstance(error, errors.NotAuthorised):
-            hint = "check OPENAI_API_KEY"
+            hint = f"check {key_name}" if key_name else "the endpoint needs a key"
         elif isinstance(error, errors.Unreachable):
             hint = "check the address, and that the endpoint is running"
         elif isinstance(error, errors.Malformed):

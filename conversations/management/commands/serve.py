@@ -16,7 +16,7 @@ from chatsite.identity import identity
 from chatsite.supervision import supervisor
 from conversations.events import Topic, bus
 from conversations.generation.worker import GenerationWorker
-from conversations.inference import endpoint
+from conversations.inference.endpoint import OpenModels, open_models
 from conversations.models import Site
 from conversations.rendering import pool
 from conversations.session_monitor import monitor
@@ -44,7 +44,7 @@ class Command(BaseCommand):
 
         if is_port_in_use(host, port):
             raise CommandError(f"Port {port} is already in use on {host}. Set PORT to another one.")
-        self.endpoint: endpoint.Endpoint | None = None
+        self.models: OpenModels | None = None
         self.worker: GenerationWorker | None = None
         self.loops: list[asyncio.Task[None]] = []
         server = Server(application, host=host, port=port, start=self.start, stop=self.stop)
@@ -60,15 +60,16 @@ class Command(BaseCommand):
         asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(settings.STREAM_THREADS))
         bus.start(await run_in_thread(_redis_prefix) if settings.REDIS_URL else "")
         self.loops.append(supervisor.start("sessions", monitor.run()))
-        self.endpoint = await endpoint.open_endpoint()
-        if self.endpoint and self.endpoint.local_model:
-            self.loops.append(supervisor.start("embedded model", self.endpoint.local_model.keep_running()))
-        self.worker = GenerationWorker(self.endpoint)
+        self.models = await open_models()
+        for endpoint in self.models.endpoints:
+            if endpoint.local_model:
+                self.loops.append(supervisor.start("embedded model", endpoint.local_model.keep_running()))
+        self.worker = GenerationWorker(self.models)
         await self.worker.start()
         _tune_garbage_collection()
         host, port = server.listening_addresses[0]
-        model = self.endpoint.model if self.endpoint else "none connected (see README.md)"
-        self.stdout.write(f"Model: {model}")
+        ids = list(self.models.by_id)
+        self.stdout.write(f"Model{'s' if len(ids) > 1 else ''}: {', '.join(ids) or 'none connected (see README.md)'}")
         self.stdout.write(f"{settings.SITE_NAME} is running at http://{host}:{port} (Ctrl-C to stop)")
         self.stdout.flush()  # containers have a pipe, which is buffered
 
@@ -84,8 +85,8 @@ class Command(BaseCommand):
         for loop in self.loops:
             loop.cancel()
         await asyncio.gather(*self.loops, return_exceptions=True)
-        if self.endpoint:
-            await self.endpoint.close()
+        if self.models:
+            await self.models.close()
         identity.close()
         pool.close()
         try:

@@ -1,0 +1,67 @@
+"""Queue generations: with a model and a depth, within the limits of their owner."""
+
+import uuid
+from typing import Any
+
+from django.conf import settings
+from django.utils import timezone
+
+from conversations import limits
+from conversations.actions.refusals import DailyLimitReached, Refused
+from conversations.events import Topic, publish
+from conversations.inference.allowance import estimate_prompt, reserve_tokens
+from conversations.inference.choice import Choice, NotOffered, choose
+from conversations.inference.errors import TooFewTokens
+from conversations.models import Conversation, Generation, Message, Role, User
+from conversations.models.conversation import Placement
+
+
+def choose_for(asked: Choice, *before: Generation | Conversation | User) -> Choice:
+    """Return `asked`, completed by what was chosen `before`, the latest first. Raises `Refused`."""
+    try:
+        return choose(asked, *map(Choice.of, before))
+    except NotOffered as error:
+        raise Refused(str(error)) from error
+
+
+def queue_answer(
+    conversation: Conversation, prompt: Message, key: uuid.UUID | None, choice: Choice, **fields: Any
+) -> Generation:
+    """Create an answer to `prompt`, show it, and queue its generation; return that. The conversation is locked."""
+    answer = Message.objects.create(conversation=conversation, parent=prompt, role=Role.ASSISTANT)
+    conversation.leaf = answer
+    conversation.updated_at = timezone.now()
+    conversation.model, conversation.depth = choice
+    conversation.save(update_fields=["leaf", "updated_at", "model", "depth"])
+    return queue(conversation, answer, key, choice, **fields)
+
+
+def queue(
+    conversation: Conversation, answer: Message, key: uuid.UUID | None, choice: Choice, **fields: Any
+) -> Generation:
+    """Queue a generation for `answer`, and remember its choice; return it. Raises `Refused`, by a limit."""
+    if conversation.is_archived:  # whoever goes on with it wants it in the list
+        conversation.placement = Placement.LISTED
+        conversation.save(update_fields=["placement"])
+    if Choice.of(conversation) != choice:
+        Conversation.objects.filter(pk=conversation.pk).update(**choice._asdict())
+    generation = Generation.objects.create(
+        message=answer,
+        conversation=conversation,
+        owner_id=conversation.owner_id,
+        key=key,
+        model=choice.model,
+        depth=choice.depth,
+        **fields,
+    )
+    if sentence := limits.reached(conversation.owner_id):
+        raise Refused(sentence)
+    if settings.USER_DAILY_TOKENS:
+        try:
+            reserve_tokens(generation, estimate_prompt(generation))
+        except TooFewTokens as error:
+            raise DailyLimitReached(f"{error.sentence} {error.advice}") from error
+    publish(Topic.GENERATION_QUEUED, generation.pk)
+    publish(Topic.CONVERSATION_CHANGED, conversation.pk)
+    publish(Topic.LIST_CHANGED, conversation.owner_id, conversation.pk)
+    return generation
