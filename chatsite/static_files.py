@@ -20,9 +20,11 @@ BUNDLES: Final = {
         "css/prose.css",
         "css/composer.css",
         "css/palette.css",
+        "css/choice.css",
     ),
     "bundles/conversation.js": (
         "js/composer.js",
+        "js/choice.js",
         "js/drafts.js",
         "js/panels.js",
         "js/list.js",

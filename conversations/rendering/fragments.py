@@ -70,6 +70,7 @@ class State:
     announcement: str = ""  # for screen readers, when the message reaches this state
     tone: str = ""
     actions: Sequence[outcomes.Action] = ()
+    made_by: str = ""
     statistics: str = ""
     ended_at: datetime | None = None
     rating: str = ""
@@ -137,6 +138,7 @@ def state_of(
         announcement=outcomes.announcement(generation.status, activity, notice, content),
         tone=outcomes.tone(generation, message),
         actions=outcomes.actions(generation, message),
+        made_by=outcomes.made_by(generation, has_versions=len(getattr(message, "versions", ())) > 1),
         statistics=outcomes.statistics(message.parts),
         ended_at=generation.finished_at or (None if generation.is_live else message.created_at),
         rating=getattr(message, "rating", None) or "",

@@ -3,9 +3,10 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from django.conf import settings
 from django.urls import reverse
 
-from conversations.models import Generation, Message, Status
+from conversations.models import Depth, Generation, Message, Status
 
 THINKING, ANSWERING, CONTINUING = "Thinking", "Answering", "Continuing"
 REPEATING = "The model is repeating itself. You can stop it and get an answer now."
@@ -20,6 +21,16 @@ class Action:
     label: str
     url: str
     target: str = ""
+    alternatives: Sequence["Alternative"] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Alternative:
+    """Another depth or model to ask again with: the name and the value of the field to post, and what it is called."""
+
+    name: str
+    value: str
+    label: str
 
 
 def activity(generation: Generation) -> str:
@@ -85,7 +96,8 @@ def actions(generation: Generation, message: Message) -> list[Action]:
     """Return the available actions, the most likely one first."""
     if generation.is_live:
         return live_actions(generation.pk, generation.status, activity(generation))
-    retry = Action("retry", "Try again", reverse("retry", args=[message.pk]))
+    others = alternatives(generation)
+    retry = Action("retry", "Try again", reverse("retry", args=[message.pk]), alternatives=others)
     edit = Action("edit", "Edit the question", reverse("edit", args=[message.parent_id]), f"edit-{message.parent_id}")
     if generation.status == Status.FILTERED:
         return [edit, retry]
@@ -99,7 +111,29 @@ def actions(generation: Generation, message: Message) -> list[Action]:
         return [answer, retry] if generation.status in (Status.LENGTH, Status.COMPLETE) else [retry, answer]
     if tone(generation, message):
         return [retry]
-    return [Action("regenerate", "Regenerate", reverse("regenerate", args=[message.pk]))]
+    return [Action("regenerate", "Regenerate", reverse("regenerate", args=[message.pk]), alternatives=others)]
+
+
+def alternatives(generation: Generation) -> list[Alternative]:
+    """Return the depths and models that differ from those of a generation, deeper ones first."""
+    known = settings.MODELS.get(generation.model)
+    depths = list(known.depths) if known else []
+    depth = generation.depth or Depth.NORMAL
+    at = depths.index(depth) if depth in depths else len(depths)
+    found = []
+    for others, label in ((depths[at + 1 :], "Think deeper"), (depths[:at][::-1], "Answer quicker")):
+        for other in others:
+            name = f"{label} ({Depth(other).label})" if len(others) > 1 else label
+            found.append(Alternative("depth", other, name))
+    models = (model for model in settings.MODELS.values() if model.id != generation.model)
+    return found + [Alternative("model", model.id, f"Use {model.label}") for model in models]
+
+
+def made_by(generation: Generation, *, has_versions: bool) -> str:
+    """Return by which model and at which depth an answer was made, as far as that distinguishes it."""
+    model = generation.model_label if len(settings.MODELS) > 1 else ""
+    depth = generation.get_depth_display() if has_versions or generation.depth != Depth.NORMAL else ""
+    return " · ".join(filter(None, (model, depth)))
 
 
 def live_actions(generation_id: int, status: str, activity: str) -> list[Action]:
