@@ -49,14 +49,17 @@ var name = 'web-${uniqueString(resourceGroup().id, environmentName)}'
 // A domain is first added without a certificate, so that one can be requested, and then secured with it.
 var announced = { name: customDomain, bindingType: 'Disabled' }
 var secured = { name: customDomain, bindingType: 'SniEnabled', certificateId: certificateId }
+// With models of your own in this file, that of the template is not added to them: name it there too, if you use it.
+var models = loadTextContent('models.toml')
 var settled = {
   ALLOWED_HOSTS: join(hosts, ',')
   CSRF_TRUSTED_ORIGINS: 'https://${join(hosts, ',https://')}'
   TRUSTED_PROXY_COUNT: '1'
   RUNNING_IN_PRODUCTION: 'true'
   AZURE_CLIENT_ID: identity.properties.clientId
-  AZURE_INFERENCE_ENDPOINT: modelEndpoint
-  AZURE_DEEPSEEK_DEPLOYMENT: modelDeployment
+  MODELS: models
+  AZURE_INFERENCE_ENDPOINT: empty(models) ? modelEndpoint : ''
+  AZURE_DEEPSEEK_DEPLOYMENT: empty(models) ? modelDeployment : ''
   DATABASE_URL: databaseUrl
   DATABASE_AUTH: databaseAuth
   REDIS_URL: redisUrl

@@ -131,6 +131,7 @@ def test_the_settings_accept_the_variables_of_the_site():
         "TRUSTED_PROXY_COUNT": "1",
         "RUNNING_IN_PRODUCTION": "true",
         "AZURE_CLIENT_ID": "0f8fad5b-d9cb-469f-a165-70867728950e",
+        "MODELS": "",
         "AZURE_INFERENCE_ENDPOINT": "https://ai-x.services.ai.azure.com",
         "AZURE_DEEPSEEK_DEPLOYMENT": "deepseek",
         "DATABASE_URL": "postgresql://id-web-x@psql-x.postgres.database.azure.com:5432/site",
