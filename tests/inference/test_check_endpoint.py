@@ -156,3 +156,42 @@ def test_it_reports_a_parameter_that_is_refused_and_the_setting_behind_it(endpoi
     assert "To set          REASONING_EFFORT= (nothing): the endpoint refuses reasoning_effort" in printed
     assert "finish reason missing" in printed
     assert "Unstated: The model endpoint did not say whether this answer is complete." in printed
+
+
+def test_all_models_are_asked_at_each_depth_and_get_the_lines_of_their_profiles(endpoint: Endpoint, settings):
+    async def respond(exchange: Exchange) -> None:
+        body = exchange.body
+        if body["model"] == "gone":
+            await exchange.fail(404, "not_found", "no such model")
+        elif body.get("reasoning_effort") == "max":
+            await exchange.fail(400, "unsupported", "reasoning_effort: max is none of low, high")
+        elif body["messages"][-1]["role"] == "assistant":
+            await exchange.fail(400, "unsupported", "the last message must be the user's")
+        else:
+            if body["model"] == "thinker" and body.get("thinking") != {"type": "disabled"}:
+                await exchange.reason("Hm.")
+            await exchange.answer("Yes.")
+            await exchange.finish(usage=None)
+
+    endpoint.respond = respond
+    settings.MODELS = registry(
+        model(endpoint.base_url, "thinker", dialect="deepseek", thinking="always", efforts=("low", "high", "max")),
+        model(endpoint.base_url, "plain", dialect="deepseek"),
+        model(endpoint.base_url, "gone"),
+    )
+    printed = StringIO()
+    with pytest.raises(CommandError, match="1 of 3 models did not answer: gone"):
+        call_command("check_endpoint", "--all", stdout=printed)
+    thinker, plain, gone = printed.getvalue().strip().split("\n\n")
+    assert f"Model           thinker (thinker at {endpoint.base_url})" in thinker
+    assert "Normal          3 characters of reasoning, first text after" in thinker
+    assert "Thinking off    no reasoning" in thinker
+    assert "Effort max      3 characters of reasoning" in thinker
+    assert "without reasoning_effort, which the endpoint refuses" in thinker
+    assert thinker.endswith("prefix_completion = false")
+    assert 'Profile         thinking = "switchable"' in thinker
+    assert 'efforts = ["low", "high"]' in thinker
+    assert 'Profile         thinking = "never"' in plain
+    assert "efforts" not in plain
+    assert "Normal          RequestRejected: HTTP 404 not_found: no such model" in gone
+    assert "Profile" not in gone

@@ -1,4 +1,4 @@
-"""Ask the configured model endpoint one short question and report how it responds."""
+"""Ask a model one short question and report how its endpoint responds; or ask all models at each depth."""
 
 import asyncio
 import contextlib
@@ -11,7 +11,7 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from chatsite.identity import identity
-from conversations.inference import errors, local
+from conversations.inference import errors, local, probe
 from conversations.inference.deltas import Delta, DeltaTotals
 from conversations.inference.endpoint import OpenModel, open_models
 from conversations.inference.profiles import CONTEXT_TOKENS
@@ -19,7 +19,6 @@ from conversations.inference.registry import Model
 from conversations.inference.stream import Amend, Outcome, stream
 from conversations.models import Kind
 
-QUESTION = "Which is greater, 9.11 or 9.8? Answer in one sentence."
 # An answer that was cut off. A model that continues it writes 5 next; one that starts again does not.
 CUT_ANSWER = [
     {"role": "user", "content": "Count from 1 to 9, separated by commas and spaces. Write nothing else."},
@@ -42,12 +41,15 @@ class Command(BaseCommand):
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--record", type=Path, metavar="FILE", help="write the raw bytes of the response to FILE")
 
+        parser.add_argument("--all", action="store_true", help="ask all models, each at every depth")
+
     def handle(self, *args, record: Path | None, **options) -> None:
         with contextlib.ExitStack() as stack:
             file = stack.enter_context(record.open("wb")) if record else None
-            asyncio.run(self.open_and_report(file.write if file else None))
+            asyncio.run(self.open_and_report(file.write if file else None, options["all"]))
 
-    async def open_and_report(self, record: Record) -> None:
+    async def open_and_report(self, record: Record, asks_all: bool) -> None:
+        self.refused: list[str] = []  # fields of requests
         models = await open_models()
         try:
             if (opened := models.find("")) is None:
@@ -55,17 +57,40 @@ class Command(BaseCommand):
                     "No endpoint is configured."
                     " Set OPENAI_BASE_URL and OPENAI_MODEL, AZURE_INFERENCE_ENDPOINT, or MODELS."
                 )
-            if opened.endpoint.local_model:
-                await opened.endpoint.local_model.start()
-            await self.report(opened, record)
+            for each in models.by_id.values() if asks_all else [opened]:
+                if each.endpoint.local_model and not each.endpoint.local_model.is_running:
+                    await each.endpoint.local_model.start()
+            if asks_all:
+                await self.report_all(list(models.by_id.values()))
+            else:
+                await self.report(opened, record)
         except local.LocalModelError as error:
             raise CommandError(str(error)) from error
         finally:
             await models.close()
             identity.close()
 
+    async def report_all(self, models: list[OpenModel]) -> None:
+        """Report what each model does at each depth, and the lines that its profile should have."""
+        failed = []
+        for opened in models:
+            self.refused.clear()
+            self.print_row("Model", f"{opened.model.id} ({opened.model.name} at {opened.endpoint.description})")
+            found = await probe.attempts(opened)
+            for attempt in found:
+                self.print_row(attempt.name, attempt)
+            if error := found[0].error:
+                failed.append(opened.model.id)
+                self.print_row("To do", self.failure(error, opened.model))
+            else:
+                lines = probe.profile_lines(found, await self.completes_prefixes(opened))
+                for number, line in enumerate(lines):
+                    self.print_row("" if number else "Profile", line)
+            self.stdout.write()
+        if failed:
+            raise CommandError(f"{len(failed)} of {len(models)} models did not answer: {', '.join(failed)}.")
+
     async def report(self, opened: OpenModel, record: Record) -> None:
-        self.refused: list[str] = []  # fields of requests
         self.print_row("Endpoint", opened.endpoint.description)
         self.print_row("Authentication", opened.endpoint.authentication)
         self.print_row("Model", opened.model.name)
@@ -76,7 +101,7 @@ class Command(BaseCommand):
         def sink(deltas: list[Delta]) -> None:
             totals.add(deltas, time.monotonic() - started)
 
-        request = opened.request([{"role": "user", "content": QUESTION}])
+        request = opened.request([{"role": "user", "content": probe.QUESTION}])
         try:
             outcome = await stream(
                 opened.endpoint.create,
