@@ -9,10 +9,14 @@ from typing import Any, Final
 from django.core.files.base import ContentFile
 from whitenoise.storage import CompressedManifestStaticFilesStorage
 
-# Style sheets in the order in which they apply. Scripts are modules that import nothing.
+SITE_CSS: Final = ("css/tokens.css", "css/base.css", "css/notice.css")
+HTMX: Final = ("django_htmx/htmx-2.min.js", "django_htmx/ext/hx-ws-2.min.js")
+# Style sheets and scripts in the order in which they apply. Our own scripts are modules that import nothing.
 BUNDLES: Final = {
-    "bundles/site.css": ("css/tokens.css", "css/base.css", "css/notice.css"),
+    "bundles/site.css": SITE_CSS,
+    "bundles/site.js": ("js/time-zone.js",),
     "bundles/conversation.css": (
+        *SITE_CSS,
         "css/sidebar.css",
         "css/thread.css",
         "css/message.css",
@@ -23,6 +27,8 @@ BUNDLES: Final = {
         "css/choice.css",
     ),
     "bundles/conversation.js": (
+        *HTMX,
+        "js/time-zone.js",
         "js/composer.js",
         "js/choice.js",
         "js/drafts.js",
@@ -45,6 +51,8 @@ BUNDLES: Final = {
     ),
     # Of pages beside the list of conversations on which nobody can ask.
     "bundles/beside.js": (
+        *HTMX,
+        "js/time-zone.js",
         "js/drafts.js",
         "js/panels.js",
         "js/list.js",
@@ -63,18 +71,24 @@ class BundledStorage(CompressedManifestStaticFilesStorage):
         """Join the bundles' files, then process everything. `paths` has a storage and a path for each name."""
         if not dry_run:
             for name, sources in BUNDLES.items():
-                content = join(name, [_read(*paths[source]) for source in sources])
+                content = join({source: _read(*paths[source]) for source in sources})
                 self.delete(name)
                 self.save(name, ContentFile(content))
                 paths[name] = (self, name)
         yield from super().post_process(paths, dry_run, **options)
 
 
-def join(name: str, contents: list[str]) -> str:
-    """Return the content of the bundle `name`. Each script keeps names of its own, as a module does."""
-    if name.endswith(".js"):
-        contents = [f"{{\n{content}}}\n" for content in contents]
-    return "".join(contents)
+def is_module(source: str) -> bool:
+    return source.startswith("js/")
+
+
+def join(contents: dict[str, str]) -> str:
+    """Return the content of a bundle. Each of our scripts keeps names of its own, as in a module."""
+    wrapped = (
+        f'(() => {{\n"use strict";\n{content}}})();\n' if is_module(source) else f"{content}\n"
+        for source, content in contents.items()
+    )
+    return "".join(wrapped)
 
 
 def _read(storage: Any, path: str) -> str:

@@ -27,4 +27,13 @@ NOW = datetime(2026, 11, 25, 14, 30, tzinfo=UTC)
 )
 def test_the_time_since_a_moment_is_in_words(monkeypatch: pytest.MonkeyPatch, before: timedelta, words: str):
     monkeypatch.setattr(durations.timezone, "now", lambda: NOW)
-    assert durations.ago(NOW - before) == words
+    assert durations.since(NOW - before) == words
+
+
+@pytest.mark.parametrize(("hours", "updated"), [(23, True), (25, False)])
+def test_the_element_has_the_time_and_is_updated_for_a_day(monkeypatch: pytest.MonkeyPatch, hours: int, updated: bool):
+    monkeypatch.setattr(durations.timezone, "now", lambda: NOW)
+    element = durations.ago(NOW - timedelta(hours=hours))
+    assert 'datetime="2026-11-24T1' in element
+    assert 'title="24 November 2026, 1' in element
+    assert ("data-ago" in element) == updated

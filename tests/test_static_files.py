@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 
 import pytest
+from django.contrib.staticfiles import finders
 from django.test import override_settings
 
 from chatsite.static_files import BUNDLES, join
@@ -25,11 +26,17 @@ def test_scripts_import_nothing(path: Path):
 
 
 def test_joined_scripts_keep_names_of_their_own():
-    assert join("bundles/a.js", ["const a = 1;\n", "const a = 2;\n"]) == "{\nconst a = 1;\n}\n{\nconst a = 2;\n}\n"
+    assert join({"js/a.js": "const a = 1;\n", "js/b.js": "const a = 2;\n"}) == (
+        '(() => {\n"use strict";\nconst a = 1;\n})();\n(() => {\n"use strict";\nconst a = 2;\n})();\n'
+    )
+
+
+def test_joined_libraries_keep_their_global_names():
+    assert join({"django_htmx/htmx-2.min.js": "var htmx = {};"}) == "var htmx = {};\n"
 
 
 def test_joined_style_sheets_keep_their_order():
-    assert join("bundles/a.css", ["a {}\n", "b {}\n"]) == "a {}\nb {}\n"
+    assert join({"css/a.css": "a {}\n", "css/b.css": "b {}\n"}) == "a {}\n\nb {}\n\n"
 
 
 @pytest.mark.parametrize("name", BUNDLES)
@@ -37,4 +44,4 @@ def test_pages_name_the_single_files_while_debugging(name: str):
     with override_settings(DEBUG=True):
         assert bundle(name).count("<") >= len(BUNDLES[name])
     assert "/static/bundles/" in bundle(name)
-    assert all((ROOT / "static" / file).is_file() for file in BUNDLES[name])
+    assert all(finders.find(file) for file in BUNDLES[name])

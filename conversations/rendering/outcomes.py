@@ -97,6 +97,8 @@ def actions(generation: Generation, message: Message) -> list[Action]:
     if generation.is_live:
         return live_actions(generation.pk, generation.status, activity(generation))
     others = alternatives(generation)
+    if not tone(generation, message):
+        return [Action("regenerate", "Regenerate", reverse("regenerate", args=[message.pk]), alternatives=others)]
     retry = Action("retry", "Try again", reverse("retry", args=[message.pk]), alternatives=others)
     edit = Action("edit", "Edit the question", reverse("edit", args=[message.parent_id]), f"edit-{message.parent_id}")
     if generation.status == Status.FILTERED:
@@ -109,9 +111,7 @@ def actions(generation: Generation, message: Message) -> list[Action]:
         answer = Action("answer-now", "Answer without thinking", reverse("answer-now", args=[generation.pk]))
         # A model that used up its tokens while thinking is likely to do so again.
         return [answer, retry] if generation.status in (Status.LENGTH, Status.COMPLETE) else [retry, answer]
-    if tone(generation, message):
-        return [retry]
-    return [Action("regenerate", "Regenerate", reverse("regenerate", args=[message.pk]), alternatives=others)]
+    return [retry]
 
 
 def alternatives(generation: Generation) -> list[Alternative]:

@@ -1,7 +1,9 @@
 from datetime import datetime, timedelta
 
 from django import template
-from django.utils import formats, timezone
+from django.utils import timezone
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
 
 register = template.Library()
 
@@ -13,12 +15,20 @@ def duration(seconds: int) -> str:
     return f"{minutes} min {rest} s" if minutes else f"{rest} s"
 
 
-@register.filter
-def ago(moment: datetime) -> str:
-    """Return the time since `moment`: "just now", "5 minutes ago", "yesterday"; after a week, the date.
+@register.simple_tag
+def ago(moment: datetime) -> SafeString:
+    """Return the element that says how long ago `moment` was. static/js/clock.js updates it within the first day.
 
-    static/js/clock.js updates it in the same words while `is_within_a_day`.
+    Django's `date` filter would take ten times as long, and a page shows many.
     """
+    local = timezone.localtime(moment)
+    recent = " data-ago" if timezone.now() - moment < timedelta(days=1) else ""
+    full = f"{local.day} {local:%B %Y, %H:%M:%S %Z}"
+    return format_html('<time datetime="{}" title="{}"{}>{}</time>', local.isoformat(), full, recent, since(moment))
+
+
+def since(moment: datetime) -> str:
+    """Return the time since `moment`: "just now", "5 minutes ago", "yesterday"; after a week, the date."""
     now = timezone.now()
     minutes = int((now - moment).total_seconds() // 60)
     if minutes < 1:
@@ -29,11 +39,6 @@ def ago(moment: datetime) -> str:
             return f"{number} {unit}{'' if number == 1 else 's'} ago"
     days = (timezone.localdate(now) - timezone.localdate(moment)).days
     if days > 7:
-        return formats.date_format(timezone.localtime(moment), "j F Y")
+        local = timezone.localtime(moment)
+        return f"{local.day} {local:%B %Y}"
     return "yesterday" if days == 1 else f"{days} days ago"
-
-
-@register.filter
-def is_within_a_day(moment: datetime) -> bool:
-    """Return whether `ago` is still in minutes or hours."""
-    return timezone.now() - moment < timedelta(days=1)
