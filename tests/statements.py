@@ -22,7 +22,7 @@ from django.utils import timezone
 
 import conversations
 from conversations.generation import commit
-from conversations.models import Feedback, Generation, Message, Rating, Status, User, Worker, prepared
+from conversations.models import Feedback, Generation, Instructions, Message, Rating, Status, User, Worker, prepared
 from tests.factories import person, queued
 
 Statement = Callable[..., Any]
@@ -46,6 +46,7 @@ def statements() -> dict[str, Statement]:
 def examples() -> dict[str, list[tuple[Any, ...]]]:
     """Return arguments for each statement, for which it finds something."""
     ada, worker, now = person("ada"), Worker.objects.create(), timezone.now()
+    instructions = Instructions.objects.create(owner=ada, content="Be brief.")
     first = queued(ada)
     conversation = first.conversation_id
     claim = commit.claim(worker.pk, first.pk)
@@ -82,7 +83,9 @@ def examples() -> dict[str, list[tuple[Any, ...]]]:
         "generation.recovery._orphan_ids": [()],
         "generation.recovery._queued_of_deactivated": [()],
         "generation.history._generation": [(first.pk,)],
+        "generation.history._instructions": [([instructions.pk],)],
         "generation.history._without_reasoning": [(messages,)],
+        "actions.queueing._user_instructions": [(ada.pk,)],
         "models.conversation.visible_conversation": [(ada.pk, conversation)],
         "models.conversation._parents": [(conversation,)],
         "models.conversation._generations": [(conversation, messages)],

@@ -2,6 +2,7 @@
 
 from conversations.actions.conversations import archive, delete, pin, rename
 from conversations.actions.feedback import give_feedback, rate
+from conversations.actions.instructions import save_instructions
 from conversations.actions.questions import (
     answer_now,
     cancel,
@@ -29,6 +30,7 @@ __all__ = [
     "rate",
     "regenerate",
     "rename",
+    "save_instructions",
     "select",
     "send_message",
     "stop",

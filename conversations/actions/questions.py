@@ -98,7 +98,8 @@ def continue_answer(*, user: User, message: Message, key: uuid.UUID | None = Non
         if sentence := limits.too_long_to_continue(current):
             raise Refused(sentence, conversation)
         choice = choose_for(AS_BEFORE, *current.generation_list[-1:], conversation, user)
-        return queue(conversation, current, key, choice, joined_at=len(current.content))
+        same = current.generation.instructions if current.generation else {}
+        return queue(conversation, current, key, choice, joined_at=len(current.content), **same)
 
     return _once(user, key, write)
 
@@ -120,7 +121,7 @@ def answer_now(*, user: User, generation: Generation, key: uuid.UUID | None = No
         if current.is_live:
             _stop_for_another(current)
         choice = choose_for(AS_BEFORE, current, conversation, user)
-        answer = queue_answer(conversation, prompt, key, choice, without_thinking=True)
+        answer = queue_answer(conversation, prompt, key, choice, without_thinking=True, **current.instructions)
         if current.is_live:
             _reparent(conversation, message, answer.message)
         return answer

@@ -4,6 +4,7 @@ import uuid
 from typing import Any
 
 from django.conf import settings
+from django.db.models import QuerySet
 from django.utils import timezone
 
 from conversations import limits
@@ -14,6 +15,7 @@ from conversations.inference.choice import Choice, NotOffered, choose
 from conversations.inference.errors import TooFewTokens
 from conversations.models import Conversation, Generation, Message, Role, User
 from conversations.models.conversation import Placement
+from conversations.models.prepared import prepared
 
 
 def choose_for(asked: Choice, *before: Generation | Conversation | User) -> Choice:
@@ -39,12 +41,21 @@ def queue_answer(
 def queue(
     conversation: Conversation, answer: Message, key: uuid.UUID | None, choice: Choice, **fields: Any
 ) -> Generation:
-    """Queue a generation for `answer`, and remember its choice; return it. Raises `Refused`, by a limit."""
+    """Queue a generation for `answer`, and remember its choice; return it. Raises `Refused`, by a limit.
+
+    The instructions that apply now are sent with it, unless `fields` names others.
+    """
     if conversation.is_archived:  # whoever goes on with it wants it in the list
         conversation.placement = Placement.LISTED
         conversation.save(update_fields=["placement"])
     if Choice.of(conversation) != choice:
         Conversation.objects.filter(pk=conversation.pk).update(**choice._asdict())
+    # Instructions that are changed while the question waits apply to the next one.
+    [(user_instructions,)] = _user_instructions(conversation.owner_id)
+    instructions = {
+        "user_instructions_id": user_instructions,
+        "conversation_instructions_id": conversation.instructions_id,
+    }
     generation = Generation.objects.create(
         message=answer,
         conversation=conversation,
@@ -52,7 +63,7 @@ def queue(
         key=key,
         model=choice.model,
         depth=choice.depth,
-        **fields,
+        **(instructions | fields),
     )
     if sentence := limits.reached(conversation.owner_id):
         raise Refused(sentence)
@@ -65,3 +76,8 @@ def queue(
     publish(Topic.CONVERSATION_CHANGED, conversation.pk)
     publish(Topic.LIST_CHANGED, conversation.owner_id, conversation.pk)
     return generation
+
+
+@prepared
+def _user_instructions(user: Any) -> QuerySet[Any, Any]:
+    return User.objects.filter(pk=user).values_list("instructions")

@@ -1,14 +1,16 @@
 """Read what a generation sends to the endpoint."""
 
+from dataclasses import replace
 from typing import Any
 
 from django.conf import settings
 from django.db.models import QuerySet
 
 from conversations.generation.commit import Claim
+from conversations.inference.instructions import stored_system, system_pieces, system_text
 from conversations.inference.prompt import Prompt, build_prompt
 from conversations.inference.registry import Model
-from conversations.models import Conversation, Generation, Message
+from conversations.models import Conversation, Generation, Instructions, Message
 from conversations.models.prepared import prepared
 
 
@@ -30,18 +32,25 @@ def read_prompt(claimed: Claim, model: Model) -> tuple[Generation, Prompt, Messa
         raise Generation.DoesNotExist
     if generation.is_continuation:
         history[-1:] = conversation.read(tree, path[-1:])
+    ids = [pk for pk in generation.instructions.values() if pk]
+    system = system_pieces(settings.SYSTEM_PROMPT, _instructions(ids) if ids else ())
     prompt = build_prompt(
         history,
-        system=settings.SYSTEM_PROMPT,
+        system=system_text(system),
         context_tokens=model.context_tokens,
         output_tokens=model.profile.max_output_tokens,
     )
-    return generation, prompt, history[-1]
+    return generation, replace(prompt, system=stored_system(system)) if ids else prompt, history[-1]
 
 
 @prepared
 def _generation(pk: Any) -> QuerySet[Any]:
     return Generation.objects.filter(pk=pk)
+
+
+@prepared
+def _instructions(ids: Any) -> QuerySet[Any]:
+    return Instructions.objects.filter(pk__in=ids)
 
 
 @prepared

@@ -239,7 +239,7 @@ class Run:
             continuing=generation.is_continuation,
             output_tokens=self._output_limit.tokens if self._output_limit else None,
         )
-        self._prompt_tokens = prompt.tokens
+        self._prompt_tokens = self._fields["prompt_estimate"] = prompt.tokens
         self._fields["request"] = stored_request(request, prompt)
 
         def amend(request: dict[str, Any], error: InferenceError) -> dict[str, Any] | None:

@@ -16,9 +16,10 @@ from django.utils import timezone
 from chatsite.time_zones import describe_moment, start_of_next_day
 from conversations.inference.chunks import Usage
 from conversations.inference.errors import TooFewTokens
+from conversations.inference.instructions import system_pieces, system_text
 from conversations.inference.prompt import estimate_tokens, tokens_of
 from conversations.inference.registry import limits_of
-from conversations.models import Generation, Message, Status, StoredText, User
+from conversations.models import Generation, Instructions, Message, Status, StoredText, User
 from conversations.models.conversation import Tree
 from conversations.models.usage import add_usage, balance, reserve
 
@@ -44,14 +45,28 @@ class OutputLimit(NamedTuple):
 
 
 def estimate_prompt(generation: Generation) -> int:
-    """Return about how many tokens the prompt of a generation has, with its history; one query that reads no text."""
+    """Return about how many tokens the prompt of a generation has, with its history.
+
+    One query for the messages and one for instructions, if there are any; neither reads text.
+    """
     messages = Message.objects.filter(conversation=generation.conversation_id).order_by("pk")
     rows = list(messages.values_list("pk", "parent_id", Bytes("content")))
     sizes = {pk: size for pk, _, size in rows}
     path = Tree((pk, parent) for pk, parent, _ in rows).path_to(generation.message_id)
     history = sum(tokens_of(sizes[pk]) for pk in path if sizes[pk])
-    system = estimate_tokens(settings.SYSTEM_PROMPT) if settings.SYSTEM_PROMPT else 0
-    return min(system + history, limits_of(generation.model).context_tokens)
+    system = system_text(system_pieces(settings.SYSTEM_PROMPT, versions := _without_text(generation)))
+    size = len(system.encode()) + sum(version.size for version in versions)
+    return min((tokens_of(size) if size else 0) + history, limits_of(generation.model).context_tokens)
+
+
+def _without_text(generation: Generation) -> list[Any]:
+    """Return the instructions of a generation with their `size` in bytes in place of their text."""
+    if not (ids := [pk for pk in generation.instructions.values() if pk]):
+        return []
+    found = Instructions.objects.filter(pk__in=ids).defer("content").annotate(size=Bytes("content"))
+    for version in found:
+        version.content = ""
+    return list(found)
 
 
 def estimate_usage(prompt_tokens: int, reasoning: str, answer: str) -> Usage:

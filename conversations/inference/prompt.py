@@ -16,12 +16,14 @@ TOKENS_PER_MESSAGE = 8  # role and separators of a chat template
 class Prompt:
     """The messages to send, and about how many tokens they have.
 
-    `context_start` is the first message of the history among them, if turns were left out.
+    `context_start` is the first message of the history among them, if turns were left out. `system` is what is to be
+    stored of the system message, if that contains instructions.
     """
 
     messages: list[dict[str, str]]
     context_start: Message | None
     tokens: int
+    system: str | list[str | int] = ""
 
 
 def estimate_tokens(text: str) -> int:
@@ -33,6 +35,11 @@ def tokens_of(number_of_bytes: int) -> int:
     return number_of_bytes // BYTES_PER_TOKEN + TOKENS_PER_MESSAGE
 
 
+def prompt_room(context_tokens: int, output_tokens: int = 0) -> int:
+    """Return how many tokens a prompt may have, besides reasoning and answer."""
+    return context_tokens - min(output_tokens or context_tokens // ANSWER_SHARE, context_tokens // 2)
+
+
 def build_prompt(history: Sequence[Message], *, system: str, context_tokens: int, output_tokens: int = 0) -> Prompt:
     """Return the request's messages: the system prompt, then as many of the newest whole turns as fit.
 
@@ -40,7 +47,7 @@ def build_prompt(history: Sequence[Message], *, system: str, context_tokens: int
     endpoint knows for certain what is too long. Reasoning is never sent, nor are answers without text. Questions in a
     row become one message, since many chat templates refuse two messages of one role.
     """
-    room = context_tokens - min(output_tokens or context_tokens // ANSWER_SHARE, context_tokens // 2)
+    room = prompt_room(context_tokens, output_tokens)
     newest, *older = reversed(_turns(history))
     chosen = [newest]
     tokens = _tokens(newest) + (estimate_tokens(system) if system else 0)

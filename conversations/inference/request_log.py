@@ -1,12 +1,14 @@
 """What is stored of a generation's request, and how the request as it was sent is rebuilt from it.
 
-The messages of a conversation are stored anyway, so a generation stores everything else: the parameters, the system
-prompt, and what was added to continue an answer. Messages before a generation change in one way only: an answer that
-was cut may be continued later. The generations of that answer tell how long it was at the time.
+Messages and instructions are stored anyway, so a generation stores everything else: the parameters, the system message
+without instructions, and what was added to continue an answer. Instructions do not change. Messages before a generation
+change in one way only: an answer that was cut may be continued later. The generations of that answer tell how long it
+was at the time.
 """
 
 from typing import Any
 
+from conversations.inference.instructions import restore_system
 from conversations.inference.prompt import Prompt, to_messages
 from conversations.models import Generation, Message
 
@@ -14,15 +16,16 @@ from conversations.models import Generation, Message
 def stored_request(request: dict[str, Any], prompt: Prompt, refused: str = "") -> dict[str, Any]:
     """Return what to store of `request`: its `body` without messages, and what it adds to those of the conversation.
 
-    `system` is the system prompt, `marks` are further fields of the conversation's last message, `after` are the
-    messages after it; `refused` is the field that the endpoint refused before, if any.
+    `system` is the system message, see `instructions.stored_system`; `marks` are further fields of the conversation's
+    last message, `after` are the messages after it; `refused` is the field that the endpoint refused before, if any.
     """
     body = {name: value for name, value in request.items() if name not in ("messages", "extra_body")}
     messages, number = request["messages"], len(prompt.messages)
     marks = {name: value for name, value in messages[number - 1].items() if name not in ("role", "content")}
     return {
         "body": body | request.get("extra_body", {}),
-        "system": next((message["content"] for message in messages if message["role"] == "system"), ""),
+        "system": prompt.system
+        or next((message["content"] for message in messages if message["role"] == "system"), ""),
         "marks": marks,
         "after": messages[number:],
         **({"refused": refused} if refused else {}),
@@ -32,13 +35,14 @@ def stored_request(request: dict[str, Any], prompt: Prompt, refused: str = "") -
 def rebuild_request(generation: Generation) -> tuple[dict[str, Any], int] | None:
     """Return the request's body, and the number of words of reasoning behind the answers in it, which are not sent.
 
-    None if the request was never sent, or by a version of the site that did not store it. Makes three queries.
+    None if the request was never sent, or by a version of the site that did not store it. Makes three queries, and
+    another one for instructions.
     """
     stored = generation.request
     if not stored:
         return None
     history = _history(generation)
-    messages: list[dict[str, Any]] = [*to_messages(history, stored["system"])]
+    messages: list[dict[str, Any]] = [*to_messages(history, restore_system(stored["system"]))]
     messages[-1] |= stored["marks"]
     reasoning_words = sum(message.reasoning_word_count for message in history if message.generation_list)
     return stored["body"] | {"messages": messages + stored["after"]}, reasoning_words

@@ -1,6 +1,7 @@
 from conversations.models.conversation import Conversation
 from conversations.models.feedback import Feedback, Rating
 from conversations.models.generation import Chunk, Depth, Generation, Kind, Status, Worker
+from conversations.models.instructions import Instructions
 from conversations.models.legal_hold import LegalHold
 from conversations.models.message import Message, Role
 from conversations.models.site import Site
@@ -15,6 +16,7 @@ __all__ = [
     "Depth",
     "Feedback",
     "Generation",
+    "Instructions",
     "Kind",
     "LegalHold",
     "Message",

@@ -14,7 +14,7 @@ from django.utils import timezone
 from django.utils.dateparse import parse_datetime
 
 from conversations.models import permissions
-from conversations.models.generation import Depth, Generation
+from conversations.models.generation import Counts, Depth, Generation
 from conversations.models.legal_hold import LegalHold
 from conversations.models.message import PAGE_CHARACTERS, Message, MessageQuerySet
 from conversations.models.prepared import prepared
@@ -103,6 +103,10 @@ class Conversation(models.Model):
     owner = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, related_name="conversations")
     title = models.CharField(max_length=TITLE_CHARACTERS)
     leaf = models.ForeignKey("Message", models.SET_NULL, null=True, related_name="+")
+    # The version that applies to the next question; None if there are none.
+    instructions = models.ForeignKey(
+        "Instructions", models.SET_NULL, null=True, related_name="applied_to", db_index=False
+    )
     created_at = models.DateTimeField(auto_now_add=True)
     updated_at = models.DateTimeField(default=timezone.now)
     # Never null: see migration 0026.
@@ -122,6 +126,9 @@ class Conversation(models.Model):
             # For the list, its pages of older conversations, and the archived ones; `pinned` and `archived` are ranges.
             models.Index(fields=["owner", "-placement", "-updated_at", "-id"], name="conversation_listed"),
             models.Index(fields=["-updated_at", "-id"], name="conversation_newest_of_all"),
+            models.Index(
+                fields=["instructions"], condition=Q(instructions__isnull=False), name="conversation_instructed"
+            ),
         ]
 
     def __str__(self) -> str:
@@ -211,9 +218,9 @@ def _generations(conversation: Any, messages: Any) -> models.QuerySet[Any]:
 
 @prepared
 def generation_statuses(conversation: Any, messages: Any) -> models.QuerySet[Any, Any]:
-    """Return (message, generation, status) for each generation of these messages, oldest first."""
+    """Return (message, generation, status, *`Counts`) for each generation of these messages, oldest first."""
     found = Generation.objects.filter(conversation=conversation, message__in=messages)
-    return found.order_by("pk").values_list("message", "pk", "status")
+    return found.order_by("pk").values_list("message", "pk", "status", *Counts._fields)
 
 
 @prepared

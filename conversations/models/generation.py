@@ -1,5 +1,5 @@
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from django.conf import settings
 from django.db import models
@@ -54,6 +54,16 @@ class Worker(models.Model):
 
     def __str__(self) -> str:
         return f"Worker {self.pk}"
+
+
+class Counts(NamedTuple):
+    """What a generation's prompt and answer use of the context; each is None if it is not known, or not yet."""
+
+    prompt_estimate: int | None
+    prompt_tokens: int | None
+    answer_tokens: int | None
+    tokens_estimated: bool | None
+    context_start_id: int | None
 
 
 class GenerationQuerySet(models.QuerySet["Generation"]):
@@ -135,6 +145,11 @@ class Generation(models.Model):
     # Of a continuation: the length in characters of the message's content when it was queued.
     joined_at = models.PositiveIntegerField(null=True)
     without_thinking = models.BooleanField(default=False)
+    # The versions that applied when the answer was asked for, and are sent with it.
+    user_instructions = models.ForeignKey("Instructions", models.SET_NULL, null=True, related_name="+", db_index=False)
+    conversation_instructions = models.ForeignKey(
+        "Instructions", models.SET_NULL, null=True, related_name="+", db_index=False
+    )
 
     status = models.CharField(max_length=11, choices=Status, default=Status.QUEUED)
     worker = models.ForeignKey(Worker, models.SET_NULL, null=True, related_name="generations")
@@ -153,6 +168,8 @@ class Generation(models.Model):
     context_start = models.ForeignKey("Message", models.SET_NULL, null=True, related_name="+")
     # The request without the conversation's messages; see `inference.request_log`.
     request = models.JSONField(null=True)
+    # About how many tokens the prompt has by this site's estimate, which decides what is left out.
+    prompt_estimate = models.PositiveIntegerField(null=True)
     prompt_tokens = models.PositiveIntegerField(null=True)
     cached_tokens = models.PositiveIntegerField(null=True)  # prompt tokens that the endpoint had cached
     reasoning_tokens = models.PositiveIntegerField(null=True)
@@ -191,6 +208,16 @@ class Generation(models.Model):
             models.Index(fields=["finished_at"], name="generation_finished"),
             models.Index(fields=["owner"], condition=Q(status=Status.QUEUED), name="generation_queued_by"),
             models.Index(fields=["id"], condition=Q(status=Status.QUEUED), name="generation_queue"),
+            models.Index(
+                fields=["user_instructions"],
+                condition=Q(user_instructions__isnull=False),
+                name="generation_user_instructed",
+            ),
+            models.Index(
+                fields=["conversation_instructions"],
+                condition=Q(conversation_instructions__isnull=False),
+                name="generation_instructed",
+            ),
         ]
 
     def __str__(self) -> str:
@@ -210,6 +237,16 @@ class Generation(models.Model):
     def is_continuation(self) -> bool:
         """Whether it continues an answer that was cut off."""
         return self.joined_at is not None
+
+    @property
+    def counts(self) -> Counts:
+        return Counts(*(getattr(self, name) for name in Counts._fields))
+
+    @property
+    def instructions(self) -> dict[str, int | None]:
+        """Return the ids of the instructions that are sent with it, as fields of another generation."""
+        names = ("user_instructions_id", "conversation_instructions_id")
+        return {name: getattr(self, name) for name in names}
 
     @property
     def thinking_seconds(self) -> float | None:

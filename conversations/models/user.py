@@ -42,6 +42,16 @@ class User(AbstractUser):
     model = models.CharField(max_length=200, null=True, blank=True)  # noqa: DJ001  (0029)
     depth = models.CharField(max_length=6, choices=Depth, null=True, blank=True)  # noqa: DJ001  (0029)
 
+    # The version that applies to the next question in any conversation; None if there are none.
+    instructions = models.ForeignKey(
+        "Instructions",
+        models.SET_NULL,
+        null=True,
+        editable=False,
+        related_name="applied_to_user",
+        db_index=False,
+    )
+
     # When a password that `first_administrator` printed stops working. None: its owner chose the password.
     password_expires_at = models.DateTimeField(null=True, editable=False)
 
