@@ -6,8 +6,9 @@ from django.core.exceptions import ValidationError
 
 from conversations.inference.choice import Choice
 from conversations.inference.registry import Models
-from conversations.models import Depth, Feedback, Rating, User
+from conversations.models import Depth, Feedback, Instructions, Rating, User
 from conversations.models.conversation import TITLE_CHARACTERS
+from conversations.models.instructions import INSTRUCTIONS_CHARACTERS
 
 
 class ChoiceForm(forms.Form):
@@ -87,6 +88,35 @@ class ThemeForm(forms.ModelForm):
     class Meta:
         model = User
         fields = ("theme",)
+
+
+class LinesField(forms.CharField):
+    """A text of several lines. Browsers send two characters for the end of each, and count one."""
+
+    def to_python(self, value: Any) -> str:
+        return str(super().to_python(value)).replace("\r\n", "\n")
+
+
+class InstructionsForm(forms.Form):
+    """Instructions for the model; empty ones switch them off."""
+
+    content = LinesField(
+        required=False,
+        max_length=INSTRUCTIONS_CHARACTERS,
+        error_messages={
+            "max_length": "The instructions have %(show_value)d characters. Shorten them to %(limit_value)d or fewer.",
+            "null_characters_not_allowed": "Remove the NUL characters: they cannot be stored.",
+        },
+    )
+
+    def __init__(self, data: Any = None, *, instructions: Instructions | None = None) -> None:
+        super().__init__(data, initial={"content": instructions.content if instructions else ""})
+
+    @property
+    def count(self) -> str:
+        """Return how many characters there are and may be, for people; a script keeps the number up to date."""
+        number = len((self["content"].value() or "").replace("\r\n", "\n"))
+        return f"{number:,} of {INSTRUCTIONS_CHARACTERS:,} characters"
 
 
 class RatingForm(forms.Form):

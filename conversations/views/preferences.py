@@ -9,25 +9,33 @@ from django.views.decorators.http import require_POST
 
 from chatsite.time_zones import describe_moment, start_of_next_day
 from conversations import limits
-from conversations.forms import PreferencesForm, ThemeForm
+from conversations.forms import InstructionsForm, PreferencesForm, ThemeForm
 from conversations.models.usage import balance
 from conversations.request import SignedInRequest
 
 
 @login_required
 def edit(request: SignedInRequest) -> HttpResponse:
-    """Show and change preferences, and show how much is used of the day's tokens and of the room for text."""
+    """Show and change preferences."""
     form = PreferencesForm(request.POST or None, instance=request.user)
     if request.method == "POST" and form.is_valid():
         form.save()
         messages.success(request, "Preferences saved.")
         return redirect("preferences")
+    return show(request, form=form)
+
+
+def show(request: SignedInRequest, status: int = 200, **forms: Any) -> HttpResponse:
+    """Show preferences and instructions, and how much is used of the day's tokens and of the room for text."""
     stored, stored_limit = limits.stored_text(request.user.pk)
-    context: dict[str, Any] = {"form": form, "stored": stored, "stored_limit": stored_limit}
+    context: dict[str, Any] = {"stored": stored, "stored_limit": stored_limit}
     if settings.USER_DAILY_TOKENS:
         context |= {"daily_limit": settings.USER_DAILY_TOKENS, "balance": balance(request.user)}
         context["day_ends"] = describe_moment(start_of_next_day())
-    return render(request, "conversations/preferences.html", context)
+    context["form"] = forms.get("form") or PreferencesForm(instance=request.user)
+    given = forms.get("instructions_form")
+    context["instructions_form"] = given or InstructionsForm(instructions=request.user.instructions)
+    return render(request, "conversations/preferences.html", context, status=status)
 
 
 @login_required
