@@ -13,7 +13,7 @@ from uuid import UUID
 
 from django.utils import timezone
 
-from conversations.models import Conversation, Message, User
+from conversations.models import Conversation, Instructions, Message, User
 from conversations.models.permissions import EXPORT, READ, REASONING, full
 from conversations.rendering import outlines
 from conversations.review import audit
@@ -38,8 +38,13 @@ GENERATION_FIELDS = (
     "first_thought_at",
     "first_answer_at",
     "finished_at",
+    "user_instructions_id",
+    "conversation_instructions_id",
 )
-COLUMNS = ("conversation", "owner", "title", "message", "parent", "role", "created_at", "status", "model", "content")
+COLUMNS = (
+    *("conversation", "owner", "title", "message", "parent", "role", "created_at", "status", "model", "content"),
+    "instructions",
+)
 
 
 class ZipBuffer(io.RawIOBase):
@@ -95,7 +100,7 @@ def stream_zip(
             if file_format == "csv":
                 yield write(csv_line([*COLUMNS, "reasoning"] if reasoning else COLUMNS))
             serialise = as_csv if file_format == "csv" else as_json
-            for conversation, thread in _read(actor, case, ids, file_format, reasoning):
+            for conversation, thread, instructions in _read(actor, case, ids, file_format, reasoning):
                 if time.monotonic() - checked_at >= CHECK_SECONDS:
                     if not _may_export(actor.user.pk, reasoning):
                         stopped = {"stopped": "The permission to export was withdrawn during the export."}
@@ -103,7 +108,7 @@ def stream_zip(
                     checked_at = time.monotonic()
                 conversations += 1
                 messages += len(thread)
-                yield write(serialise(conversation, thread, reasoning))
+                yield write(serialise(conversation, thread, instructions, reasoning))
         manifest = {
             "made_at": timezone.now().isoformat(),
             "by": actor.name,
@@ -127,8 +132,8 @@ def _may_export(reviewer_id: int, reasoning: bool) -> bool:
 
 def _read(
     actor: audit.Actor, case: Case, ids: list[UUID], file_format: str, reasoning: bool
-) -> Iterator[tuple[Conversation, list[Message]]]:
-    """Yield each conversation with its messages, after it has been recorded."""
+) -> Iterator[tuple[Conversation, list[Message], list[Instructions]]]:
+    """Yield each conversation with its messages and instructions, after it has been recorded."""
     actions = [AuditAction.EXPORTED, AuditAction.REASONING] if reasoning else [AuditAction.EXPORTED]
     for start in range(0, len(ids), BATCH):
         found = Conversation.objects.select_related("owner").in_bulk(ids[start : start + BATCH])
@@ -138,12 +143,18 @@ def _read(
         messages = Message.objects.filter(conversation__in=batch).order_by("pk")
         for message in messages.select_related("feedback").prefetch_related("generations"):
             threads[message.conversation_id].append(message)
+        instructions = list(Instructions.objects.about(batch))
         for conversation in batch:
-            yield conversation, threads[conversation.pk]
+            thread = threads[conversation.pk]
+            sent = {pk for message in thread for part in message.generations.all() for pk in part.instructions.values()}
+            own = [each for each in instructions if each.conversation_id == conversation.pk or each.pk in sent]
+            yield conversation, thread, own
 
 
-def as_json(conversation: Conversation, messages: Iterable[Message], reasoning: bool) -> str:
-    """Return the conversation as a line of JSON, with all versions of all messages."""
+def as_json(
+    conversation: Conversation, messages: Iterable[Message], instructions: Iterable[Instructions], reasoning: bool
+) -> str:
+    """Return the conversation as a line of JSON, with all versions of all messages and of instructions."""
     record = {
         "id": str(conversation.pk),
         "owner": conversation.owner.username,
@@ -151,6 +162,15 @@ def as_json(conversation: Conversation, messages: Iterable[Message], reasoning: 
         "created_at": conversation.created_at,
         "updated_at": conversation.updated_at,
         "shown_up_to": conversation.leaf_id,
+        "instructions": [
+            {
+                "id": version.pk,
+                "for": "conversation" if version.conversation_id else "user",
+                "content": version.content,
+                "created_at": version.created_at,
+            }
+            for version in instructions
+        ],
         "messages": [
             {
                 "id": message.pk,
@@ -177,8 +197,11 @@ def _outline(message: Message) -> list[dict[str, Any]] | None:
     return [step._asdict() for step in outline.steps] if outline else None
 
 
-def as_csv(conversation: Conversation, messages: Iterable[Message], reasoning: bool) -> str:
+def as_csv(
+    conversation: Conversation, messages: Iterable[Message], instructions: Iterable[Instructions], reasoning: bool
+) -> str:
     """Return a line of CSV for each message of the conversation."""
+    texts = {version.pk: version.content for version in instructions}
     lines = []
     for message in messages:
         newest = max(message.generations.all(), key=lambda generation: generation.pk, default=None)
@@ -193,6 +216,7 @@ def as_csv(conversation: Conversation, messages: Iterable[Message], reasoning: b
             newest.status if newest else "",
             newest.model if newest else "",
             message.content,
+            "\n\n".join(texts[pk] for pk in newest.instructions.values() if pk in texts) if newest else "",
         ]
         lines.append(csv_line([*line, message.reasoning] if reasoning else line))
     return "".join(lines)

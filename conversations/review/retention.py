@@ -9,7 +9,7 @@ from django.db import transaction
 from django.db.models import Q, QuerySet
 from django.utils import timezone
 
-from conversations.models import Conversation, LegalHold, Message, User
+from conversations.models import Conversation, Instructions, LegalHold, Message, User
 from conversations.models.usage import keep_for_today
 from conversations.review import audit
 from conversations.review.models import AuditAction, AuditEntry, QueueItem
@@ -26,6 +26,16 @@ def expired_reasoning() -> QuerySet[Message]:
 def expired_conversations() -> QuerySet[Conversation]:
     """Return conversations last changed more than `RETAIN_CONVERSATIONS_DAYS` ago."""
     return _older_than(settings.RETAIN_CONVERSATIONS_DAYS).order_by("pk")
+
+
+def expired_instructions() -> QuerySet[Instructions]:
+    """Return earlier versions of users' instructions, as old as expired conversations, that no conversation needs."""
+    if not settings.RETAIN_CONVERSATIONS_DAYS:
+        return Instructions.objects.none()
+    before = timezone.now() - timedelta(days=settings.RETAIN_CONVERSATIONS_DAYS)
+    holds = LegalHold.objects.in_force().exclude(user=None)
+    removable = Instructions.objects.removable().filter(conversation=None, created_at__lt=before)
+    return removable.exclude(owner__in=holds.values("user"))
 
 
 def expired_accounts() -> QuerySet[User]:
@@ -62,6 +72,7 @@ def prune() -> Iterator[str]:
     """Delete everything that has expired; yield a sentence for each kind. Each transaction checks legal holds again."""
     yield f"Deleted the reasoning of {_delete_reasoning()} messages."
     yield f"Deleted {_delete_conversations(expired_conversations(), audit.System())} conversations."
+    yield f"Deleted {_delete_instructions()} earlier versions of instructions."
     accounts = 0
     for user in expired_accounts().iterator():
         _delete_conversations(user.conversations.deletable(), audit.System())
@@ -136,6 +147,15 @@ def _delete_reasoning() -> int:
             messages = _with_reasoning().filter(conversation__in=batch)
             deleted += messages.update(reasoning="", reasoning_words=0, outline=None)
     return deleted
+
+
+def _delete_instructions() -> int:
+    with transaction.atomic():
+        _, deleted = expired_instructions().delete()
+        number = deleted.get(Instructions._meta.label, 0)
+        if number:
+            audit.record(audit.System(), AuditAction.PRUNED, instructions=number)
+    return number
 
 
 def _delete_conversations(

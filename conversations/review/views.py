@@ -8,6 +8,7 @@ from django.views.decorators.http import require_safe
 
 from conversations.forms import PositionForm
 from conversations.models import Conversation
+from conversations.models.instructions import KEPT_VERSIONS
 from conversations.pagination import take_page
 from conversations.request import SignedInRequest
 from conversations.review.models import MAX_DELAY_DAYS, AuditEntry, Rule
@@ -37,4 +38,5 @@ def index(request: SignedInRequest) -> HttpResponse:
 def privacy(request: HttpRequest) -> HttpResponse:
     samples = Rule.objects.filter(active=True, words="", outcome="", percent__gt=0).values_list("percent", flat=True)
     context = {"reasons": settings.REVIEW_REASONS, "max_delay_days": MAX_DELAY_DAYS, "samples": samples}
+    context["kept_versions"] = KEPT_VERSIONS
     return render(request, "review/privacy.html", context)

@@ -2,24 +2,27 @@
 
 from django.contrib.auth.models import Group, Permission
 
+from conversations.actions import save_instructions
 from conversations.models import Conversation, Generation, Message, Status, User
 from conversations.models.permissions import EXPORT, LIST, READ, REASONING
 from conversations.rendering import outlines
 from tests.factories import person, queued
 
 WORDS = {"title": "The title", "prompt": "Why?", "answer": "Because.", "version": "So.", "reasoning": "Let me think."}
+WORDS |= {"instructions": "Answer in verse.", "everywhere": "Be brief."}
 # Of the outline, as if it were of an earlier text: whoever may not read the reasoning must not see it.
 LABEL = "The label of a step"
+CONTENT = WORDS.keys() - {"reasoning"}
 # The permissions of each role, and which of the words it may see.
 ROLES = {
     "anonymous": ((), set()),
     "user": ((), set()),
     "superuser": ((), set()),
     "list-only": ((LIST,), set()),
-    "reader": ((LIST, READ), {"title", "prompt", "answer", "version"}),
-    "reader with reasoning": ((LIST, READ, REASONING), {"title", "prompt", "answer", "version", "reasoning"}),
+    "reader": ((LIST, READ), CONTENT),
+    "reader with reasoning": ((LIST, READ, REASONING), CONTENT | {"reasoning"}),
     "reasoning without reading": ((LIST, REASONING), set()),
-    "exporter": ((LIST, READ, EXPORT), {"title", "prompt", "answer", "version"}),
+    "exporter": ((LIST, READ, EXPORT), CONTENT),
     "exporter without reading": ((LIST, EXPORT), set()),
     "scoped reviewer": ((LIST, READ, REASONING, EXPORT), set()),
 }
@@ -42,9 +45,16 @@ def make_user(role: str) -> User | None:
 
 
 def make_conversation(owner: User, **words: str) -> Conversation:
-    """Return a conversation whose answer has two versions; `words` replace those of `WORDS`."""
+    """Return a conversation whose answer has two versions; `words` replace those of `WORDS`.
+
+    It has instructions, and its owner has others for all conversations; both were sent with the answer.
+    """
     words = WORDS | words
+    save_instructions(user=owner, content=words["everywhere"])
     generation = queued(owner, words["prompt"])
+    save_instructions(user=owner, conversation=generation.conversation, content=words["instructions"])
+    own = generation.conversation.instruction_versions.get()
+    Generation.objects.filter(pk=generation.pk).update(conversation_instructions=own)
     conversation, answer = generation.conversation, generation.message
     Conversation.objects.filter(pk=conversation.pk).update(title=words["title"])
     other = Message.objects.create(

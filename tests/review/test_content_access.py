@@ -22,7 +22,10 @@ from tests.factories import person
 from tests.review.factories import LABEL, ROLES, make_conversation, make_user
 
 pytestmark = pytest.mark.django_db
-WORDS = {kind: f"canary{kind}zq" for kind in ("title", "prompt", "answer", "version", "reasoning")}
+WORDS = {
+    kind: f"canary{kind}zq"
+    for kind in ("title", "prompt", "answer", "version", "reasoning", "instructions", "everywhere")
+}
 NOWHERE = "canarynowherezq"
 # Lookups that would reveal words if they were followed, and which words.
 LOOKUPS = {
@@ -39,7 +42,10 @@ LOOKUPS = {
     "conversations__messages__content__contains": ("answer",),
     "owner__conversations__title__contains": ("title",),
     "user__conversations__messages__reasoning__contains": ("reasoning",),
-    "content__startswith": ("answer",),
+    "instructions__content__startswith": ("instructions", "everywhere"),
+    "instruction_versions__content__contains": ("instructions", "everywhere"),
+    "owner__instructions__content__contains": ("everywhere",),
+    "content__startswith": ("answer", "instructions", "everywhere"),
     "reasoning__startswith": ("reasoning",),
     "note__startswith": ("prompt",),
     "details__contains": ("prompt",),

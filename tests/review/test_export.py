@@ -12,6 +12,7 @@ import pytest
 from django.contrib.auth.models import Permission
 from django.test import Client
 
+from conversations.actions import save_instructions
 from conversations.models import Conversation, Generation, Message, User
 from conversations.models.permissions import EXPORT as EXPORT_PERMISSION
 from conversations.models.permissions import REASONING
@@ -231,3 +232,20 @@ def test_each_criterion_is_applied(conversation: Conversation):
         assert not is_found(**{name: value}), name
     conversation.owner.groups.add(group)
     assert is_found(group=group)
+
+
+def test_instructions_are_exported_with_the_answers_they_were_sent_with(
+    fetch: Callable, conversation: Conversation, exporter: User
+):
+    save_instructions(user=conversation.owner, content="Never sent.")
+    make_conversation(person("other"), everywhere="Of somebody else.")
+    open_case(exporter)
+    record = json.loads(unpack(fetch(exporter, "owner=owner", form="jsonl")[1])[0])
+    found = {version["id"]: (version["for"], version["content"]) for version in record["instructions"]}
+    assert list(found.values()) == [("user", WORDS["everywhere"]), ("conversation", WORDS["instructions"])]
+    [sent] = record["messages"][1]["generations"]
+    assert [sent["user_instructions_id"], sent["conversation_instructions_id"]] == list(found)
+    text, _ = unpack(fetch(exporter, "owner=owner", form="csv")[1])
+    rows = list(csv.DictReader(io.StringIO(text)))
+    both = f"{WORDS['everywhere']}\n\n{WORDS['instructions']}"
+    assert [row["instructions"] for row in rows] == ["", both, ""]

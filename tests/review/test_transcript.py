@@ -1,5 +1,6 @@
 """Reviewers open a case before they read, and what they read is recorded before it is shown."""
 
+import re
 from urllib.parse import quote
 
 import pytest
@@ -9,6 +10,7 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
+from conversations.actions import save_instructions
 from conversations.models import Conversation, Feedback, Generation, Message, Status
 from conversations.review import audit
 from conversations.review.models import CASE_DURATION, AuditAction, AuditEntry, Case
@@ -197,3 +199,15 @@ def test_a_reviewer_reads_a_thought_by_steps_with_the_permission_and_on_record(
     assert client.get(f"{transcript}{answer.parent_id}/").status_code == 404
     elsewhere = make_conversation(person("somebody"))
     assert client.get(f"{transcript}{elsewhere.leaf_id}/").status_code == 404
+
+
+def test_a_transcript_shows_the_instructions_that_were_sent_and_with_which_answer(
+    reviewer: Client, conversation: Conversation, transcript: str
+):
+    save_instructions(user=conversation.owner, content="Never sent <b>.")
+    save_instructions(user=conversation.owner, content="Later <b>.", conversation=conversation)
+    open_case(reviewer)
+    page = reviewer.get(transcript).text
+    shown = re.findall(r'<article id="instructions-(\d+)".*?<blockquote dir="auto">(.*?)</blockquote>', page, re.DOTALL)
+    assert [content for _, content in shown] == [WORDS["everywhere"], WORDS["instructions"], "Later &lt;b&gt;."]
+    assert re.findall(r'href="#instructions-(\d+)"', page) == [pk for pk, _ in shown[:2]]

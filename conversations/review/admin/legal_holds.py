@@ -40,6 +40,7 @@ class LegalHoldAdmin(AllowedLookupsAdmin):
         # Wait for deletions that have not seen this hold.
         covered = Conversation.objects.filter(Q(pk=obj.conversation_id) | Q(owner=obj.user_id))
         list(covered.select_for_update().order_by("pk").values_list("pk"))
+        list(User.objects.select_for_update().filter(pk__in=[obj.user_id]).values_list("pk"))
         super().save_model(request, obj, form, change)
         action = AuditAction.HOLD_LIFTED if obj.lifted_at else AuditAction.HOLD_PLACED
         if change and "lifted_at" not in form.changed_data:

@@ -7,7 +7,7 @@ from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
 
 from conversations.forms import FindForm
-from conversations.models import Conversation, Message, Role
+from conversations.models import Conversation, Instructions, Message, Role
 from conversations.models.permissions import READ, REASONING, full
 from conversations.rendering import fragments, reading
 from conversations.rendering.fragments import State
@@ -66,6 +66,7 @@ def show(request: CaseRequest, pk: uuid.UUID) -> HttpResponse:
         "Transcript",
         conversation=conversation,
         entries=entries,
+        instructions=Instructions.objects.about([conversation]),
         item=item,
         position=queue.position(request.user, item) if item else None,
         verdict_form=queue_pages.verdict_form(request, item) if item else None,

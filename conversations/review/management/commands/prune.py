@@ -31,6 +31,8 @@ class Command(BaseCommand):
             return
         self.stdout.write(f"Would delete the reasoning of {retention.expired_reasoning().count()} messages.")
         self.stdout.write(f"Would delete {retention.expired_conversations().count()} conversations.")
+        instructions = retention.expired_instructions().count()
+        self.stdout.write(f"Would delete {instructions} earlier versions of instructions.")
         self.stdout.write(f"Would delete {retention.expired_accounts().distinct().count()} deactivated accounts.")
         self.stdout.write(f"Would delete {retention.expired_verdicts().count()} verdicts on deleted conversations.")
         self.stdout.write(f"Would delete {retention.expired_audit_entries()} audit entries.")
