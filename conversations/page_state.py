@@ -7,13 +7,16 @@ from dataclasses import dataclass
 from datetime import tzinfo
 from typing import NamedTuple
 
+from django.conf import settings
 from django.utils import timezone
 
 from conversations.generation.live import LiveText, live_text
+from conversations.inference.context_use import ContextUse, context_use
 from conversations.models import Conversation, Message, Status
 from conversations.models.conversation import Placement, Tree, generation_statuses, parse_cursor, visible_conversation
-from conversations.models.generation import LIVE
+from conversations.models.generation import LIVE, Counts
 from conversations.rendering import fragments, outcomes
+from conversations.rendering.context_meter import context_meter
 from conversations.sidebar import Sidebar
 
 
@@ -37,6 +40,7 @@ class View(NamedTuple):
     path: list[int]  # ids of the messages from the first prompt to the leaf
     newest: dict[int, int]  # newest generation by message, of the messages that the page may show
     live: set[int]  # ids of live messages
+    counts: list[Counts]  # of the newest generations, newest message first
 
 
 class Difference(NamedTuple):
@@ -50,6 +54,7 @@ class Difference(NamedTuple):
     articles: str  # HTML of `changed`, without live text
     endings: dict[int, list[str]]  # fragments that show the outcome, by message
     sidebar: list[str]  # fragments that update the list of conversations
+    context_use: ContextUse | None  # None if it is not known
 
 
 class PageState:
@@ -73,6 +78,7 @@ class PageState:
         self._first = 0
         self._is_stale = False  # the page shows a branch that was left in another window
         self._running: int | None = -1  # the generation that its Stop button stops; at first unknown
+        self._context_use: ContextUse | None = None  # what its meter shows; at first unknown
 
     @property
     def live_texts(self) -> dict[ShownMessage, LiveText]:
@@ -118,7 +124,10 @@ class PageState:
         articles = fragments.articles(messages)
         conversation.is_live = bool(view.live)
         sidebar = self._sidebar.update(user_id, conversation) if self._sidebar else []
-        return Difference(view, first, reset, removed, messages, articles, endings, sidebar)
+        whole = len(messages) == len(view.path)
+        texts = [settings.SYSTEM_PROMPT, *(message.content for message in messages)] if whole else ()
+        use = context_use(conversation.model, view.counts, texts)
+        return Difference(view, first, reset, removed, messages, articles, endings, sidebar, use)
 
     def apply(self, difference: Difference) -> list[str]:
         """Update this state by `difference`; return the frames that do the same to the page."""
@@ -145,6 +154,9 @@ class PageState:
         if self._running != running:
             self._running = running
             parts.append(fragments.composer_actions(running))
+        if difference.context_use and difference.context_use != self._context_use:
+            self._context_use = difference.context_use
+            parts.append(context_meter(difference.context_use))
         for pk, shown in self.shown.items():
             if shown.live and pk not in view.live and shown.live.status == Status.QUEUED:
                 shown.live.end()  # stopped while queued, so no runner ends its text
@@ -167,15 +179,16 @@ class PageState:
         last_page = max(0, len(path) - fragments.PAGE)
         window = path[min(self._first, last_page) if self._path else last_page :]
         newest: dict[int, int] = {}
+        counts: dict[int, Counts] = {}
         live: set[int] = set()
-        for message, generation, status in generation_statuses(
-            conversation.pk, window
-        ):  # the newest of a message comes last
-            newest[message] = generation
+        # The newest of a message comes last.
+        for message, generation, status, *numbers in generation_statuses(conversation.pk, window):
+            newest[message], counts[message] = generation, Counts(*numbers)
             (live.add if status in LIVE else live.discard)(message)
         if query is not None:
             self.shown = {pk: ShownMessage(newest.get(pk)) for pk in self._path[self._first :]}
-        return conversation, View(tree, path, newest, live)
+        newest_first = [counts[pk] for pk in reversed(window) if pk in counts]
+        return conversation, View(tree, path, newest, live, newest_first)
 
 
 def _ending(conversation: Conversation, tree: Tree, pk: int, sent: LiveText) -> list[str]:

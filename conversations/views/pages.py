@@ -3,11 +3,13 @@
 import uuid
 from typing import Any
 
+from django.conf import settings
 from django.urls import reverse
 from django.utils.http import urlencode
 from django.utils.safestring import mark_safe
 
 from conversations import limits
+from conversations.inference.context_use import ContextUse, context_use
 from conversations.models import Conversation, Message, User
 from conversations.models.conversation import Placement, Tree
 from conversations.pagination import take_page
@@ -47,11 +49,20 @@ def page_context(request: SignedInRequest, conversation: Conversation | None = N
         "live_generation": live[0].generation.pk if live else None,
         "socket_url": socket_url,
         "choice": choice,
+        "context_use": _context_use(conversation, thread, complete=not thread_context["earlier"])
+        if conversation
+        else None,
         "model_name": model.label if model else "",
         "local_model": model is not None and model.is_embedded,
         "no_endpoint": model is None,
         **context,
     }
+
+
+def _context_use(conversation: Conversation, thread: list[Message], *, complete: bool) -> ContextUse | None:
+    texts = [settings.SYSTEM_PROMPT, *(message.content for message in thread)] if complete else ()
+    counts = (message.generation.counts for message in reversed(thread) if message.generation)
+    return context_use(conversation.model, counts, texts)
 
 
 def thread_page(conversation: Conversation, *, before: int | None = None, last: int | None = None) -> dict[str, Any]:
