@@ -156,5 +156,6 @@ def test_controls_are_large_enough_for_fingers(
     assert page.locator("main :is(button, a:not(.prose a, .timeline a))").evaluate_all(BOXES) == []
     assert page.locator("#composer").bounding_box()["height"] < 70
     page.get_by_role("button", name="Conversation options").tap()
-    expect(page.get_by_label("Title")).to_be_visible()
-    expect(page.get_by_label("Title")).not_to_be_focused()  # that would open the keyboard
+    page.locator("#conversation-menu summary", has_text="Rename").tap()
+    expect(page.locator("#own-title")).to_be_visible()
+    assert page.locator("#conversation-menu :is(summary, button)").evaluate_all(BOXES) == []
