@@ -1,8 +1,7 @@
-// Reading a thought: j and k move between steps, links to steps leave no entries in the history, and going back returns to the
-// place in the conversation that the reader came from.
+// Reading a thought: links to steps leave no entries in the history, and going back returns to the place in the conversation that
+// the reader came from.
 
 const steps = [...document.querySelectorAll(".reading-step")];
-const textFields = "input, textarea, select";
 const linkOf = (step) => document.querySelector(`.reading-outline a[href="#${step.id}"]`);
 
 /** Go to a step, and mark it in the outline. */
@@ -16,17 +15,6 @@ function markCurrent() {
   const current = steps.find((step) => `#${step.id}` === location.hash);
   for (const step of steps) linkOf(step).toggleAttribute("aria-current", step === current);
 }
-
-/** Return the index of the step that is read: the first that ends below the upper quarter of the window. */
-const currentIndex = () => steps.findIndex((step) => step.getBoundingClientRect().bottom > innerHeight / 4);
-
-document.addEventListener("keydown", (event) => {
-  const by = { j: 1, k: -1 }[event.key];
-  if (!by || !document.querySelector("[data-single-keys]") || event.ctrlKey || event.metaKey || event.altKey || event.target.matches(textFields)) return;
-  const focused = steps.indexOf(document.activeElement.closest(".reading-step"));
-  const step = steps[focused < 0 ? currentIndex() : focused + by];
-  if (step) show(step);
-});
 
 document.addEventListener("click", async (event) => {
   const link = event.target.closest(".reading a");
@@ -47,7 +35,7 @@ document.addEventListener("click", async (event) => {
 
 // Words that were found stay marked until Escape is pressed.
 document.addEventListener("keydown", (event) => {
-  if (event.key !== "Escape" || event.target.matches(textFields)) return;
+  if (event.key !== "Escape" || event.target.matches("input")) return;
   for (const mark of document.querySelectorAll(".reading mark")) mark.replaceWith(...mark.childNodes);
 });
 

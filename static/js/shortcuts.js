@@ -1,57 +1,58 @@
-// Control (on a Mac: Command), with or without Shift, and a letter click the control with that data-shortcut. Single keys do
-// what #shortcuts lists, if it has data-single-keys, except while typing.
+// Control (on a Mac: Command), with or without Shift, and a letter click the control with that data-shortcut. Except while
+// typing, a single key clicks the control with that data-key, and focuses the field of a label; j and k move between messages or
+// between the steps of a thought, o shows or hides the reasoning. Where there is #shortcuts, it needs data-single-keys for that.
 
 const mac = /^(Mac|iP)/.test(navigator.platform);
 const sheet = document.getElementById("shortcuts");
-const textFields = "input, textarea, select, [contenteditable]";
+const singleKeys = !sheet || "singleKeys" in sheet.dataset;
+const textFields = "textarea, select, input:not([type=radio], [type=checkbox])";
+const item = "article.message, .reading-step";
 
 if (mac) {
   for (const key of document.querySelectorAll("kbd")) key.textContent = key.textContent.replace("Ctrl ", "⌘").replace("Shift ", "⇧");
 }
 
-/** Return the index of the focused message, or else of the first one in view. */
-function currentIndex(articles) {
-  const focused = document.activeElement.closest("article.message");
-  const isInView = (article) => article.getBoundingClientRect().bottom > 100;
-  return focused ? articles.indexOf(focused) : articles.findIndex(isInView);
+/** Return the index of the focused item, or else of the first one in view. */
+function currentIndex(items) {
+  const focused = items.indexOf(document.activeElement.closest(item));
+  return focused < 0 ? items.findIndex((element) => element.getBoundingClientRect().bottom > 100) : focused;
 }
 
 function moveFocus(by) {
-  const articles = [...document.querySelectorAll("article.message")];
-  const focused = document.activeElement.closest("article.message");
-  const article = articles[currentIndex(articles) + (focused ? by : 0)];
-  if (!article) return;
-  article.tabIndex = -1;
-  article.focus({ preventScroll: true });
-  article.scrollIntoView({ block: "start" });
+  const items = [...document.querySelectorAll(item)];
+  const element = items[currentIndex(items) + (document.activeElement.closest(item) ? by : 0)];
+  const link = element && document.querySelector(`.reading-outline a[href="#${element.id}"]`);
+  if (link) return link.click(); // see reading.js
+  if (!element) return;
+  element.tabIndex = -1;
+  element.focus({ preventScroll: true });
+  element.scrollIntoView({ block: "start" });
 }
 
 function toggleReasoning() {
-  const articles = [...document.querySelectorAll("article.message")];
-  articles.slice(currentIndex(articles)).find((article) => article.querySelector("details.reasoning"))?.querySelector("summary").click();
+  const items = [...document.querySelectorAll(item)];
+  items.slice(currentIndex(items)).find((element) => element.querySelector("details.reasoning"))?.querySelector("summary").click();
 }
 
-const actions = {
-  "?": () => sheet.togglePopover(),
-  "/": () => document.querySelector("#composer-content, #id_q")?.focus(),
-  n: () => document.querySelector("[data-shortcut='shift o']").click(),
-  j: () => moveFocus(1),
-  k: () => moveFocus(-1),
-  o: toggleReasoning,
-};
+const actions = { j: () => moveFocus(1), k: () => moveFocus(-1), o: toggleReasoning };
+
+function press(control) {
+  control.control?.focus({ preventScroll: true });
+  control.click();
+}
 
 document.addEventListener("keydown", (event) => {
+  const { key, target } = event;
   if (event.altKey || event.isComposing) return;
-  if (event.key === "Escape" && event.target.matches("#composer textarea")) event.target.blur();
-  if (event.ctrlKey || event.metaKey) {
-    if (!(mac ? event.metaKey : event.ctrlKey)) return;
-    const key = (event.shiftKey ? "shift " : "") + event.key.toLowerCase();
-    const control = document.querySelector(`[data-shortcut="${CSS.escape(key)}"]`);
-    if (!control) return;
-    event.preventDefault();
-    control.click();
-  } else if ("singleKeys" in sheet.dataset && actions[event.key] && !event.target.matches(textFields)) {
-    event.preventDefault();
-    actions[event.key]();
-  }
+  if (key === "Escape" && target.matches("#composer textarea")) target.blur();
+  const isShortcut = mac ? event.metaKey : event.ctrlKey;
+  const isSingle = singleKeys && !event.ctrlKey && !event.metaKey && !target.closest(textFields);
+  let selector;
+  if (isShortcut) selector = `[data-shortcut="${CSS.escape((event.shiftKey ? "shift " : "") + key.toLowerCase())}"]`;
+  else if (isSingle) selector = `[data-key="${CSS.escape(key)}"]`;
+  const control = selector && document.querySelector(selector);
+  if (!control && !(isSingle && actions[key])) return;
+  event.preventDefault();
+  if (control) press(control);
+  else actions[key]();
 });

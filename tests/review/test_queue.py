@@ -269,12 +269,12 @@ def test_the_form_says_how_many_items_wait_and_which_keys_choose_a_verdict(
     assert re.findall(r'data-key="(\d)">.*?<span>(.*?)</span> <kbd>(\d)</kbd>', page) == [
         (str(n), label, str(n)) for n, (_, label) in enumerate(Verdict.choices, 1)
     ]
-    assert "js/review." in page
+    assert "js/shortcuts." in page
     User.objects.update(single_keys=False)
     page = client.get(f"{QUEUE.removesuffix('queue/')}{report.conversation_id}/transcript/").text
     assert "Save and next" in page
     assert "<kbd>" not in page
-    assert "js/review." not in page
+    assert "js/shortcuts." not in page
 
 
 def test_a_verdict_that_was_not_saved_is_kept_in_the_form(client: Client, report: QueueItem, reviewer: User):
