@@ -23,13 +23,6 @@ function fill(menu) {
   menu.querySelector("[name=title]").value = title;
 }
 
-/** Put the menu of a row below its button, or as close to that as it fits. */
-function position(menu) {
-  const { bottom, left } = opener.getBoundingClientRect();
-  menu.style.top = `${Math.max(8, Math.min(bottom + 4, innerHeight - menu.offsetHeight - 8))}px`;
-  menu.style.left = `${Math.max(8, Math.min(left, innerWidth - menu.offsetWidth - 8))}px`;
-}
-
 /** Return what has the focus after the menu: its button, or if the row is gone, the button of the row in its place. */
 function back() {
   const buttons = rowButtons();
@@ -52,7 +45,6 @@ for (const menu of document.querySelectorAll(".options")) {
   menu.addEventListener("toggle", ({ target, newState }) => {
     if (newState === "open" && target.matches("[data-rename]")) target.querySelector("[name=title]").select();
     if (newState === "closed" && target === menu && (document.activeElement === document.body || menu.contains(document.activeElement))) back().focus({ preventScroll: true });
-    else if (menu.id === "row-menu" && menu.matches(":popover-open")) position(menu);
   }, true);
   menu.addEventListener("keydown", (event) => {
     const by = { ArrowDown: 1, ArrowUp: -1 }[event.key];
