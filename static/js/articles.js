@@ -46,6 +46,7 @@ function replace(current, replacement) {
   holdHeight();
   current.replaceWith(replacement);
   htmx.process(replacement);
+  htmx.trigger(replacement, "htmx:load");
   const next = activeElement.matches("summary") ? replacement.querySelector("summary") : !touch.matches && composer;
   if (focused && next) next.focus({ preventScroll: true });
   announceStatus(replacement, from);

@@ -2,6 +2,7 @@
 // points to instead of following it.
 
 const RESULT_MS = 1500;
+const BUTTONS = '<button type="button" data-wrap aria-pressed="false">Wrap</button><button type="button" data-copy>Copy</button>';
 
 const messages = document.getElementById("messages");
 const announcer = document.getElementById("announcer");
@@ -11,15 +12,8 @@ function addButtons(root) {
   for (const caption of root.querySelectorAll("figure.code > figcaption")) {
     // The unfinished tail is replaced with every frame: a button in it would vanish before it could be clicked.
     if (caption.closest(".tail") || caption.querySelector("button")) continue;
-    caption.append(button("wrap", "Wrap"), button("copy", "Copy"));
-    caption.querySelector("[data-wrap]").setAttribute("aria-pressed", "false");
+    caption.insertAdjacentHTML("beforeend", BUTTONS);
   }
-}
-
-function button(action, text) {
-  const element = Object.assign(document.createElement("button"), { type: "button", textContent: text });
-  element.dataset[action] = "";
-  return element;
 }
 
 /** Copy through the selection: navigator.clipboard is missing on plain http in a local network. */
@@ -74,10 +68,4 @@ messages.addEventListener("click", async (event) => {
   showResult((link.querySelector(".tool-name") ?? link).firstChild, source.textContent !== "" && await copy(source));
 });
 
-new MutationObserver((records) => {
-  for (const { addedNodes } of records) {
-    for (const node of addedNodes) if (node instanceof Element) addButtons(node);
-  }
-}).observe(messages, { childList: true, subtree: true });
-
-addButtons(messages);
+document.addEventListener("htmx:load", ({ target }) => addButtons(target)); // also once of the whole page

@@ -46,8 +46,5 @@ document.addEventListener("keydown", (event) => {
   items[Math.max(0, Math.min(at + KEYS[event.key], items.length - 1))].focus();
 });
 
-new MutationObserver((records) => {
-  for (const { addedNodes } of records) for (const node of addedNodes) if (node instanceof Element) prepare(node);
-}).observe(document.body, { childList: true, subtree: true });
-
-prepare(document.body);
+document.addEventListener("htmx:load", ({ target }) => prepare(target));
+prepare(document.body); // some pages have no htmx
