@@ -10,9 +10,8 @@ const commands = dialog.querySelector("[data-commands]");
 const found = dialog.querySelector("[data-found]");
 const status = dialog.querySelector("[role=status]");
 const recent = found.innerHTML; // until the server has sent the newest again
-let timer = null;
 let request = new AbortController(); // of the last request
-let loading = Promise.resolve();
+let loading = Promise.resolve(); // ends when the options are of what was typed last
 let moved = false; // whether the active option was chosen with a key
 
 const options = () => [...list.querySelectorAll("[role=option]")].filter((option) => !option.closest("[hidden]"));
@@ -36,11 +35,12 @@ function filterCommands() {
   if (isFirst !== Boolean(input.value.trim())) list[isFirst ? "append" : "prepend"](commands);
 }
 
-async function load() {
-  timer = null;
+/** Show what the server finds, unless this is called again within `delay` ms. */
+async function load(delay) {
   request.abort();
   request = new AbortController();
   const { signal } = request;
+  await new Promise((resolve) => { setTimeout(resolve, delay); });
   const response = await fetch(`${dialog.dataset.url}?${new URLSearchParams({ q: input.value })}`, { signal }).catch(() => null);
   const html = response?.ok && !response.redirected ? await response.text().catch(() => "") : "";
   if (signal.aborted) return;
@@ -52,11 +52,6 @@ async function load() {
   activate((before && document.getElementById(before)) || options()[0]);
 }
 
-function loadNow() {
-  clearTimeout(timer);
-  loading = load();
-}
-
 function open() {
   input.value = "";
   found.innerHTML = recent;
@@ -66,15 +61,12 @@ function open() {
   dialog.showModal();
   activate(options()[0]);
   list.scrollTop = 0;
-  loadNow();
+  loading = load(0);
 }
 
 /** Follow the active option, once it is of what was typed last; without any, go to the search page. */
 async function choose() {
-  if (!commands.contains(active())) {
-    if (timer) loadNow();
-    await loading;
-  }
+  if (!commands.contains(active())) await loading;
   if (active()) active().click();
   else if (input.value.trim()) input.form.requestSubmit();
 }
@@ -100,8 +92,7 @@ input.addEventListener("input", () => {
   moved = false;
   filterCommands();
   activate(options()[0]);
-  clearTimeout(timer);
-  timer = setTimeout(loadNow, DEBOUNCE_MS);
+  loading = load(DEBOUNCE_MS);
 });
 
 document.addEventListener("click", (event) => {
@@ -116,10 +107,7 @@ dialog.addEventListener("click", ({ target }) => {
   if (target === dialog || target.closest("[role=option], [data-close]")) dialog.close();
 });
 
-dialog.addEventListener("close", () => {
-  clearTimeout(timer);
-  request.abort();
-});
+dialog.addEventListener("close", () => request.abort());
 
 document.getElementById("palette-theme").addEventListener("submit", async (event) => {
   event.preventDefault();
