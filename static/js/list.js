@@ -3,7 +3,7 @@
 
 const list = document.getElementById("listed");
 const today = document.getElementById("listed-today");
-const groups = () => [...list.querySelectorAll("ul")];
+const groups = () => [...list.querySelectorAll("ul:is([id], :not(:empty))")]; // others have lost their last row, and stay hidden
 const nameOf = (group) => group.getAttribute("aria-label");
 
 /** Return the group with this heading; a new one stands before the first with rows that come after `order`. */
@@ -17,15 +17,6 @@ function groupFor(heading, order) {
   const before = groups().find((group) => group.firstElementChild?.dataset.order < order)?.previousElementSibling;
   for (const part of [title, created]) list.insertBefore(part, before ?? list.querySelector(".older"));
   return created;
-}
-
-/** Remove headings that have lost their last row. The groups with an id stay, hidden. */
-function removeEmpty() {
-  for (const group of groups()) {
-    if (group.id || group.firstElementChild) continue;
-    group.previousElementSibling.remove();
-    group.remove();
-  }
 }
 
 /** Show what `row` says. Its element on the page stays, with the focus in it and the menu that was opened from it. */
@@ -48,7 +39,6 @@ document.addEventListener("htmx:oobBeforeSwap", ({ target, detail }) => {
   if (target !== today) return;
   detail.shouldSwap = false;
   detail.fragment.querySelectorAll("li").forEach(place);
-  removeEmpty();
 });
 
 // A page of older conversations begins with the heading that the page before ended with.
@@ -57,5 +47,4 @@ list.addEventListener("htmx:afterSwap", () => {
     const first = groups().find((other) => nameOf(other) === nameOf(group));
     if (first !== group) first.append(...group.children);
   }
-  removeEmpty();
 });
