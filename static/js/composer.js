@@ -4,15 +4,21 @@
 const form = document.getElementById("composer");
 const field = form.elements.content;
 const touch = matchMedia("(pointer: coarse)");
+// What has happened, and what to do, by the response's status, which is 0 without a response.
+const FAILURES = {
+  0: ["The site could not be reached.", "Check your connection and try again."],
+  401: ["You are signed out.", "Sign in in another tab, then try again."],
+  403: ["This page has expired.", "Copy what you need, reload the page and try again."],
+  404: ["This conversation no longer exists.", "Copy what you need into a new one."],
+  413: ["This is too large to send.", "Shorten it and try again."],
+  429: ["Too many requests at once.", "Wait a few seconds and try again."],
+  503: ["The site is temporarily unavailable.", "Try again in a moment."],
+};
 let sent = ""; // the text of the last request
 
-/** Return a random UUID. crypto.randomUUID is missing on plain http in a local network, which is not a secure context. */
+/** Return 128 random bits, as a UUID without hyphens. crypto.randomUUID is missing on plain http in a local network, which is not a secure context. */
 function newKey() {
-  const bytes = crypto.getRandomValues(new Uint8Array(16));
-  bytes[6] = (bytes[6] & 0x0f) | 0x40;
-  bytes[8] = (bytes[8] & 0x3f) | 0x80;
-  const hex = Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
-  return hex.replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, "$1-$2-$3-$4-$5");
+  return Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) => byte.toString(16).padStart(2, "0")).join("");
 }
 
 function setText(text) {
@@ -117,19 +123,10 @@ document.addEventListener("htmx:beforeRequest", ({ detail: { xhr, pathInfo } }) 
 });
 
 function failure(detail, isPrompt, alert) {
-  const { xhr } = detail;
-  const kept = isPrompt ? " Your text is still here." : "";
-  if (xhr.status === 422) return alert.textContent; // swapped in with the response
-  if (xhr.status === 0) return `The site could not be reached.${kept} Check your connection and try again.`;
-  if (xhr.status === 401 || wasRedirected(detail)) {
-    return `You are signed out.${kept} Sign in in another tab, then try again.`;
-  }
-  if (xhr.status === 403) return `This page has expired.${kept} Copy what you need, reload the page and try again.`;
-  if (xhr.status === 404) return `This conversation no longer exists.${kept} Copy what you need into a new one.`;
-  if (xhr.status === 413) return `This is too large to send.${kept} Shorten it and try again.`;
-  if (xhr.status === 429) return `Too many requests at once.${kept} Wait a few seconds and try again.`;
-  if (xhr.status === 503) return `The site is temporarily unavailable.${kept} Try again in a moment.`;
-  return `Something went wrong on the site.${kept} Try again in a moment.`;
+  const status = wasRedirected(detail) ? 401 : detail.xhr.status;
+  if (status === 422) return alert.textContent; // swapped in with the response
+  const [what, next] = FAILURES[status] ?? ["Something went wrong on the site.", "Try again in a moment."];
+  return isPrompt ? `${what} Your text is still here. ${next}` : `${what} ${next}`;
 }
 
 /** Focus the composer when the focused control is removed, except where that opens a touch keyboard. */
