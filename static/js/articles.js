@@ -61,9 +61,7 @@ function holdHeight() {
 
 function setStatus(article, footer) {
   const from = article.dataset.status;
-  const to = footer.dataset.status;
-  if (from === to) return;
-  article.dataset.status = to;
+  article.dataset.status = footer.dataset.status;
   announceStatus(article, from, footer);
 }
 

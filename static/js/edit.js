@@ -2,22 +2,17 @@
 
 const messages = document.getElementById("messages");
 
-function closeForm(form) {
-  const link = form.closest("article").querySelector("[data-action=edit]");
-  form.remove();
-  link.focus();
-}
-
-messages.addEventListener("keydown", (event) => {
-  const form = event.target.closest(".edit-form");
-  if (form && event.key === "Escape" && !event.isComposing) closeForm(form);
+messages.addEventListener("keydown", ({ key, isComposing, target }) => {
+  if (key === "Escape" && !isComposing) target.closest(".edit-form")?.querySelector("[data-action=cancel-edit]").click();
 });
 
 messages.addEventListener("click", (event) => {
   const cancel = event.target.closest("[data-action=cancel-edit]");
   if (!cancel) return;
   event.preventDefault();
-  closeForm(cancel.closest("form"));
+  const link = cancel.closest("article").querySelector("[data-action=edit]");
+  cancel.closest("form").remove();
+  link.focus();
 });
 
 messages.addEventListener("htmx:afterSettle", ({ target }) => {
