@@ -263,7 +263,7 @@ _name = env.str("OPENAI_MODEL", "")
 _facts = {
     "CONTEXT_TOKENS": env.int("CONTEXT_TOKENS", 0, validate=validate.Range(min=0)),  # 0: what is known of the model
     "MAX_OUTPUT_TOKENS": env.int("MAX_OUTPUT_TOKENS", 0, validate=validate.Range(min=0)),  # 0: the endpoint's limit
-    "PREFIX_COMPLETION": env.bool("PREFIX_COMPLETION", False),
+    "PREFIX_COMPLETION": env.bool("PREFIX_COMPLETION", None),  # None: what is known of the model
 }
 THINKING = env.str("THINKING", "", validate=validate.OneOf(["", "on", "off"]))
 REASONING_EFFORT = env.str(
@@ -309,9 +309,8 @@ else:
         _endpoint = EndpointSettings(
             base_url=_base_url or "https://api.openai.com/v1", key_name="OPENAI_API_KEY", api_key=_key
         )
-    MODELS = one_model(
-        _endpoint, _deployment or _name, _pinned, {name.lower(): value for name, value in _facts.items() if value}
-    )
+    _given = {name.lower(): value for name, value in _facts.items() if value or value is False}
+    MODELS = one_model(_endpoint, _deployment or _name, _pinned, _given)
 
 SYSTEM_PROMPT = env.str("SYSTEM_PROMPT", "")
 

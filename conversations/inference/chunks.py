@@ -258,6 +258,8 @@ def _usage(usage: object) -> Usage:
     """Return the counts that are numbers; endpoints also send null, strings and nothing."""
     fields = usage if isinstance(usage, dict) else {}
     reasoning = _count(_detail(fields, "completion_tokens_details", "reasoning_tokens"))
+    if reasoning is None:
+        reasoning = _count(fields.get("reasoning_tokens")) or None  # SGLang's place; 0 in versions that do not count
     cached = _count(_detail(fields, "prompt_tokens_details", "cached_tokens"))
     if cached is None:
         cached = _count(fields.get("prompt_cache_hit_tokens"))  # DeepSeek's name

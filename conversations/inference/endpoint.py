@@ -129,7 +129,7 @@ class OpenModel:
         elif continuing:
             messages = [*messages, continuation_message(messages[-1]["content"])]
         if wanted.thinking is not None:
-            extra |= dialects.thinking_fields(profile, wanted.thinking)
+            extra |= dialects.thinking_fields(profile, wanted.thinking, wanted.effort)
         if self.model.is_embedded:
             extra |= local.request_fields(thinking=wanted.thinking is not False, continuing=continuing)
         request: dict[str, Any] = {
@@ -141,7 +141,11 @@ class OpenModel:
         if output_tokens := output_tokens or profile.max_output_tokens:
             request[dialects.limit_field(profile.dialect)] = output_tokens
         if wanted.effort and wanted.thinking is not False:
-            request["reasoning_effort"] = wanted.effort
+            effort = dialects.effort_fields(profile, wanted.effort)
+            if "reasoning_effort" in effort:
+                request |= effort
+            else:
+                extra |= effort
         if extra:
             request["extra_body"] = extra
         return request

@@ -75,7 +75,7 @@ def profile_lines(found: list[Attempt], completes_prefixes: bool) -> list[str]:
     if normal.thinks:
         thinking = "switchable" if off.works and not off.thinks else "always"
     else:
-        thinking = "switchable" if any(each.thinks for each in efforts) else "never"
+        thinking = "requested" if any(each.thinks for each in efforts) else "never"
     lines = [f'thinking = "{thinking}"']
     if accepted and thinking != "never":
         lines.append(f"efforts = {json.dumps(accepted)}")
@@ -83,8 +83,8 @@ def profile_lines(found: list[Attempt], completes_prefixes: bool) -> list[str]:
 
 
 async def _attempt(opened: OpenModel, asked: Reasoning) -> Attempt:
-    # As a model of which nothing is known, so that exactly this is asked for.
-    profile = replace(opened.model.profile, thinking="", efforts=())
+    # As if its thinking were not known, so that exactly this is asked for.
+    profile = replace(opened.model.profile, thinking="")
     plain = OpenModel(replace(opened.model, profile=profile, pinned=asked), opened.endpoint)
     attempt, started, totals = Attempt(asked), time.monotonic(), DeltaTotals[float]()
 

@@ -18,17 +18,21 @@ from conversations.inference.models_toml import InvalidModels, Table, tables_of
 from conversations.inference.profiles import Profile, profile_of
 
 ANSWER_SHARE = 4  # a quarter of the context is reserved for reasoning and answer
-THINKING = ("always", "switchable", "never")
+# At most this of a person's tokens of the day: few answers of models with long contexts are longer.
+MOST_RESERVED = 65_536
+THINKING = ("always", "switchable", "requested", "never")
 EFFORTS = ("none", "minimal", "low", "medium", "high", "xhigh", "max")  # lowest first
 # How endpoints want to be asked; see `requests`. Others speak the last one: vLLM, SGLang and llama.cpp.
 HOSTS = {
     "azure.com": "azure",
     "deepseek.com": "deepseek",
     "mistral.ai": "mistral",
+    "ollama.com": "ollama",
     "openai.com": "openai",
     "openrouter.ai": "openrouter",
 }
 DIALECTS = (*HOSTS.values(), "vllm")
+OLLAMA_PORT = ":11434"
 QUICK, NORMAL, DEEP = "quick", "normal", "deep"  # depths, as `models.Depth` has them
 LABEL_CHARACTERS = 60
 DESCRIPTION_CHARACTERS = 120
@@ -69,6 +73,8 @@ class EndpointSettings:
         """Return the dialect that endpoints at this address speak."""
         if self.azure:
             return "azure"
+        if urlsplit(self.base_url).netloc.endswith(OLLAMA_PORT):
+            return "ollama"
         return next((dialect for domain, dialect in HOSTS.items() if is_at(self.base_url, domain)), "vllm")
 
 
@@ -98,7 +104,7 @@ class Model:
     @cached_property
     def output_tokens(self) -> int:
         """Return the limit of an answer with its reasoning: the profile's, or a share of the context."""
-        return self.profile.max_output_tokens or self.context_tokens // ANSWER_SHARE
+        return self.profile.max_output_tokens or min(self.context_tokens // ANSWER_SHARE, MOST_RESERVED)
 
     @cached_property
     def depths(self) -> dict[str, Reasoning]:
@@ -109,11 +115,12 @@ class Model:
         found: dict[str, Reasoning] = {}
         if thinking == "switchable":
             found[QUICK] = Reasoning(thinking=False)
-        elif len(efforts) > 1:
+        elif len(efforts) > 1 and thinking != "requested":
             found[QUICK] = Reasoning(effort=efforts[0])
         found[NORMAL] = ENDPOINTS_DEFAULT
-        if efforts:
-            found[DEEP] = Reasoning(True if thinking == "switchable" else None, efforts[-1])
+        if efforts or thinking == "requested":
+            switch = True if thinking in ("switchable", "requested") else None
+            found[DEEP] = Reasoning(switch, efforts[-1] if efforts else "")
         return found if len(found) > 1 else {}
 
     def reasoning(self, depth: str) -> Reasoning:
@@ -245,6 +252,8 @@ def _read_model(table: Table, endpoints: dict[str, EndpointSettings]) -> Model:
         prefix_completion=table.flag("prefix_completion", False),
         dialect=table.choice("dialect", DIALECTS),
     )
+    if given.get("thinking") == "never":
+        given = {"efforts": ()} | given  # whatever the built-in profile says
     model = _model(model_id, endpoint, name, given)
     label = table.text("label", model_id, LABEL_CHARACTERS)
     description = table.text("description", "", DESCRIPTION_CHARACTERS)
@@ -257,8 +266,8 @@ def _read_model(table: Table, endpoints: dict[str, EndpointSettings]) -> Model:
 
 
 def _model(model_id: str, endpoint: EndpointSettings, name: str, given: dict[str, Any]) -> Model:
-    profile = replace(profile_of(name), **given)
-    return Model(model_id, endpoint, name, replace(profile, dialect=profile.dialect or endpoint.dialect))
+    profile = profile_of(name, given.get("dialect") or endpoint.dialect)
+    return Model(model_id, endpoint, name, replace(profile, **given))
 
 
 def _embedded_facts() -> dict[str, Any]:

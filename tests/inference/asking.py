@@ -35,3 +35,12 @@ def text(seen: list[Delta]) -> str:
 
 def event(word: str) -> bytes:
     return b"data: " + json.dumps({"choices": [{"index": 0, "delta": {"content": word}}]}).encode() + b"\n\n"
+
+
+# The fields of every request.
+PLAIN = {"model", "messages", "stream", "stream_options"}
+
+
+def flat(request: dict[str, Any]) -> dict[str, Any]:
+    """Return the fields of a request's body."""
+    return {name: value for name, value in request.items() if name != "extra_body"} | request.get("extra_body", {})

@@ -73,6 +73,73 @@ DIALECTS = [
         "Yes.",
         usage=Usage(3, None, 5),
     ),
+    Dialect(
+        "openai",  # which shows no reasoning, but counts it
+        sse(
+            chunk(role="assistant", content="", refusal=None) | {"usage": None},
+            chunk(content="Yes.") | {"usage": None, "obfuscation": "x"},
+            chunk("stop") | {"usage": None},
+            {"choices": [], "usage": DETAILED | {"prompt_tokens_details": {"cached_tokens": 8}}},
+        ),
+        "",
+        "Yes.",
+        usage=Usage(12, 20, 10, 8),
+    ),
+    Dialect(
+        "azure's OpenAI models",
+        sse(
+            {"choices": [], "prompt_filter_results": [{"prompt_index": 0, "content_filter_results": {}}]},
+            chunk(role="assistant", content="", refusal=None),
+            chunk(content="Yes."),
+            chunk("stop"),
+            {"choices": [], "usage": DETAILED},
+        ),
+        "",
+        "Yes.",
+        usage=Usage(12, 20, 10),
+    ),
+    Dialect(
+        "sglang",
+        sse(
+            chunk(role="assistant", content="", reasoning_content=None),
+            chunk(content=None, reasoning_content="Hm."),
+            chunk(content="Yes.", reasoning_content=None),
+            chunk("stop", content=None) | {"matched_stop": 151645},
+            {"choices": [], "usage": {"prompt_tokens": 3, "completion_tokens": 5, "reasoning_tokens": 2}},
+        ),
+        "Hm.",
+        "Yes.",
+        usage=Usage(3, 2, 3),
+    ),
+    Dialect(
+        "llama.cpp",
+        sse(
+            chunk(role="assistant", content=None),
+            chunk(reasoning_content="Hm."),
+            chunk(content="Yes."),
+            chunk("stop"),
+            {
+                "choices": [],
+                "usage": {"completion_tokens": 5, "prompt_tokens": 3, "prompt_tokens_details": {"cached_tokens": 1}},
+                "timings": {"cache_n": 1, "predicted_n": 5},
+            },
+        ),
+        "Hm.",
+        "Yes.",
+        usage=Usage(3, None, 5, 1),
+    ),
+    Dialect(
+        "ollama",
+        sse(
+            chunk(role="assistant", content="", reasoning="Hm."),
+            chunk(content="Yes."),
+            chunk("stop", content=""),
+            {"choices": [], "usage": {"prompt_tokens": 3, "completion_tokens": 5, "total_tokens": 8}},
+        ),
+        "Hm.",
+        "Yes.",
+        usage=Usage(3, None, 5),
+    ),
     Dialect("reasoning_text", sse(chunk(reasoning_text="Hm."), chunk(content="Yes."), chunk("stop")), "Hm.", "Yes."),
     Dialect(
         "a gateway that repeats reasoning under two names",

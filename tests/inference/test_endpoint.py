@@ -22,7 +22,8 @@ from conversations.inference.registry import Model, Reasoning
 from conversations.inference.stream import stream
 from tests.cloud import Cloud
 from tests.endpoint import Endpoint as Server
-from tests.inference.asking import opened
+from tests.inference.asking import PLAIN, flat, opened
+from tests.inference.cases import CASES, Case
 from tests.models import model
 
 CUT_ANSWER = [{"role": "user", "content": "Why?"}, {"role": "assistant", "content": "It is so beca"}]
@@ -35,7 +36,7 @@ Ask = Callable[..., Any]
 def ask(settings) -> Ask:
     """Ask a model."""
 
-    async def ask(asked: Model, times: int = 1, **wanted: bool) -> None:
+    async def ask(asked: Model, times: int = 1, **wanted: Any) -> None:
         async with opened(settings, asked) as connected:
             for _ in range(times):
                 messages = CUT_ANSWER if wanted.get("continuing") else [{"role": "user", "content": "Why?"}]
@@ -114,11 +115,12 @@ def test_an_azure_address_is_accepted_in_every_form(path: str):
             {"thinking": {"type": "enabled"}},
             {"thinking": {"type": "disabled"}},
         ),
-        ("https://openrouter.ai/api/v1", {"reasoning": {"enabled": True}}, {"reasoning": {"enabled": False}}),
+        ("https://openrouter.ai/api/v1", {"reasoning": {"effort": "high"}}, {"reasoning": {"enabled": False}}),
         ("https://api.openai.com/v1", {}, {"reasoning_effort": "low"}),
+        ("http://own.lan:11434/v1", {}, {"reasoning_effort": "none"}),
         (
             "https://notopenai.com/v1",
-            {"chat_template_kwargs": {"enable_thinking": True, "thinking": True}},
+            {"chat_template_kwargs": {"enable_thinking": True, "thinking": True, "reasoning_effort": "high"}},
             {"chat_template_kwargs": {"enable_thinking": False, "thinking": False}},
         ),
     ],
@@ -130,7 +132,7 @@ async def test_thinking_and_effort_are_sent_in_the_endpoints_form(settings, base
     async with opened(settings, model(base_url, pinned=Reasoning(False, "high"))) as connected:
         not_thinking = connected.request([])
     assert thinking.get("extra_body", {}) == on
-    assert thinking["reasoning_effort"] == "high"
+    assert thinking.get("reasoning_effort") == (None if "reasoning" in on else "high")
     for request in (not_this_time, not_thinking):
         assert request["extra_body"] == off
         assert "reasoning_effort" not in request
@@ -203,7 +205,7 @@ async def test_a_prefix_is_sent_in_the_endpoints_form(settings, base_url: str, l
     async with opened(settings, model(base_url, prefix_completion=True)) as connected:
         request = connected.request(CUT_ANSWER, continuing=True)
     assert request["messages"] == [CUT_ANSWER[0], last]
-    assert set(request["extra_body"]) & {"continue_final_message", "add_generation_prompt"} == fields
+    assert set(request.get("extra_body", {})) & {"continue_final_message", "add_generation_prompt"} == fields
 
 
 REFUSALS = [
@@ -232,11 +234,6 @@ async def test_an_optional_parameter_that_is_refused_is_left_out(settings, base_
         name, amended = found
         assert name == refused
         assert flat(amended) == {name: value for name, value in flat(request).items() if name != refused}
-
-
-def flat(request: dict[str, Any]) -> dict[str, Any]:
-    """Return the fields of a request's body."""
-    return {name: value for name, value in request.items() if name != "extra_body"} | request.get("extra_body", {})
 
 
 @pytest.mark.parametrize(
@@ -284,63 +281,28 @@ async def test_a_refusal_that_concerns_the_prompt_is_no_failure_of_the_endpoint(
     assert problems == ["", "the last answer failed: Unreachable", "", "", ""]
 
 
-# At each depth: how a model is asked whose thinking has a switch, and one whose thinking has none.
-DEPTHS = [
-    (
-        "https://api.deepseek.com",
-        {"thinking": {"type": "disabled"}},
-        {"thinking": {"type": "enabled"}, "reasoning_effort": "max"},
-    ),
-    (
-        "https://name.services.ai.azure.com/openai/v1",
-        {"thinking": {"type": "disabled"}},
-        {"thinking": {"type": "enabled"}, "reasoning_effort": "max"},
-    ),
-    (
-        "https://openrouter.ai/api/v1",
-        {"reasoning": {"enabled": False}},
-        {"reasoning": {"enabled": True}, "reasoning_effort": "max"},
-    ),
-    ("https://api.openai.com/v1", {"reasoning_effort": "low"}, {"reasoning_effort": "max"}),
-    (
-        "https://vllm.internal/v1",
-        {"chat_template_kwargs": {"enable_thinking": False, "thinking": False}},
-        {"chat_template_kwargs": {"enable_thinking": True, "thinking": True}, "reasoning_effort": "max"},
-    ),
-]
-PLAIN = {"model", "messages", "stream", "stream_options"}
-
-
-@pytest.mark.parametrize(("base_url", "quick", "deep"), DEPTHS)
-async def test_a_depth_is_sent_in_the_endpoints_form(settings, base_url: str, quick: dict, deep: dict):
-    efforts = ("low", "high", "max")
-    async with opened(settings, model(base_url, thinking="switchable", efforts=efforts)) as connected:
-        sent = [flat(connected.request([], depth=depth)) for depth in ("quick", "normal", "deep", "")]
-    found = [{name: value for name, value in body.items() if name not in PLAIN} for body in sent]
-    assert found == [quick, {}, deep, {}]
-    async with opened(settings, model(base_url, thinking="always", efforts=efforts)) as connected:
-        sent = [flat(connected.request([], depth=depth)) for depth in ("quick", "normal", "deep", "")]
-    found = [{name: value for name, value in body.items() if name not in PLAIN} for body in sent]
-    assert found == [{"reasoning_effort": "low"}, {}, {"reasoning_effort": "max"}, {}]
-
-
-@pytest.mark.parametrize(
-    ("facts", "depths"),
-    [
-        ({}, []),
-        ({"thinking": "never"}, []),
-        ({"thinking": "always"}, []),
-        ({"thinking": "switchable"}, ["quick", "normal"]),
-        ({"thinking": "always", "efforts": ("low", "high")}, ["quick", "normal", "deep"]),
-        ({"thinking": "switchable", "efforts": ("high",)}, ["quick", "normal", "deep"]),
-        ({"efforts": ("high",)}, ["normal", "deep"]),
-    ],
-)
-def test_only_depths_that_the_profile_has_are_offered(facts: dict[str, Any], depths: list[str]):
-    assert list(model(**facts).depths) == depths
-    assert model(**facts, pinned=Reasoning(effort="high")).depths == {}
-
-
 async def test_a_model_that_never_thinks_is_not_told_to(settings):
     async with opened(settings, model(thinking="never")) as connected:
         assert set(connected.request([], thinking=False)) == PLAIN
+
+
+# What a reasoning model may be sent at all. It refuses, or ignores, the sampling parameters of other models.
+ALLOWED = PLAIN | {"max_tokens", "max_completion_tokens", "reasoning_effort", "thinking", "reasoning"}
+ALLOWED |= {"chat_template_kwargs"}
+NEVER_SENT = ("temperature", "top_p", "presence_penalty", "frequency_penalty", "logprobs", "top_logprobs")
+NEVER_SENT += ("tools", "response_format")
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.id)
+async def test_parameters_that_reasoning_models_refuse_are_never_sent(ask: Ask, endpoint: Server, proxied, case: Case):
+    asked = model(case.address, case.name, max_output_tokens=500)
+    for depth in ("quick", "normal", "deep", ""):
+        await ask(asked, depth=depth)
+    await ask(asked, thinking=False)
+    await ask(asked, continuing=True, as_prefix=False)
+    assert len(endpoint.exchanges) == 6
+    for exchange in endpoint.exchanges:
+        assert exchange.body.keys() <= ALLOWED
+        assert not exchange.body.keys() & set(NEVER_SENT)
+        assert "reasoning" not in str(exchange.body["messages"])
+        assert not (exchange.body.keys() | {"temperature"}) <= ALLOWED  # a positive control

@@ -70,6 +70,25 @@ def test_the_toml_describes_models_and_their_endpoints(monkeypatch):
 def test_what_the_toml_does_not_say_is_known_by_the_name(monkeypatch):
     flash = models(monkeypatch)["deepseek-v4-flash"]
     assert (flash.profile.thinking, list(flash.depths)) == ("switchable", ["quick", "normal", "deep"])
+    assert (flash.profile.prefix_completion, flash.context_tokens, flash.output_tokens) == (True, 1_000_000, 65_536)
+
+
+def test_what_the_operator_says_takes_precedence_over_what_is_known_by_the_name(monkeypatch):
+    own = 'thinking = "always"\nefforts = ["max"]\nprefix_completion = false\ncontext_tokens = 5000\n'
+    flash = models(monkeypatch, TOML.replace('endpoint = "deepseek"\n', f'endpoint = "deepseek"\n{own}'))
+    profile = flash["deepseek-v4-flash"].profile
+    assert (profile.thinking, profile.efforts, profile.context_tokens) == ("always", ("max",), 5000)
+    assert not profile.prefix_completion
+    never = models(monkeypatch, TOML.replace('endpoint = "deepseek"\n', 'endpoint = "deepseek"\nthinking = "never"\n'))
+    assert (never["deepseek-v4-flash"].profile.efforts, never["deepseek-v4-flash"].depths) == ((), {})
+
+
+def test_a_variable_that_is_set_to_false_takes_precedence_too(monkeypatch):
+    variables = {"OPENAI_BASE_URL": "https://api.deepseek.com", "OPENAI_MODEL": "deepseek-v4-pro"}
+    for value, expected in {None: True, "false": False}.items():
+        more = {} if value is None else {"PREFIX_COMPLETION": value}
+        [pro] = read(monkeypatch, **variables | more)["MODELS"].values()
+        assert pro.profile.prefix_completion == expected
 
 
 def test_the_registry_and_a_key_can_be_files(monkeypatch, tmp_path: Path):
@@ -108,7 +127,10 @@ MODEL = '[[models]]\nid = "m"\nendpoint = "e"\n'
         (ENDPOINT + '[[models]]\nendpoint = "e"\n', "[[models]] 1 id: it must have 1 to 200 characters"),
         (ENDPOINT + MODEL.replace('"e"', '"f"'), "[[models]] 1 (m) endpoint: use one of e."),
         (ENDPOINT + MODEL + "thinking = true", "[[models]] 1 (m) thinking: it must be a text"),
-        (ENDPOINT + MODEL + 'thinking = "often"', "(m) thinking: 'often' is none of always, switchable, never"),
+        (
+            ENDPOINT + MODEL + 'thinking = "often"',
+            "(m) thinking: 'often' is none of always, switchable, requested",
+        ),
         (ENDPOINT + MODEL + 'efforts = "high"', "(m) efforts: it must be a list"),
         (ENDPOINT + MODEL + 'efforts = ["huge"]', "(m) efforts: 'huge' is none of none, minimal, low"),
         (ENDPOINT + MODEL + 'thinking = "never"\nefforts = ["high"]', "(m) efforts: remove it"),
