@@ -13,7 +13,7 @@ from tests.site import ROOT
 FOLDERS = ("chatsite", "conversations", "benchmarks")
 # The packages and modules of conversations/, lowest layer first. Each may import from lower layers and from itself.
 LAYERS = (
-    {"models", "events", "pagination", "threads", "templatetags"},
+    {"models", "events", "figure", "pagination", "threads", "templatetags"},
     {"inference", "rendering", "migrations", "request", "limits"},
     {"actions", "generation", "sidebar", "session_monitor", "checks"},
     {"page_state", "forms"},

@@ -3,7 +3,7 @@
 from datetime import date, datetime
 from functools import reduce
 from operator import sub
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from django.conf import settings
 from django.db import connection, models
@@ -38,6 +38,11 @@ class DailyUsageQuerySet(models.QuerySet["DailyUsage"]):
     def of_deleted(self, user: "User") -> "DailyUsageQuerySet":
         """Keep what deleted accounts of the same person have used; see `DailyUsage.deleted_account`."""
         return self.filter(user=None, deleted_account=_identity(user))
+
+    def by_day_and_model(self, since: date) -> list[tuple[Any, ...]]:
+        """Return (day, model, input, reasoning and output tokens) from `since` on, newest day first."""
+        rows = self.filter(day__gte=since).values_list("day", "model").annotate(*(Sum(name) for name in TOKENS))
+        return list(rows.order_by("-day", "model"))
 
     def tokens(self) -> int:
         """Return the sum of all tokens."""

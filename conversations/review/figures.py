@@ -6,19 +6,16 @@ its answers, and figures remain when retention deletes conversations.
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable
-from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
-from typing import Any, NamedTuple
+from typing import Any
 
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models import (
-    Avg,
     Case,
     Count,
     DurationField,
     Exists,
     F,
-    FloatField,
     Func,
     IntegerField,
     OuterRef,
@@ -34,13 +31,13 @@ from django.db.models.sql.compiler import SQLCompiler
 from django.utils import timezone
 
 from chatsite.time_zones import site_day
-from conversations.models import DailyUsage, Generation, Rating, Status, User
+from conversations.figure import Figure
+from conversations.models import DailyUsage, Depth, Generation, Rating, Status, User
 from conversations.models.generation import LIVE
 from conversations.models.usage import TOKENS
 from conversations.review.models import DailyCounts, QueueItem, Verdict
 
 DEFAULT_DAYS = 30
-MAX_BAR_WIDTH = 70  # per cent of its cell; the value stands beside it
 REASONING_RANGES = ((0, 100), (100, 500), (500, 2_000), (2_000, 10_000), (10_000, 2**31))  # tokens, upper end excluded
 MAX_ERRORS = 20
 DAY_COLUMNS = ("Day", "Answers", "People", "Failed", "Repeated themselves")
@@ -49,6 +46,10 @@ DURATIONS = {
     "Question to start of answer": ("created_at", "first_answer_at"),
     "Start to end of generation": ("started_at", "finished_at"),
 }
+# Of those, what is also shown by model and depth.
+DEPTH_COLUMNS = ("Model", "Depth", "Answers", "Failed")
+DEPTH_COLUMNS += ("First reasoning: median", "95th percentile", "Start of answer: median", "95th percentile")
+DEPTH_TIMES = 2
 Counts = dict[str, Any]  # of one day, as in `DailyCounts.counts`; see `_count`
 
 
@@ -61,42 +62,6 @@ class TenthsOfSecond(Func):
     def as_sqlite(self, compiler: SQLCompiler, connection: BaseDatabaseWrapper, **context: Any) -> tuple[str, Any]:
         template = "cast(round((%(expressions)s) / 100000.0) as integer)"
         return self.as_sql(compiler, connection, template=template, **context)
-
-
-class Cell(NamedTuple):
-    """A value of a table, and the width of its bar in per cent; None for a column without bars."""
-
-    value: Any
-    width: float | None
-
-    @property
-    def text(self) -> str:
-        if self.value is None:
-            return "–"
-        return f"{self.value:,}" if isinstance(self.value, int | float) else str(self.value)
-
-
-@dataclass(frozen=True, slots=True)
-class Figure:
-    """A table, and the index of the column whose values have bars, if any. `name` is its part of the URL."""
-
-    name: str
-    title: str
-    columns: tuple[str, ...]
-    rows: list[tuple[Any, ...]]
-    chart_column: int | None = None
-
-    @property
-    def cells(self) -> list[list[Cell]]:
-        column = self.chart_column
-        largest = 1.0 if column is None else max((float(row[column]) for row in self.rows), default=0) or 1.0
-        return [
-            [
-                Cell(value, round(MAX_BAR_WIDTH * float(value) / largest, 1) if index == column else None)
-                for index, value in enumerate(row)
-            ]
-            for row in self.rows
-        ]
 
 
 def build(reviewer: User, since: date, until: date) -> list[Figure]:
@@ -121,7 +86,8 @@ def _build(reviewer: User, since: date, until: date) -> list[Figure]:
         *_answers(counts, days),
         _tokens(usage, days),
         _durations(counts.values()),
-        _ratings(_between(generations, since, until)),
+        _depths(counts.values()),
+        *_ratings(_between(generations, since, until)),
         _reviews(items, since, until),
     ]
 
@@ -163,10 +129,14 @@ def _count(generations: QuerySet[Generation]) -> dict[date, Counts]:
 
     `people`: number of owners; `repeated`: answers whose model repeated itself while thinking; `live`: generations that
     have not ended; `answers`: [model, status, error, answers, tokens, answers in each of `REASONING_RANGES`] for each
-    combination of the first three; `times`: for each of `DURATIONS`, pairs of tenths of a second and answers.
+    combination of the first three; `times`: for each of `DURATIONS`, pairs of tenths of a second and answers;
+    `depths`: [model, depth, answers, failed, pairs as in `times` for each of the first two] for each of both.
     """
-    counts: dict[date, Counts] = defaultdict(
-        lambda: {"people": 0, "repeated": 0, "live": 0, "answers": [], "times": [[] for _ in DURATIONS]}
+    counts: dict[date, Counts] = defaultdict(lambda: {"people": 0, "repeated": 0, "live": 0})
+    groups: dict[date, dict[tuple[str, ...], Counter[int]]] = defaultdict(lambda: defaultdict(Counter))
+    times = defaultdict[date, list[Counter[int]]](lambda: [Counter() for _ in DURATIONS])
+    depths = defaultdict[date, dict[tuple[str, str], list[Any]]](
+        lambda: defaultdict(lambda: [0, 0, *([] for _ in range(DEPTH_TIMES))])
     )
     generations = generations.annotate(day=TruncDate("created_at")).order_by()
     tokens = Coalesce("prompt_tokens", 0) + Coalesce("reasoning_tokens", 0) + Coalesce("answer_tokens", 0)
@@ -178,11 +148,14 @@ def _count(generations: QuerySet[Generation]) -> dict[date, Counts]:
         f"range_{number}": Count("pk", filter=Q(reasoning_tokens__gte=low, reasoning_tokens__lt=high))
         for number, (low, high) in enumerate(REASONING_RANGES)
     }
-    grouped = generations.annotate(cause=error).values_list("day", "model", "status", "cause")
-    for day, *group in grouped.annotate(answers=Count("pk"), tokens=Sum(tokens), **ranges):
-        counts[day]["answers"].append(group)
-        _, status, _, answers, *_ = group
-        counts[day]["live"] += answers if status in LIVE else 0
+    grouped = generations.annotate(cause=error).values_list("day", "depth", "model", "status", "cause")
+    for day, depth, model, status, cause, *numbers in grouped.annotate(
+        answers=Count("pk"), tokens=Sum(tokens), **ranges
+    ):
+        groups[day][model, status, cause].update(dict(enumerate(numbers)))
+        counts[day]["live"] += numbers[0] if status in LIVE else 0
+        depths[day][model, depth or ""][0] += numbers[0]
+        depths[day][model, depth or ""][1] += numbers[0] if status == Status.FAILED else 0
     owners = Count("owner", distinct=True)
     repeated = Count("pk", filter=Q(repetition_at__isnull=False))
     for day, people, number in generations.values_list("day").annotate(owners, repeated=repeated):
@@ -190,8 +163,18 @@ def _count(generations: QuerySet[Generation]) -> dict[date, Counts]:
     for index, (start, end) in enumerate(DURATIONS.values()):
         measured = generations.exclude(**{start: None}).exclude(**{end: None})
         measured = measured.annotate(tenths=TenthsOfSecond(Cast(F(end) - F(start), DurationField())))
-        for day, tenths, answers in measured.values_list("day", "tenths").annotate(answers=Count("pk")):
-            counts[day]["times"][index].append([tenths, answers])
+        of_tenths = measured.values_list("day", "model", "depth", "tenths").annotate(answers=Count("pk"))
+        for day, model, depth, tenths, answers in of_tenths:
+            times[day][index][tenths] += answers
+            if index < DEPTH_TIMES:
+                depths[day][model, depth or ""][2 + index].append([tenths, answers])
+    for day, of_day in counts.items():
+        of_day["answers"] = [
+            [*group, *(numbers[column] for column in range(2 + len(REASONING_RANGES)))]
+            for group, numbers in groups[day].items()
+        ]
+        of_day["times"] = [[list(pair) for pair in counter.items()] for counter in times[day]]
+        of_day["depths"] = [[*group, *of_depth] for group, of_depth in depths[day].items()]
     return dict(sorted(counts.items()))
 
 
@@ -243,13 +226,50 @@ def _durations(counts: Iterable[Counts]) -> Figure:
     return Figure("times", "Response times (seconds)", ("Period", "Median", "95th percentile"), rows)
 
 
+def _depths(counts: Iterable[Counts]) -> Figure:
+    """Return use, failures and response times by model and depth."""
+    found: dict[tuple[str, str], list[Any]] = defaultdict(lambda: [0, 0, *(Counter[int]() for _ in range(DEPTH_TIMES))])
+    for of_day in counts:
+        # Days that an earlier version counted have none.
+        without = [[model, "", n, n * (status == Status.FAILED)] for model, status, _, n, *_ in of_day["answers"]]
+        for model, depth, answers, failed, *times in of_day.get("depths", without):
+            totals = found[model, depth]
+            totals[0] += answers
+            totals[1] += failed
+            for counter, pairs in zip(totals[2:], times, strict=False):
+                counter.update(dict(pairs))
+    rows = [
+        (
+            *_model_and_depth(*group),
+            *totals[:2],
+            *(_percentile(counter, n) for counter in totals[2:] for n in (0.5, 0.95)),
+        )
+        for group, totals in sorted(found.items(), key=lambda item: _order(*item[0]))
+    ]
+    return Figure("depths", "Models and depths (times in seconds)", DEPTH_COLUMNS, rows, 2)
+
+
+def _order(model: str, depth: str) -> tuple[str, int]:
+    return model, ["", *Depth.values].index(depth)
+
+
+def _model_and_depth(model: str, depth: str) -> tuple[str | None, str | None]:
+    return model or None, str(Depth(depth).label) if depth else None
+
+
 def _percentile(tenths: Counter[int], share: float) -> float | None:
     """Return the seconds that this share of the counted tenths of a second does not exceed; None if there are none."""
-    remaining = share * tenths.total()
-    for value in sorted(tenths):
-        remaining -= tenths[value]
+    found = _at_share(tenths, share)
+    return None if found is None else found / 10
+
+
+def _at_share(counts: Counter[int], share: float) -> int | None:
+    """Return the value that this share of the counted values does not exceed; None if there are none."""
+    remaining = share * counts.total()
+    for value in sorted(counts):
+        remaining -= counts[value]
         if remaining <= 0:
-            return value / 10
+            return value
     return None
 
 
@@ -264,14 +284,35 @@ def _tokens(usage: QuerySet[DailyUsage], days: list[date]) -> Figure:
     return Figure("tokens", "Tokens per day", ("Day", "Model", "Tokens", "Input", "Reasoning", "Output"), rows, 2)
 
 
-def _ratings(generations: QuerySet[Generation]) -> Figure:
-    rated = generations.filter(message__feedback__isnull=False).values(rating=F("message__feedback__rating"))
-    counted = rated.order_by("rating").annotate(answers=Count("pk"), tokens=Avg(Cast("reasoning_tokens", FloatField())))
-    rows = [
-        (Rating(rating).label, answers, round(mean or 0))
-        for rating, answers, mean in counted.values_list("rating", "answers", "tokens")
+def _ratings(generations: QuerySet[Generation]) -> list[Figure]:
+    """Return how long answers of each rating were thought about: in all, and by model and depth. One query."""
+    rated = generations.filter(message__feedback__isnull=False).order_by()
+    grouped = rated.values_list("model", "depth", "message__feedback__rating", "reasoning_tokens")
+    in_all = defaultdict[str, Counter[int | None]](Counter)
+    by_depth = defaultdict[tuple[str, str, str], Counter[int | None]](Counter)
+    for model, depth, rating, tokens, answers in grouped.annotate(answers=Count("pk")):
+        in_all[rating][tokens] += answers
+        by_depth[model, depth or "", rating][tokens] += answers
+    rows = [(str(Rating(rating).label), *_tokens_of_rated(counted)) for rating, counted in sorted(in_all.items())]
+    depth_rows = [
+        (*_model_and_depth(model, depth), str(Rating(rating).label), *_tokens_of_rated(counted))
+        for (model, depth, rating), counted in sorted(
+            by_depth.items(), key=lambda item: (_order(*item[0][:2]), item[0])
+        )
     ]
-    return Figure("ratings", "Reasoning and rating", ("Rating", "Answers", "Mean reasoning tokens"), rows, 2)
+    columns = ("Rating", "Answers", "Mean reasoning tokens", "Median reasoning tokens")
+    by_depth_title = "Reasoning and rating by model and depth"
+    return [
+        Figure("ratings", "Reasoning and rating", columns, rows, 3),
+        Figure("depth-ratings", by_depth_title, ("Model", "Depth", *columns), depth_rows, 5),
+    ]
+
+
+def _tokens_of_rated(counted: Counter[int | None]) -> tuple[int, int, int]:
+    """Return the number of answers, and the mean and the median of their reasoning tokens, where these are known."""
+    known = Counter({tokens: answers for tokens, answers in counted.items() if tokens is not None})
+    mean = sum(tokens * answers for tokens, answers in known.items()) / (known.total() or 1)
+    return counted.total(), round(mean), _at_share(known, 0.5) or 0
 
 
 def _reviews(items: QuerySet[QueueItem], since: date, until: date) -> Figure:

@@ -1,3 +1,5 @@
+from collections import Counter
+from datetime import timedelta
 from typing import Any
 
 from django.conf import settings
@@ -5,13 +7,19 @@ from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.http import HttpResponse, HttpResponseBadRequest
 from django.shortcuts import redirect, render
+from django.utils.formats import date_format
 from django.views.decorators.http import require_POST
 
-from chatsite.time_zones import describe_moment, start_of_next_day
+from chatsite.time_zones import describe_moment, site_day, start_of_next_day
 from conversations import limits
+from conversations.figure import Figure
 from conversations.forms import InstructionsForm, PreferencesForm, ThemeForm
+from conversations.models import DailyUsage, User
 from conversations.models.usage import balance
 from conversations.request import SignedInRequest
+
+USAGE_DAYS = 30
+TOKEN_COLUMNS = ("Tokens", "Questions and history", "Reasoning", "Answers")
 
 
 @login_required
@@ -26,9 +34,10 @@ def edit(request: SignedInRequest) -> HttpResponse:
 
 
 def show(request: SignedInRequest, status: int = 200, **forms: Any) -> HttpResponse:
-    """Show preferences and instructions, and how much is used of the day's tokens and of the room for text."""
+    """Show preferences, instructions, the tokens of today and of the last days, and the room for text in use."""
     stored, stored_limit = limits.stored_text(request.user.pk)
     context: dict[str, Any] = {"stored": stored, "stored_limit": stored_limit}
+    context |= {"usage": _usage(request.user), "usage_days": USAGE_DAYS}
     if settings.USER_DAILY_TOKENS:
         context |= {"daily_limit": settings.USER_DAILY_TOKENS, "balance": balance(request.user)}
         context["day_ends"] = describe_moment(start_of_next_day())
@@ -47,3 +56,31 @@ def theme(request: SignedInRequest) -> HttpResponse:
         return HttpResponseBadRequest("Choose one of the themes.")
     form.save()
     return HttpResponse(status=204)
+
+
+def _usage(user: User) -> list[Figure]:
+    """Return the tokens of a person's last days, by model and by day; none if there are none. One query."""
+    days = [site_day() - timedelta(days=ago) for ago in range(USAGE_DAYS)]
+    by_day = {day: Counter[int]() for day in days}
+    by_model: dict[str, Counter[int]] = {}
+    for day, model, *tokens in DailyUsage.objects.filter(user=user).by_day_and_model(since=days[-1]):
+        for counter in (by_day.setdefault(day, Counter()), by_model.setdefault(model, Counter())):
+            counter.update(dict(enumerate(tokens)))
+    if not by_model:
+        return []
+    models = [(_label(model), *_row(tokens)) for model, tokens in by_model.items()]
+    models.sort(key=lambda row: (-row[1], row[0]))
+    rows = [(date_format(day, "j M Y"), *_row(tokens)) for day, tokens in by_day.items()]
+    return [
+        Figure("usage-models", "By model", ("Model", *TOKEN_COLUMNS), models, 1),
+        Figure("usage-days", "By day", ("Day", *TOKEN_COLUMNS), rows, 1),
+    ]
+
+
+def _row(tokens: Counter[int]) -> tuple[int, ...]:
+    return tokens.total(), tokens[0], tokens[1], tokens[2]
+
+
+def _label(model: str) -> str:
+    known = settings.MODELS.get(model)
+    return str(known.label) if known else model or "Not known"

@@ -12,10 +12,11 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
+from conversations.figure import Figure
 from conversations.models import Conversation, Feedback, Generation, Status, User
 from conversations.models.usage import add_usage
 from conversations.review import figures
-from conversations.review.models import QueueItem
+from conversations.review.models import DailyCounts, QueueItem
 from tests.factories import person, queued
 from tests.review.factories import make_user
 
@@ -39,7 +40,7 @@ def answered(owner: User, seconds: float, status: str = Status.COMPLETE, **field
     return generation
 
 
-def figure(reviewer: User, name: str) -> figures.Figure:
+def figure(reviewer: User, name: str) -> Figure:
     return next(found for found in figures.build(reviewer, *figures.last_days()) if found.name == name)
 
 
@@ -102,7 +103,53 @@ def test_reasoning_tokens_are_averaged_by_rating(reviewer: User):
     for tokens, rating in ((100, "good"), (300, "good"), (5000, "bad")):
         message = answered(owner, 1, reasoning_tokens=tokens).message
         Feedback.objects.create(message=message, conversation=message.conversation, rating=rating)
-    assert figure(reviewer, "ratings").rows == [("Poor", 1, 5000), ("Good", 2, 200)]
+    assert figure(reviewer, "ratings").rows == [("Poor", 1, 5000, 5000), ("Good", 2, 200, 100)]
+
+
+def test_use_failures_and_times_are_shown_by_model_and_depth(reviewer: User):
+    owner = person("owner")
+    for seconds in (2, 4, 20):
+        answered(owner, seconds, model="one", depth="deep")
+    answered(owner, 1, model="one", depth="quick", status=Status.FAILED, first_thought_at=None)
+    old = answered(owner, 8, model="one", first_answer_at=timezone.now())  # from before there were depths
+    Generation.objects.filter(pk=old.pk).update(first_answer_at=old.finished_at, depth=None)
+    answered(owner, 6, model="another", depth="normal")
+    expected = [
+        ("another", "Normal", 1, 0, 3.0, 3.0, None, None),
+        ("one", None, 1, 0, 4.0, 4.0, 8.0, 8.0),
+        ("one", "Quick", 1, 1, None, None, None, None),
+        ("one", "Deep", 3, 0, 2.0, 10.0, None, None),
+    ]
+    assert figure(reviewer, "depths").rows == expected
+    DailyCounts.objects.all().delete()
+    Generation.objects.update(created_at=timezone.now() - timedelta(days=2))
+    Generation.objects.update(first_thought_at=None, first_answer_at=None)
+    for _ in range(2):  # the second time, that day is stored
+        assert [row[:4] for row in figure(reviewer, "depths").rows] == [row[:4] for row in expected]
+    reviewer.review_limited = True
+    reviewer.save()
+    assert figure(reviewer, "depths").rows == []
+
+
+def test_a_day_that_an_earlier_version_counted_has_models_without_depths(reviewer: User):
+    day = timezone.localdate() - timedelta(days=3)
+    answers = [["one", "complete", "", 5, 100, 0, 0, 0, 0, 0], ["one", "failed", "No.", 2, 0, 0, 0, 0, 0, 0]]
+    counts = {"people": 2, "repeated": 0, "live": 0, "answers": answers, "times": [[[10, 7]], [], []]}
+    DailyCounts.objects.create(zone=timezone.get_default_timezone_name(), day=day, counts=counts)
+    assert figure(reviewer, "depths").rows == [("one", None, 7, 2, None, None, None, None)]
+
+
+def test_reasoning_tokens_are_compared_with_ratings_by_model_and_depth(reviewer: User):
+    owner = person("owner")
+    cases = ((900, "good", "deep"), (700, "good", "deep"), (100, "bad", "deep"), (None, "good", "quick"))
+    for tokens, rating, depth in cases:
+        message = answered(owner, 1, model="one", depth=depth, reasoning_tokens=tokens).message
+        Feedback.objects.create(message=message, conversation=message.conversation, rating=rating)
+    assert figure(reviewer, "depth-ratings").rows == [
+        ("one", "Quick", "Good", 1, 0, 0),
+        ("one", "Deep", "Poor", 1, 100, 100),
+        ("one", "Deep", "Good", 2, 800, 700),
+    ]
 
 
 def test_a_scoped_reviewer_sees_only_figures_of_their_groups(reviewer: User):
@@ -134,7 +181,7 @@ def test_every_day_of_the_period_has_a_row_until_today(reviewer: User, client: C
     client.force_login(reviewer)
     tomorrow = today + timedelta(days=1)
     assert f">{tomorrow}<" not in client.get(f"{FIGURES}?since={today}&until={tomorrow}").text
-    assert client.get(f"{FIGURES}?since={tomorrow}&until={tomorrow}").text.count("No data for this period.") == 8
+    assert client.get(f"{FIGURES}?since={tomorrow}&until={tomorrow}").text.count("No data for this period.") == 10
 
 
 def test_a_longer_period_needs_no_more_queries(reviewer: User):
