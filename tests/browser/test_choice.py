@@ -5,6 +5,7 @@ import re
 from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import ask, sign_up
+from tests.browser.test_palette import check
 from tests.endpoint import Endpoint
 
 MODELS = """
@@ -22,13 +23,15 @@ endpoint = "one"
 label = "Plain"
 thinking = "never"
 """
+MAKE_STAFF = "from conversations.models import User; User.objects.update(is_staff=True)"
 
 
 def test_a_model_and_a_depth_are_chosen_and_changed_by_the_menu_of_regenerate(
     page: Page, make_site, endpoint: Endpoint
 ):
     none = {"OPENAI_BASE_URL": "", "OPENAI_API_KEY": "", "OPENAI_MODEL": ""}
-    sign_up(page, make_site(MODELS=MODELS.format(url=endpoint.base_url), **none))
+    site = make_site(MODELS=MODELS.format(url=endpoint.base_url), **none)
+    sign_up(page, site)
     model, depth = page.get_by_label("Model", exact=True), page.get_by_label("Depth of thought")
     depth.select_option("Deep")
     model.select_option("Plain")
@@ -44,10 +47,22 @@ def test_a_model_and_a_depth_are_chosen_and_changed_by_the_menu_of_regenerate(
     assert endpoint.exchanges[0].body["chat_template_kwargs"] == {"enable_thinking": False, "thinking": False}
     expect(depth).to_have_value("quick")
     page.get_by_role("button", name="Regenerate with another depth or model").click()
+    check(page, "the menu of Regenerate")
+    for option in page.locator(".regenerate-panel button").all():
+        expect(option).to_have_css("border-style", "none")  # an option is a line of the menu
     page.get_by_role("button", name="Think deeper (Deep)").click()
     expect(answer.get_by_text("2 / 2")).to_be_visible()
     expect(answer).to_contain_text("Pro · Deep")
     assert endpoint.exchanges[1].body["reasoning_effort"] == "high"
+    page.get_by_role("link", name="Read this thought").click()
+    expect(page.get_by_role("heading", name="Answer · Pro")).to_be_visible()
+    page.get_by_role("link", name="Back to the conversation").click()
     page.get_by_role("link", name="Compare").click()
     expect(page.get_by_text("Quick · Complete")).to_be_visible()
     expect(page.get_by_text("Deep · Complete")).to_be_visible()
+
+    staffed = site.manage("shell", "--no-imports", "--command", MAKE_STAFF)
+    assert staffed.returncode == 0, staffed.stderr
+    page.goto(f"{site.url}/models/")
+    expect(page.get_by_role("heading", name="Plain")).to_be_visible()
+    check(page, "the models")

@@ -7,6 +7,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import ask
+from tests.browser.test_palette import check, check_rules
 from tests.endpoint import Endpoint
 from tests.site import Person
 
@@ -66,6 +67,7 @@ def test_a_row_is_renamed_pinned_archived_and_deleted_with_the_keyboard(open_pag
     page.keyboard.type(" ")
     page.keyboard.press("Enter")
     expect(menu.get_by_role("alert").first).to_contain_text("Enter 1 to 80 characters")
+    check_rules(page, "the menu of a row")
     page.keyboard.type("Renamed")
     page.keyboard.press("Enter")
     expect(menu).to_be_hidden()
@@ -94,8 +96,11 @@ def test_a_row_is_renamed_pinned_archived_and_deleted_with_the_keyboard(open_pag
     page.keyboard.press("Enter")
     expect(page.locator(ROWS)).to_have_count(1)
     assert page.evaluate(FOCUSED_ROW) == "Third?"
-    assert "Renamed" in ada.http.get("/conversations/archived/").text
     assert ada.http.get(second).status_code == 200
+    page.goto(f"{ada.site.url}/conversations/archived/")
+    expect(page.get_by_role("link", name="Renamed")).to_be_visible()
+    page.get_by_text("Delete", exact=True).click()
+    check(page, "archived conversations")
 
 
 def test_a_row_that_changes_while_its_menu_is_open_keeps_menu_and_focus(open_page: Callable[..., Page], ada: Person):
