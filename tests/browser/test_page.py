@@ -159,3 +159,9 @@ def test_controls_are_large_enough_for_fingers(
     page.locator("#conversation-menu summary", has_text="Rename").tap()
     expect(page.locator("#own-title")).to_be_visible()
     assert page.locator("#conversation-menu :is(summary, button)").evaluate_all(BOXES) == []
+    page.keyboard.press("Escape")
+    page.get_by_role("link", name="Read this thought").tap()
+    expect(page.locator(".reading-step")).to_have_count(1)
+    assert page.locator("main :is(button, a:not(.prose a, .timeline a))").evaluate_all(BOXES) == []
+    page.goto(f"{shared_site.url}/preferences/")
+    assert page.locator("nav a").evaluate_all(BOXES) == []
