@@ -62,7 +62,7 @@ def finished(
         name = escape(step_name(outline, number))
         x, width = f"{at:.2f}%", f"{share * 100:.2f}%"
         if _is_correction(step):
-            marks.append(f'<svg x="{x}" class="mark-of-correction"><path d="M0 0h9L4.5 5z"/></svg>')
+            marks.append(f'<svg x="{x}" class="mark-of-correction" aria-hidden="true"><path d="M0 0h9L4.5 5z"/></svg>')
         segments.append(
             f'<a href="{escape(url)}#{step_id(message_id, number)}"><title>{name}</title>'
             f'<rect class="hit" x="{x}" width="{width}" height="100%"/>'

@@ -12,6 +12,87 @@ from tests.endpoint import Endpoint, Exchange
 from tests.rendering.test_steps import THOUGHTS
 
 THOUGHT = THOUGHTS["r1-migration"]
+# What assistive technology reads of a thought, in this order. A list may have more items than are named.
+SEGMENTS = "\n".join(f"    - link /^Step {number} of 10/" for number in range(1, 11))
+OUTLINE = f"""
+- article "Answer 1":
+  - heading "Answer 1" [level=2]
+  - group:
+    - text: /Thought for .+ 10 steps 2 corrections/
+    - group "Reasoning":
+      - paragraph:
+        - button "Expand all"
+      - list:
+        - listitem:
+          - group: 1 I have to work out how to move about 400 GB from MySQL 8…
+        - listitem:
+          - group: 3 The options that remain, then option
+        - listitem:
+          - group: 5 Wait, no. Dual writes race correction
+      - paragraph:
+        - button "Collapse this thought"
+  - group "Timeline of the thought":
+    - /children: equal
+{SEGMENTS}
+  - link "Read this thought"
+  - paragraph:
+    - strong: copy
+  - link "Copy this answer"
+  - button "Regenerate"
+  - button "Good answer"
+  - button "Poor answer"
+  - button "More for this answer"
+"""
+READING = """
+- main:
+  - heading "Reasoning" [level=1]
+  - navigation "Outline · 10 steps":
+    - paragraph:
+      - link "Back to the conversation"
+    - heading "Outline · 10 steps" [level=2]
+    - list:
+      - listitem:
+        - link "1 I have to work out how to move about 400 GB from MySQL 8…"
+      - listitem:
+        - 'link "5 Correction: Wait, no. Dual writes race"'
+    - search:
+      - searchbox "Find in this thought"
+      - button "Find"
+  - region /Thought .+ 846 words/:
+    - heading /Thought .+ 846 words/ [level=2]
+    - group "Timeline of the thought"
+    - region "1 · I have to work out how to move about 400 GB from MySQL 8…":
+      - heading "1 · I have to work out how to move about 400 GB from MySQL 8…" [level=3]
+      - paragraph:
+        - link "Link to step 1"
+    - region "5 · Wait, no. Dual writes race":
+      - paragraph:
+        - text: /correction/
+        - link "Link to step 5"
+  - region /Answer/:
+    - heading /Answer/ [level=2]
+    - paragraph:
+      - strong: copy
+"""
+COMPARE = f"""
+- main:
+  - link "Back to the conversation"
+  - heading "Compare two answers" [level=1]
+  - paragraph: to “How do we move?”
+  - checkbox "Only what differs"
+  - region "Answer 1":
+    - heading /1 of 2 .+/ [level=2]
+    - paragraph: /Complete · thought for .+ · 846 words thought/
+    - group "Timeline of the thought":
+      - /children: equal
+{SEGMENTS.replace("    ", "      ")}
+    - group: Outline · 10 steps · 2 corrections
+  - region "Answer 2":
+    - heading /2 of 2 .+/ [level=2]
+    - group: Outline · 10 steps · 2 corrections
+  - paragraph:
+    - strong: copy
+"""
 PLACE = "() => document.querySelector('.versions').getBoundingClientRect().top"
 
 
@@ -69,6 +150,7 @@ def test_any_part_of_a_thought_is_two_actions_away(
     check(page, "outline")
     page.get_by_role("button", name="Collapse all").click()
     expect(page.locator(".step[open]")).to_have_count(0)
+    expect(page.locator(".messages")).to_match_aria_snapshot(OUTLINE)
 
     page.get_by_role("button", name="Regenerate").click()
     expect(page.locator(".versions")).to_contain_text("2 / 2")
@@ -76,6 +158,7 @@ def test_any_part_of_a_thought_is_two_actions_away(
     place = page.evaluate(PLACE)
     page.get_by_role("link", name="Read this thought").dispatch_event("click")
     expect(page.locator(".reading-step")).to_have_count(steps)
+    expect(page.locator("body")).to_match_aria_snapshot(READING)
     check(page, "reading")
     page.keyboard.press("j")
     page.keyboard.press("j")
@@ -91,6 +174,7 @@ def test_any_part_of_a_thought_is_two_actions_away(
     page.wait_for_function(f"place => Math.abs(({PLACE})() - place) < 2", arg=place)
     page.get_by_role("link", name="Compare with the previous version").click()
     expect(page.locator(".compare-row.same")).not_to_have_count(0)
+    expect(page.locator("body")).to_match_aria_snapshot(COMPARE)
     check(page, "compare")
 
     plain = open_page(java_script_enabled=False, viewport={"width": 360, "height": 740})
