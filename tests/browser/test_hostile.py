@@ -14,7 +14,8 @@ from tests.endpoint import Endpoint, Exchange
 from tests.rendering.hostile import ENORMOUS, HOSTILE
 from tests.site import PASSWORD, Site, from_elsewhere
 
-PROMPT = "Be hostile <img src=x onerror=alert(1)>\n\n" + "\n\n".join(HOSTILE).replace("\0", "\ufffd")
+TITLE = "Be hostile <img src=x onerror=alert(1)>"
+PROMPT = f"{TITLE}\n\n" + "\n\n".join(HOSTILE).replace("\0", "\ufffd")
 # Each case is in its own block quote, whose end closes everything that the case has opened.
 ANSWER = "\n\n---\n\n".join(re.sub(r"(?m)^", "> ", re.sub(r"\r\n?", "\n", text)) for text in HOSTILE)
 STORED = ANSWER.replace("\0", "\ufffd")
@@ -30,15 +31,18 @@ FORBIDDEN = """
     + "source, picture, template, dialog, input:not([type=checkbox]), select, textarea, button, marquee, "
     + "annotation-xml, maction";
   const found = [];
-  const ours = "figcaption > button, [data-outline]";
-  const ownLinks = ".conversation-list a, .reasoning-text > a, .compare-outline a";
+  const ours = "figcaption > button, [data-outline], .conversation-list button, .mark-of-correction";
+  const ownLinks = ".conversation-list a, .reasoning-text > a, .compare-outline a, .timeline a, .found h2 a, "
+    + ".entry-name a, .reading-found a";
   const texts = document.querySelectorAll(".prose, .reasoning-text, .asked, .snippet, .palette-option > span, "
-    + ".conversation-list, .step-label, .compare-outline li");
+    + ".conversation-list, .step-label, .compare-outline li, .timeline, .step-now, .thought-preview, .topbar-title, "
+    + ".message > h2, .found h2, .entry-name, .quoted, .compare-head p, .reading-question, .reading-found");
   if (!texts.length) found.push("nothing is shown");
   for (const text of texts) {
     for (const element of text.querySelectorAll("*")) {
       if (element.matches(elements) && !element.matches(ours)) found.push(element.outerHTML);
       for (const { name, value } of element.attributes) {
+        if (name === "popovertarget" && element.matches(".conversation-list button")) continue;
         if (/^(on|hx-|data-hx|style$|src|srcset|ping|background|popover|formaction|xlink)/.test(name)) found.push(name);
         if (name !== "href" || element.matches(ownLinks)) continue;
         if (!/^(https?:|mailto:|#[mrc]\\d+(-\\d+)?-(note|ref)-)/i.test(value)) found.push(value);
@@ -70,6 +74,7 @@ async def hostile(exchange: Exchange) -> None:
         await exchange.finish()
         return
     await exchange.reason("\n\n".join(HOSTILE))
+    await exchange.gate("thought")
     half = len(ANSWER) // 2
     for start in range(0, half, DELTA):
         await exchange.answer(ANSWER[start : min(start + DELTA, half)])
@@ -101,6 +106,10 @@ def test_hostile_text_is_never_executed(watched: Callable[[], Page], shared_site
     shared_endpoint.respond = hostile
     page.locator("#composer textarea").evaluate(PASTE, PROMPT)
     page.keyboard.press("Enter")
+    expect(page.locator(".step-now")).not_to_be_empty()
+    expect(page.locator(".thought-preview")).not_to_be_empty()
+    assert page.evaluate(FORBIDDEN) == []
+    shared_endpoint.open("thought")
     expect(page.locator(".finalised > blockquote").nth(len(HOSTILE) // 3)).to_be_attached()
     assert page.evaluate(FORBIDDEN) == []
     shared_endpoint.open("half")
@@ -136,6 +145,22 @@ def test_hostile_text_is_never_executed(watched: Callable[[], Page], shared_site
     page.get_by_role("button", name="Regenerate").first.click()
     page.get_by_role("link", name="Compare with the previous version").click()
     expect(page.locator(".compare-row.same")).not_to_have_count(0)
+    assert page.evaluate(FORBIDDEN) == []
+
+    for path in ("details", "feedback"):
+        page.goto(f"{url}/messages/{answers[0]}/{path}/")
+        expect(page.locator(".quoted")).not_to_be_empty()
+        assert page.evaluate(FORBIDDEN) == []
+    page.goto(url)
+    page.get_by_role("button", name=f"Conversation options for {TITLE}").click()
+    menu = page.locator("#row-menu")
+    menu.get_by_text("Rename").click()
+    expect(menu.get_by_label("Title")).to_have_value(re.compile(re.escape(TITLE)))
+    assert page.evaluate(FORBIDDEN) == []
+    menu.get_by_role("button", name="Archive", exact=True).click()
+    expect(menu).to_be_hidden()
+    page.goto(f"{url}/conversations/archived/")
+    expect(page.locator(".entry-name")).to_contain_text(TITLE)
     assert page.evaluate(FORBIDDEN) == []
 
     made = shared_site.manage("shell", "--no-imports", "--command", MAKE_REVIEWER)
