@@ -2,7 +2,9 @@
 
 import asyncio
 import random
+import re
 import time
+from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 
@@ -19,6 +21,7 @@ FEW, MANY = 1, 19  # viewers that never read: beside the reader, as many as one 
 MOST_BYTES = 384 * 1024  # of memory per viewer that never reads: less than the text, which has 500,000 characters
 PARAGRAPH = "word " * 100 + "\n\n"
 PARAGRAPHS = 1_000
+CLAUSES = (*["A thought <&> that goes on for nine words more. "] * 6, "Wait, that is wrong. ", "\n\n")
 BLOCKS = (
     "## A heading\n\n",
     "A paragraph with **bold** words, `code` and a [link](https://example.org).\n\n",
@@ -81,26 +84,25 @@ def test_a_viewer_that_never_reads_uses_little_memory_and_delays_nobody(make_sit
 
 
 class RandomMarkdown:
-    """Sends reasoning while `thinking`, then a Markdown answer while `talking`, in deltas of random lengths."""
+    """Sends a thought of many steps while `thinking`, then Markdown while `talking`, in deltas of random lengths."""
 
     def __init__(self) -> None:
         self.thinking, self.talking = True, True
         self._chance = random.Random(1)  # noqa: S311
 
     async def __call__(self, exchange: Exchange) -> None:
-        number = 0
         while self.thinking:
-            await exchange.reason(f"thought {number} <&> ")
-            number += 1
-            await asyncio.sleep(0.01)
+            await self._send(exchange.reason, self._chance.choice(CLAUSES))
         while self.talking:
-            block = self._chance.choice(BLOCKS)
-            while block:
-                cut = self._chance.randint(1, 12)
-                await exchange.answer(block[:cut])
-                block = block[cut:]
-                await asyncio.sleep(0.01)
+            await self._send(exchange.answer, self._chance.choice(BLOCKS))
         await exchange.finish()
+
+    async def _send(self, send: Callable[[str], Awaitable[None]], text: str) -> None:
+        while text:
+            cut = self._chance.randint(1, 12)
+            await send(text[:cut])
+            text = text[cut:]
+            await asyncio.sleep(0.01)
 
 
 def reconnect_often(tab: Tab, seed: int, times: int) -> None:
@@ -135,6 +137,7 @@ def test_tabs_that_reconnect_many_times_on_two_replicas_show_the_same_as_a_fresh
             tab.read_until(lambda tab: tab.statuses == ["complete"])
             tab.check()
         assert len(tabs[0].answer) > 100
+        assert re.search(r"\d+ steps", tabs[0].text(tabs[0].newest.attributes["id"].replace("message", "phase")))
     assert len(replicas.endpoint.exchanges) == 1
     for somebody in (person, there):
         somebody.close()
