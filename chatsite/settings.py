@@ -313,6 +313,8 @@ else:
     MODELS = one_model(_endpoint, _deployment or _name, _pinned, _given)
 
 SYSTEM_PROMPT = env.str("SYSTEM_PROMPT", "")
+# Whether models write titles: at the endpoint that the conversation uses, or also at another one.
+TITLES = env.str("TITLES", "on", validate=validate.OneOf(["on", "off", "any-endpoint"]))
 
 GENERATION_CONCURRENCY = env.int("GENERATION_CONCURRENCY", 200, validate=validate.Range(min=1))
 USER_CONCURRENCY = env.int("USER_CONCURRENCY", 3, validate=validate.Range(min=1, max=100))

@@ -62,6 +62,7 @@ def environment(**variables: Any) -> dict[str, str]:
     """Return a process environment in which these variables alone configure the site; None leaves one out."""
     kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "TMPDIR") if name in os.environ}
     defaults = {"SECRET_KEY": "k" * 50, "SIGNUP": "open", "EMAIL_URL": "console://", "DRAIN_SECONDS": 1}
+    defaults["TITLES"] = "off"  # which would be further requests to the endpoint
     defaults["TRUSTED_PROXY_COUNT"] = 1  # for `from_elsewhere`
     defaults["LOCAL_ACCOUNTS"] = "true"
     defaults["DJANGO_SETTINGS_MODULE"] = "tests.site_settings"

@@ -9,14 +9,15 @@ from conversations.actions.rows import delete_row, lock_unless_held
 from conversations.events import Topic, publish
 from conversations.inference.allowance import add_usage_so_far
 from conversations.models import Conversation, User
-from conversations.models.conversation import TITLE_CHARACTERS, Placement
+from conversations.models.conversation import TITLE_CHARACTERS, Placement, TitleSource
 
 
 def rename(*, conversation: Conversation, title: str) -> None:
-    """Change the title. Raises `Held`."""
+    """Change the title, which no model changes from then on. Raises `Held`."""
     with transaction.atomic():
         lock_unless_held(conversation, "You cannot rename this conversation yet")
-        Conversation.objects.filter(pk=conversation.pk).update(title=title[:TITLE_CHARACTERS])
+        renamed = {"title": title[:TITLE_CHARACTERS], "title_source": TitleSource.PERSON}
+        Conversation.objects.filter(pk=conversation.pk).update(**renamed)
         publish(Topic.CONVERSATION_CHANGED, conversation.pk)
         publish(Topic.LIST_CHANGED, conversation.owner_id, conversation.pk)
 

@@ -25,6 +25,7 @@ from conversations.generation.live import queued_texts
 from conversations.generation.liveness import LivenessMonitor, ProcessLock
 from conversations.generation.mirror import MirrorSender
 from conversations.generation.runner import Run
+from conversations.generation.titles import Titles
 from conversations.generation.unknown_models import UnknownModels
 from conversations.inference.endpoint import OpenModels
 from conversations.models import Generation, Status, Worker
@@ -91,6 +92,7 @@ class GenerationWorker:
         self._sender = MirrorSender(self.runs)
         self._liveness = LivenessMonitor()
         self._unknown_models = UnknownModels()
+        self._titles = Titles(models)
         self._subscriptions = ExitStack()
         self._tasks: set[asyncio.Task[None]] = set()
         self._loops: list[asyncio.Task[None]] = []
@@ -117,6 +119,7 @@ class GenerationWorker:
     async def drain(self, seconds: float) -> None:
         """Stop claiming, give running generations `seconds` to finish, interrupt the others, and stop."""
         self.draining = True
+        await self._titles.cancel()
         if running := set(self._tasks):
             logger.info("draining: %s generations have %.0f s to finish", len(self.runs), seconds)
             await asyncio.wait(running, timeout=seconds)
@@ -190,6 +193,8 @@ class GenerationWorker:
                 del self.runs[generation_id]
             self._wake.set()  # a slot is free, and this conversation's next prompt may be waiting
             publish(Topic.LIST_CHANGED, claimed.owner_id, claimed.conversation_id)
+        if not self.draining:
+            self._titles.begin(claimed, model.model)
         await self._sender.send_end(run.live)
 
     # Loops

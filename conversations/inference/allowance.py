@@ -4,6 +4,7 @@ With `USER_DAILY_TOKENS`, queueing reserves the prompt and the longest possible 
 then the endpoint is asked for no longer answer than that. See `models.usage.reserve`.
 """
 
+from datetime import datetime
 from typing import Any, NamedTuple
 
 from django.conf import settings
@@ -21,7 +22,7 @@ from conversations.inference.prompt import estimate_tokens, tokens_of
 from conversations.inference.registry import limits_of
 from conversations.models import Generation, Instructions, Message, Status, StoredText, User
 from conversations.models.conversation import Tree
-from conversations.models.usage import add_usage, balance, reserve
+from conversations.models.usage import Tokens, add_usage, balance, reserve
 
 # A shorter answer is not worth its prompt. If the day's limit is small, it is a tenth of that instead.
 LEAST_OUTPUT_TOKENS = 500
@@ -147,6 +148,41 @@ def output_limit(generation: Generation, prompt_tokens: int) -> OutputLimit | No
     tomorrow = describe_moment(start_of_next_day(), time_zone)
     notice = f"The answer used what was left of your tokens for today. You can continue it after {tomorrow}."
     return OutputLimit(generation.reserved_tokens - prompt_tokens, notice)
+
+
+class Charge(NamedTuple):
+    """Tokens that were counted before they are used, for a request that is no generation but concerns one."""
+
+    generation_id: int
+    owner_id: int
+    model: str
+    at: datetime
+    counts: Tokens
+
+
+def charge(generation_id: int, owner_id: int, model: str, expected: Usage) -> Charge | None:
+    """Count `expected` tokens for the owner's day before they are used; None if fewer are left."""
+    charged = Charge(generation_id, owner_id, model, timezone.now(), expected.counts)
+    with transaction.atomic():
+        _add(charged, charged.counts)
+        if settings.USER_DAILY_TOKENS:
+            # Locked after the write to `DailyUsage`; see `StoredText`.
+            list(StoredText.objects.select_for_update().filter(user=owner_id))
+            if sum(balance(owner_id)) > settings.USER_DAILY_TOKENS:
+                transaction.set_rollback(True)
+                return None
+    return charged
+
+
+def settle(charged: Charge, used: Usage) -> None:
+    """Count what was used instead of what was charged."""
+    with transaction.atomic():
+        _add(charged, charged.counts, sign=-1)
+        _add(charged, used.counts)
+
+
+def _add(charged: Charge, counts: Tokens, sign: int = 1) -> None:
+    add_usage(charged.generation_id, charged.at, counts, sign, charged.model)
 
 
 def _usage_so_far(generation: Generation) -> Usage:

@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 from django.conf import settings
 
 from conversations.inference import local
+from conversations.inference.dialects import thinking_fields
 from conversations.inference.models_toml import InvalidModels, Table, tables_of
 from conversations.inference.profiles import Profile, profile_of
 
@@ -92,6 +93,7 @@ class Model:
     label: str = ""
     description: str = ""
     pinned: Reasoning = ENDPOINTS_DEFAULT
+    titles: bool = False  # it is meant for titles; see `inference.titles`
 
     @property
     def is_embedded(self) -> bool:
@@ -122,6 +124,13 @@ class Model:
             switch = True if thinking in ("switchable", "requested") else None
             found[DEEP] = Reasoning(switch, efforts[-1] if efforts else "")
         return found if len(found) > 1 else {}
+
+    @property
+    def can_skip_thinking(self) -> bool:
+        """Whether it is known to answer without thinking, if that is asked for."""
+        fields = thinking_fields(self.profile, on=False)
+        without_effort = fields.get("reasoning_effort", "none") == "none"
+        return self.profile.thinking == "never" or (self.profile.thinking != "always" and without_effort)
 
     def reasoning(self, depth: str) -> Reasoning:
         """Return how to ask for this depth; what is pinned if the model does not offer it."""
@@ -254,11 +263,13 @@ def _read_model(table: Table, endpoints: dict[str, EndpointSettings]) -> Model:
     )
     if given.get("thinking") == "never":
         given = {"efforts": ()} | given  # whatever the built-in profile says
-    model = _model(model_id, endpoint, name, given)
+    model = replace(_model(model_id, endpoint, name, given), titles=table.flag("titles", False))
     label = table.text("label", model_id, LABEL_CHARACTERS)
     description = table.text("description", "", DESCRIPTION_CHARACTERS)
     if model.profile.thinking == "never" and model.profile.efforts:
         raise table.error("efforts", 'remove it: thinking is "never".')
+    if model.titles and (model.is_embedded or not model.can_skip_thinking):
+        raise table.error("titles", "remove it: only a model at an endpoint that can answer without thinking takes it.")
     if model.profile.max_output_tokens >= model.context_tokens:
         raise table.error("max_output_tokens", f"it must be less than context_tokens ({model.context_tokens:,}).")
     table.finish()

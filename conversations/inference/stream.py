@@ -66,14 +66,16 @@ async def stream(
     gather_seconds: Callable[[], float] | None = None,
     record: Record | None = None,
     amend: Amend | None = None,
+    attempts: int = MAX_ATTEMPTS,
 ) -> Outcome:
     """Send `request`, pass the deltas of each read to `sink`, and return how the stream ended.
 
     `create` is `Endpoint.create`. After each read, text gathers for `gather_seconds()` before the next one. `record`
     receives the raw bytes of the response.
 
-    A request is tried again only before its first delta, and only after a connection error, 429, 500 or 503. Besides,
-    `amend` is called with the request and what came of it, and may return another one to send instead, once.
+    A request is sent up to `attempts` times: again only before its first delta, and only after a connection error, 429,
+    500 or 503. Besides, `amend` is called with the request and what came of it, and may return another one to send
+    instead, once.
     Cancelling closes the connection to the endpoint at once. Raises `InferenceError`.
     """
     has_deltas = False
@@ -99,7 +101,7 @@ async def stream(
             delay = error.retry_after
             if delay is None:
                 delay = BACKOFF_SECONDS * 2**attempt * random.uniform(0.5, 1)  # noqa: S311
-            if has_deltas or not error.retryable or attempt == MAX_ATTEMPTS or delay > MAX_RETRY_SECONDS:
+            if has_deltas or not error.retryable or attempt == attempts or delay > MAX_RETRY_SECONDS:
                 raise
             logger.info("retrying the request in %.1f s: %s", delay, error.report)
         await asyncio.sleep(delay)

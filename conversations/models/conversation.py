@@ -33,6 +33,14 @@ class Placement(models.IntegerChoices):
     PINNED = 2
 
 
+class TitleSource(models.TextChoices):
+    """What a title is: the first question's words, made by a model, or given by its owner."""
+
+    AUTOMATIC = "automatic"
+    GENERATED = "generated"
+    PERSON = "person"
+
+
 class ConversationQuerySet(models.QuerySet["Conversation"]):
     def visible_to(self, user: "User | int") -> "ConversationQuerySet":
         """Keep what this person may open on the site: their own conversations."""
@@ -102,6 +110,10 @@ class Conversation(models.Model):
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     owner = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, related_name="conversations")
     title = models.CharField(max_length=TITLE_CHARACTERS)
+    # Never null, like `placement`.
+    title_source = models.CharField(  # noqa: DJ001
+        max_length=9, choices=TitleSource, db_default=models.Value(TitleSource.AUTOMATIC), null=True
+    )
     leaf = models.ForeignKey("Message", models.SET_NULL, null=True, related_name="+")
     # The version that applies to the next question; None if there are none.
     instructions = models.ForeignKey(

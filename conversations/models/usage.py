@@ -23,7 +23,7 @@ TOKENS = ("input_tokens", "reasoning_tokens", "output_tokens")
 # One statement, because generations of one person end at the same time: they must not overwrite each other's sums.
 ADD_TOKENS = """
 insert into conversations_dailyusage as stored (user_id, day, model, input_tokens, reasoning_tokens, output_tokens)
-select owner_id, %s, model, %s, %s, %s from conversations_generation where id = %s
+select owner_id, %s, coalesce(%s, model), %s, %s, %s from conversations_generation where id = %s
 on conflict (user_id, day, model) do update set
     input_tokens = stored.input_tokens + excluded.input_tokens,
     output_tokens = stored.output_tokens + excluded.output_tokens,
@@ -91,15 +91,15 @@ class Balance(NamedTuple):
     reserved: int
 
 
-def add_usage(generation_id: int, ended_at: datetime, tokens: Tokens, sign: int = 1) -> None:
+def add_usage(generation_id: int, ended_at: datetime, tokens: Tokens, sign: int = 1, model: str | None = None) -> None:
     """Add the tokens of a generation to the day of its end, in the transaction that ends it; one statement.
 
-    With a `sign` of -1, subtract what was added before.
+    With a `sign` of -1, subtract what was added before. `model` is the one that used them, if not the generation's.
     """
     if any(tokens):
         counts = [sign * (number or 0) for number in tokens]
         with connection.cursor() as cursor:
-            cursor.execute(ADD_TOKENS, [site_day(ended_at).isoformat(), *counts, generation_id])
+            cursor.execute(ADD_TOKENS, [site_day(ended_at).isoformat(), model, *counts, generation_id])
 
 
 def reserve(generation: Generation, prompt_tokens: int, output_tokens: int, least: int) -> bool:
