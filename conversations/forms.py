@@ -7,6 +7,7 @@ from django.core.exceptions import ValidationError
 from conversations.inference.choice import Choice
 from conversations.inference.registry import Models
 from conversations.models import Depth, Feedback, Instructions, Rating, User
+from conversations.models.access import allowed_models
 from conversations.models.conversation import TITLE_CHARACTERS
 from conversations.models.instructions import INSTRUCTIONS_CHARACTERS
 
@@ -67,9 +68,9 @@ class PreferencesForm(forms.ModelForm):
         widgets = {"theme": forms.RadioSelect, "reasoning": forms.RadioSelect}
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
-        """Offer the site's models and depths; leave the fields out where there is nothing to choose."""
+        """Offer the models that the person may use, and depths; leave out the fields without a choice."""
         super().__init__(*args, **kwargs)
-        models: Models = settings.MODELS
+        models: Models = allowed_models(self.instance)
         offered = {depth for model in models.values() for depth in model.depths}
         labels = [(model.id, model.label) for model in models.values()]
         for name, label, first, choices in (

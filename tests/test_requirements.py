@@ -4,7 +4,8 @@ import re
 
 from tests.site import ROOT
 
-ROWS = re.findall(r"^\| (?!statement|---)(.+?) \| (.*?) \| (.*?) \|$", (ROOT / "docs/requirements.md").read_text(), re.M)
+DOCUMENT = (ROOT / "docs/requirements.md").read_text()
+ROWS = re.findall(r"^\| (?!statement|---)(.+?) \| (.*?) \| (.*?) \|$", DOCUMENT, re.M)
 FOLDERS = ("", "conversations")
 
 

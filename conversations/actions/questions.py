@@ -43,7 +43,7 @@ def send_message(
         prompt = Message.objects.create(
             conversation=conversation, parent_id=conversation.leaf_id, role=Role.USER, content=content
         )
-        return queue_answer(conversation, prompt, key, choose_for(choice, conversation, user))
+        return queue_answer(conversation, prompt, key, choose_for(user, choice, conversation))
 
     return _once(user, key, write)
 
@@ -65,7 +65,7 @@ def edit(
             conversation=conversation, parent_id=prompt.parent_id, role=Role.USER, content=content
         )
         before = Generation.objects.filter(message__parent=prompt).order_by("-pk")[:1]
-        return queue_answer(conversation, edited, key, choose_for(choice, *before, conversation, user))
+        return queue_answer(conversation, edited, key, choose_for(user, choice, *before, conversation))
 
     return _once(user, key, write)
 
@@ -97,7 +97,7 @@ def continue_answer(*, user: User, message: Message, key: uuid.UUID | None = Non
             return _regenerate(user, conversation, current, key)
         if sentence := limits.too_long_to_continue(current):
             raise Refused(sentence, conversation)
-        choice = choose_for(AS_BEFORE, *current.generation_list[-1:], conversation, user)
+        choice = choose_for(user, AS_BEFORE, *current.generation_list[-1:], conversation)
         same = current.generation.instructions if current.generation else {}
         return queue(conversation, current, key, choice, joined_at=len(current.content), **same)
 
@@ -120,7 +120,7 @@ def answer_now(*, user: User, generation: Generation, key: uuid.UUID | None = No
             return earlier
         if current.is_live:
             _stop_for_another(current)
-        choice = choose_for(AS_BEFORE, current, conversation, user)
+        choice = choose_for(user, AS_BEFORE, current, conversation)
         answer = queue_answer(conversation, prompt, key, choice, without_thinking=True, **current.instructions)
         if current.is_live:
             _reparent(conversation, message, answer.message)
@@ -203,7 +203,7 @@ def _regenerate(
     generation = message.generation
     if generation is not None and generation.is_live:
         return generation
-    choice = choose_for(asked, *message.generation_list[-1:], conversation, user)
+    choice = choose_for(user, asked, *message.generation_list[-1:], conversation)
     if message.content or message.reasoning:
         return queue_answer(conversation, message.prompt, key, choice)
     without_thinking = generation is not None and generation.without_thinking and not asked.depth

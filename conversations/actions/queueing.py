@@ -14,14 +14,18 @@ from conversations.inference.allowance import estimate_prompt, reserve_tokens
 from conversations.inference.choice import Choice, NotOffered, choose
 from conversations.inference.errors import TooFewTokens
 from conversations.models import Conversation, Generation, Message, Role, User
+from conversations.models.access import allowed_models
 from conversations.models.conversation import Placement
 from conversations.models.prepared import prepared
 
 
-def choose_for(asked: Choice, *before: Generation | Conversation | User) -> Choice:
-    """Return `asked`, completed by what was chosen `before`, the latest first. Raises `Refused`."""
+def choose_for(user: User, asked: Choice, *before: Generation | Conversation) -> Choice:
+    """Return `asked`, completed by what was chosen `before`, the latest first, or by `user`. Raises `Refused`."""
+    models = allowed_models(user)
+    if settings.MODELS and not models:
+        raise Refused("No model is available to you. Ask the people who run this site for access to one.")
     try:
-        return choose(asked, *map(Choice.of, before))
+        return choose(asked, *map(Choice.of, (*before, user)), models=models)
     except NotOffered as error:
         raise Refused(str(error)) from error
 

@@ -8,6 +8,7 @@ import contextvars
 import logging
 from typing import NamedTuple
 
+from django.conf import settings
 from django.db import Error, transaction
 from django.db.models import Exists, OuterRef
 from django.db.models.functions import Substr
@@ -32,6 +33,7 @@ from conversations.inference.titles import (
     title_model,
 )
 from conversations.models import Conversation, Generation, Kind, LegalHold, Message, Status
+from conversations.models.access import allowed_models
 from conversations.models.conversation import TITLE_CHARACTERS, TitleSource, title_from
 from conversations.threads import run_in_thread
 
@@ -46,6 +48,7 @@ ANSWERED = (Status.COMPLETE, Status.LENGTH)
 class Task(NamedTuple):
     """What to ask, what was charged for it, and the title that it may replace."""
 
+    opened: OpenModel
     messages: list[dict[str, str]]
     charged: Charge
     prompt_tokens: int
@@ -61,11 +64,9 @@ class Titles:
 
     def begin(self, claimed: Claim, answered: Model) -> None:
         """Ask for a title in the background, if a generation that has ended is its conversation's first answer."""
-        model = title_model(answered)
-        opened = self._models.find(model.id) if model else None
-        if opened and len(self._tasks) < AT_ONCE:
+        if title_model(answered, settings.MODELS) and len(self._tasks) < AT_ONCE:
             context = contextvars.Context()
-            task = asyncio.get_running_loop().create_task(write_title(claimed, opened), context=context)
+            task = asyncio.get_running_loop().create_task(write_title(claimed, answered, self._models), context=context)
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
 
@@ -76,11 +77,11 @@ class Titles:
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
-async def write_title(claimed: Claim, opened: OpenModel) -> None:
+async def write_title(claimed: Claim, answered: Model, models: OpenModels) -> None:
     """Ask for a title and store it."""
     try:
-        if task := await run_in_thread(_prepare, claimed, opened.model):
-            title = clean_title(await _ask(opened, task))
+        if task := await run_in_thread(_prepare, claimed, answered, models):
+            title = clean_title(await _ask(task.opened, task))
             if title:
                 await run_in_thread(_store, claimed, task.title, title)
     except InferenceError as error:
@@ -91,7 +92,7 @@ async def write_title(claimed: Claim, opened: OpenModel) -> None:
         logger.exception("no title for conversation %s", claimed.conversation_id)
 
 
-def _prepare(claimed: Claim, model: Model) -> Task | None:
+def _prepare(claimed: Claim, by: Model, models: OpenModels) -> Task | None:
     """Return what to ask, and count its tokens; None if the conversation is to keep its title, or too few are left."""
     answered = Generation.objects.filter(conversation=claimed.conversation_id, status__in=ANSWERED)
     found = answered.filter(
@@ -110,10 +111,13 @@ def _prepare(claimed: Claim, model: Model) -> Task | None:
     # An earlier version, beside this one, renames conversations without saying so.
     if not row or not row[2].strip() or row[0] != title_from(beginning or ""):
         return None
+    owners = allowed_models(Conversation(claimed.conversation_id, owner_id=claimed.owner_id))
+    if not (model := title_model(by, owners)) or not (opened := models.find(model.id)):
+        return None
     messages = title_messages(row[1], row[2])
     prompt_tokens = sum(estimate_tokens(message["content"]) for message in messages)
     charged = charge(claimed.generation_id, claimed.owner_id, model.id, Usage(prompt_tokens, None, OUTPUT_TOKENS))
-    return Task(messages, charged, prompt_tokens, row[0]) if charged else None
+    return Task(opened, messages, charged, prompt_tokens, row[0]) if charged else None
 
 
 async def _ask(opened: OpenModel, task: Task) -> str:

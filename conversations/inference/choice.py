@@ -2,7 +2,9 @@
 
 from typing import Any, NamedTuple, Self
 
-from conversations.inference.registry import NORMAL, default_model, find
+from django.conf import settings
+
+from conversations.inference.registry import NORMAL, Models
 from conversations.models import Depth
 
 
@@ -25,18 +27,22 @@ class Choice(NamedTuple):
 AS_BEFORE = Choice()
 
 
-def choose(asked: Choice, *remembered: Choice) -> Choice:
+def choose(asked: Choice, *remembered: Choice, models: Models | None = None) -> Choice:
     """Return the model and the depth for a question: those asked for, or the first remembered that are still offered.
 
-    The first model of the registry and its normal depth are the last resort. The depth is "" if the model offers no
-    choice, and the model is "" if there is none. Raises `NotOffered` if what was asked for is not available.
+    The first of the `models`, which are those of the registry if they are not given, and its normal depth are the last
+    resort. The depth is "" if the model offers no choice, and the model is "" if there is none. Raises `NotOffered` if
+    what was asked for is not available.
     """
-    if asked.model and find(asked.model) is None:
-        raise NotOffered("This model is not available any more. Choose another one, then send your question again.")
-    models = (find(each.model) for each in (asked, *remembered) if each.model)
-    model = next((found for found in models if found), None) or default_model()
-    if model is None:
+    everything: Models = settings.MODELS
+    models = everything if models is None else models
+    if asked.model and asked.model not in models:
+        why = "to you" if asked.model in everything else "any more"
+        raise NotOffered(f"This model is not available {why}. Choose another one, then send your question again.")
+    if not models:
         return Choice()
+    found = (models[each.model] for each in (asked, *remembered) if each.model in models)
+    model = next(found, next(iter(models.values())))
     if asked.depth not in ("", NORMAL, *model.depths):
         name = f"“{Depth(asked.depth).label}”" if asked.depth in Depth.values else "what you have chosen"
         offered = " or ".join(Depth(depth).label for depth in model.depths) or Depth.NORMAL.label

@@ -70,6 +70,13 @@ class Table:
                 raise self.error(key, f"{each!r} is none of {', '.join(allowed)}.")
         return tuple(each for each in allowed if each in found)
 
+    def texts(self, key: str) -> tuple[str, ...]:
+        """Return a list of texts."""
+        found: list[Any] = self._get(key, [], list, 'a list, such as ["one", "two"]')
+        if not all(isinstance(each, str) and each.strip() for each in found):
+            raise self.error(key, "each must be a text in quotation marks.")
+        return tuple(each.strip() for each in found)
+
     def given(self, **values: Any) -> dict[str, Any]:
         """Return those of `values` whose keys the table has, and whose text is not empty."""
         return {key: value for key, value in values.items() if key in self._values and value != ""}

@@ -93,6 +93,7 @@ class Model:
     label: str = ""
     description: str = ""
     pinned: Reasoning = ENDPOINTS_DEFAULT
+    groups: tuple[str, ...] = ()  # the names of those whose people may use it; none: everybody
     titles: bool = False  # it is meant for titles; see `inference.titles`
 
     @property
@@ -263,7 +264,8 @@ def _read_model(table: Table, endpoints: dict[str, EndpointSettings]) -> Model:
     )
     if given.get("thinking") == "never":
         given = {"efforts": ()} | given  # whatever the built-in profile says
-    model = replace(_model(model_id, endpoint, name, given), titles=table.flag("titles", False))
+    model = _model(model_id, endpoint, name, given)
+    model = replace(model, titles=table.flag("titles", False), groups=table.texts("groups"))
     label = table.text("label", model_id, LABEL_CHARACTERS)
     description = table.text("description", "", DESCRIPTION_CHARACTERS)
     if model.profile.thinking == "never" and model.profile.efforts:

@@ -33,12 +33,16 @@ QUOTES = {
 JOINERS = "\u200c\u200d"  # invisible, and part of words and emoji
 
 
-def title_model(answered: Model) -> Model | None:
-    """Return the model that writes the title of a conversation in which `answered` has answered; None for no title."""
+def title_model(answered: Model, models: Models) -> Model | None:
+    """Return the model that writes the title of a conversation in which `answered` has answered; None for no title.
+
+    `models` are those that the conversation's owner may use.
+    """
     if settings.TITLES == "off":
         return None
-    models: Models = settings.MODELS
-    for model in (*(each for each in models.values() if each.titles), answered):
+    for model in sorted(models.values(), key=lambda each: not each.titles):
+        if not model.titles and model.id != answered.id:
+            continue
         is_allowed = settings.TITLES == "any-endpoint" or model.endpoint == answered.endpoint
         if is_allowed and model.can_skip_thinking and not model.is_embedded:
             return model

@@ -30,7 +30,7 @@ def title_from(prompt: str) -> str:
 
 
 class Migration(migrations.Migration):
-    dependencies = [("conversations", "0029_model_and_depth")]
+    dependencies = [("conversations", "0030_instructions")]
 
     operations = [
         # Nullable and with this kind of default, as in 0026. Nothing stores a null.

@@ -6,12 +6,14 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
+from django.contrib.auth.models import Group
 from django.db import connections, models
 from django.db.models import Exists, F, OuterRef, Q
 from django.db.models.functions import Substr
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.dateparse import parse_datetime
+from django.utils.functional import cached_property
 
 from conversations.models import permissions
 from conversations.models.generation import Counts, Depth, Generation
@@ -176,6 +178,11 @@ class Conversation(models.Model):
         if age <= 7:
             return "Previous 7 days"
         return "Previous 30 days" if age <= 30 else f"{day:%B %Y}"
+
+    @cached_property
+    def group_names(self) -> frozenset[str]:
+        """The groups of its owner, without reading the owner."""
+        return frozenset(Group.objects.filter(user=self.owner_id).values_list("name", flat=True))
 
     def tree(self) -> "Tree":
         """Return the tree of this conversation's message ids; one query."""

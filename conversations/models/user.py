@@ -67,6 +67,10 @@ class User(AbstractUser):
         verbose_name="groups this person can review",
     )
 
+    @cached_property
+    def group_names(self) -> frozenset[str]:
+        return frozenset(self.groups.values_list("name", flat=True))
+
     def has_perm(self, perm: str, obj: Any = None) -> bool:
         # Django gives superusers every permission. Those to review must be granted, which the audit trail records.
         if perm in self._review_permission_names:

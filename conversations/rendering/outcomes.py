@@ -7,6 +7,7 @@ from django.conf import settings
 from django.urls import reverse
 
 from conversations.models import Depth, Generation, Message, Status
+from conversations.models.access import allowed_models
 
 THINKING, ANSWERING, CONTINUING = "Thinking", "Answering", "Continuing"
 REPEATING = "The model is repeating itself. You can stop it and get an answer now."
@@ -125,7 +126,7 @@ def alternatives(generation: Generation) -> list[Alternative]:
         for other in others:
             name = f"{label} ({Depth(other).label})" if len(others) > 1 else label
             found.append(Alternative("depth", other, name))
-    models = (model for model in settings.MODELS.values() if model.id != generation.model)
+    models = (model for model in allowed_models(generation.conversation).values() if model.id != generation.model)
     return found + [Alternative("model", model.id, f"Use {model.label}") for model in models]
 
 

@@ -54,7 +54,8 @@ def page_context(request: SignedInRequest, conversation: Conversation | None = N
         else None,
         "model_name": model.label if model else "",
         "local_model": model is not None and model.is_embedded,
-        "no_endpoint": model is None,
+        "no_endpoint": not settings.MODELS,
+        "no_access": model is None and bool(settings.MODELS),
         **context,
     }
 

@@ -71,7 +71,7 @@ def used(model_id: str) -> int | None:
 
 
 async def write(models: OpenModels, claimed: Claim, model_id: str = "") -> tuple[str, str]:
-    await write_title(claimed, models.find(model_id))
+    await write_title(claimed, models.find(model_id).model, models)
     return await run_in_thread(titled, claimed)
 
 
@@ -191,7 +191,7 @@ def deleted(claimed: Claim) -> None:
 async def test_nothing_is_asked_where_no_title_may_be_written(models: OpenModels, endpoint: Endpoint, change):
     claimed = await run_in_thread(lambda: answered(person()))
     await run_in_thread(change, claimed)
-    await write_title(claimed, models.find(""))
+    await write_title(claimed, models.find("").model, models)
     assert endpoint.exchanges == []
 
 
@@ -203,7 +203,7 @@ async def test_what_happens_while_a_title_is_asked_for_wins(models: OpenModels, 
 
     endpoint.respond = respond
     claimed = await run_in_thread(lambda: answered(person()))
-    writing = asyncio.create_task(write_title(claimed, models.find("")))
+    writing = asyncio.create_task(write_title(claimed, models.find("").model, models))
     await run_in_thread(endpoint.await_reached, "go on")
     await run_in_thread(change, claimed)
     endpoint.open("go on")

@@ -41,6 +41,7 @@ endpoint = "deepseek"
 id = "qwen"
 endpoint = "own"
 thinking = "always"
+groups = ["Research", "Board"]
 images = true
 dialect = "mistral"
 """
@@ -65,6 +66,10 @@ def test_the_toml_describes_models_and_their_endpoints(monkeypatch):
     assert (qwen.context_tokens, qwen.output_tokens) == (131_072, 32_768)
     assert (qwen.profile.thinking, qwen.profile.images, qwen.depths) == ("always", True, {})
     assert "canary-key" not in repr(found)
+
+
+def test_the_toml_says_who_may_use_a_model(monkeypatch):
+    assert [each.groups for each in models(monkeypatch).values()] == [(), (), ("Research", "Board")]
 
 
 def test_what_the_toml_does_not_say_is_known_by_the_name(monkeypatch):
@@ -140,6 +145,9 @@ MODEL = '[[models]]\nid = "m"\nendpoint = "e"\n'
             ENDPOINT + MODEL + "max_output_tokens = 200_000",
             "(m) max_output_tokens: it must be less than context_tokens",
         ),
+        (ENDPOINT + MODEL + 'groups = "Research"', "(m) groups: it must be a list"),
+        (ENDPOINT + MODEL + "groups = [1]", "(m) groups: each must be a text in quotation marks"),
+        (ENDPOINT + MODEL + "titles = true", "(m) titles: remove it"),
         (ENDPOINT + MODEL + 'dialect = "klingon"', "(m) dialect: 'klingon' is none of"),
         (ENDPOINT + MODEL + f'label = "{"x" * 61}"', "(m) label: it must have at most 60 characters"),
         (ENDPOINT + MODEL + "temperature = 1", "(m) temperature: this key is not known. The keys are"),

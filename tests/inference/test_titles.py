@@ -58,7 +58,7 @@ def test_no_text_can_end_its_own_quotation():
 def test_only_a_model_that_can_answer_without_thinking_is_asked(settings, facts: dict, can: bool):
     answered = model(AT, **facts)
     settings.MODELS = registry(answered)
-    assert title_model(answered) == (answered if can else None)
+    assert title_model(answered, settings.MODELS) == (answered if can else None)
 
 
 def test_the_model_that_is_marked_is_asked_at_the_endpoint_that_the_conversation_uses(settings):
@@ -66,13 +66,15 @@ def test_the_model_that_is_marked_is_asked_at_the_endpoint_that_the_conversation
     other = replace(model("http://127.0.0.1:8/v1", "other", thinking="never"), titles=True)
     beside = replace(model(AT, "beside", thinking="never"), titles=True, endpoint=answered.endpoint)
     settings.MODELS = registry(answered, other, beside)
-    assert title_model(answered) == beside
+    assert title_model(answered, settings.MODELS) == beside
+    assert title_model(answered, registry(answered)) == answered  # the owner may not use the others
+    assert title_model(answered, registry(other)) is None
     settings.MODELS = registry(answered, other)
-    assert title_model(answered) == answered
+    assert title_model(answered, settings.MODELS) == answered
     settings.TITLES = "any-endpoint"
-    assert title_model(answered) == other
+    assert title_model(answered, settings.MODELS) == other
     settings.TITLES = "off"
-    assert title_model(answered) is None
+    assert title_model(answered, settings.MODELS) is None
 
 
 def test_the_embedded_model_is_not_asked(settings):
@@ -80,4 +82,4 @@ def test_the_embedded_model_is_not_asked(settings):
     embedded = replace(at_home, endpoint=replace(at_home.endpoint, base_url=""))
     settings.MODELS = registry(embedded)
     assert embedded.is_embedded
-    assert title_model(embedded) is None
+    assert title_model(embedded, settings.MODELS) is None
