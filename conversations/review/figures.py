@@ -47,8 +47,10 @@ DURATIONS = {
     "Start to end of generation": ("started_at", "finished_at"),
 }
 # Of those, what is also shown by model and depth.
-DEPTH_COLUMNS = ("Model", "Depth", "Answers", "Failed")
-DEPTH_COLUMNS += ("First reasoning: median", "95th percentile", "Start of answer: median", "95th percentile")
+DEPTH_COLUMNS = (
+    *("Model", "Depth", "Answers", "Failed"),
+    *("First reasoning: median", "95th percentile", "Start of answer: median", "95th percentile"),
+)
 DEPTH_TIMES = 2
 Counts = dict[str, Any]  # of one day, as in `DailyCounts.counts`; see `_count`
 

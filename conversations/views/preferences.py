@@ -68,9 +68,9 @@ def _usage(user: User) -> list[Figure]:
             counter.update(dict(enumerate(tokens)))
     if not by_model:
         return []
-    models = [(_label(model), *_row(tokens)) for model, tokens in by_model.items()]
-    models.sort(key=lambda row: (-row[1], row[0]))
-    rows = [(date_format(day, "j M Y"), *_row(tokens)) for day, tokens in by_day.items()]
+    used_most = sorted(by_model.items(), key=lambda pair: (-pair[1].total(), pair[0]))
+    models = [(_label(model), *_row(tokens)) for model, tokens in used_most]
+    rows = [(date_format(day, "j M"), *_row(tokens)) for day, tokens in by_day.items()]
     return [
         Figure("usage-models", "By model", ("Model", *TOKEN_COLUMNS), models, 1),
         Figure("usage-days", "By day", ("Day", *TOKEN_COLUMNS), rows, 1),
