@@ -97,7 +97,7 @@ def actions(generation: Generation, message: Message) -> list[Action]:
     """Return the available actions, the most likely one first."""
     if generation.is_live:
         return live_actions(generation.pk, generation.status, activity(generation))
-    others = alternatives(generation)
+    others = alternatives(generation, message)
     if not tone(generation, message):
         return [Action("regenerate", "Regenerate", reverse("regenerate", args=[message.pk]), alternatives=others)]
     retry = Action("retry", "Try again", reverse("retry", args=[message.pk]), alternatives=others)
@@ -115,8 +115,8 @@ def actions(generation: Generation, message: Message) -> list[Action]:
     return [retry]
 
 
-def alternatives(generation: Generation) -> list[Alternative]:
-    """Return the depths and models that differ from those of a generation, deeper ones first."""
+def alternatives(generation: Generation, message: Message) -> list[Alternative]:
+    """Return the depths and models that differ from those of a message's generation, deeper ones first."""
     known = settings.MODELS.get(generation.model)
     depths = list(known.depths) if known else []
     depth = generation.depth or Depth.NORMAL
@@ -126,7 +126,7 @@ def alternatives(generation: Generation) -> list[Alternative]:
         for other in others:
             name = f"{label} ({Depth(other).label})" if len(others) > 1 else label
             found.append(Alternative("depth", other, name))
-    models = (model for model in allowed_models(generation.conversation).values() if model.id != generation.model)
+    models = (model for model in allowed_models(message.conversation).values() if model.id != generation.model)
     return found + [Alternative("model", model.id, f"Use {model.label}") for model in models]
 
 
