@@ -131,7 +131,9 @@ class Model:
         """Whether it is known to answer without thinking, if that is asked for."""
         fields = thinking_fields(self.profile, on=False)
         without_effort = fields.get("reasoning_effort", "none") == "none"
-        return self.profile.thinking == "never" or (self.profile.thinking != "always" and without_effort)
+        return self.profile.thinking == "never" or (
+            self.profile.thinking in ("switchable", "requested") and without_effort
+        )
 
     def reasoning(self, depth: str) -> Reasoning:
         """Return how to ask for this depth; what is pinned if the model does not offer it."""

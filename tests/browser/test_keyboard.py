@@ -50,7 +50,7 @@ def test_a_conversation_with_the_keyboard_only(page: Page, shared_site: Site, sh
     expect(complete).to_contain_text("to Why?")
 
     press(page, "Thought", back=True)
-    expect(page.locator(".reasoning-text")).to_have_text("A thought.")
+    expect(page.locator(".reasoning-text")).to_contain_text("A thought.")
     press(page, "Regenerate")
     expect(page.locator("footer .versions")).to_contain_text("2 / 2")
     expect(complete).to_contain_text("to Why?")

@@ -20,7 +20,7 @@ async def think_and_wait(exchange: Exchange) -> None:
 def prefer(page: Page, site: Site, label: str) -> None:
     page.goto(f"{site.url}/preferences/")
     page.get_by_label(label).set_checked(not page.get_by_label(label).is_checked())
-    page.get_by_role("button", name="Save").click()
+    page.get_by_role("button", name="Save", exact=True).click()
     expect(page.get_by_text("Preferences saved.")).to_be_visible()
     page.goto(site.url)
 

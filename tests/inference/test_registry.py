@@ -147,7 +147,7 @@ MODEL = '[[models]]\nid = "m"\nendpoint = "e"\n'
         ),
         (ENDPOINT + MODEL + 'groups = "Research"', "(m) groups: it must be a list"),
         (ENDPOINT + MODEL + "groups = [1]", "(m) groups: each must be a text in quotation marks"),
-        (ENDPOINT + MODEL + "titles = true", "(m) titles: remove it"),
+        (ENDPOINT + MODEL + "titles = 1", "(m) titles: it must be true or false"),
         (ENDPOINT + MODEL + 'dialect = "klingon"', "(m) dialect: 'klingon' is none of"),
         (ENDPOINT + MODEL + f'label = "{"x" * 61}"', "(m) label: it must have at most 60 characters"),
         (ENDPOINT + MODEL + "temperature = 1", "(m) temperature: this key is not known. The keys are"),

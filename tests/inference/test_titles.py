@@ -49,6 +49,7 @@ def test_no_text_can_end_its_own_quotation():
     [
         ({"thinking": "switchable"}, True),
         ({"thinking": "never"}, True),
+        ({"thinking": "requested"}, True),
         ({"thinking": "always", "efforts": ("low", "high")}, False),
         ({"thinking": ""}, False),
         ({"thinking": "switchable", "dialect": "openai", "efforts": ("low", "high")}, False),

@@ -41,7 +41,7 @@ def test_single_sign_on_replaces_a_second_factor(client: Client, sign_in: Callab
     sign_in()
     assert User.objects.get().is_staff
     assert client.get("/").status_code == 200
-    assert client.get("/admin/").status_code == 200
+    assert client.get("/admin/", follow=True).status_code == 200
 
 
 def test_people_of_the_tenant_sign_in_again_before_a_change(client: Client, sign_in: Callable[[], None]):
