@@ -114,7 +114,7 @@ class _Session:
                 await asyncio.wait({turn, left}, timeout=WAIT_SECONDS, return_when=asyncio.FIRST_COMPLETED)
                 if not turn.done():
                     raise ClientLeft if left.done() else TooManyRequests
-        except BaseException:
+        except BaseException:  # also if it is cancelled: a turn that was given is given back
             if turn in waiting:
                 waiting.remove(turn)
             else:

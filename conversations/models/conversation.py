@@ -89,9 +89,8 @@ class ConversationQuerySet(models.QuerySet["Conversation"]):
         """
         # LIKE of SQLite ignores the case of ASCII only. Its regular expressions are Python's.
         is_sqlite = connections[self.db].vendor == "sqlite"
-        contains = [
-            Q(title__iregex=re.escape(word)) if is_sqlite else Q(title__icontains=word) for word in text.split()
-        ]
+        lookup, quote = ("title__iregex", re.escape) if is_sqlite else ("title__icontains", str)
+        contains = [Q(**{lookup: quote(word)}) for word in text.split()]
         return self.filter(*contains) if contains else self.none()
 
     def older_than(self, cursor: str) -> "ConversationQuerySet":

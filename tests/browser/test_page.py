@@ -161,6 +161,7 @@ def test_controls_are_large_enough_for_fingers(
     assert page.locator("#conversation-menu :is(summary, button)").evaluate_all(BOXES) == []
     page.keyboard.press("Escape")
     page.get_by_role("link", name="Read this thought").tap()
+    page.wait_for_url("**/reasoning/")  # and until its style sheets have loaded
     expect(page.locator(".reading-step")).to_have_count(1)
     assert page.locator("main :is(button, a:not(.prose a, .timeline a))").evaluate_all(BOXES) == []
     page.goto(f"{shared_site.url}/preferences/")
