@@ -245,7 +245,9 @@ class Person:
         """Open the conversation's socket; a context manager."""
         cookies = "; ".join(f"{name}={value}" for name, value in self.http.cookies.items())
         url = self.site.url.replace("http", "ws", 1) + f"/ws{conversation}{query}"
-        return connect(url, additional_headers={"Cookie": cookies, **headers}, open_timeout=WAIT, close_timeout=WAIT)
+        # Without pings, like a browser. A client that does not read for a while would also miss their answers.
+        headers = {"Cookie": cookies, **headers}
+        return connect(url, additional_headers=headers, open_timeout=WAIT, close_timeout=WAIT, ping_interval=None)
 
     def await_end(self, conversation: str) -> list[tuple[str, str, str, str]]:
         """Wait at the socket until nothing runs; return (status, error, reasoning, content) of each answer."""

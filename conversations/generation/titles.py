@@ -88,7 +88,7 @@ async def write_title(claimed: Claim, answered: Model, models: OpenModels) -> No
         logger.info("no title for conversation %s: %s", claimed.conversation_id, error.report)
     except (TimeoutError, Error) as error:
         logger.info("no title for conversation %s: %s", claimed.conversation_id, describe(error))
-    except Exception:
+    except Exception:  # of our own: the answer is complete, so nobody else would notice
         logger.exception("no title for conversation %s", claimed.conversation_id)
 
 
@@ -106,10 +106,12 @@ def _prepare(claimed: Claim, by: Model, models: OpenModels) -> Task | None:
     question = Substr("message__parent__content", 1, QUESTION_CHARACTERS)
     answer = Substr("message__content", 1, ANSWER_CHARACTERS)
     row = found.values_list("conversation__title", question, answer).first()
+    if not row or not row[2].strip():
+        return None
     first = Message.objects.filter(conversation=claimed.conversation_id).order_by("pk")
     beginning = first.values_list(Substr("content", 1, TITLE_CHARACTERS * 10), flat=True).first()
     # An earlier version, beside this one, renames conversations without saying so.
-    if not row or not row[2].strip() or row[0] != title_from(beginning or ""):
+    if row[0] != title_from(beginning or ""):
         return None
     owners = allowed_models(Conversation(claimed.conversation_id, owner_id=claimed.owner_id))
     if not (model := title_model(by, owners)) or not (opened := models.find(model.id)):

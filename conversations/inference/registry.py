@@ -23,7 +23,7 @@ ANSWER_SHARE = 4  # a quarter of the context is reserved for reasoning and answe
 MOST_RESERVED = 65_536
 THINKING = ("always", "switchable", "requested", "never")
 EFFORTS = ("none", "minimal", "low", "medium", "high", "xhigh", "max")  # lowest first
-# How endpoints want to be asked; see `requests`. Others speak the last one: vLLM, SGLang and llama.cpp.
+# How endpoints want to be asked; see `dialects`. Others speak the last one: vLLM, SGLang and llama.cpp.
 HOSTS = {
     "azure.com": "azure",
     "deepseek.com": "deepseek",

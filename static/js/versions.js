@@ -25,7 +25,7 @@ document.addEventListener("htmx:wsAfterMessage", () => {
   const control = article.querySelector(".versions");
   const scrollToPlace = () => scrollBy({ top: control.getBoundingClientRect().top - top, behavior: "instant" });
   switching = null;
-  messages.style.paddingBlockEnd = "";
+  Object.assign(messages.style, { minBlockSize: "", paddingBlockEnd: "" }); // the height of the old version no longer counts
   scrollToPlace();
   const missing = control.getBoundingClientRect().top - top;
   if (missing > 0) { // the page ends too early: it stays longer until the next question

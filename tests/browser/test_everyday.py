@@ -196,6 +196,15 @@ def test_relative_times_are_updated_while_the_page_is_open(signed_in: Page):
         expect(time).to_have_text(words)
 
 
+def rename(page: Page, title: str) -> None:
+    menu = page.locator("#conversation-menu")
+    page.get_by_role("button", name="Conversation options", exact=True).click()
+    menu.get_by_text("Rename", exact=True).click()
+    menu.get_by_label("Title").fill(title)
+    with page.expect_event("load"):  # other tabs show the title sooner
+        menu.get_by_role("button", name="Save").click()
+
+
 def test_the_list_of_conversations_shows_changes_from_other_tabs(
     signed_in: Page, shared_endpoint: Endpoint, shared_site: Site
 ):
@@ -214,17 +223,11 @@ def test_the_list_of_conversations_shows_changes_from_other_tabs(
     expect(entries.first).to_contain_text("The first question?")
     expect(entries).to_have_count(2)
     expect(entries.first.get_by_role("link")).to_have_attribute("aria-current", "page")
-    other.get_by_role("button", name="Conversation options", exact=True).click()
-    other.locator("#conversation-menu").get_by_text("Rename", exact=True).click()
-    other.locator("#conversation-menu").get_by_label("Title").fill("Renamed elsewhere")
-    other.locator("#conversation-menu").get_by_role("button", name="Save").click()
+    rename(other, "Renamed elsewhere")
     expect(entries.nth(1)).to_have_text("Renamed elsewhere")
     third = page.context.new_page()
     third.goto(other.url)
-    other.get_by_role("button", name="Conversation options", exact=True).click()
-    other.locator("#conversation-menu").get_by_text("Rename", exact=True).click()
-    other.locator("#conversation-menu").get_by_label("Title").fill("Renamed once more")
-    other.locator("#conversation-menu").get_by_role("button", name="Save").click()
+    rename(other, "Renamed once more")
     expect(third).to_have_title(re.compile("^Renamed once more · "))
     other.get_by_role("button", name="Conversation options", exact=True).click()
     other.locator("#conversation-menu").get_by_text("Delete", exact=True).click()

@@ -68,6 +68,12 @@ reviewer.user_permissions.set(Permission.objects.filter(codename__in=REVIEW))
 """
 
 
+def forbidden(page: Page) -> list[str]:
+    """Return what the page shows and must not. Without its style sheets, it would be too wide."""
+    page.wait_for_load_state()
+    return page.evaluate(FORBIDDEN)
+
+
 async def hostile(exchange: Exchange) -> None:
     if len(exchange.body["messages"]) > 1:
         await exchange.answer(NESTED)
@@ -108,60 +114,60 @@ def test_hostile_text_is_never_executed(watched: Callable[[], Page], shared_site
     page.keyboard.press("Enter")
     expect(page.locator(".step-now")).not_to_be_empty()
     expect(page.locator(".thought-preview")).not_to_be_empty()
-    assert page.evaluate(FORBIDDEN) == []
+    assert forbidden(page) == []
     shared_endpoint.open("thought")
     expect(page.locator(".finalised > blockquote").nth(len(HOSTILE) // 3)).to_be_attached()
-    assert page.evaluate(FORBIDDEN) == []
+    assert forbidden(page) == []
     shared_endpoint.open("half")
     expect(page.locator("article[data-status=complete]")).to_have_count(1)
     expect(page.locator(".finalised > blockquote")).to_have_count(len(HOSTILE))
-    assert page.evaluate(FORBIDDEN) == []
+    assert forbidden(page) == []
     ask(page, "Once more")
     page.wait_for_url("**/conversations/**")
     expect(page.locator("article[data-status=complete]")).to_have_count(2)
     expect(page.locator(".finalised").last).to_contain_text("a")
-    assert page.evaluate(FORBIDDEN) == []
+    assert forbidden(page) == []
 
     page.reload()
     expect(page.locator(".finalised > blockquote").nth(len(HOSTILE) - 1)).to_be_attached()
     page.locator(".reasoning summary").first.click()
     expect(page.locator(".reasoning-text").first).to_contain_text(HOSTILE[0])
-    assert page.evaluate(FORBIDDEN) == []
+    assert forbidden(page) == []
     page.get_by_role("button", name="Expand all").first.click()
     answers = page.locator("article[data-role=assistant]").evaluate_all("all => all.map(({ id }) => id.split('-')[1])")
     conversation = page.url.rstrip("/").rpartition("/")[2].partition("?")[0]
     page.goto(f"{url}/search/?q=onerror")
     expect(page.locator(".snippet")).not_to_have_count(0)
-    assert page.evaluate(FORBIDDEN) == []
+    assert forbidden(page) == []
     page.keyboard.press("Control+k")
     page.keyboard.type("onerror")
     expect(page.locator(".palette-snippet")).not_to_have_count(0)
-    assert page.evaluate(FORBIDDEN) == []
+    assert forbidden(page) == []
     page.keyboard.press("Escape")
     page.goto(f"{url}/messages/{answers[0]}/reasoning/?q=onerror")
     expect(page.locator("mark")).not_to_have_count(0)
-    assert page.evaluate(FORBIDDEN) == []
+    assert forbidden(page) == []
     page.goto(f"{url}/conversations/{conversation}/")
     page.get_by_role("button", name="Regenerate").first.click()
     page.get_by_role("link", name="Compare with the previous version").click()
     expect(page.locator(".compare-row.same")).not_to_have_count(0)
-    assert page.evaluate(FORBIDDEN) == []
+    assert forbidden(page) == []
 
     for path in ("details", "feedback"):
         page.goto(f"{url}/messages/{answers[0]}/{path}/")
         expect(page.locator(".quoted")).not_to_be_empty()
-        assert page.evaluate(FORBIDDEN) == []
+        assert forbidden(page) == []
     page.goto(url)
     page.get_by_role("button", name=f"Conversation options for {TITLE}").click()
     menu = page.locator("#row-menu")
     menu.get_by_text("Rename").click()
     expect(menu.get_by_label("Title")).to_have_value(re.compile(re.escape(TITLE)))
-    assert page.evaluate(FORBIDDEN) == []
+    assert forbidden(page) == []
     menu.get_by_role("button", name="Archive", exact=True).click()
     expect(menu).to_be_hidden()
     page.goto(f"{url}/conversations/archived/")
     expect(page.locator(".entry-name")).to_contain_text(TITLE)
-    assert page.evaluate(FORBIDDEN) == []
+    assert forbidden(page) == []
 
     made = shared_site.manage("shell", "--no-imports", "--command", MAKE_REVIEWER)
     assert made.returncode == 0, made.stderr
@@ -173,14 +179,14 @@ def test_hostile_text_is_never_executed(watched: Callable[[], Page], shared_site
     page.get_by_label("Safety").check()
     page.get_by_role("button", name="Start case").click()
     expect(page.locator(".finalised > blockquote").nth(len(HOSTILE) - 1)).to_be_attached()
-    assert page.evaluate(FORBIDDEN) == []
+    assert forbidden(page) == []
     page.locator("summary", has_text="Thought").first.click()
     page.get_by_role("link", name="Read the reasoning").click()
     expect(page.locator(".reasoning-text").first).to_contain_text(HOSTILE[0])
-    assert page.evaluate(FORBIDDEN) == []
+    assert forbidden(page) == []
     page.goto(f"{url}/admin/conversations/conversation/search/?q=onerror")
     expect(page.locator(".snippet")).not_to_have_count(0)
-    assert page.evaluate(FORBIDDEN) == []
+    assert forbidden(page) == []
 
     page.goto(f"{url}/admin/conversations/conversation/find/")
     with page.expect_download() as download:

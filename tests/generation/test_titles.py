@@ -5,6 +5,7 @@ import logging
 from collections.abc import AsyncIterator, Callable
 from importlib import import_module
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 from django.apps import apps
@@ -129,6 +130,16 @@ async def test_a_failure_is_logged_and_not_tried_again(
     assert [record.levelname for record in caplog.records if "no title for" in record.message] == ["INFO"]
     assert QUESTION not in caplog.text
     assert await run_in_thread(used, "m") == 15
+
+
+async def test_a_defect_of_the_site_is_logged_as_an_error(
+    models: OpenModels, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+):
+    claimed = await run_in_thread(lambda: answered(person()))
+    monkeypatch.setattr(titles, "_prepare", Mock(side_effect=RuntimeError))
+    assert await write(models, claimed) == (QUESTION, TitleSource.AUTOMATIC)
+    [record] = [record for record in caplog.records if "no title for" in record.message]
+    assert (record.levelname, record.exc_info[0]) == ("ERROR", RuntimeError)
 
 
 async def test_thinking_is_never_left_on_where_the_endpoint_refuses_to_switch_it_off(
