@@ -450,6 +450,7 @@ STORAGES = {
         else "chatsite.static_files.BundledStorage"
     },
 }
+WHITENOISE_KEEP_ONLY_HASHED_FILES = True  # no page names others, and each file is looked at when the site starts
 
 # Accounts
 
