@@ -19,7 +19,7 @@ from typing import Any
 from aiohttp import web
 
 USAGE = {"prompt_tokens": 12, "completion_tokens": 30, "completion_tokens_details": {"reasoning_tokens": 20}}
-WAIT = 30  # seconds after which a missing event fails the test
+WAIT = 60  # seconds after which a missing event fails the test
 GATE_SECONDS = 120  # after which a closed gate does: a test may wait for several events before it opens one
 
 

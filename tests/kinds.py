@@ -2,6 +2,9 @@
 
 import pytest
 
+# Their assertions say what was found, like those of tests.
+pytest.register_assert_rewrite("tests.site", "tests.screen", "tests.endpoint", "tests.faults.baseline")
+
 KINDS = {
     "unit": "starts no site",
     "site": "starts a site or a database server",

@@ -9,7 +9,7 @@ from html.parser import HTMLParser
 
 from tests.site import Person
 
-WAIT = 30  # seconds
+WAIT = 60  # seconds
 VOID = {"br", "hr", "img", "input", "link", "meta", "path", "col", "circle", "rect", "wbr"}
 
 

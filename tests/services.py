@@ -16,7 +16,7 @@ import redis
 
 from tests.parts import POSTGRESQL, REDIS
 
-WAIT = 30  # seconds
+WAIT = 60  # seconds
 NOBODY = ["setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups"]  # initdb refuses root
 
 

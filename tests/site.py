@@ -20,7 +20,7 @@ from websockets.sync.client import ClientConnection, connect
 from tests import forked
 
 ROOT = Path(__file__).parent.parent
-WAIT = 30  # seconds
+WAIT = 60  # seconds
 POLL_SECONDS = 0.02  # asking without a pause would take the processor from those that are waited for
 ENDPOINT_VARIABLES = (
     "AZURE_INFERENCE_ENDPOINT",

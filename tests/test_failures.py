@@ -176,12 +176,12 @@ def test_a_failure_is_shown_in_live_frames(everybody: Person, shared_endpoint: E
     with everybody.socket(conversation) as socket:
         frames = ""
         while "Part" not in frames:
-            frames += socket.recv(timeout=30)
+            frames += socket.recv(timeout=60)
         shared_endpoint.open("watched")
         while 'data-status="failed"' not in frames:
-            frames += socket.recv(timeout=30)
+            frames += socket.recv(timeout=60)
         while 'data-action="send"' not in frames.rpartition('data-status="failed"')[2]:
-            frames += socket.recv(timeout=30)
+            frames += socket.recv(timeout=60)
     assert "The connection to the model was lost" in frames
     assert 'data-action="retry"' in frames
 
@@ -211,7 +211,7 @@ def test_a_stalled_stream_fails(make_site, join, endpoint: Endpoint):
     [(status, error, reasoning, _)] = person.await_end(conversation)
     assert (status, reasoning) == ("failed", "Part of a thought")
     assert "stopped responding" in error
-    assert endpoint.exchanges[0].closed_by_client.wait(30)
+    assert endpoint.exchanges[0].closed_by_client.wait(60)
 
 
 def test_an_unreachable_endpoint_is_reported(make_site, join, endpoint: Endpoint):

@@ -11,7 +11,7 @@ from tests.endpoint import Endpoint, Exchange
 from tests.screen import Tab
 from tests.site import Person
 
-WAIT = 30
+WAIT = 60
 
 
 async def in_steps(exchange: Exchange) -> None:

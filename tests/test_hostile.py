@@ -157,10 +157,10 @@ def test_hostile_output_of_a_model_is_shown_as_text(everybody: Person, shared_en
     shared_endpoint.respond = hostile
     conversation = everybody.ask("Be hostile")
     with everybody.socket(conversation) as connection:
-        frames = connection.recv(timeout=30)
+        frames = connection.recv(timeout=60)
         shared_endpoint.open("watched")
         while 'data-status="complete"' not in frames.rpartition('data-status="thinking"')[2]:
-            frames += connection.recv(timeout=30)
+            frames += connection.recv(timeout=60)
     [(status, _, reasoning, content)] = everybody.await_end(conversation)
     assert status == "complete"
     assert reasoning == HOSTILE

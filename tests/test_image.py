@@ -86,11 +86,11 @@ def test_a_container_streams_a_conversation_which_survives_its_end(
     with person.socket(conversation) as socket:
         frames = ""
         while "Hm." not in frames:
-            frames += socket.recv(timeout=30)
+            frames += socket.recv(timeout=60)
         site.process.terminate()
         site.await_line("draining")
         endpoint.open("terminated")
         while "Yes." not in frames:
-            frames += socket.recv(timeout=30)
+            frames += socket.recv(timeout=60)
     assert site.stop() == 0
     assert person.answers(conversation) == [("complete", "", "Hm. ", "Yes.")]

@@ -72,7 +72,7 @@ def test_only_the_owner_can_change_a_conversation(owned: str, person: Person, st
 
 def test_only_the_owner_can_open_a_socket(owned: str, person: Person, stranger: Person):
     with person.socket(owned) as socket:
-        assert "My secret question" in socket.recv(timeout=30)
+        assert "My secret question" in socket.recv(timeout=60)
     with pytest.raises(InvalidStatus), stranger.socket(owned):
         pass
 
@@ -93,7 +93,7 @@ def test_every_page_requires_signing_in(owned: str, person: Person):
 
 def test_sockets_are_refused_for_pages_of_other_sites(owned: str, person: Person):
     with person.socket(owned, Origin=person.site.url) as socket:
-        assert socket.recv(timeout=30)
+        assert socket.recv(timeout=60)
     for origin in ("https://evil.example", person.site.url.replace("http:", "ftp:"), person.site.url + "1", "null"):
         with pytest.raises(InvalidStatus), person.socket(owned, Origin=origin):
             pass

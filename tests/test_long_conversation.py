@@ -185,14 +185,14 @@ def test_a_page_is_reset_when_the_branch_changes_above_what_it_shows(site: Site,
     [(other,)] = site.rows("select id from conversations_message where content = 'Another first question'")
     [(first,)] = site.rows("select id from conversations_message where content = 'Question 0?'")
     with ada.socket(conversation, query) as socket:
-        assert "message-" not in socket.recv(timeout=30)  # it shows all messages
+        assert "message-" not in socket.recv(timeout=60)  # it shows all messages
         ada.post(f"/messages/{other}/select/")
-        frame = socket.recv(timeout=30)
+        frame = socket.recv(timeout=60)
         assert '<div id="messages" hx-swap-oob="innerHTML"></div>' in frame
         assert "Another first question" in frame
         ada.post(f"/messages/{first}/select/")
-        frame = socket.recv(timeout=30)
+        frame = socket.recv(timeout=60)
         assert 'class="earlier"' in frame
         while 19 not in shown(frame):  # in frames of limited size
-            frame += socket.recv(timeout=30)
+            frame += socket.recv(timeout=60)
         assert shown(frame) == list(range(5, 20))

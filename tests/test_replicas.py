@@ -68,11 +68,11 @@ def test_a_viewer_on_another_replica_sees_reasoning_and_outcome(here: Person, th
     with there.socket(conversation) as socket:
         frames = ""
         while "First thought." not in frames or 'data-source="live"' not in frames:
-            frames += socket.recv(timeout=30)
+            frames += socket.recv(timeout=60)
         assert 'data-source="storage" hx-swap-oob' not in frames  # it was never read from the database
         endpoint.open("thought")
         while "The answer." not in frames or 'data-status="complete"' not in frames:
-            frames += socket.recv(timeout=30)
+            frames += socket.recv(timeout=60)
     assert here.answers(conversation) == [("complete", "", "First thought.", "The answer.")]
 
 
@@ -84,10 +84,10 @@ def test_a_viewer_on_another_replica_sees_a_queued_prompt_start(here: Person, th
     with there.socket(conversation) as socket:
         frames = ""
         while "in line" not in frames:
-            frames += socket.recv(timeout=30)
+            frames += socket.recv(timeout=60)
         endpoint.open("thought")
         while frames.count('data-status="complete"') < 2:
-            frames += socket.recv(timeout=30)
+            frames += socket.recv(timeout=60)
     assert [status for status, *_ in here.answers(conversation)] == ["complete", "complete"]
 
 
@@ -116,12 +116,12 @@ def test_a_viewer_on_another_replica_sees_a_continued_answer_as_one_text(
     with there.socket(conversation) as socket:
         frames = ""
         while "second line" not in frames or "Second thought." not in frames:
-            frames += socket.recv(timeout=30)
+            frames += socket.recv(timeout=60)
         assert "\n\nSecond thought." in frames
         assert frames.count("<figure") == 1
         endpoint.open("thought")
         while 'data-status="complete"' not in frames:
-            frames += socket.recv(timeout=30)
+            frames += socket.recv(timeout=60)
     assert here.answers(conversation)[-1][2:] == (
         "First thought.\n\nSecond thought.",
         "```\nfirst line\nsecond line\n```\n",

@@ -138,7 +138,7 @@ def test_a_drain_that_runs_out_of_time_stores_the_text_as_interrupted(make_site,
     with person.socket(conversation) as connection:
         frames = ""
         while "Hm." not in frames:
-            frames += connection.recv(timeout=30)
+            frames += connection.recv(timeout=60)
     assert site.stop() == 0
     [(status, error, reasoning, _)] = person.answers(conversation)
     assert (status, reasoning) == ("interrupted", "Hm.")

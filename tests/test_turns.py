@@ -8,7 +8,7 @@ import pytest
 from tests.endpoint import Endpoint, Exchange
 from tests.site import Person
 
-WAIT = 30
+WAIT = 60
 
 
 async def cut_off(exchange: Exchange) -> None:

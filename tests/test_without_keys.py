@@ -94,14 +94,14 @@ def test_a_stream_continues_when_tokens_expire(azure: Azure):
     with there.socket(conversation) as socket:
         frames = ""
         while "First thought." not in frames or 'data-source="live"' not in frames:
-            frames += socket.recv(timeout=30)
+            frames += socket.recv(timeout=60)
         azure.redis.await_renewed(azure.cloud.tokens(REDIS))
         old = azure.cloud.let_expire()
         azure.close_connections()
         assert [person.http.get(conversation).status_code for person in (here, there)] == [200, 200]
         azure.endpoint.open("thought")
         while 'data-status="complete"' not in frames:
-            frames += socket.recv(timeout=30)
+            frames += socket.recv(timeout=60)
     assert 'data-source="storage" hx-swap-oob' not in frames  # the other process received the text live
     assert here.answers(conversation) == [("complete", "", "First thought. Second thought.", "The answer.")]
     page = there.http.get(conversation).text

@@ -75,7 +75,7 @@ def test_signing_out_closes_open_sockets(person: Person):
     conversation = person.ask("Why?")
     person.await_end(conversation)
     with person.socket(conversation) as connection:
-        connection.recv(timeout=30)
+        connection.recv(timeout=60)
         person.post("/accounts/logout/")
         with pytest.raises(ConnectionClosed) as closed:
             list(connection)

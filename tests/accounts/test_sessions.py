@@ -96,7 +96,7 @@ def test_signing_out_elsewhere_closes_sockets_there(person: Person):
     conversation = person.ask("Why?")
     person.await_end(conversation)
     with person.socket(conversation) as socket, closing(Person(person.site, person.name, {})) as other:
-        socket.recv(timeout=30)
+        socket.recv(timeout=60)
         other.post("/accounts/login/", login=person.name, password=PERSONS_PASSWORD)
         other.post("/accounts/reauthenticate/", password=PERSONS_PASSWORD)
         assert other.post(PAGE, session="others").status_code == 302

@@ -7,7 +7,7 @@ from playwright.sync_api import Browser, Page, expect, sync_playwright
 from tests.parts import BROWSER
 from tests.site import PASSWORD, Person, Site, from_elsewhere
 
-WAIT_MS = 30_000
+WAIT_MS = 60_000
 PAGES = ("preferences/", "accounts/email/", "accounts/password/change/", "conversations/", "search/?q=why", "reviews/")
 expect.set_options(timeout=WAIT_MS)
 

@@ -106,7 +106,7 @@ def test_a_page_whose_place_newer_ones_took_says_so_and_goes_on_when_it_is_looke
     notice = page.locator("[data-connection=replaced]")
     with ExitStack() as stack:
         for _ in range(SOCKETS):
-            stack.enter_context(person.socket(conversation)).recv(timeout=30)
+            stack.enter_context(person.socket(conversation)).recv(timeout=60)
         expect(notice).to_be_visible()
         expect(notice).to_contain_text("this page has stopped updating")
         page.evaluate("dispatchEvent(new Event('online'))")

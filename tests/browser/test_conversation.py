@@ -100,7 +100,7 @@ def test_stop_keeps_the_text_and_allows_another_question(signed_in: Page, shared
     expect(page.locator(".reasoning-text")).to_have_text("First I think. ")
     page.locator("[data-action=stop]").click()
     expect(page.locator("article[data-status=stopped]")).to_contain_text("Stopped while thinking.")
-    assert shared_endpoint.exchanges[0].closed_by_client.wait(30)
+    assert shared_endpoint.exchanges[0].closed_by_client.wait(60)
     expect(page.locator("[data-action=stop]")).to_have_count(0)
     shared_endpoint.open("thinking")
     shared_endpoint.open("answering")

@@ -95,7 +95,7 @@ def test_sending_an_edit_stops_a_running_answer(signed_in: Page, shared_endpoint
     page.fill(".edit-form textarea", "Why not?")
     page.get_by_role("button", name="Ask again").click()
     expect(page.locator(".prose")).to_have_text("You asked: Why not?")
-    assert shared_endpoint.exchanges[0].closed_by_client.wait(30)
+    assert shared_endpoint.exchanges[0].closed_by_client.wait(60)
     shared_endpoint.open("thought")
     page.get_by_role("button", name="Previous version").first.click()
     expect(page.locator("article[data-status=stopped]")).to_contain_text("Stopped while thinking.")

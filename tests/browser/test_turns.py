@@ -108,7 +108,7 @@ def test_answer_now_keeps_the_reasoning_as_another_version(signed_in: Page, shar
     other = page.context.new_page()
     other.goto(page.url)
     page.get_by_role("button", name="Answer now").click()
-    assert shared_endpoint.exchanges[0].closed_by_client.wait(30)
+    assert shared_endpoint.exchanges[0].closed_by_client.wait(60)
     shared_endpoint.open("thought")
     for tab in (page, other):
         expect(tab.locator(COMPLETE)).to_have_count(2)

@@ -14,7 +14,7 @@ from tests.endpoint import Endpoint
 from tests.screen import Screen, parse
 from tests.site import POLL_SECONDS, Person, Site
 
-WAIT = 30  # seconds until everything that was opened must be closed
+WAIT = 60  # seconds until everything that was opened must be closed
 # What a process opens on demand and keeps for later requests, which is not a leak up to these numbers. An SQLite
 # database is three files, open in each thread that uses it.
 KEPT_OPEN = Counter({"endpoint": 100, "postgresql": 16, "redis": 2, "sqlite": 3 * 16, "renderer": 4, "/dev/null": 5})

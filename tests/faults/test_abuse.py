@@ -18,7 +18,7 @@ from tests.faults.traffic import cut, end_early, error_event, garbage
 from tests.screen import Tab
 from tests.site import Person
 
-PAGES = 20  # of each part
+PAGES = 5  # of each part
 COSTLY = "```\nx\n```\n" * 2_000
 FAULTS = (garbage, cut, error_event, end_early)
 

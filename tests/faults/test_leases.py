@@ -27,7 +27,7 @@ from tests.site import Person, Site
 pytestmark = pytest.mark.postgresql
 
 DEAD_SECONDS = 5
-STREAMS = 60
+STREAMS = 30
 KILLED = [f"k{number}" for number in range(STREAMS)]
 FROZEN = ["f0", "f1", "f2"]
 ALONE = ["a0", "a1"]
@@ -130,7 +130,7 @@ def test_text_sent_before_a_kill_is_stored_and_another_process_recovers_the_orph
 def test_a_worker_that_continues_resumes_its_generations_and_is_fenced_where_others_followed(scenario: Scenario):
     assert {scenario.before_resume[prompt].status for prompt in FROZEN} == {"interrupted"}
     [exchange] = scenario.model.exchanges["f0"]
-    assert exchange.closed_by_client.wait(30)  # it has noticed that it is fenced
+    assert exchange.closed_by_client.wait(60)  # it has noticed that it is fenced
     scenario.frozen.await_line("this worker was declared dead")
     scenario.tab.read_until(lambda tab: tab.statuses[0] == "interrupted")
     running = "select count(*) from conversations_generation where status = 'answering' having count(*) = 3"

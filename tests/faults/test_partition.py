@@ -68,7 +68,7 @@ def test_a_replica_that_was_cut_off_writes_its_text_unless_the_conversation_went
         tabs[0].read_until(lambda tab: tab.source == "live")
         tabs[1].read_until(lambda tab: tab.statuses[0] == "interrupted")
         [exchange] = model.exchanges["followed"]
-        assert exchange.closed_by_client.wait(30)
+        assert exchange.closed_by_client.wait(60)
         model.enough = True
         tabs[0].read_until(lambda tab: tab.statuses == ["complete"])
         tabs[1].read_until(lambda tab: tab.statuses == ["interrupted", "complete"])

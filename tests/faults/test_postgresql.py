@@ -136,7 +136,7 @@ def test_text_beyond_the_memory_limit_interrupts_all_answers_with_a_notice(
             tab.read_until(lambda tab: "The database was unavailable at" in tab.text(status))
             for exchange in replicas.endpoint.exchanges:
                 if exchange.body["messages"][-1]["content"] in flooded:
-                    assert exchange.closed_by_client.wait(30)
+                    assert exchange.closed_by_client.wait(60)
             assert tab.statuses == ["thinking"]  # the end cannot be written yet
         finally:
             replicas.postgresql.start()

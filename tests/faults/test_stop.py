@@ -17,7 +17,7 @@ from tests.site import Person
 
 pytestmark = [pytest.mark.postgresql, pytest.mark.redis]
 
-WAIT = 30  # seconds
+WAIT = 60  # seconds
 # The text, as (reasoning, answer), when a generation is stopped in each phase.
 PHASES = {
     "queued": ("", ""),

@@ -13,11 +13,11 @@ from tests.faults.stored import texts
 from tests.faults.traffic import FAULTS, Model, Visitor, cut, plan
 from tests.site import Person, people
 
-PEOPLE, TURNS = 50, 4
+PEOPLE, TURNS = 25, 4
 CONVERSATIONS = int(os.environ.get("TRAFFIC_CONVERSATIONS", "2"))  # of each person; with 10, the test takes minutes
 WARM = CONVERSATIONS // 2  # of them, after which a process has allocated what it keeps
 PROMPTS = PEOPLE * CONVERSATIONS * TURNS
-AT_ONCE = 40  # people
+AT_ONCE = 20  # people
 # From the end of the warm conversations to the end of all. Some threads still cache statements that are new to them.
 MOST_NEW_OBJECTS = 5_000
 MOST_GROWTH = 6 * 2**20  # bytes in the same time

@@ -110,7 +110,7 @@ def reconnect_often(tab: Tab, seed: int, times: int) -> None:
     chance = random.Random(seed)  # noqa: S311
     for _ in range(times):
         for _ in range(chance.randrange(6)):
-            tab.apply(tab.socket.recv(timeout=30))
+            tab.apply(tab.socket.recv(timeout=60))
         tab.reconnect()
 
 
