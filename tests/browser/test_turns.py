@@ -135,6 +135,8 @@ def test_cancelling_a_queued_question_returns_its_text_to_the_composer(
     other = page.context.new_page()
     other.goto(page.url)
     page.fill("#composer textarea", written)
+    # The first frame has replaced the article, and the focus with it.
+    expect(page.locator("[data-source=live]")).to_be_attached()
     page.get_by_role("button", name="Cancel").focus()
     page.keyboard.press("Enter")
     field = page.locator("#composer textarea")
