@@ -14,7 +14,7 @@ FOLDERS = ("chatsite", "conversations", "benchmarks")
 # The packages and modules of conversations/, lowest layer first. Each may import from lower layers and from itself.
 LAYERS = (
     {"models", "events", "figure", "pagination", "threads", "templatetags"},
-    {"inference", "rendering", "migrations", "request", "limits"},
+    {"inference", "rendering", "migrations", "request", "limits", "export"},
     {"actions", "generation", "sidebar", "session_monitor", "checks"},
     {"page_state", "forms"},
     {"forwarding"},

@@ -277,6 +277,11 @@ class Tree:
         for pk, parent in self._parents.items():
             self._children[parent].append(pk)
 
+    @property
+    def ids(self) -> list[int]:
+        """The ids of all messages, oldest first."""
+        return list(self._parents)
+
     def path_to(self, pk: int | None) -> list[int]:
         """Return the ids from the first prompt to this message, in order."""
         path = []

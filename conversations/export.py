@@ -1,0 +1,110 @@
+"""A conversation as a file for its owner: JSON with all that is stored of it, or Markdown to read.
+
+docs/export.md describes the JSON, docs/export.schema.json is its schema.
+"""
+
+import json
+from collections.abc import Iterator
+from typing import Any, Final
+
+from django.utils import timezone
+
+from conversations.models import Conversation, Generation, Message, Role
+
+FORMAT: Final = "ponder-conversation"
+VERSION: Final = 1  # of the format; it changes when a reader of the one before would misunderstand a file
+BATCH = 50  # messages that are read at a time
+GENERATION_FIELDS: Final = (
+    "status",
+    "error",
+    "finish_reason",
+    "model",
+    "depth",
+    "prompt_tokens",
+    "cached_tokens",
+    "reasoning_tokens",
+    "answer_tokens",
+    "tokens_estimated",
+    "created_at",
+    "started_at",
+    "first_thought_at",
+    "first_answer_at",
+    "finished_at",
+)
+
+
+def stream_json(conversation: Conversation, *, reasoning: bool, versions: bool) -> Iterator[str]:
+    """Yield the parts of a JSON document: the messages that are shown or, with `versions`, all. Without `reasoning`,
+    messages have no field for it."""
+    head = {
+        "format": FORMAT,
+        "version": VERSION,
+        "exported_at": timezone.now(),
+        "id": str(conversation.pk),
+        "title": conversation.title,
+        "created_at": conversation.created_at,
+        "updated_at": conversation.updated_at,
+        "shown_up_to": conversation.leaf_id,
+        "instructions": conversation.instructions.content if conversation.instructions else None,
+    }
+    yield _dump(head).removesuffix("}") + ', "messages": ['
+    separator = "\n"
+    for message in _messages(conversation, versions=versions):
+        yield separator + _dump(_record(message, reasoning=reasoning))
+        separator = ",\n"
+    yield "\n]}\n"
+
+
+def stream_markdown(conversation: Conversation, *, reasoning: bool, versions: bool) -> Iterator[str]:
+    """Yield the parts of a Markdown document: like `stream_json`, without what only a program needs."""
+    yield f"# {conversation.title}\n"
+    for message in _messages(conversation, versions=versions):
+        yield f"\n## {_heading(message)}\n"
+        thought, content = message.current_text()
+        if message.generation:
+            yield f"\n*{_particulars(message.generation)}*\n"
+        if reasoning and thought:
+            yield f"\n### Reasoning\n\n{thought}\n\n### Answer\n"
+        yield f"\n{content}\n"
+
+
+def _messages(conversation: Conversation, *, versions: bool) -> Iterator[Message]:
+    tree = conversation.tree()
+    ids = tree.ids if versions else tree.path_to(conversation.leaf_id)
+    for start in range(0, len(ids), BATCH):
+        yield from conversation.read(tree, ids[start : start + BATCH], reasoning=True)
+
+
+def _record(message: Message, *, reasoning: bool) -> dict[str, Any]:
+    thought, content = message.current_text()
+    return {
+        "id": message.pk,
+        "parent": message.parent_id,
+        "role": message.role,
+        "content": content,
+        **({"reasoning": thought} if reasoning else {}),
+        "created_at": message.created_at,
+        "rating": message.rating,
+        "generations": [
+            {name: getattr(generation, name) for name in GENERATION_FIELDS} for generation in message.generation_list
+        ],
+    }
+
+
+def _heading(message: Message) -> str:
+    name = f"{'Question' if message.role == Role.USER else 'Answer'} {message.turn}"
+    if len(message.versions) == 1:
+        return name
+    return f"{name}, version {message.versions.index(message.pk) + 1} of {len(message.versions)}"
+
+
+def _particulars(generation: Generation) -> str:
+    """Return model, depth, outcome and time of an answer, as far as they are known."""
+    ended = generation.finished_at or generation.created_at
+    outcome = generation.get_status_display().lower()
+    parts = (generation.model_label, generation.get_depth_display(), outcome, f"{ended:%Y-%m-%d %H:%M} UTC")
+    return " · ".join(filter(None, parts))
+
+
+def _dump(value: dict[str, Any]) -> str:
+    return json.dumps(value, ensure_ascii=False, default=lambda moment: moment.isoformat())
