@@ -3,7 +3,6 @@
 import uuid
 from collections.abc import Callable
 
-from django.conf import settings
 from django.db import IntegrityError, transaction
 from django.db.models import Case, F, Q, Value, When
 from django.utils import timezone
@@ -213,7 +212,7 @@ def _regenerate(
 def _stop_for_another(generation: Generation) -> None:
     """Stop a generation that its owner replaces: the new one can have the tokens that it has reserved and not used."""
     stop(generation=generation)
-    if settings.USER_DAILY_TOKENS:
+    if generation.reserved_tokens is not None:
         release_unused(generation)
 
 

@@ -10,7 +10,7 @@ from django.utils import timezone
 from conversations import limits
 from conversations.actions.refusals import DailyLimitReached, Refused
 from conversations.events import Topic, publish
-from conversations.inference.allowance import estimate_prompt, reserve_tokens
+from conversations.inference.allowance import reserve_tokens
 from conversations.inference.choice import Choice, NotOffered, choose
 from conversations.inference.errors import TooFewTokens
 from conversations.models import Conversation, Generation, Message, Role, User
@@ -71,11 +71,10 @@ def queue(
     )
     if sentence := limits.reached(conversation.owner_id):
         raise Refused(sentence)
-    if settings.USER_DAILY_TOKENS:
-        try:
-            reserve_tokens(generation, estimate_prompt(generation))
-        except TooFewTokens as error:
-            raise DailyLimitReached(f"{error.sentence} {error.advice}") from error
+    try:
+        reserve_tokens(generation)
+    except TooFewTokens as error:
+        raise DailyLimitReached(f"{error.sentence} {error.advice}") from error
     publish(Topic.GENERATION_QUEUED, generation.pk)
     publish(Topic.CONVERSATION_CHANGED, conversation.pk)
     publish(Topic.LIST_CHANGED, conversation.owner_id, conversation.pk)

@@ -7,7 +7,7 @@ class Refused(Exception):
     """The action is not allowed now. The message is for the user; `conversation` is the one concerned, if there is one.
 
     Refused
-    ├── DailyLimitReached    the prompt needs more than is left of the user's `USER_DAILY_TOKENS`
+    ├── DailyLimitReached    the prompt needs more than is left of the user's tokens of the day
     └── Held                 it would delete or overwrite what a legal hold protects
     """
 

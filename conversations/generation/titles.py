@@ -118,7 +118,7 @@ def _prepare(claimed: Claim, by: Model, models: OpenModels) -> Task | None:
         return None
     messages = title_messages(row[1], row[2])
     prompt_tokens = sum(estimate_tokens(message["content"]) for message in messages)
-    charged = charge(claimed.generation_id, claimed.owner_id, model.id, Usage(prompt_tokens, None, OUTPUT_TOKENS))
+    charged = charge(claimed.generation_id, claimed.owner_id, model, Usage(prompt_tokens, None, OUTPUT_TOKENS))
     return Task(opened, messages, charged, prompt_tokens, row[0]) if charged else None
 
 

@@ -1,9 +1,10 @@
 """How much of the owner's tokens of the day a generation may use, and how much it has used if nobody counted.
 
-With `USER_DAILY_TOKENS`, queueing reserves the prompt and the longest possible answer, or what is left if that is less;
-then the endpoint is asked for no longer answer than that. See `models.usage.reserve`.
+With `USER_DAILY_TOKENS` or a model's `daily_tokens`, queueing reserves the prompt and the longest possible answer, or
+what is left if that is less; then the endpoint is asked for no longer answer than that. See `models.usage.reserve`.
 """
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -19,10 +20,11 @@ from conversations.inference.chunks import Usage
 from conversations.inference.errors import TooFewTokens
 from conversations.inference.instructions import system_pieces, system_text
 from conversations.inference.prompt import estimate_tokens, tokens_of
-from conversations.inference.registry import limits_of
+from conversations.inference.registry import Model, find, limits_of
 from conversations.models import Generation, Instructions, Message, Status, StoredText, User
+from conversations.models.access import allowed_models, daily_limits
 from conversations.models.conversation import Tree
-from conversations.models.usage import Tokens, add_usage, balance, reserve
+from conversations.models.usage import DailyLimit, Tokens, add_usage, balance, reserve
 
 # A shorter answer is not worth its prompt. If the day's limit is small, it is a tenth of that instead.
 LEAST_OUTPUT_TOKENS = 500
@@ -103,28 +105,47 @@ def release_unused(generation: Generation) -> None:
     running.update(reserved_tokens=used)
 
 
-def reserve_tokens(generation: Generation, prompt_tokens: int, time_zone: str = "") -> None:
-    """Reserve tokens for a live generation, like `models.usage.reserve`. Raises `TooFewTokens`.
+def reserve_tokens(generation: Generation, prompt_tokens: int | None = None, time_zone: str = "") -> None:
+    """Reserve tokens for a live generation, like `models.usage.reserve`, if there is a limit. Raises `TooFewTokens`.
 
-    `time_zone` is the name of the one in which the error says when there are more, if that is not the current one.
+    Without `prompt_tokens`, they are estimated. `time_zone` is the name of the one in which the error says when there
+    are more, if that is not the current one.
     """
-    a_day: int = settings.USER_DAILY_TOKENS
-    longest = limits_of(generation.model).output_tokens
-    least = max(1, min(LEAST_OUTPUT_TOKENS, a_day // 10, longest))
-    if reserve(generation, prompt_tokens, longest, least):
+    if not (limits := _limits(generation)):
         return
-    (used, reserved), needed = balance(generation.owner_id), prompt_tokens + least
+    if prompt_tokens is None:
+        prompt_tokens = estimate_prompt(generation)
+    longest = limits_of(generation.model).output_tokens
+    least = max(1, min(LEAST_OUTPUT_TOKENS, longest, *(limit.tokens // 10 for limit in limits)))
+    if not reserve(generation, limits, prompt_tokens, longest, least):
+        raise _too_few_tokens(generation, limits, prompt_tokens + least, time_zone)
+
+
+def _limits(generation: Generation) -> list[DailyLimit]:
+    model = find(generation.model)
+    return daily_limits(User(pk=generation.owner_id), [model] if model else [])
+
+
+def _too_few_tokens(generation: Generation, limits: Sequence[DailyLimit], needed: int, time_zone: str) -> TooFewTokens:
+    """Return the error that says which of the limits is too low for what a generation needs."""
+    balances = {limit: balance(generation.owner_id, limit, without=generation) for limit in limits}
+    # If tokens have been given back meanwhile, it is as good to name the first.
+    limit = next((limit for limit, found in balances.items() if sum(found) + needed > limit.tokens), limits[0])
+    (used, reserved), a_day, model = balances[limit], f"today's {limit.tokens:,}", limit.suffix
+    has_others = bool(model) and len(allowed_models(User(pk=generation.owner_id))) > 1
     tomorrow = describe_moment(start_of_next_day(), time_zone)
-    if used >= a_day:
-        raise TooFewTokens(f"You've used {used:,} of today's {a_day:,} tokens.", f"You can ask again after {tomorrow}.")
-    if needed > a_day - used:
-        raise TooFewTokens(
+    if used >= limit.tokens:
+        advice = "Choose another model, or ask" if has_others else "You can ask"
+        return TooFewTokens(f"You've used {used:,} of {a_day} tokens{model}.", f"{advice} again after {tomorrow}.")
+    if needed > limit.tokens - used:
+        return TooFewTokens(
             f"With its conversation, this question needs about {needed:,} tokens,"
-            f" and you have {a_day - used:,} of today's {a_day:,} left.",
-            f"Shorten it, start a new conversation, or ask again after {tomorrow}.",
+            f" and you have {limit.tokens - used:,} of {a_day} left{model}.",
+            f"Shorten it, start a new conversation, {'choose another model, ' if has_others else ''}"
+            f"or ask again after {tomorrow}.",
         )
-    raise TooFewTokens(
-        f"Your questions that are waiting or being answered may need {reserved:,} of today's {a_day:,} tokens,"
+    return TooFewTokens(
+        f"Your questions that are waiting or being answered may need {reserved:,} of {a_day} tokens{model},"
         " and too few are left for this one.",
         f"Ask again when they have been answered, or after {tomorrow}.",
     )
@@ -136,7 +157,9 @@ def output_limit(generation: Generation, prompt_tokens: int) -> OutputLimit | No
     Reserves again if the history has grown since it was queued, or only a rest was reserved. Raises `TooFewTokens`.
     """
     wanted = prompt_tokens + limits_of(generation.model).output_tokens
-    if not settings.USER_DAILY_TOKENS or generation.reserved_tokens is None or generation.reserved_tokens >= wanted:
+    if generation.reserved_tokens is None or generation.reserved_tokens >= wanted:
+        return None
+    if not (limits := _limits(generation)):
         return None
     with transaction.atomic():
         list(StoredText.objects.select_for_update().filter(user=generation.owner_id))  # as `limits.reached` does
@@ -145,8 +168,9 @@ def output_limit(generation: Generation, prompt_tokens: int) -> OutputLimit | No
         generation.refresh_from_db(fields=["reserved_tokens"])
     if generation.reserved_tokens >= wanted:
         return None
+    lowest = min(limits, key=lambda limit: limit.tokens - sum(balance(generation.owner_id, limit)))
     tomorrow = describe_moment(start_of_next_day(), time_zone)
-    notice = f"The answer used what was left of your tokens for today. You can continue it after {tomorrow}."
+    notice = f"The answer used what was left of today's tokens{lowest.suffix}. You can continue it after {tomorrow}."
     return OutputLimit(generation.reserved_tokens - prompt_tokens, notice)
 
 
@@ -160,17 +184,18 @@ class Charge(NamedTuple):
     counts: Tokens
 
 
-def charge(generation_id: int, owner_id: int, model: str, expected: Usage) -> Charge | None:
+def charge(generation_id: int, owner_id: int, model: Model, expected: Usage) -> Charge | None:
     """Count `expected` tokens for the owner's day before they are used; None if fewer are left."""
-    charged = Charge(generation_id, owner_id, model, timezone.now(), expected.counts)
+    charged = Charge(generation_id, owner_id, model.id, timezone.now(), expected.counts)
+    limits = daily_limits(User(pk=owner_id), [model])
     with transaction.atomic():
         _add(charged, charged.counts)
-        if settings.USER_DAILY_TOKENS:
+        if limits:
             # Locked after the write to `DailyUsage`; see `StoredText`.
             list(StoredText.objects.select_for_update().filter(user=owner_id))
-            if sum(balance(owner_id)) > settings.USER_DAILY_TOKENS:
-                transaction.set_rollback(True)
-                return None
+        if any(sum(balance(owner_id, limit)) > limit.tokens for limit in limits):
+            transaction.set_rollback(True)
+            return None
     return charged
 
 

@@ -53,6 +53,18 @@ class Table:
             raise self.error(key, f"it must be at least {minimum:,}.")
         return found
 
+    def numbers(self, key: str, minimum: int, common: str) -> dict[str, int]:
+        """Return a table of numbers by name, in which there must be one for `common`; a number alone is that one."""
+        found = self._get(key, {}, (int, dict), f"a whole number, or a table such as {{{common} = 1000, Name = 2000}}")
+        if not isinstance(found, dict):
+            found = {common: found}
+        elif found and common not in found:
+            raise self.error(key, f"a table must have a number for {common}.")
+        for name, number in found.items():
+            if not isinstance(number, int) or isinstance(number, bool) or number < minimum:
+                raise self.error(key, f"{name} must be a whole number, at least {minimum:,}.")
+        return dict(found)
+
     def flag(self, key: str, default: bool) -> bool:
         return bool(self._get(key, default, bool, "true or false"))
 
@@ -86,10 +98,10 @@ class Table:
         if unknown := sorted(self._values.keys() - self._read):
             raise self.error(unknown[0], f"this key is not known. The keys are {', '.join(sorted(self._read))}.")
 
-    def _get(self, key: str, default: Any, kind: type[Any], what: str) -> Any:
+    def _get(self, key: str, default: Any, kind: type[Any] | tuple[type[Any], ...], what: str) -> Any:
         self._read.add(key)
         found = self._values.get(key, default)
         # A boolean is an int too.
-        if not isinstance(found, kind) or (kind is int and isinstance(found, bool)):
+        if not isinstance(found, kind) or (kind is not bool and isinstance(found, bool)):
             raise self.error(key, f"it must be {what}.")
         return found

@@ -5,7 +5,7 @@ model. So this module and what it imports use no settings while they are importe
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, NamedTuple
@@ -37,6 +37,7 @@ OLLAMA_PORT = ":11434"
 QUICK, NORMAL, DEEP = "quick", "normal", "deep"  # depths, as `models.Depth` has them
 LABEL_CHARACTERS = 60
 DESCRIPTION_CHARACTERS = 120
+EVERYONE = "everyone"  # the name by which `daily_tokens` has the number for people in no group
 ID_CHARACTERS = 200  # as many as the column holds
 
 
@@ -94,6 +95,9 @@ class Model:
     description: str = ""
     pinned: Reasoning = ENDPOINTS_DEFAULT
     groups: tuple[str, ...] = ()  # the names of those whose people may use it; none: everybody
+    # What one person may use of it in a day: people in a group the group's number, if it is higher; 0: no limit.
+    daily_tokens: int = 0
+    daily_tokens_of_groups: Mapping[str, int] = field(default_factory=dict, hash=False)
     titles: bool = False  # it is meant for titles; see `inference.titles`
 
     @property
@@ -268,6 +272,8 @@ def _read_model(table: Table, endpoints: dict[str, EndpointSettings]) -> Model:
         given = {"efforts": ()} | given  # whatever the built-in profile says
     model = _model(model_id, endpoint, name, given)
     model = replace(model, titles=table.flag("titles", False), groups=table.texts("groups"))
+    by_group = table.numbers("daily_tokens", 1, EVERYONE)
+    model = replace(model, daily_tokens=by_group.pop(EVERYONE, 0), daily_tokens_of_groups=by_group)
     label = table.text("label", model_id, LABEL_CHARACTERS)
     description = table.text("description", "", DESCRIPTION_CHARACTERS)
     if model.profile.thinking == "never" and model.profile.efforts:

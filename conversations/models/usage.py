@@ -1,13 +1,15 @@
 """What people use of their tokens: the ledger of ended generations, and what live ones have reserved."""
 
+from collections.abc import Sequence
 from datetime import date, datetime
 from functools import reduce
 from operator import sub
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from django.conf import settings
 from django.db import connection, models
 from django.db.models import BigIntegerField, F, OuterRef, Q, Subquery, Sum, Value
+from django.db.models.expressions import Combinable
 from django.db.models.functions import Coalesce, Least
 from django.utils.crypto import salted_hmac
 
@@ -17,9 +19,11 @@ from conversations.models.generation import Generation
 if TYPE_CHECKING:
     from conversations.models.user import User
 
+Rows = TypeVar("Rows", bound=models.QuerySet[Any])
 Tokens = tuple[int | None, int | None, int | None]  # of the prompt, the reasoning and the answer; None: unknown
 
 TOKENS = ("input_tokens", "reasoning_tokens", "output_tokens")
+ALL_TOKENS = F("input_tokens") + F("reasoning_tokens") + F("output_tokens")
 # One statement, because generations of one person end at the same time: they must not overwrite each other's sums.
 ADD_TOKENS = """
 insert into conversations_dailyusage as stored (user_id, day, model, input_tokens, reasoning_tokens, output_tokens)
@@ -44,9 +48,13 @@ class DailyUsageQuerySet(models.QuerySet["DailyUsage"]):
         rows = self.filter(day__gte=since).values_list("day", "model").annotate(*(Sum(name) for name in TOKENS))
         return list(rows.order_by("-day", "model"))
 
+    def by_model(self) -> dict[str, int]:
+        """Return the sum of all tokens of each model."""
+        return dict(self.order_by().values("model").annotate(total=Sum(ALL_TOKENS)).values_list("model", "total"))
+
     def tokens(self) -> int:
         """Return the sum of all tokens."""
-        return sum(self.aggregate(**{name: Sum(name, default=0) for name in TOKENS}).values())
+        return int(self.aggregate(total=Sum(ALL_TOKENS, default=0))["total"])
 
 
 class DailyUsage(models.Model):
@@ -91,6 +99,23 @@ class Balance(NamedTuple):
     reserved: int
 
 
+class DailyLimit(NamedTuple):
+    """How many tokens a user may use in a day: of all models together or, with a `model`, of that one."""
+
+    tokens: int
+    model: str = ""  # its id
+    label: str = ""
+
+    @property
+    def suffix(self) -> str:
+        """Return what to append to "tokens" in a sentence."""
+        return f" for {self.label}" if self.model else ""
+
+    def of(self, rows: Rows) -> Rows:
+        """Keep the usage, or the generations, that count against this limit."""
+        return rows.filter(model=self.model) if self.model else rows
+
+
 def add_usage(generation_id: int, ended_at: datetime, tokens: Tokens, sign: int = 1, model: str | None = None) -> None:
     """Add the tokens of a generation to the day of its end, in the transaction that ends it; one statement.
 
@@ -102,29 +127,43 @@ def add_usage(generation_id: int, ended_at: datetime, tokens: Tokens, sign: int 
             cursor.execute(ADD_TOKENS, [site_day(ended_at).isoformat(), model, *counts, generation_id])
 
 
-def reserve(generation: Generation, prompt_tokens: int, output_tokens: int, least: int) -> bool:
-    """Reserve tokens of today for a live generation, in one conditional UPDATE; False if too few are left.
+def reserve(
+    generation: Generation, limits: Sequence[DailyLimit], prompt_tokens: int, output_tokens: int, least: int
+) -> bool:
+    """Reserve tokens of today for a live generation, in one conditional UPDATE; False if a limit leaves too few.
 
     That is its prompt and its output, or what is left for the output if that is at least `least`. The reservation
     counts while the generation is live, so nothing has to be given back, however it ends. The caller has locked the
     owner's `StoredText` before, so that this statement sees what concurrent ones reserved.
     """
-    mine = DailyUsage.objects.on(site_day()).filter(user=OuterRef("owner")).order_by().values("user")
-    used = mine.annotate(total=Sum(F("input_tokens") + F("output_tokens") + F("reasoning_tokens"))).values("total")
-    others = Generation.objects.live().filter(owner=OuterRef("owner")).exclude(pk=OuterRef("pk")).order_by()
-    reserved = others.values("owner").annotate(total=Sum("reserved_tokens")).values("total")
-    sums = (Coalesce(Subquery(rows), 0, output_field=BigIntegerField()) for rows in (used, reserved))
-    left = reduce(sub, sums, Value(settings.USER_DAILY_TOKENS, BigIntegerField()))
-    reserving = Generation.objects.live().filter(pk=generation.pk).annotate(left=left)
+    left = [_left(limit) for limit in limits]
+    live = Generation.objects.live().filter(pk=generation.pk)
+    reserving = live.annotate(left=left[0] if len(left) == 1 else Least(*left))
     wanted = Least(Value(prompt_tokens + output_tokens), F("left"))
     return bool(reserving.filter(left__gte=prompt_tokens + least).update(reserved_tokens=wanted))
 
 
-def balance(user: "User | int") -> Balance:
-    """Return what a user has used and reserved today."""
-    used = DailyUsage.objects.on(site_day()).filter(user=user).tokens()
-    live = Generation.objects.live().filter(owner=user)
-    return Balance(used, live.aggregate(total=Sum("reserved_tokens", default=0))["total"])
+def _left(limit: DailyLimit) -> Combinable:
+    """Return what a limit leaves for a generation, in a query of generations."""
+    mine = limit.of(DailyUsage.objects.on(site_day()).filter(user=OuterRef("owner"))).order_by()
+    others = limit.of(Generation.objects.live().filter(owner=OuterRef("owner")).exclude(pk=OuterRef("pk"))).order_by()
+    used = mine.values("user").annotate(total=Sum(ALL_TOKENS)).values("total")
+    reserved = others.values("owner").annotate(total=Sum("reserved_tokens")).values("total")
+    used_and_reserved = (Coalesce(Subquery(rows), 0, output_field=BigIntegerField()) for rows in (used, reserved))
+    return reduce(sub, used_and_reserved, Value(limit.tokens, BigIntegerField()))
+
+
+def balance(user: "User | int", limit: DailyLimit | None = None, without: Generation | None = None) -> Balance:
+    """Return what a user has used and reserved today, of all models or of what a limit is about.
+
+    What the generation `without` has reserved is left out.
+    """
+    used, live = DailyUsage.objects.on(site_day()).filter(user=user), Generation.objects.live().filter(owner=user)
+    if limit:
+        used, live = limit.of(used), limit.of(live)
+    if without:
+        live = live.exclude(pk=without.pk)
+    return Balance(used.tokens(), live.aggregate(total=Sum("reserved_tokens", default=0))["total"])
 
 
 def keep_for_today(user: "User") -> None:

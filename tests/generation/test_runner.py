@@ -131,7 +131,7 @@ async def test_an_answer_gets_what_is_left_of_the_day_and_says_so(streamed: Run,
     await streamed.run()
     status, error, _ = await ended(streamed)
     assert (status, endpoint.exchanges[0].body["max_tokens"]) == (Status.LENGTH, 91)
-    assert error.startswith("The answer used what was left of your tokens for today. You can continue it after 00:00")
+    assert error.startswith("The answer used what was left of today's tokens. You can continue it after 00:00")
 
 
 async def test_a_history_that_needs_more_than_is_left_of_the_day_is_not_sent(streamed: Run, endpoint: Server, settings):
