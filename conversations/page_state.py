@@ -12,11 +12,11 @@ from django.utils import timezone
 
 from conversations.generation.live import LiveText, live_text
 from conversations.inference.context_use import ContextUse, context_use
+from conversations.inference.tokens_left import tokens_left
 from conversations.models import Conversation, Message, Status
 from conversations.models.conversation import Placement, Tree, generation_statuses, parse_cursor, visible_conversation
 from conversations.models.generation import LIVE, Counts
-from conversations.rendering import fragments, outcomes
-from conversations.rendering.context_meter import context_meter
+from conversations.rendering import composer, fragments, outcomes
 from conversations.sidebar import Sidebar
 
 
@@ -55,6 +55,7 @@ class Difference(NamedTuple):
     endings: dict[int, list[str]]  # fragments that show the outcome, by message
     sidebar: list[str]  # fragments that update the list of conversations
     context_use: ContextUse | None  # None if it is not known
+    tokens_left: str | None  # None if nothing limits them
 
 
 class PageState:
@@ -79,6 +80,7 @@ class PageState:
         self._is_stale = False  # the page shows a branch that was left in another window
         self._running: int | None = -1  # the generation that its Stop button stops; at first unknown
         self._context_use: ContextUse | None = None  # what its meter shows; at first unknown
+        self._tokens_left: str | None = None  # what its notice says; at first unknown
 
     @property
     def live_texts(self) -> dict[ShownMessage, LiveText]:
@@ -127,7 +129,8 @@ class PageState:
         whole = len(messages) == len(view.path)
         texts = [settings.SYSTEM_PROMPT, *(message.content for message in messages)] if whole else ()
         use = context_use(conversation.model, view.counts, texts)
-        return Difference(view, first, reset, removed, messages, articles, endings, sidebar, use)
+        left = tokens_left(user_id, conversation)
+        return Difference(view, first, reset, removed, messages, articles, endings, sidebar, use, left)
 
     def apply(self, difference: Difference) -> list[str]:
         """Update this state by `difference`; return the frames that do the same to the page."""
@@ -156,7 +159,10 @@ class PageState:
             parts.append(fragments.composer_actions(running))
         if difference.context_use and difference.context_use != self._context_use:
             self._context_use = difference.context_use
-            parts.append(context_meter(difference.context_use))
+            parts.append(composer.context_meter(difference.context_use))
+        if difference.tokens_left is not None and difference.tokens_left != self._tokens_left:
+            self._tokens_left = difference.tokens_left
+            parts.append(composer.tokens_left(difference.tokens_left))
         for pk, shown in self.shown.items():
             if shown.live and pk not in view.live and shown.live.status == Status.QUEUED:
                 shown.live.end()  # stopped while queued, so no runner ends its text

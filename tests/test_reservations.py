@@ -3,10 +3,12 @@
 import json
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from django.contrib.auth.models import Group
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
@@ -16,10 +18,12 @@ from conversations import actions
 from conversations.generation import recovery
 from conversations.generation.commit import Progress, Result, claim, commit, fail, finish
 from conversations.inference import allowance
-from conversations.inference.allowance import output_limit
+from conversations.inference.allowance import charge, output_limit
+from conversations.inference.choice import Choice
 from conversations.inference.chunks import Usage
 from conversations.inference.errors import TooFewTokens
 from conversations.models import Conversation, Generation, Kind, Status, User, Worker, usage
+from conversations.models.access import daily_limits
 from conversations.models.usage import balance
 from tests.factories import claimed, person, queued
 from tests.models import model, registry
@@ -35,19 +39,24 @@ def limit(settings) -> None:
     settings.USER_DAILY_TOKENS, settings.MODELS = A_DAY, registry(model(max_output_tokens=ANSWER))
 
 
-def used_before(user: User, tokens: int) -> None:
+def used_before(user: User, tokens: int, model_id: str = "") -> None:
     """Let this user have used so many tokens today."""
-    worker, claim = claimed(user)
-    assert finish(worker.pk, claim, Result(Status.COMPLETE, "", "Yes", usage=Usage(tokens, None, None)), {})
+    worker, generation = Worker.objects.create(), ask(user, model_id)
+    result = Result(Status.COMPLETE, "", "Yes", usage=Usage(tokens, None, None))
+    assert finish(worker.pk, claim(worker.pk, generation.pk), result, {})
 
 
 def reserved(user: User) -> int:
     return balance(user).reserved
 
 
-def refusal(user: User, content: str = "Why?") -> str:
+def ask(user: User, model_id: str = "", content: str = "Why?") -> Generation:
+    return actions.send_message(user=user, content=content, choice=Choice(model_id))
+
+
+def refusal(user: User, content: str = "Why?", model_id: str = "") -> str:
     with pytest.raises(actions.DailyLimitReached) as refused:
-        actions.send_message(user=user, content=content)
+        ask(user, model_id, content)
     return str(refused.value)
 
 
@@ -249,6 +258,78 @@ def test_what_is_queued_before_midnight_counts_for_the_day_of_its_end(monkeypatc
     assert balance(ada) == (30, 0)
 
 
+@pytest.fixture
+def two_models(settings) -> None:
+    """Without a limit for all models: one with a limit, higher for a group, and one without."""
+    pro, flash = (model(model_id=name, label=name.title(), max_output_tokens=ANSWER) for name in ("pro", "flash"))
+    pro = replace(pro, daily_tokens=2_000, daily_tokens_of_groups={"Research": 9_000, "Visitors": 100})
+    settings.USER_DAILY_TOKENS, settings.MODELS = 0, registry(pro, flash)
+
+
+@pytest.mark.usefixtures("two_models")
+def test_a_models_limit_counts_its_own_tokens_alone():
+    ada = person()
+    used_before(ada, 50_000, "flash")
+    used_before(ada, 1_400, "pro")
+    generation = ask(ada, "pro")
+    generation.refresh_from_db()
+    assert generation.reserved_tokens == 600
+    assert "may need 600 of today's 2,000 tokens for Pro, and too few" in refusal(ada, model_id="pro")
+    actions.cancel(generation=generation)
+    sentence = refusal(ada, "Why? " * 300, "pro")
+    assert "and you have 600 of today's 2,000 left for Pro. Shorten it, start a new conversation, choose" in sentence
+    assert "choose another model, or ask again after 00:00" in sentence
+    used_before(ada, 600, "pro")
+    expected = "You've used 2,000 of today's 2,000 tokens for Pro. Choose another model, or ask again after 00:00"
+    assert refusal(ada, model_id="pro").startswith(expected)
+    other = ask(ada, "flash")
+    other.refresh_from_db()
+    assert other.reserved_tokens is None  # not limited
+    ask(person("bob"), "pro")
+
+
+@pytest.mark.usefixtures("two_models")
+def test_the_lower_of_two_limits_counts_and_is_named(settings):
+    settings.USER_DAILY_TOKENS = 3_000
+    ada = person()
+    used_before(ada, 1_000, "flash")
+    used_before(ada, 1_400, "pro")
+    generation = ask(ada, "pro")
+    generation.refresh_from_db()
+    assert generation.reserved_tokens == 600  # which both leave
+    assert "may need 600 of today's 3,000 tokens, and too few" in refusal(ada, model_id="flash")
+    settings.USER_DAILY_TOKENS = 10_000
+    assert "today's 2,000 tokens for Pro" in refusal(ada, model_id="pro")
+    limit = output_limit(generation, PROMPT)
+    assert (limit.tokens, "left of today's tokens for Pro. You can" in limit.notice) == (600 - PROMPT, True)
+    with pytest.raises(TooFewTokens) as refused:
+        output_limit(generation, 5_000)
+    assert "you have 600 of today's 2,000 left for Pro" in refused.value.notice(has_text=False)
+
+
+@pytest.mark.usefixtures("two_models")
+def test_the_highest_number_of_somebodys_groups_is_their_limit(settings):
+    ada, limits = person(), []
+    for group in ("Visitors", "Research"):
+        ada.groups.add(Group.objects.create(name=group))
+        ada = User.objects.get()
+        limits += [limit.tokens for limit in daily_limits(ada, settings.MODELS.values())]
+    assert limits == [2_000, 9_000]
+    used_before(ada, 8_900, "pro")
+    assert "today's 9,000 left for Pro" in refusal(ada, "Why? " * 100, "pro")
+
+
+@pytest.mark.usefixtures("two_models")
+def test_a_title_is_charged_within_the_limit_of_its_model(settings):
+    ada = person()
+    used_before(ada, 1_900, "pro")
+    generation = ask(ada, "flash")
+    assert charge(generation.pk, ada.pk, settings.MODELS["pro"], Usage(51, None, 50)) is None
+    assert balance(ada) == (1_900, 0)  # nothing remains of it
+    assert charge(generation.pk, ada.pk, settings.MODELS["flash"], Usage(51, None, 50))
+    assert charge(generation.pk, ada.pk, settings.MODELS["pro"], Usage(50, None, 50))
+
+
 def test_preferences_show_what_is_used_and_reserved(client: Client):
     ada = person()
     used_before(ada, 1_234)
@@ -261,15 +342,29 @@ def test_preferences_show_what_is_used_and_reserved(client: Client):
     assert "(Asia/Tokyo)" in page
 
 
+MODELS = f"""
+endpoints.e = {{base_url = "http://127.0.0.1:9/v1"}}
+[[models]]
+id = "limited"
+endpoint = "e"
+max_output_tokens = 200
+daily_tokens = {PROMPT + 220}
+[[models]]
+id = "free"
+endpoint = "e"
+max_output_tokens = 200
+"""
+
+
 @pytest.mark.django_db(databases=[])
 @pytest.mark.parametrize("database", ["sqlite", pytest.param("postgresql", marks=pytest.mark.postgresql)])
-def test_concurrent_prompts_do_not_exceed_the_limit(
+def test_concurrent_prompts_exceed_neither_a_models_limit_nor_that_of_all_models(
     database: str, request: pytest.FixtureRequest, database_template: Path, tmp_path: Path
 ):
     if database == "sqlite":
         url = f"sqlite:///{shutil.copy(database_template, tmp_path / 'db.sqlite3')}"
     else:
         url = request.getfixturevalue("postgresql_database")
-    limit, output = PROMPT + 220, 200
-    asked = run_module("tests.rivals", DATABASE_URL=url, USER_DAILY_TOKENS=limit, MAX_OUTPUT_TOKENS=output)
-    assert json.loads(asked.stdout) == {"accepted": 1, "refused": 19, "reserved": [PROMPT + 200]}
+    asked = run_module("tests.rivals", DATABASE_URL=url, USER_DAILY_TOKENS=2 * (PROMPT + 200) + 20, MODELS=MODELS)
+    one = {"accepted": 1, "refused": 19, "reserved": [PROMPT + 200]}
+    assert json.loads(asked.stdout) == {"limited": one, "free": one}

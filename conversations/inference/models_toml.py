@@ -60,9 +60,9 @@ class Table:
             found = {common: found}
         elif found and common not in found:
             raise self.error(key, f"a table must have a number for {common}.")
-        for name, number in found.items():
+        for number in found.values():
             if not isinstance(number, int) or isinstance(number, bool) or number < minimum:
-                raise self.error(key, f"{name} must be a whole number, at least {minimum:,}.")
+                raise self.error(key, f"use whole numbers of at least {minimum:,}.")
         return dict(found)
 
     def flag(self, key: str, default: bool) -> bool:

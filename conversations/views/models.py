@@ -53,6 +53,14 @@ class Report:
         return ", ".join(str(Depth(depth).label) for depth in self.model.depths) if self.model else ""
 
     @property
+    def daily_limits(self) -> list[tuple[int, str]]:
+        """Return the tokens a day, with the group that has them or "" for all people."""
+        if self.model is None:
+            return []
+        common = [(self.model.daily_tokens, "")] if self.model.daily_tokens else []
+        return common + [(tokens, group) for group, tokens in self.model.daily_tokens_of_groups.items()]
+
+    @property
     def failures(self) -> list[Generation]:
         return [each for each in self.latest if each.status == Status.FAILED]
 

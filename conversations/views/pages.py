@@ -10,6 +10,7 @@ from django.utils.safestring import mark_safe
 
 from conversations import limits
 from conversations.inference.context_use import ContextUse, context_use
+from conversations.inference.tokens_left import tokens_left
 from conversations.models import Conversation, Message, User
 from conversations.models.conversation import Placement, Tree
 from conversations.pagination import take_page
@@ -52,6 +53,7 @@ def page_context(request: SignedInRequest, conversation: Conversation | None = N
         "context_use": _context_use(conversation, thread, complete=not thread_context["earlier"])
         if conversation
         else None,
+        "tokens_left": tokens_left(request.user.pk, request.user),
         "model_name": model.label if model else "",
         "local_model": model is not None and model.is_embedded,
         "no_endpoint": not settings.MODELS,

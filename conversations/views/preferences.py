@@ -15,6 +15,7 @@ from conversations import limits
 from conversations.figure import Figure
 from conversations.forms import InstructionsForm, PreferencesForm, ThemeForm
 from conversations.models import DailyUsage, User
+from conversations.models.access import allowed_models, daily_limits
 from conversations.models.usage import balance
 from conversations.request import SignedInRequest
 
@@ -38,8 +39,8 @@ def show(request: SignedInRequest, status: int = 200, **forms: Any) -> HttpRespo
     stored, stored_limit = limits.stored_text(request.user.pk)
     context: dict[str, Any] = {"stored": stored, "stored_limit": stored_limit}
     context |= {"usage": _usage(request.user), "usage_days": USAGE_DAYS}
-    if settings.USER_DAILY_TOKENS:
-        context |= {"daily_limit": settings.USER_DAILY_TOKENS, "balance": balance(request.user)}
+    if limits_of_day := daily_limits(request.user, allowed_models(request.user).values()):
+        context["balances"] = [(limit, balance(request.user, limit)) for limit in limits_of_day]
         context["day_ends"] = describe_moment(start_of_next_day())
     context["form"] = forms.get("form") or PreferencesForm(instance=request.user)
     given = forms.get("instructions_form")

@@ -72,6 +72,19 @@ def test_the_toml_says_who_may_use_a_model(monkeypatch):
     assert [each.groups for each in models(monkeypatch).values()] == [(), (), ("Research", "Board")]
 
 
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        ("", (0, {})),
+        ("daily_tokens = 1_000", (1_000, {})),
+        ('daily_tokens = {everyone = 1_000, "Data team" = 5_000}', (1_000, {"Data team": 5_000})),
+    ],
+)
+def test_a_model_has_one_number_of_tokens_a_day_or_more_for_groups(monkeypatch, line: str, expected: tuple):
+    found = models(monkeypatch, ENDPOINT + MODEL + line)["m"]
+    assert (found.daily_tokens, found.daily_tokens_of_groups) == expected
+
+
 def test_what_the_toml_does_not_say_is_known_by_the_name(monkeypatch):
     flash = models(monkeypatch)["deepseek-v4-flash"]
     assert (flash.profile.thinking, list(flash.depths)) == ("switchable", ["quick", "normal", "deep"])
@@ -145,6 +158,9 @@ MODEL = '[[models]]\nid = "m"\nendpoint = "e"\n'
             ENDPOINT + MODEL + "max_output_tokens = 200_000",
             "(m) max_output_tokens: it must be less than context_tokens",
         ),
+        (ENDPOINT + MODEL + "daily_tokens = true", "(m) daily_tokens: it must be a whole number, or a table such as {"),
+        (ENDPOINT + MODEL + "daily_tokens = 0", "(m) daily_tokens: use whole numbers of at least 1"),
+        (ENDPOINT + MODEL + "daily_tokens = {A = 9}", "(m) daily_tokens: a table must have a number for everyone"),
         (ENDPOINT + MODEL + 'groups = "Research"', "(m) groups: it must be a list"),
         (ENDPOINT + MODEL + "groups = [1]", "(m) groups: each must be a text in quotation marks"),
         (ENDPOINT + MODEL + "titles = 1", "(m) titles: it must be true or false"),
