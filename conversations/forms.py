@@ -73,9 +73,10 @@ class PreferencesForm(forms.ModelForm):
         models: Models = allowed_models(self.instance)
         offered = {depth for model in models.values() for depth in model.depths}
         labels = [(model.id, model.label) for model in models.values()]
+        depths = [(depth.value, depth.label) for depth in Depth if depth in offered]
         for name, label, first, choices in (
             ("model", "Model for new conversations", labels[0][1] if labels else "", labels if len(labels) > 1 else []),
-            ("depth", "Depth of thought for new conversations", Depth.NORMAL.label, Depth.choices if offered else []),
+            ("depth", "Depth of thought for new conversations", Depth.NORMAL.label, depths),
         ):
             if not choices:
                 del self.fields[name]

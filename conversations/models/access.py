@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from typing import Any, Protocol
 
 from django.conf import settings
+from django.contrib.auth.models import Group
 
 from conversations.models.usage import DailyLimit
 
@@ -36,3 +37,9 @@ def daily_limits(member: Member, models: Iterable[Any]) -> list[DailyLimit]:
         if tokens := max((model.daily_tokens, *of_groups)):
             found.append(DailyLimit(tokens, model.id, model.label))
     return found
+
+
+def missing_groups() -> list[str]:
+    """Return the names of groups that the registry has and the database does not; one query if it has any."""
+    named = {name for model in settings.MODELS.values() for name in (*model.groups, *model.daily_tokens_of_groups)}
+    return sorted(named.difference(Group.objects.filter(name__in=named).values_list("name", flat=True)))

@@ -15,6 +15,7 @@ from django.views.decorators.http import require_safe
 
 from conversations.inference.registry import Model, Models
 from conversations.models import Depth, Generation, Status
+from conversations.models.access import missing_groups
 from conversations.request import SignedInRequest
 
 LATEST = 1_000  # answers of the whole site that are looked at
@@ -102,7 +103,8 @@ def show(request: SignedInRequest) -> HttpResponse:
     models: Models = settings.MODELS
     ids = [*models, *sorted((latest.keys() | waiting.keys()) - models.keys() - {""})]
     reports = [Report(pk, models.get(pk), latest[pk], waiting.get(pk, 0)) for pk in ids]
-    return render(request, "conversations/models.html", {"reports": reports, "number": LATEST})
+    context = {"reports": reports, "number": LATEST, "missing_groups": missing_groups()}
+    return render(request, "conversations/models.html", context)
 
 
 def _median(values: Any) -> float | None:

@@ -1,8 +1,10 @@
 """The page that shows staff the site's models."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
+from django.contrib.auth.models import Group
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
@@ -65,6 +67,22 @@ def test_the_page_costs_two_queries_more_than_signing_in(staff: Client):
         staff.get("/models/")
     about_generations = [query for query in executed if "conversations_generation" in query["sql"]]
     assert len(about_generations) == 2
+
+
+def test_staff_sees_who_may_use_how_much_of_a_model_and_which_groups_are_missing(staff: Client, settings):
+    assert "do not exist" not in staff.get("/models/").text
+    limited = replace(
+        settings.MODELS["flash"],
+        groups=("Research", "Borad"),
+        daily_tokens=20_000,
+        daily_tokens_of_groups={"Research": 90_000, "Staf": 50_000},
+    )
+    settings.MODELS = registry(limited)
+    Group.objects.create(name="Research")
+    page = staff.get("/models/").text
+    assert "groups that do not exist, so nobody is in them: “Borad”, “Staf”. Create them" in page
+    assert "<dd>Research, Borad</dd>" in page
+    assert "<dd>20,000; 90,000 for Research; 50,000 for Staf</dd>" in page
 
 
 def test_nobody_else_finds_the_page(client: Client):

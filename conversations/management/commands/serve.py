@@ -18,6 +18,7 @@ from conversations.events import Topic, bus
 from conversations.generation.worker import GenerationWorker
 from conversations.inference.endpoint import OpenModels, open_models
 from conversations.models import Site
+from conversations.models.access import missing_groups
 from conversations.rendering import pool
 from conversations.session_monitor import monitor
 from conversations.threads import run_in_thread
@@ -61,6 +62,8 @@ class Command(BaseCommand):
         bus.start(await run_in_thread(_redis_prefix) if settings.REDIS_URL else "")
         self.loops.append(supervisor.start("sessions", monitor.run()))
         self.models = await open_models()
+        for group in await run_in_thread(missing_groups):
+            logger.warning("the models name the group %r, which does not exist, so nobody is in it", group)
         for endpoint in self.models.endpoints:
             if endpoint.local_model:
                 self.loops.append(supervisor.start("embedded model", endpoint.local_model.keep_running()))
