@@ -153,7 +153,7 @@ class LiveText:
         self.final_thinking_seconds = None
         self._started = time.monotonic() - seconds_ago
         self._queue_position = None
-        self.repeats = False
+        self.notice, self.repeats = "", False
         self._set_status(Status.THINKING)
 
     def feed(self, deltas: Iterable[Delta]) -> None:

@@ -13,13 +13,15 @@ from django.utils import timezone
 from conversations.generation.recovery import Ids
 from conversations.inference.errors import notice
 from conversations.models import Generation, Status
+from conversations.models.generation import UNKNOWN_MODEL_MINUTES
+from conversations.rendering import outcomes
 from conversations.threads import run_in_thread
 
 logger = logging.getLogger(__name__)
 
 CHECK_SECONDS = 10.0
 # Much longer than it takes to replace all processes, and to set back a registry that was changed by mistake.
-WAIT_SECONDS = 15 * 60.0
+WAIT_SECONDS = UNKNOWN_MODEL_MINUTES * 60.0
 ADVICE = "Try again with another model."
 
 
@@ -48,6 +50,12 @@ class UnknownModels:
         self._since = {pk: self._since.get(pk, now) for pk in found}
         late = {pk: model for pk, model in found.items() if now - self._since[pk] >= WAIT_SECONDS}
         return await run_in_thread(_end, late) if late else []
+
+
+def waiting_notices(ids: list[int]) -> dict[int, str]:
+    """Return what pages say of those of these generations that wait for unknown models; usually of none."""
+    found = Generation.objects.filter(pk__in=ids, status=Status.QUEUED).exclude(model__in=("", *settings.MODELS))
+    return {generation.pk: outcomes.waiting_notice(generation) for generation in found}
 
 
 def _unclaimable() -> dict[int, str]:

@@ -26,7 +26,7 @@ from conversations.generation.liveness import LivenessMonitor, ProcessLock
 from conversations.generation.mirror import MirrorSender
 from conversations.generation.runner import Run
 from conversations.generation.titles import Titles
-from conversations.generation.unknown_models import UnknownModels
+from conversations.generation.unknown_models import UnknownModels, waiting_notices
 from conversations.inference.endpoint import OpenModels
 from conversations.models import Generation, Status, Worker
 from conversations.models.usage import forget_deleted_accounts
@@ -221,7 +221,7 @@ class GenerationWorker:
                 logger.warning("sweep failed, retrying: %s", describe(error))
 
     async def _sweep(self) -> None:
-        """Recover orphans, release orphaned claims, stop what deactivated people queued, and show queue positions.
+        """Recover orphans, release orphaned claims, stop what deactivated people queued, and show why others wait.
 
         On the first sweep of a day, also make yesterday's usage of deleted accounts anonymous.
         """
@@ -236,8 +236,11 @@ class GenerationWorker:
         _publish_changes(await self._unknown_models.check())
         if texts := queued_texts():
             positions = await run_in_thread(Generation.objects.queue_positions)
+            notices = await run_in_thread(waiting_notices, [text.generation_id for text in texts])
             for text in texts:
-                text.update(queue_position=positions.get(text.generation_id))
+                if text.status == Status.QUEUED:
+                    pk = text.generation_id
+                    text.update(queue_position=positions.get(pk), notice=notices.get(pk, ""))
 
     async def _claim_pending(self) -> None:
         """Claim queued generations, in queue order, up to this process's capacity."""

@@ -28,6 +28,9 @@ class Status(models.TextChoices):
 
 RUNNING = (Status.THINKING, Status.ANSWERING)
 LIVE = (Status.QUEUED, *RUNNING)
+# Longer than it takes another process to claim a question, if there is one that knows its model.
+CLAIM_SECONDS = 10
+UNKNOWN_MODEL_MINUTES = 15  # a question for a model that no process knows ends after them
 POSITIONS = 200  # a longer queue has no positions: each process counts them once a second, and for pages
 
 
@@ -226,6 +229,13 @@ class Generation(models.Model):
     @property
     def is_live(self) -> bool:
         return self.status in LIVE
+
+    @property
+    def waits_for_model(self) -> bool:
+        """Whether it is queued for a model that this process does not know, and no other has claimed it for a while."""
+        is_known = not settings.MODELS or self.model in ("", *settings.MODELS)
+        waited = (timezone.now() - self.created_at).total_seconds()
+        return self.status == Status.QUEUED and not is_known and waited > CLAIM_SECONDS
 
     @property
     def model_label(self) -> str:

@@ -114,10 +114,7 @@ def state_of(
     seconds = (
         generation.thinking_seconds if generation.status == Status.THINKING else total_thinking_seconds(message.parts)
     )
-    if generation.is_live:
-        notice = outcomes.live_notice(generation.status, repeats=generation.repetition_at is not None)
-    else:
-        notice = outcomes.notice(generation, message)
+    notice = outcomes.notice(generation, message)
     activity = outcomes.activity(generation)
     url = reverse("reasoning", args=[message.pk]) if has_reasoning_page else ""
     return State(

@@ -8,6 +8,7 @@ from django.urls import reverse
 
 from conversations.models import Depth, Generation, Message, Status
 from conversations.models.access import allowed_models
+from conversations.models.generation import UNKNOWN_MODEL_MINUTES
 
 THINKING, ANSWERING, CONTINUING = "Thinking", "Answering", "Continuing"
 REPEATING = "The model is repeating itself. You can stop it and get an answer now."
@@ -42,7 +43,10 @@ def activity(generation: Generation) -> str:
 
 
 def notice(generation: Generation, message: Message) -> str:
-    """Return the sentence under a message that says how it ended, or "" if it simply completed."""
+    """Return the sentence under a message that says how it ended or why it waits, or "" if there is nothing to say."""
+    if generation.is_live:
+        repeats = generation.repetition_at is not None
+        return waiting_notice(generation) or live_notice(generation.status, repeats=repeats)
     match generation.status:
         case Status.COMPLETE if message.content.strip():
             return generation.error  # if the endpoint left open whether it is complete
@@ -66,6 +70,16 @@ def notice(generation: Generation, message: Message) -> str:
             return "The model reached its length limit before it could answer."
         case _:
             return generation.error
+
+
+def waiting_notice(generation: Generation) -> str:
+    """Return the sentence under a question that waits for a model that this site does not seem to have."""
+    if not generation.waits_for_model:
+        return ""
+    return (
+        f"The model {generation.model} is not available at the moment, so this question waits."
+        f" After about {UNKNOWN_MODEL_MINUTES} minutes it ends without an answer. Cancel it to ask another model."
+    )
 
 
 def live_notice(status: str, *, repeats: bool) -> str:

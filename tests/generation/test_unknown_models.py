@@ -1,18 +1,24 @@
 """Questions for models that a process does not know: they wait, and are claimed where the model is known."""
 
 import logging
+from datetime import timedelta
 
 import pytest
+from django.utils import timezone
 
 from conversations.generation import unknown_models
 from conversations.generation.commit import claim
+from conversations.generation.live import Cursor, live_text
 from conversations.generation.unknown_models import UnknownModels
-from conversations.models import Generation, Status, Worker
+from conversations.generation.worker import GenerationWorker
+from conversations.models import Generation, Status, User, Worker
+from conversations.models.generation import CLAIM_SECONDS
 from conversations.threads import run_in_thread
 from tests.factories import person, queued
-from tests.models import model, registry
+from tests.models import model, registry, without_endpoint
 
 pytestmark = pytest.mark.django_db
+NOT_AVAILABLE = "The model new is not available at the moment, so this question waits. After about 15 minutes it ends"
 
 
 def asked(model_id: str, name: str = "ada") -> Generation:
@@ -50,6 +56,33 @@ def test_a_later_question_of_the_conversation_waits_too(settings):
     later = queued(generation.owner, "And?", generation.conversation)
     assert not Generation.objects.claimable().exists()
     assert claim(Worker.objects.create().pk, later.pk) is None
+
+
+@pytest.mark.django_db(transaction=True)
+async def test_pages_say_that_a_question_waits_for_a_model_that_nobody_seems_to_know(async_client, settings):
+    async def page() -> str:
+        return (await async_client.get(generation.conversation.get_absolute_url())).text
+
+    async def shown() -> tuple[str, bool]:
+        """Return what an open page is sent after a sweep, and whether a fresh load says that the question waits."""
+        await worker._sweep()
+        [frame], _ = live.frames_since(Cursor())
+        return frame, NOT_AVAILABLE in await page()
+
+    settings.MODELS = registry(model(model_id="old"))
+    worker, generation = GenerationWorker(without_endpoint()), await run_in_thread(lambda: asked("new"))
+    await async_client.aforce_login(await User.objects.aget())
+    live = live_text(generation.pk, generation.message_id)
+    frame, is_said = await shown()
+    assert (NOT_AVAILABLE in frame, is_said) == (False, False)  # another process may claim it soon
+    await Generation.objects.aupdate(created_at=timezone.now() - timedelta(seconds=CLAIM_SECONDS + 1))
+    frame, is_said = await shown()
+    assert (NOT_AVAILABLE in frame, is_said) == (True, True)
+    assert 'data-action="cancel"' in frame
+    live.start(1)
+    assert NOT_AVAILABLE not in live.frames_since(Cursor())[0][0]
+    settings.MODELS = registry(model(model_id="new"))
+    assert NOT_AVAILABLE not in await page()
 
 
 @pytest.mark.django_db(transaction=True)
