@@ -1,10 +1,12 @@
-"""Registries of models for tests of one process: `settings.MODELS = registry(model(endpoint.base_url))`."""
+"""Registries of models: `settings.MODELS = registry(model(endpoint.base_url))`, and tables of TOML for sites."""
 
+import json
 from dataclasses import replace
 from typing import Any
 
 from conversations.inference.endpoint import OpenModel, OpenModels
 from conversations.inference.registry import EndpointSettings, Model, Models, Reasoning, one_model
+from tests.endpoint import Endpoint
 
 SCOPE = "https://cognitiveservices.azure.com/.default"
 
@@ -30,6 +32,17 @@ def model(
 
 def registry(*models: Model) -> Models:
     return {each.id: each for each in models}
+
+
+def table(endpoint: Endpoint, model_id: str, **facts: Any) -> str:
+    """Return the TOML of a model at an endpoint of its own, whose key is in SOME_KEY."""
+    at = {"base_url": endpoint.base_url, "api_key": "SOME_KEY"}
+    of_model = {"id": model_id, "endpoint": model_id, **facts}
+    tables = {f"[endpoints.{model_id}]": at, "[[models]]": of_model}
+    lines = (
+        [head, *(f"{key} = {json.dumps(value)}" for key, value in values.items())] for head, values in tables.items()
+    )
+    return "\n".join(line for group in lines for line in group)
 
 
 class NoEndpoint(OpenModel):

@@ -1,15 +1,12 @@
-"""Two endpoints of different dialects: what each receives at each depth, and a change of the registry."""
+"""Models at several endpoints: a refused effort, and a change of the registry."""
 
-import json
 from collections.abc import Callable, Iterator
-from typing import Any
 
 import pytest
 
 from tests.endpoint import Endpoint, Exchange
+from tests.models import table
 from tests.site import Person, Site
-
-COMMON = {"stream", "stream_options", "model", "messages"}
 
 
 @pytest.fixture
@@ -19,58 +16,10 @@ def second() -> Iterator[Endpoint]:
     endpoint.close()
 
 
-def table(endpoint: Endpoint, model_id: str, **facts: Any) -> str:
-    """Return the TOML of a model at an endpoint of its own."""
-    at = {"base_url": endpoint.base_url, "api_key": "SOME_KEY"}
-    of_model = {"id": model_id, "endpoint": model_id, **facts}
-    tables = {f"[endpoints.{model_id}]": at, "[[models]]": of_model}
-    lines = (
-        [head, *(f"{key} = {json.dumps(value)}" for key, value in values.items())] for head, values in tables.items()
-    )
-    return "\n".join(line for group in lines for line in group)
-
-
 @pytest.fixture
 def start(make_site: Callable[..., Site]) -> Callable[..., Site]:
     none = {"OPENAI_BASE_URL": "", "OPENAI_MODEL": "", "OPENAI_API_KEY": "", "SOME_KEY": "canary-key"}
     return lambda *models, **variables: make_site(MODELS="\n".join(models), **none, **variables)
-
-
-def fields(exchange: Exchange) -> dict[str, Any]:
-    return {name: value for name, value in exchange.body.items() if name not in COMMON}
-
-
-def test_each_endpoint_gets_exactly_what_a_depth_means_to_it(
-    start, join: Callable[..., Person], endpoint: Endpoint, second: Endpoint
-):
-    efforts = ["low", "high", "max"]
-    one = table(endpoint, "one", name="DeepSeek-V4", thinking="switchable", efforts=efforts, dialect="azure")
-    two = table(second, "two", thinking="always", efforts=efforts, max_output_tokens=4000, dialect="openai")
-    person = join(start(one, two))
-    for model_id in ("one", "two"):
-        for depth in ("quick", "normal", "deep"):
-            conversation = person.ask("Why?", model=model_id, depth=depth)
-            [(status, *_)] = person.await_end(conversation)
-            assert status == "complete"
-    assert [fields(exchange) for exchange in endpoint.exchanges] == [
-        {"thinking": {"type": "disabled"}},
-        {},
-        {"thinking": {"type": "enabled"}, "reasoning_effort": "max"},
-    ]
-    limit = {"max_completion_tokens": 4000}
-    assert [fields(exchange) for exchange in second.exchanges] == [
-        {"reasoning_effort": "low"} | limit,
-        limit,
-        {"reasoning_effort": "max"} | limit,
-    ]
-    assert {exchange.body["model"] for exchange in endpoint.exchanges} == {"DeepSeek-V4"}
-    assert {exchange.headers["Authorization"] for exchange in endpoint.exchanges} == {"Bearer canary-key"}
-    # Reasoning is never sent, whichever model answers next.
-    person.ask("And?", conversation, model="one")
-    person.await_end(conversation)
-    sent = endpoint.exchanges[-1].body["messages"]
-    assert [message["role"] for message in sent] == ["user", "assistant", "user"]
-    assert "Let me think" not in json.dumps(sent)
 
 
 def test_a_refused_effort_is_left_out_and_the_details_say_so(start, join: Callable[..., Person], endpoint: Endpoint):
@@ -112,10 +61,19 @@ def test_a_change_of_the_registry_loses_no_question(
     assert [status for status, *_ in at_older.answers(conversation)] == ["queued"]
     assert at_older.http.get(conversation).status_code == 200
     assert len(second.exchanges) == 1
-    second.reset()
-    newest = start(one, two, database_url=newer.database_url)
+    # The model comes back with another name, at another endpoint, and for a group that does not exist.
+    groups = "daily_tokens = {everyone = 900_000, Borad = 950_000}"
+    moved = table(endpoint, "two", name="renamed", label="Two, elsewhere")
+    newest = start(one, moved, groups, database_url=newer.database_url)
     at_newest = person.at(newest)
     assert [status for status, *_ in at_newest.await_end(conversation)] == ["complete"]
+    at_newest.ask("And?", conversation)  # the conversation's model
+    at_newest.await_end(conversation)
+    at_newest.await_end(at_newest.ask("How?", model="two"))  # from a page that was opened before
+    sent = [(exchange.body["model"], exchange.body["messages"][-1]["content"]) for exchange in endpoint.exchanges]
+    assert sent == [("one", "Which?"), ("renamed", "Why?"), ("renamed", "And?"), ("renamed", "How?")]
     assert len(second.exchanges) == 1
+    assert "Two, elsewhere" in at_newest.http.get(conversation).text
+    assert newest.await_line("the models name the group 'Borad', which does not exist")
     at_older.close()
     at_newest.close()

@@ -52,12 +52,16 @@ def page(open_page: Callable[..., Page]) -> Page:
 @pytest.fixture
 def signed_in(page: Page, make_person: Callable[[], Person]) -> Page:
     """A page of somebody new at the shared site, at the place to ask; signing up by the form would take longer."""
-    person = make_person()
+    sign_in(page, make_person())
+    return page
+
+
+def sign_in(page: Page, person: Person) -> None:
+    """Open the place to ask, as somebody who is signed in."""
     cookies = person.http.cookies.items()
     page.context.add_cookies([{"name": name, "value": value, "url": person.site.url} for name, value in cookies])
     page.set_extra_http_headers(from_elsewhere())
     page.goto(f"{person.site.url}/")
-    return page
 
 
 def sign_up(page: Page, site: Site) -> str:

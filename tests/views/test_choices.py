@@ -172,6 +172,21 @@ def test_an_answer_whose_model_is_gone_is_asked_again_with_another(owner: Client
     assert owner.get(message.conversation.get_absolute_url()).status_code == 200
 
 
+def test_a_conversation_whose_model_is_gone_continues_with_another(owner: Client, ada: User, settings):
+    conversation = actions.send_message(user=ada, content="Why?", choice=Choice("plain")).conversation
+    end()
+    User.objects.update(model="plain")
+    del settings.MODELS["plain"]
+    page, send = conversation.get_absolute_url(), f"{conversation.get_absolute_url()}messages/"
+    assert selected(owner.get(page).text) == ["normal"]
+    refused = owner.post(send, {"content": "And?", "model": "plain"}, follow=True)  # from a page that was open
+    assert "This model is not available any more. Choose another one" in refused.text
+    assert "And?</textarea>" in refused.text
+    owner.post(send, {"content": "And?"})
+    assert newest() == Choice("flash", "normal")
+    assert "plain" in owner.get(page).text  # which answered first
+
+
 def test_details_name_the_model_and_the_depth(owner: Client, ada: User):
     actions.send_message(user=ada, content="Why?", choice=Choice("flash", "deep"))
     message = end().message
