@@ -1,6 +1,9 @@
 """Conversations with known words, and a user for each role that might read them."""
 
+from datetime import timedelta
+
 from django.contrib.auth.models import Group, Permission
+from django.utils import timezone
 
 from conversations.actions import save_instructions
 from conversations.models import Conversation, Generation, Message, Status, User
@@ -69,3 +72,14 @@ def make_conversation(owner: User, **words: str) -> Conversation:
         Message.objects.filter(pk=answer.pk).update(outline=outlines.stored(outline._replace(steps=steps)))
     conversation.refresh_from_db()
     return conversation
+
+
+def answered(owner: User, seconds: float, status: str = Status.COMPLETE, **fields: object) -> Generation:
+    """Return a generation that started an hour ago and took so many seconds, the first half until it reasoned."""
+    generation = queued(owner, "canarypromptzq")
+    start = timezone.now() - timedelta(hours=1)
+    values = {"created_at": start, "started_at": start, "first_thought_at": start + timedelta(seconds=seconds / 2)}
+    values |= {"finished_at": start + timedelta(seconds=seconds), "status": status, "model": "test-model"} | fields
+    Generation.objects.filter(pk=generation.pk).update(**values)
+    generation.refresh_from_db()
+    return generation

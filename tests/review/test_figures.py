@@ -2,6 +2,7 @@
 
 import csv
 import io
+import json
 import re
 from datetime import timedelta
 
@@ -17,8 +18,10 @@ from conversations.models import Conversation, Feedback, Generation, Status, Use
 from conversations.models.usage import add_usage
 from conversations.review import figures
 from conversations.review.models import DailyCounts, QueueItem
-from tests.factories import person, queued
-from tests.review.factories import make_user
+from tests.factories import person
+from tests.review.factories import answered, make_user
+from tests.review.run_figures import figures_of_known_answers
+from tests.site import run_module
 
 pytestmark = pytest.mark.django_db
 FIGURES = "/admin/conversations/conversation/figures/"
@@ -27,17 +30,6 @@ FIGURES = "/admin/conversations/conversation/figures/"
 @pytest.fixture
 def reviewer() -> User:
     return make_user("list-only")
-
-
-def answered(owner: User, seconds: float, status: str = Status.COMPLETE, **fields: object) -> Generation:
-    """Return a generation that started an hour ago and took so many seconds, the first half until it reasoned."""
-    generation = queued(owner, "canarypromptzq")
-    start = timezone.now() - timedelta(hours=1)
-    values = {"created_at": start, "started_at": start, "first_thought_at": start + timedelta(seconds=seconds / 2)}
-    values |= {"finished_at": start + timedelta(seconds=seconds), "status": status, "model": "test-model"} | fields
-    Generation.objects.filter(pk=generation.pk).update(**values)
-    generation.refresh_from_db()
-    return generation
 
 
 def figure(reviewer: User, name: str) -> Figure:
@@ -150,6 +142,17 @@ def test_reasoning_tokens_are_compared_with_ratings_by_model_and_depth(reviewer:
         ("one", "Deep", "Poor", 1, 100, 100),
         ("one", "Deep", "Good", 2, 800, 700),
     ]
+
+
+@pytest.mark.postgresql
+def test_figures_are_the_same_on_postgresql(postgresql_database: str):
+    expected = figures_of_known_answers()
+    assert [row[:4] for row in expected["depths"]] == [
+        ["Another", None, 1, 0],
+        ["one", "Quick", 1, 1],
+        ["one", "Deep", 3, 0],
+    ]
+    assert json.loads(run_module("tests.review.run_figures", DATABASE_URL=postgresql_database).stdout) == expected
 
 
 def test_a_scoped_reviewer_sees_only_figures_of_their_groups(reviewer: User):
