@@ -72,6 +72,9 @@ def test_the_notice_says_what_is_left_of_each_limit_and_when_it_resets(reader: C
     use(user, "pro", 2_100)
     use(user, "flash", 5)
     assert loaded(reader).startswith("You've used today's 2,000 tokens for Pro. The count resets at ")
+    preferences = reader.get("/preferences/").text
+    assert "You've used 2,105 of today's 100,000 tokens.</p>" in preferences
+    assert "You've used 2,100 of today's 2,000 tokens for Pro. The counts reset at 09:00 on " in preferences
     user.groups.add(Group.objects.create(name="Research"))
     assert loaded(reader) == ""
 

@@ -82,7 +82,7 @@ def test_staff_sees_who_may_use_how_much_of_a_model_and_which_groups_are_missing
     page = staff.get("/models/").text
     assert "groups that do not exist, so nobody is in them: “Borad”, “Staf”. Create them" in page
     assert "<dd>Research, Borad</dd>" in page
-    assert "<dd>20,000; 90,000 for Research; 50,000 for Staf</dd>" in page
+    assert "<dd>20,000 for each person; 90,000 in Research; 50,000 in Staf</dd>" in page
 
 
 def test_nobody_else_finds_the_page(client: Client):
