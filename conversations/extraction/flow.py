@@ -30,6 +30,7 @@ class _Writer:
         self._headings = headings
         self._skipping = 0
         self._in_text = False
+        self._in_list = False
         self._paragraphs: list[_Paragraph] = []  # a text box in a paragraph has paragraphs
         self._cells: list[list[str]] = []  # the paragraphs of each open cell; a cell may have a table
         self._rows: list[list[str]] = []  # the cells of each open row
@@ -83,16 +84,19 @@ class _Writer:
                 paragraph = self._paragraphs.pop()
                 text = "".join(paragraph.parts)
                 if text.strip():
-                    self._emit(paragraph.prefix + text, "\n" if paragraph.prefix.endswith("- ") else "\n\n")
+                    is_item = paragraph.prefix.endswith("- ")
+                    self._emit(paragraph.prefix + text, "\n" if is_item else "\n\n", is_item=is_item)
             case "tc" if self._cells and self._rows:
-                self._rows[-1].append(_SPACE.sub(" ", " ".join(self._cells.pop())))
+                self._rows[-1].append(_SPACE.sub(" ", " ".join(self._cells.pop())).strip())
             case "tr" if self._rows:
                 self._emit(f"| {' | '.join(self._rows.pop())} |", "\n")
             case "tbl":
                 self._emit("", "\n")
 
-    def _emit(self, text: str, end: str) -> None:
+    def _emit(self, text: str, end: str, *, is_item: bool = False) -> None:
         if self._cells:
             self._cells[-1].append(text)
-        else:
-            self._add(text + end)
+            return
+        blank_line = "\n" if self._in_list and not is_item else ""
+        self._in_list = is_item
+        self._add(blank_line + text + end)
