@@ -13,17 +13,23 @@ NO_PAGES: Final = "This PDF has no pages. Open it in another program, save it ag
 NO_TEXT: Final = (
     "This PDF has no text: its pages are pictures. Run text recognition on it first, or attach the pages as images."
 )
-# What pypdf raises for damaged pages: "broken PDF files might cause other exceptions" than its own.
+# pypdf warns that damaged files may cause other exceptions than its own.
 _DAMAGE: Final = (PyPdfError, ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
 
 
 def read(file: BinaryIO, output: Output, limits: Limits) -> None:
     """Add the text of each page below a heading with its number."""
     overwrite_configuration(jbig2dec_binary=None)  # the only program that pypdf would run
-    reader = PdfReader(file)
-    if reader.is_encrypted and not reader.decrypt(""):
+    try:
+        reader = PdfReader(file)
+        is_open = not reader.is_encrypted or reader.decrypt("")
+        number_of_pages = len(reader.pages) if is_open else 0
+    except NotImplementedError as error:  # a way of encryption that is not in the standard
+        raise Unreadable(PROTECTED) from error
+    except _DAMAGE as error:
+        raise Unreadable(DAMAGED) from error
+    if not is_open:
         raise Unreadable(PROTECTED)
-    number_of_pages = len(reader.pages)
     if number_of_pages == 0:
         raise Unreadable(NO_PAGES)
     damaged = empty = read = 0

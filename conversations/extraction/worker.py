@@ -26,8 +26,9 @@ _REFUSED: Final = (
 
 def restrict(limits: Limits) -> None:
     """Limit what this process may take, and let it neither connect to anything nor start a program."""
+    # At the first of two limits of CPU time the kernel sends SIGXCPU, at the second SIGKILL, which could be anybody's.
+    resource.setrlimit(resource.RLIMIT_CPU, (limits.cpu_seconds, limits.cpu_seconds + 1))
     for what, limit in (
-        (resource.RLIMIT_CPU, limits.cpu_seconds),
         (resource.RLIMIT_DATA, limits.memory_bytes),  # without the libraries themselves, unlike RLIMIT_AS
         (resource.RLIMIT_FSIZE, MAX_RESULT_BYTES),
         (resource.RLIMIT_NPROC, 0),
