@@ -8,12 +8,13 @@ from conversations.extraction.office import Event
 
 # Copies of what stands beside them, and what was moved elsewhere.
 _SKIPPED: Final = {"Fallback", "moveFrom"}
+ITEM: Final = "- "
 _SPACE: Final = re.compile(r"\s+")
 
 
-def write(events: Iterable[Event], add: Callable[[str], None], headings: Mapping[str, int]) -> None:
-    """Pass each paragraph, and each row of a table, to `add` when it ends. `headings` has the level of each style."""
-    writer = _Writer(add, headings)
+def write(events: Iterable[Event], add: Callable[[str], None], prefixes: Mapping[str, str]) -> None:
+    """Pass each paragraph, and each row of a table, to `add` when it ends. `prefixes` has what styles begin with."""
+    writer = _Writer(add, prefixes)
     for event in events:
         writer.write(event)
 
@@ -25,9 +26,9 @@ class _Paragraph:
 
 
 class _Writer:
-    def __init__(self, add: Callable[[str], None], headings: Mapping[str, int]) -> None:
+    def __init__(self, add: Callable[[str], None], prefixes: Mapping[str, str]) -> None:
         self._add = add
-        self._headings = headings
+        self._prefixes = prefixes
         self._skipping = 0
         self._in_text = False
         self._in_list = False
@@ -61,12 +62,12 @@ class _Writer:
             return
         paragraph = self._paragraphs[-1]
         match name:
-            case "pStyle" if level := self._headings.get(attributes.get("val", "")):
-                paragraph.prefix = "#" * level + " "
+            case "pStyle":
+                paragraph.prefix = self._prefixes.get(attributes.get("val", ""), "")
             case "numPr" if not paragraph.prefix:
-                paragraph.prefix = "- "
-            case "ilvl" if paragraph.prefix == "- " and attributes.get("val", "") in "12345678":
-                paragraph.prefix = "  " * int(attributes["val"]) + "- "
+                paragraph.prefix = ITEM
+            case "ilvl" if paragraph.prefix == ITEM and attributes.get("val", "") in "12345678":
+                paragraph.prefix = "  " * int(attributes["val"]) + ITEM
             case "tab" if "val" not in attributes:  # with it, a tab stop
                 paragraph.parts.append("\t")
             case "br" | "cr":
@@ -84,7 +85,7 @@ class _Writer:
                 paragraph = self._paragraphs.pop()
                 text = "".join(paragraph.parts)
                 if text.strip():
-                    is_item = paragraph.prefix.endswith("- ")
+                    is_item = paragraph.prefix.endswith(ITEM)
                     self._emit(paragraph.prefix + text, "\n" if is_item else "\n\n", is_item=is_item)
             case "tc" if self._cells and self._rows:
                 self._rows[-1].append(_SPACE.sub(" ", " ".join(self._cells.pop())).strip())

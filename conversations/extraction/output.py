@@ -26,7 +26,7 @@ class Output:
         self._limits = limits
         self._parts: list[str] = []
         self._left = limits.characters
-        self._begin = time.process_time()
+        self._begin = time.monotonic()
 
     def add(self, text: str) -> None:
         """Append `text`, cleaned. Raises LimitReached if it does not fit, or if reading takes too long."""
@@ -35,7 +35,7 @@ class Output:
         self._left -= len(text)
         if self._left < 0:
             raise LimitReached(f"Only the first {self._limits.characters:,} characters were read.")
-        if time.process_time() - self._begin > self._limits.reading_seconds:
+        if time.monotonic() - self._begin > self._limits.reading_seconds:
             raise LimitReached("Only the beginning was read, because reading all of this file takes too long.")
 
     def text(self) -> str:

@@ -16,10 +16,10 @@ _BYTE_ORDER_MARKS: Final = (
     (codecs.BOM_UTF16_LE, "utf-16-le"),
     (codecs.BOM_UTF16_BE, "utf-16-be"),
 )
-# The encodings that browsers know and that are still in use, by their names in Python.
+# Encodings that are still in use, the most common first.
 _LEGACY: Final = [
-    *("cp1252", "cp1250", "cp1251", "cp1253", "cp1254", "cp1255", "cp1256", "koi8_r"),
-    *("shift_jis", "euc_jp", "gb18030", "big5", "euc_kr"),
+    *("cp1252", "cp1251", "gb18030", "shift_jis", "euc_jp", "big5", "euc_kr"),
+    *("koi8_r", "cp1250", "cp1253", "cp1254", "cp1255", "cp1256"),
 ]
 _SAMPLE_BYTES: Final = 2**16
 _BINARY: Final = re.compile(rb"[\0-\x08\x0e-\x1a\x1c-\x1f]")
@@ -63,7 +63,9 @@ def _legacy_encoding(data: bytes) -> str:
         raise Unreadable(NOT_TEXT)
     # Only lines that are not ASCII tell encodings apart.
     sample = b"\n".join(line for line in data.split(b"\n") if not line.isascii())[:_SAMPLE_BYTES]
-    found = from_bytes(sample, cp_isolation=_LEGACY).best()
-    if found is None:
+    found = from_bytes(sample, cp_isolation=_LEGACY)
+    if not (best := found.best()):
         raise Unreadable(UNKNOWN_ENCODING)
-    return found.encoding
+    # Short texts are as likely to be in one encoding as in another.
+    equal = {match.encoding for match in found if (match.chaos, match.coherence) == (best.chaos, best.coherence)}
+    return next(encoding for encoding in _LEGACY if encoding in equal)

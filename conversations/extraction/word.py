@@ -18,8 +18,8 @@ def read(file: BinaryIO, output: Output, limits: Limits) -> None:
     package = Package(file, limits)
     main, _ = package.main_part()
     parts = dict(package.related(main).values())  # by type
-    headings = _headings(package, parts["styles"]) if "styles" in parts else {}
-    flow.write(package.events(main), output.add, headings)
+    prefixes = _prefixes(package, parts["styles"]) if "styles" in parts else {}
+    flow.write(package.events(main), output.add, prefixes)
     for kind in ("footnote", "endnote"):
         if f"{kind}s" in parts:
             _add_notes(package, parts[f"{kind}s"], kind, output)
@@ -27,15 +27,17 @@ def read(file: BinaryIO, output: Output, limits: Limits) -> None:
         raise Unreadable(NO_TEXT)
 
 
-def _headings(package: Package, part: str) -> dict[str, int]:
-    """Return the level of each heading's style, by id. The names of these styles are English in every language."""
+def _prefixes(package: Package, part: str) -> dict[str, str]:
+    """Return what headings and items of lists begin with, by style. Names of headings are English in every language."""
     found = {}
     style = ""
     for event in package.events(part):
         if event.start == "style":
             style = event.attributes.get("styleId", "")
         elif event.start == "name" and (match := _HEADING.fullmatch(event.attributes.get("val", ""))):
-            found[style] = int(match[1] or 1)
+            found[style] = "#" * int(match[1] or 1) + " "
+        elif event.start == "numPr" and style not in found:  # numbered headings stay headings
+            found[style] = flow.ITEM
     return found
 
 

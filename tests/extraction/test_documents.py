@@ -53,7 +53,8 @@ def test_a_pdf_that_needs_a_password_says_so_and_one_that_does_not_is_read():
 
 def test_word_has_headings_lists_tables_and_notes():
     styles = f"""<w:styles xmlns:w="{files.WORD}"><w:style w:styleId="berschrift2"><w:name w:val="heading 2"/></w:style>
-        <w:style w:styleId="Titel"><w:name w:val="Title"/></w:style></w:styles>"""
+        <w:style w:styleId="Titel"><w:name w:val="Title"/></w:style>
+        <w:style w:styleId="Liste"><w:name w:val="List"/><w:pPr><w:numPr/></w:pPr></w:style></w:styles>"""
     notes = f"""<w:footnotes xmlns:w="{files.WORD}"><w:footnote w:id="2">{files.paragraph("A note")}</w:footnote>
         </w:footnotes>"""
     item = '<w:numPr><w:ilvl w:val="{}"/><w:numId w:val="1"/></w:numPr>'
@@ -66,6 +67,7 @@ def test_word_has_headings_lists_tables_and_notes():
         '<w:footnoteReference w:id="2"/></w:r>'
         "<w:del><w:r><w:delText>gone</w:delText></w:r></w:del><w:ins><w:r><w:t>, new</w:t></w:r></w:ins>"
         "<w:r><w:instrText>DATE</w:instrText></w:r><w:moveFrom><w:r><w:t>moved</w:t></w:r></w:moveFrom></w:p>"
+        + files.paragraph("of a style", '<w:pStyle w:val="Liste"/>')
         + files.paragraph("item", item.format(0))
         + files.paragraph("inside", item.format(1))
         + files.paragraph("")
@@ -89,6 +91,7 @@ def test_word_has_headings_lists_tables_and_notes():
         One\t two
         three[footnote 2], new
 
+        - of a style
         - item
           - inside
 

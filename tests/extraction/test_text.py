@@ -50,6 +50,8 @@ def test_unicode_is_decoded(text: str, encoding: str):
     ("text", "encoding"),
     [
         (GERMAN, "cp1252"),
+        ("déjà vu", "cp1252"),
+        ("Привет, мир", "cp1251"),
         (POLISH, "cp1250"),
         (RUSSIAN, "cp1251"),
         (RUSSIAN, "koi8_r"),
