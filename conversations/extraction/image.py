@@ -13,6 +13,8 @@ ANIMATION: Final = "Only the first image of this animation was read."
 
 # What each format is encoded as. Another GIF would lose colours.
 _ENCODED_AS: Final = {"PNG": "PNG", "JPEG": "JPEG", "WEBP": "WEBP", "GIF": "PNG"}
+# What decoding takes at most, in all copies.
+_BYTES_PER_PIXEL: Final = {"PNG": 10, "JPEG": 8, "WEBP": 20, "GIF": 10}
 _QUALITY: Final = 85  # of JPEG and WebP
 _ORIENTATION: Final = 0x0112  # Exif's tag
 _TURNED: Final = (5, 6, 7, 8)  # by a quarter
@@ -26,10 +28,11 @@ def read(file: BinaryIO, image_format: str, limits: Limits) -> tuple[Picture, in
     Image.MAX_IMAGE_PIXELS = None  # Pillow's own limit is not exact
     with Image.open(file, formats=[image_format]) as image:
         width, height = image.size
-        if width * height > limits.pixels:
+        pixels = limits.memory_bytes * 3 // 4 // _BYTES_PER_PIXEL[image_format]
+        if width * height > pixels:
             raise Unreadable(
-                f"This image has {width:,} × {height:,} pixels, and at most {limits.pixels:,} pixels can be read."
-                " Make it smaller, and attach it again."
+                f"This image has {width:,} × {height:,} pixels, and an image of its format can have"
+                f" {pixels // 1_000_000} million. Make it smaller, and attach it again."
             )
         notice = ANIMATION if getattr(image, "is_animated", False) else ""
         if image.getexif().get(_ORIENTATION) in _TURNED:
@@ -41,7 +44,8 @@ def read(file: BinaryIO, image_format: str, limits: Limits) -> tuple[Picture, in
 def _encode(image: Image.Image, image_format: str) -> Picture:
     if image.mode.startswith("I"):  # 16 bits of grey, which Pillow would cut off
         image = image.convert("I").point(lambda value: value * (1 / 257)).convert("L")
-    shown = image.convert("RGBA" if image.has_transparency_data and image_format != "JPEG" else "RGB")
+    mode = "RGBA" if image.has_transparency_data and image_format != "JPEG" else "RGB"
+    shown = image if image.mode == mode else image.convert(mode)  # which copies it
     shown.thumbnail((MAX_SIDE, MAX_SIDE))
     ImageOps.exif_transpose(shown, in_place=True)
     shown.info.clear()  # encoders copy some of it

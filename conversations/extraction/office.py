@@ -17,7 +17,7 @@ from conversations.extraction.result import DAMAGED, Limits, Unreadable
 
 PROTECTED: Final = "This file is protected with a password. Save a copy without one, and attach that."
 ARCHIVE: Final = "This is an archive. Unpack it, and attach the files in it."
-TOO_LARGE: Final = "This file is too large when it is unpacked. Attach only the part of it that you need."
+TOO_LARGE: Final = "This file is too large when it is unpacked. Make it smaller, or attach a part of it."
 NOT_MODERN: Final = "This format of Excel can't be read. Save the file as an Excel workbook (.xlsx), and attach that."
 
 _WORD: Final = "application/vnd.openxmlformats-officedocument.wordprocessingml."

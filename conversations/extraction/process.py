@@ -23,8 +23,8 @@ WAIT_SECONDS: Final = 30  # for one of them
 
 BUSY: Final = "The server is reading many other files. Try again in a minute."
 INTERRUPTED: Final = "The server was interrupted while it read this file. Try again."
-TOO_LONG: Final = "Reading this file takes too long. Attach only the part that you need."
-TOO_MUCH_MEMORY: Final = "Reading this file takes too much memory. Attach only the part that you need."
+TOO_LONG: Final = "Reading this file takes too long. Make it smaller, or attach a part of it."
+TOO_MUCH_MEMORY: Final = "Reading this file takes too much memory. Make it smaller, or attach a part of it."
 
 _PROBLEMS: Final = {
     OUT_OF_MEMORY: TOO_MUCH_MEMORY,

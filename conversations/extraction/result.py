@@ -17,7 +17,7 @@ class Limits:
     # After these there is no result.
     cpu_seconds: int = 30
     wall_seconds: int = 30
-    memory_bytes: int = 512 * 2**20
+    memory_bytes: int = 320 * 2**20  # an image may have as many pixels as fit
     characters: int = 1_000_000  # of the text
     pages: int = 1_000  # also slides
     sheets: int = 100
@@ -25,7 +25,6 @@ class Limits:
     # Office files are archives: all their members together.
     members: int = 10_000
     expanded_bytes: int = 200 * 2**20
-    pixels: int = 50_000_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

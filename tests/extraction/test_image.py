@@ -110,9 +110,18 @@ def test_of_an_animation_the_first_image_is_read():
 
 def test_an_image_with_too_many_pixels_is_refused_before_it_is_decoded():
     found = read_here(files.png(50_000, 50_000))
-    assert found.problem.startswith("This image has 50,000 × 50,000 pixels, and at most 50,000,000 pixels can be read.")
-    assert read_here(encoded(half_red(), "PNG"), limits=Limits(pixels=800)).problem == ""
-    assert read_here(encoded(half_red(), "PNG"), limits=Limits(pixels=799)).problem != ""
+    assert found.problem.startswith(
+        "This image has 50,000 × 50,000 pixels, and an image of its format can have 25 million."
+    )
+
+
+@pytest.mark.parametrize(
+    ("image_format", "pixels"), [("PNG", 7_500), ("GIF", 7_500), ("JPEG", 9_375), ("WEBP", 3_750)]
+)
+def test_an_image_may_have_as_many_pixels_as_fit_into_memory(image_format: str, pixels: int):
+    limits = Limits(memory_bytes=100_000)
+    assert read_here(encoded(Image.new("RGB", (pixels, 1)), image_format), limits=limits).problem == ""
+    assert read_here(encoded(Image.new("RGB", (pixels + 1, 1)), image_format), limits=limits).problem != ""
 
 
 @pytest.mark.parametrize("image_format", ["BMP", "TIFF", "AVIF"])
