@@ -11,11 +11,11 @@ from conversations.extraction.result import Limits, Picture, Unreadable
 MAX_SIDE: Final = 2048
 ANIMATION: Final = "Only the first image of this animation was read."
 
-# What each format is encoded as. Another GIF would lose colours.
-_ENCODED_AS: Final = {"PNG": "PNG", "JPEG": "JPEG", "WEBP": "WEBP", "GIF": "PNG"}
+# Of a PNG. A photograph has more, which a model would be sent with each question.
+MAX_PNG_BYTES: Final = 2 * 2**20
 # What decoding takes at most, in all copies.
 _BYTES_PER_PIXEL: Final = {"PNG": 10, "JPEG": 8, "WEBP": 20, "GIF": 10}
-_QUALITY: Final = 85  # of JPEG and WebP
+_QUALITY: Final = 85  # of JPEG
 _ORIENTATION: Final = 0x0112  # Exif's tag
 _TURNED: Final = (5, 6, 7, 8)  # by a quarter
 
@@ -38,19 +38,31 @@ def read(file: BinaryIO, image_format: str, limits: Limits) -> tuple[Picture, in
         if image.getexif().get(_ORIENTATION) in _TURNED:
             width, height = height, width
         image.draft("RGB", (MAX_SIDE, MAX_SIDE))  # for JPEG: decodes no more pixels than are needed
-        return _encode(image, _ENCODED_AS[image_format]), width, height, notice
+        return _encode(image, is_photograph=image_format in ("JPEG", "WEBP")), width, height, notice
 
 
-def _encode(image: Image.Image, image_format: str) -> Picture:
+def _encode(image: Image.Image, *, is_photograph: bool) -> Picture:
+    """Return the image as PNG or JPEG, which every model that takes images can read."""
     if image.mode.startswith("I"):  # 16 bits of grey, which Pillow would cut off
         image = image.convert("I").point(lambda value: value * (1 / 257)).convert("L")
-    mode = "RGBA" if image.has_transparency_data and image_format != "JPEG" else "RGB"
+    mode = "RGBA" if image.has_transparency_data else "RGB"
     shown = image if image.mode == mode else image.convert(mode)  # which copies it
     shown.thumbnail((MAX_SIDE, MAX_SIDE))
     ImageOps.exif_transpose(shown, in_place=True)
     shown.info.clear()  # encoders copy some of it
     data = io.BytesIO()
-    shown.save(data, image_format, quality=_QUALITY)
-    return Picture(
-        data=data.getvalue(), media_type=f"image/{image_format.lower()}", width=shown.width, height=shown.height
-    )
+    if mode == "RGBA" or not is_photograph:
+        shown.save(data, "PNG")
+        if len(data.getvalue()) <= MAX_PNG_BYTES:
+            return _picture(shown, data, "image/png")
+    if mode == "RGBA":
+        background = Image.new("RGB", shown.size, "white")
+        background.paste(shown, mask=shown)
+        shown = background
+    data = io.BytesIO()
+    shown.save(data, "JPEG", quality=_QUALITY)
+    return _picture(shown, data, "image/jpeg")
+
+
+def _picture(image: Image.Image, data: io.BytesIO, media_type: str) -> Picture:
+    return Picture(data=data.getvalue(), media_type=media_type, width=image.width, height=image.height)

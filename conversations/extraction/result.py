@@ -32,7 +32,7 @@ class Picture:
     """An image that was decoded and encoded again: upright, without metadata, at most 2,048 pixels wide and high."""
 
     data: bytes
-    media_type: str  # image/png, image/jpeg or image/webp
+    media_type: str  # image/png or image/jpeg
     width: int
     height: int
 

@@ -6,7 +6,7 @@ import pytest
 from PIL import Image, ImageDraw
 from PIL.PngImagePlugin import PngInfo
 
-from conversations.extraction import Extracted, Kind, Limits
+from conversations.extraction import Extracted, Kind, Limits, image
 from conversations.extraction.image import ANIMATION, MAX_SIDE
 from conversations.extraction.read import OTHER_IMAGE
 from tests.extraction import files
@@ -15,17 +15,17 @@ from tests.extraction.files import read_here
 CANARY = "Canary of a place"
 
 
-def encoded(image: Image.Image, image_format: str, **options: object) -> bytes:
+def encoded(source: Image.Image, image_format: str, **options: object) -> bytes:
     data = io.BytesIO()
-    image.save(data, image_format, **options)
+    source.save(data, image_format, **options)
     return data.getvalue()
 
 
 def half_red(width: int = 40, height: int = 20, mode: str = "RGB") -> Image.Image:
     """Return an image whose left half is red."""
-    image = Image.new(mode, (width, height), "white")
-    ImageDraw.Draw(image).rectangle((0, 0, width // 2 - 1, height), "red")
-    return image
+    made = Image.new(mode, (width, height), "white")
+    ImageDraw.Draw(made).rectangle((0, 0, width // 2 - 1, height), "red")
+    return made
 
 
 def shown(found: Extracted) -> Image.Image:
@@ -38,7 +38,7 @@ def shown(found: Extracted) -> Image.Image:
     [
         ("PNG", "image/png", "image/png"),
         ("JPEG", "image/jpeg", "image/jpeg"),
-        ("WEBP", "image/webp", "image/webp"),
+        ("WEBP", "image/webp", "image/jpeg"),
         ("GIF", "image/gif", "image/png"),
     ],
 )
@@ -85,7 +85,7 @@ def test_large_images_are_made_smaller(image_format: str):
 
 
 @pytest.mark.parametrize(
-    ("image", "pixel"),
+    ("source", "pixel"),
     [
         (Image.new("RGBA", (2, 2), (10, 20, 30, 40)), (10, 20, 30, 40)),
         (Image.new("LA", (2, 2), (10, 40)), (10, 10, 10, 40)),
@@ -94,8 +94,21 @@ def test_large_images_are_made_smaller(image_format: str):
         (Image.new("I;16", (2, 2), 257 * 100), (100, 100, 100, 255)),
     ],
 )
-def test_every_kind_of_pixel_is_kept(image: Image.Image, pixel: tuple[int, ...]):
-    assert shown(read_here(encoded(image, "PNG"))).convert("RGBA").getpixel((0, 0)) == pixel
+def test_every_kind_of_pixel_is_kept(source: Image.Image, pixel: tuple[int, ...]):
+    assert shown(read_here(encoded(source, "PNG"))).convert("RGBA").getpixel((0, 0)) == pixel
+
+
+@pytest.mark.parametrize("image_format", ["PNG", "WEBP"])
+def test_a_large_png_becomes_a_jpeg_on_white(image_format: str, monkeypatch: pytest.MonkeyPatch):
+    data = encoded(Image.new("RGBA", (40, 20), (255, 0, 0, 0)), image_format)
+    picture = read_here(data).picture
+    assert picture
+    assert picture.media_type == "image/png"
+    monkeypatch.setattr(image, "MAX_PNG_BYTES", len(picture.data) - 1)
+    found = read_here(data)
+    assert found.picture
+    assert found.picture.media_type == "image/jpeg"
+    assert min(shown(found).getpixel((5, 5))) > 240
 
 
 def test_print_colours_become_screen_colours():
@@ -115,9 +128,7 @@ def test_an_image_with_too_many_pixels_is_refused_before_it_is_decoded():
     )
 
 
-@pytest.mark.parametrize(
-    ("image_format", "pixels"), [("PNG", 7_500), ("GIF", 7_500), ("JPEG", 9_375), ("WEBP", 3_750)]
-)
+@pytest.mark.parametrize(("image_format", "pixels"), [("PNG", 7_500), ("GIF", 7_500), ("JPEG", 9_375), ("WEBP", 3_750)])
 def test_an_image_may_have_as_many_pixels_as_fit_into_memory(image_format: str, pixels: int):
     limits = Limits(memory_bytes=100_000)
     assert read_here(encoded(Image.new("RGB", (pixels, 1)), image_format), limits=limits).problem == ""
