@@ -3,16 +3,15 @@ import fcntl
 import os
 import shutil
 import socket
-import sqlite3
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from django.apps import apps as django_apps
 from django.conf import settings
 
 from chatsite.identity import identity
+from tests import restored
 from tests.cloud import Cloud
 from tests.endpoint import Endpoint
 from tests.image import Image
@@ -20,7 +19,6 @@ from tests.services import PostgreSQL, Redis
 from tests.site import Person, Site, migrate
 
 MIGRATED = "migrated"  # the database in `postgresql_files`
-TEMPLATE = pytest.StashKey[Path]()  # the migrated SQLite database of this run
 
 
 @pytest.fixture
@@ -73,30 +71,14 @@ def database_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def django_db_setup(tmp_path_factory: pytest.TempPathFactory, pytestconfig: pytest.Config) -> None:
+def django_db_setup(tmp_path_factory: pytest.TempPathFactory) -> None:
     """Replace pytest-django's own, which would migrate another database in each process.
 
     A file, not memory: threads that race for a row then race as they do in production.
     """
     database = tmp_path_factory.mktemp("models") / "db.sqlite3"
-    pytestconfig.stash[TEMPLATE] = migrated_database(tmp_path_factory)
-    settings.DATABASES["default"]["NAME"] = shutil.copy(pytestconfig.stash[TEMPLATE], database)
-
-
-@pytest.hookimpl(wrapper=True)
-def pytest_runtest_teardown(item: pytest.Item) -> Iterator[None]:
-    """Restore the migrated database after a test that commits.
-
-    Django deletes all rows then, also those that migrations write, and not those of the audit trail.
-    """
-    yield
-    marker = item.get_closest_marker("django_db")
-    if "transactional_db" in getattr(item, "fixturenames", ()) or (marker and marker.kwargs.get("transaction")):
-        template = contextlib.closing(sqlite3.connect(item.config.stash[TEMPLATE]))
-        database = contextlib.closing(sqlite3.connect(settings.DATABASES["default"]["NAME"], timeout=20))
-        with template as source, database as target:
-            source.backup(target)
-        django_apps.get_model("contenttypes.ContentType").objects.clear_cache()
+    restored.template = migrated_database(tmp_path_factory)
+    settings.DATABASES["default"]["NAME"] = shutil.copy(restored.template, database)
 
 
 @pytest.fixture
