@@ -5,6 +5,8 @@ hides the connection, which `BodyReader.pause` needs.
 """
 
 import asyncio
+import ssl
+from functools import cache
 from http import HTTPStatus
 from urllib.request import getproxies, proxy_bypass
 
@@ -30,9 +32,7 @@ class AiohttpTransport(httpx2.AsyncBaseTransport):
     def __init__(self) -> None:
         self._session = aiohttp.ClientSession(
             # No limit on connections (aiohttp's default is 100): GENERATION_CONCURRENCY limits the requests.
-            connector=aiohttp.TCPConnector(
-                limit=0, keepalive_timeout=KEEPALIVE_SECONDS, ssl=httpx2.create_ssl_context()
-            ),
+            connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=KEEPALIVE_SECONDS, ssl=_tls()),
             timeout=aiohttp.ClientTimeout(total=None, connect=CONNECT_SECONDS),
             cookie_jar=aiohttp.DummyCookieJar(),
             auto_decompress=False,
@@ -61,6 +61,12 @@ class AiohttpTransport(httpx2.AsyncBaseTransport):
 
     async def aclose(self) -> None:
         await self._session.close()
+
+
+@cache
+def _tls() -> ssl.SSLContext:
+    """Return the process's settings for TLS: to load all authorities takes tens of milliseconds."""
+    return httpx2.create_ssl_context()
 
 
 class BodyReader(httpx2.AsyncByteStream):

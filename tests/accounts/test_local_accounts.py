@@ -9,7 +9,7 @@ import httpx2
 import pytest
 from websockets.exceptions import ConnectionClosed
 
-from tests.site import PASSWORD, WAIT, Person, Site, from_elsewhere, manage, read_rows
+from tests.site import PASSWORD, WAIT, WITHOUT_TLS, Person, Site, from_elsewhere, manage, read_rows
 
 
 def sign_in(person: Person, login: str, password: str = PASSWORD) -> int:
@@ -30,7 +30,7 @@ def sign_up(client: httpx2.Client, name: str, email: str) -> httpx2.Response:
 @pytest.fixture
 def client_of() -> Callable[[Site], httpx2.Client]:
     """Return a browser of a visitor without an account."""
-    return lambda site: httpx2.Client(base_url=site.url, headers=from_elsewhere(), timeout=WAIT)
+    return lambda site: httpx2.Client(base_url=site.url, headers=from_elsewhere(), timeout=WAIT, verify=WITHOUT_TLS)
 
 
 def test_a_person_signs_in_with_username_or_email_address(person: Person):

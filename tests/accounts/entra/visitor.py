@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import httpx2
 
-from tests.site import WAIT, Site, from_elsewhere
+from tests.site import WAIT, WITHOUT_TLS, Site, from_elsewhere
 
 NEWEST = """
 select u.id, u.username, u.first_name, u.last_name, u.email, u.is_staff, u.is_superuser, s.provider, s.uid
@@ -33,7 +33,7 @@ class Visitor:
 
     def __init__(self, site: Site, provider: str = "entra") -> None:
         self._provider = provider
-        self.http = httpx2.Client(base_url=site.url, headers=from_elsewhere(), timeout=WAIT)
+        self.http = httpx2.Client(base_url=site.url, headers=from_elsewhere(), timeout=WAIT, verify=WITHOUT_TLS)
         self._site = site
 
     def __enter__(self) -> "Visitor":
