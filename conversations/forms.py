@@ -178,9 +178,10 @@ class FindForm(forms.Form):
 class PositionForm(forms.Form):
     """The position of a page of messages: before a message, or around one. Both are ids.
 
-    `find` are words that a script highlights in the message.
+    The words of `find` are marked in the message with the id `found`.
     """
 
     before = forms.IntegerField(required=False, min_value=1)
     message = forms.IntegerField(required=False, min_value=1)
+    found = forms.IntegerField(required=False, min_value=1)
     find = forms.CharField(max_length=200, required=False)

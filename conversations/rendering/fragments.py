@@ -17,7 +17,7 @@ from conversations.models import Conversation, Generation, Message, Role, Status
 from conversations.models.generation import total_thinking_seconds
 from conversations.models.message import PAGE_CHARACTERS
 from conversations.models.words import count_words
-from conversations.rendering import continuation_marks, outcomes, patches, pool, timeline
+from conversations.rendering import continuation_marks, find, outcomes, patches, pool, timeline
 from conversations.rendering.timeline import Timeline
 
 # Approximate size of a frame, in characters of text. Viewers who join late or lag catch up in frames of this size.
@@ -64,7 +64,7 @@ class State:
     reasoning_words: int = 0
     thinking_seconds: int | None = None
     content: str = ""  # of a prompt
-    answer_html: str = ""
+    answer_html: str = ""  # of a prompt only if words in it are marked
     whole_url: str = ""  # of the page that has all of the prompt or answer, if only its beginning is shown
     notice: str = ""
     announcement: str = ""  # for screen readers, when the message reaches this state
@@ -193,6 +193,14 @@ def entries(thread: Sequence[Message], *, readonly: bool = False) -> list[tuple[
         state.context_starts_here = message.pk == context_start
         found.append((message, state))
     return found[::-1]
+
+
+def mark_words(shown: Sequence[tuple[Message, State]], message_id: int | None, words: str | None) -> None:
+    """Mark words in the message with this id, if it is among those of a page."""
+    for message, state in shown:
+        if words and message.pk == message_id:
+            html, _ = find.mark(state.answer_html or escape(state.content), words)
+            state.answer_html = mark_safe(html)  # noqa: S308  (sanitised)
 
 
 def earlier(conversation_id: object, before: int) -> str:

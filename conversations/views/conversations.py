@@ -12,7 +12,7 @@ from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.utils.html import escape
-from django.utils.http import url_has_allowed_host_and_scheme, urlencode
+from django.utils.http import urlencode
 from django.views.decorators.gzip import gzip_page
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 from django_htmx.http import HttpResponseClientRedirect
@@ -31,6 +31,7 @@ from conversations.views.pages import (
     thread_around,
     thread_page,
 )
+from conversations.views.redirects import redirect_back
 from conversations.views.refusals import explain_refusals_in_form, in_form
 
 
@@ -59,23 +60,27 @@ def show(request: SignedInRequest, pk: uuid.UUID) -> HttpResponse:
     """Show a conversation's newest messages.
 
     `?before=` (a message id) shows the messages before that one; `?message=` the messages around one, of any version.
+    `?find=` marks words in the message `?message=` or, on the page of the newest, `?found=`.
     """
     conversation = get_object_or_404(Conversation.objects.visible_to(request.user), pk=pk)
     form = PositionForm(request.GET)
     form.is_valid()
-    before, message = form.cleaned_data.get("before"), form.cleaned_data.get("message")
+    before, message, find = (form.cleaned_data.get(name) for name in ("before", "message", "find"))
     if message:
         context = thread_around(conversation, get_object_or_404(conversation.messages, pk=message))
         if context is None:
             # The browser keeps the URL's fragment, which names the message.
-            find = form.cleaned_data.get("find")
-            return redirect(conversation.get_absolute_url() + (f"?{urlencode({'find': find})}" if find else ""))
+            query = f"?{urlencode({'found': message, 'find': find})}" if find else ""
+            return redirect(conversation.get_absolute_url() + query)
     elif before:
         context = thread_page(conversation, before=before)
     else:
-        return render(request, "conversations/conversation.html", page_context(request, conversation))
+        context = page_context(request, conversation)
+        fragments.mark_words(context["entries"], form.cleaned_data.get("found"), find)
+        return render(request, "conversations/conversation.html", context)
     if request.htmx:
         return render(request, "conversations/_messages.html", context)
+    fragments.mark_words(context["entries"], message, find)
     context = {**conversation_list(request.user), **context, "conversation": conversation}
     return render(request, "conversations/earlier.html", context)
 
@@ -134,7 +139,7 @@ def delete(request: SignedInRequest, pk: uuid.UUID) -> HttpResponse:
     if request.htmx and not _is_open(request, conversation):
         return _fragments(fragments.remove(f"listed-{pk}"), fragments.replace("announcer", done))
     messages.success(request, done)
-    return HttpResponseClientRedirect(reverse("new")) if request.htmx else _back(request, reverse("new"))
+    return HttpResponseClientRedirect(reverse("new")) if request.htmx else redirect_back(request, reverse("new"))
 
 
 def _own(request: SignedInRequest, pk: uuid.UUID) -> Conversation:
@@ -154,7 +159,7 @@ def _done(request: SignedInRequest, conversation: Conversation, sentence: str) -
     For htmx it is what the socket sends too: the page for a new conversation has none.
     """
     if not request.htmx:
-        return _back(request, conversation.get_absolute_url())
+        return redirect_back(request, conversation.get_absolute_url())
     changed = get_object_or_404(Conversation.objects.visible_to(request.user).with_liveness(), pk=conversation.pk)
     if _path(request) == reverse("new"):
         changed.is_live = False  # nothing would tell the page of the end
@@ -177,9 +182,3 @@ def _is_open(request: SignedInRequest, conversation: Conversation) -> bool:
 
 def _path(request: SignedInRequest) -> str:
     return urlsplit(request.htmx.current_url or "").path
-
-
-def _back(request: SignedInRequest, default: str) -> HttpResponse:
-    """Redirect to the page that the form names, without a script, or else to `default`."""
-    there = request.POST.get("next", "")
-    return redirect(there if url_has_allowed_host_and_scheme(there, allowed_hosts=None) else default)

@@ -7,6 +7,7 @@ from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.http import HttpResponse, HttpResponseBadRequest
 from django.shortcuts import redirect, render
+from django.urls import reverse
 from django.utils.formats import date_format
 from django.views.decorators.http import require_POST
 
@@ -18,6 +19,7 @@ from conversations.models import DailyUsage, User
 from conversations.models.access import allowed_models, daily_limits
 from conversations.models.usage import balance
 from conversations.request import SignedInRequest
+from conversations.views.redirects import redirect_back
 
 USAGE_DAYS = 30
 TOKEN_COLUMNS = ("Tokens", "Questions and history", "Reasoning", "Answers")
@@ -51,12 +53,12 @@ def show(request: SignedInRequest, status: int = 200, **forms: Any) -> HttpRespo
 @login_required
 @require_POST
 def theme(request: SignedInRequest) -> HttpResponse:
-    """Change the theme alone, for the command palette, which applies it to the page by itself."""
+    """Change the theme alone, for the command palette."""
     form = ThemeForm(request.POST, instance=request.user)
     if not form.is_valid():
         return HttpResponseBadRequest("Choose one of the themes.")
     form.save()
-    return HttpResponse(status=204)
+    return redirect_back(request, reverse("preferences"))
 
 
 def _usage(user: User) -> list[Figure]:

@@ -108,11 +108,3 @@ dialog.addEventListener("click", ({ target }) => {
 });
 
 dialog.addEventListener("close", () => request.abort());
-
-document.getElementById("palette-theme").addEventListener("submit", async (event) => {
-  event.preventDefault();
-  const { target, submitter } = event;
-  const response = await fetch(target.action, { method: "POST", body: new FormData(target, submitter) }).catch(() => null);
-  if (response?.status === 204) document.documentElement.dataset.theme = submitter.value;
-  else location.assign("/preferences/");
-});

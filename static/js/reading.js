@@ -33,11 +33,5 @@ document.addEventListener("click", async (event) => {
   }
 });
 
-// Words that were found stay marked until Escape is pressed.
-document.addEventListener("keydown", (event) => {
-  if (event.key !== "Escape" || event.target.matches("input")) return;
-  for (const mark of document.querySelectorAll(".reading mark")) mark.replaceWith(...mark.childNodes);
-});
-
 addEventListener("hashchange", markCurrent);
 markCurrent();

@@ -82,7 +82,8 @@ def test_results_lead_to_the_message_with_the_words_to_highlight(owner: Client, 
     assert url == f"{conversation.get_absolute_url()}?message={answer.pk}&find=quince+first#message-{answer.pk}"
     # It is on the last page of the branch: the page that is kept up to date opens, with the same words.
     redirect = owner.get(url.partition("#")[0])
-    assert redirect.headers["Location"] == f"{conversation.get_absolute_url()}?find=quince+first"
+    assert redirect.headers["Location"] == f"{conversation.get_absolute_url()}?found={answer.pk}&find=quince+first"
+    assert "<mark>quince</mark>" in owner.get(redirect.headers["Location"]).text
     [other] = targets(find(owner, "so."))
     page, _, element = other.partition("#")
     assert f'id="{element}"' in owner.get(page).text  # another version, which its page shows
@@ -203,7 +204,10 @@ def test_the_page_of_search_costs_the_same_however_much_is_found(owner: Client, 
 
 def test_the_palette_changes_the_theme_alone(owner: Client):
     User.objects.update(single_keys=False)
-    assert owner.post("/preferences/theme/", {"theme": "dark"}).status_code == 204
+    changed = owner.post("/preferences/theme/", {"theme": "dark", "next": "/search/"})
+    assert changed.headers["Location"] == "/search/"
+    elsewhere = owner.post("/preferences/theme/", {"theme": "dark", "next": "https://example.com/"})
+    assert elsewhere.headers["Location"] == "/preferences/"
     assert owner.post("/preferences/theme/", {"theme": "pink"}).status_code == 400
     assert owner.get("/preferences/theme/").status_code == 405
     user = User.objects.get()
@@ -221,3 +225,14 @@ def test_the_administration_has_no_palette(client: Client, ada: User):
     client.force_login(ada)
     page = client.get("/admin/").text
     assert "palette" not in page
+
+
+def test_words_are_marked_in_the_message_that_was_found_only(owner: Client, ada: User):
+    conversation = make_conversation(ada, prompt="Is <b>sorb</b> & plum a plant?")
+    question = conversation.messages.get(parent=None)
+    url = conversation.get_absolute_url()
+    page = owner.get(url, {"found": question.pk, "find": "sorb amp"}).text
+    assert "Is &lt;b&gt;<mark>sorb</mark>&lt;/b&gt; &amp; plum a plant?" in page
+    assert page.count("<mark>") == 1
+    for query in ({"find": "sorb"}, {"found": question.pk}, {"found": question.pk + 1, "find": "sorb"}):
+        assert "<mark>" not in owner.get(url, query).text
