@@ -41,7 +41,6 @@ BUNDLES: Final = {
         "js/reasoning.js",
         "js/socket.js",
         "js/clock.js",
-        "js/announcer.js",
         "js/scroll.js",
         "js/copy.js",
         "js/edit.js",

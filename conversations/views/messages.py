@@ -7,7 +7,6 @@ from django.contrib.auth.decorators import login_required
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
-from django.utils.html import format_html
 from django.views.decorators.http import require_http_methods, require_POST
 from django.views.decorators.vary import vary_on_headers
 from django_htmx.http import HttpResponseClientRedirect
@@ -117,14 +116,14 @@ def cancel(request: SignedInRequest, pk: int) -> HttpResponse:
     generation = get_object_or_404(Generation.objects.visible_to(request.user), pk=pk)
     content = actions.cancel(generation=generation)
     if content is None:
-        error = "It is too late to cancel: the model has already started."
+        error = "It is too late to cancel. The model has already started."
         if request.htmx:
-            return HttpResponse(fragments.composer_error(error), status=422)
+            return HttpResponse(error, status=409, content_type="text/plain")
         messages.warning(request, error)
         return redirect(generation.conversation)
     conversation = Conversation.objects.filter(pk=generation.conversation_id).first()
     if request.htmx and conversation:
-        return HttpResponse(format_html("<p>{}</p>", content))
+        return HttpResponse(content, content_type="text/plain")
     request.session[DRAFT] = content
     url = conversation.get_absolute_url() if conversation else reverse("new")
     return HttpResponseClientRedirect(url) if request.htmx else redirect(url)

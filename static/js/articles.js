@@ -1,9 +1,11 @@
-// Updates the articles in #messages from the server's frames: one article per message, its data-status, and whether its
-// reasoning is expanded. Dispatches `message:status` on an article, with the detail {from, to, announcement}, after every
-// change of status.
+// Updates the articles in #messages from the server's frames: one article per message, its data-status, whether its reasoning is
+// expanded, and the focus. Announces changes of status, to assistive technology, which does not read out streamed text by itself,
+// and in the title of a tab in the background, and dispatches `message:status` on the article.
 
 const messages = document.getElementById("messages");
 const composer = document.getElementById("composer-content");
+const announcer = document.getElementById("announcer");
+const heading = document.getElementById("title");
 const touch = matchMedia("(pointer: coarse)");
 const HOLD_MS = 1000;
 const toggledByReader = new WeakSet(); // <details> that stay as the reader left them
@@ -18,8 +20,8 @@ document.addEventListener("htmx:oobBeforeSwap", ({ target, detail }) => {
   if (target === messages) return replaceExisting(detail.fragment);
   // A socket that connects sends the composer's buttons again. A key press must not meet one that is being replaced.
   if (target.id === "composer-actions" && target.innerHTML === detail.fragment.firstElementChild.innerHTML) detail.shouldSwap = false;
-  const article = target.closest("article.message");
-  if (article && target.id.startsWith("status-")) setStatus(article, detail.fragment.firstElementChild);
+  if (target.matches("#composer-actions, #placement, article.message, footer.status")) moveFocus(target, detail.fragment);
+  if (target.matches("footer.status")) setStatus(target.closest("article"), detail.fragment.firstElementChild);
 });
 
 /** Replace articles whose id is already on the page, so that htmx appends only new ones. */
@@ -36,20 +38,27 @@ function replaceExisting(fragment) {
 
 function replace(current, replacement) {
   const [before, after] = [current, replacement].map((article) => article.querySelector("details.reasoning"));
-  const { activeElement } = document;
-  const focused = current.contains(activeElement);
   if (before && after && toggledByReader.has(before)) {
     after.open = before.open;
     toggledByReader.add(after);
   }
   const from = current.dataset.status;
   holdHeight();
+  moveFocus(current, replacement);
   current.replaceWith(replacement);
   htmx.process(replacement);
   htmx.trigger(replacement, "htmx:load");
-  const next = activeElement.matches("summary") ? replacement.querySelector("summary") : !touch.matches && composer;
-  if (focused && next) next.focus({ preventScroll: true });
   announceStatus(replacement, from);
+}
+
+/** Before a part of the page is replaced: move the focus in it to the same control or, except where that opens a touch keyboard, to the composer. */
+function moveFocus(part, replacement) {
+  const { activeElement } = document;
+  if (!part.contains(activeElement) || activeElement.matches("[data-version]")) return; // see versions.js
+  const { action } = activeElement.dataset;
+  const same = activeElement.matches("summary") ? "summary" : action && `[data-action="${action}"]`;
+  const next = (same && replacement.querySelector(same)) ?? (touch.matches ? null : composer);
+  setTimeout(() => next?.focus({ preventScroll: true }));
 }
 
 /** Keep the height of the page until the text of a replaced article has been sent again, so that a reader below it is not moved. */
@@ -68,5 +77,14 @@ function setStatus(article, footer) {
 function announceStatus(article, from, footer = article.querySelector("footer[data-status]")) {
   const to = article.dataset.status;
   if (from === to) return;
-  article.dispatchEvent(new CustomEvent("message:status", { bubbles: true, detail: { from, to, announcement: footer?.dataset.announcement ?? "" } }));
+  announcer.textContent = footer?.dataset.announcement ?? "";
+  if (document.hidden && to !== "queued") setTitle({ thinking: "… ", answering: "… ", complete: "Answer ready · " }[to] ?? "Answer ended · ");
+  article.dispatchEvent(new CustomEvent("message:status", { bubbles: true }));
 }
+
+function setTitle(prefix) {
+  document.title = `${prefix}${heading.textContent} · ${document.title.split(" · ").pop()}`;
+}
+
+document.addEventListener("visibilitychange", () => { if (!document.hidden) setTitle(""); });
+new MutationObserver(() => setTitle("")).observe(heading, { childList: true }); // the conversation was renamed

@@ -10,6 +10,7 @@ const FAILURES = {
   401: ["You are signed out.", "Sign in in another tab, then try again."],
   403: ["This page has expired.", "Copy what you need, reload the page and try again."],
   404: ["This conversation no longer exists.", "Copy what you need into a new one."],
+  409: ["It is too late to cancel.", "The model has already started."],
   413: ["This is too large to send.", "Shorten it and try again."],
   429: ["Too many requests at once.", "Wait a few seconds and try again."],
   503: ["The site is temporarily unavailable.", "Try again in a moment."],
@@ -108,18 +109,13 @@ function onConnected() {
 addEventListener("online", onConnected);
 document.addEventListener("htmx:wsOpen", onConnected);
 
-// A cancelled prompt is appended to the text in the composer. By the time of the response the socket has removed the button
-// that sent the request, and htmx dispatches no events for removed elements.
-document.addEventListener("htmx:beforeRequest", ({ detail: { xhr, pathInfo } }) => {
-  if (!pathInfo.requestPath.endsWith("/take-back/")) return;
-  xhr.addEventListener("load", () => {
-    if (!xhr.responseURL.endsWith(pathInfo.requestPath)) return;
-    const { textContent } = new DOMParser().parseFromString(xhr.responseText, "text/html").body;
-    if (xhr.status === 422) alertOf(form).textContent = textContent;
-    if (xhr.status !== 200) return;
-    setText([field.value.trimEnd(), textContent].filter(Boolean).join("\n\n"));
-    field.focus();
-  });
+// A cancelled prompt is appended to the text in the composer. By now the socket may have removed the button of the request, after
+// which there is no htmx:afterRequest.
+field.addEventListener("htmx:beforeSwap", ({ detail }) => {
+  detail.shouldSwap = false;
+  if (detail.xhr.status !== 200 || wasRedirected(detail)) alertOf(form).textContent = failure(detail, false);
+  else setText([field.value.trimEnd(), detail.serverResponse].filter(Boolean).join("\n\n"));
+  field.focus();
 });
 
 function failure(detail, isPrompt, alert) {
@@ -133,15 +129,6 @@ function failure(detail, isPrompt, alert) {
 function focusField() {
   if (!touch.matches) field.focus({ preventScroll: true });
 }
-
-document.addEventListener("htmx:oobBeforeSwap", ({ target, detail }) => {
-  const { activeElement } = document;
-  if (!target.matches("#composer-actions, article.message, footer.status") || !target.contains(activeElement)) return;
-  if (activeElement.matches("[data-version]")) return; // see versions.js
-  const replacement = activeElement.dataset.action && detail.fragment.querySelector(`[data-action="${activeElement.dataset.action}"]`);
-  if (replacement) setTimeout(() => replacement.focus({ preventScroll: true }));
-  else focusField();
-});
 
 document.addEventListener("click", (event) => {
   const example = event.target.closest("[data-fill]");

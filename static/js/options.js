@@ -64,13 +64,4 @@ document.addEventListener("htmx:afterRequest", ({ target, detail }) => {
   if (detail.successful) target.closest(".options")?.hidePopover();
 });
 
-// A frame that says where the page's own conversation is now: its form stays, as a request of it may be under way.
-document.addEventListener("htmx:oobBeforeSwap", ({ target, detail }) => {
-  if (target.id !== "placement") return;
-  detail.shouldSwap = false;
-  const { dataset, hidden } = detail.fragment.querySelector("#placement");
-  if (hidden && target.contains(document.activeElement)) document.getElementById("main").focus({ preventScroll: true });
-  Object.assign(target, { hidden }).dataset.placement = dataset.placement;
-});
-
 sidebar.dataset.options = ""; // rows have a button where this script fills the menu

@@ -109,6 +109,7 @@ def test_a_row_that_changes_while_its_menu_is_open_keeps_menu_and_focus(open_pag
     page.get_by_role("button", name="Conversation options for First?").click()
     menu = page.locator("#row-menu")
     menu.get_by_text("Rename").click()
+    expect(menu.get_by_label("Title")).to_be_focused()
     page.keyboard.type("My ti")
     ada.ask("And then?", first)
     expect(page.locator(ROWS).first).to_contain_text("First?")  # moved to the top
