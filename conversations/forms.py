@@ -114,12 +114,6 @@ class InstructionsForm(forms.Form):
     def __init__(self, data: Any = None, *, instructions: Instructions | None = None) -> None:
         super().__init__(data, initial={"content": instructions.content if instructions else ""})
 
-    @property
-    def count(self) -> str:
-        """Return how many characters there are and may be, for people; a script keeps the number up to date."""
-        number = len((self["content"].value() or "").replace("\r\n", "\n"))
-        return f"{number:,} of {INSTRUCTIONS_CHARACTERS:,} characters"
-
 
 class RatingForm(forms.Form):
     """A rating by one of the two buttons below an answer."""

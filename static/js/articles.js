@@ -8,13 +8,7 @@ const announcer = document.getElementById("announcer");
 const heading = document.getElementById("title");
 const touch = matchMedia("(pointer: coarse)");
 const HOLD_MS = 1000;
-const toggledByReader = new WeakSet(); // <details> that stay as the reader left them
 let holdTimer = null;
-
-messages.addEventListener("click", (event) => {
-  const summary = event.target.closest("summary");
-  if (summary) toggledByReader.add(summary.parentElement);
-});
 
 document.addEventListener("htmx:oobBeforeSwap", ({ target, detail }) => {
   if (target === messages) return replaceExisting(detail.fragment);
@@ -28,8 +22,8 @@ document.addEventListener("htmx:oobBeforeSwap", ({ target, detail }) => {
 function replaceExisting(fragment) {
   for (const replacement of fragment.querySelectorAll(":scope > article.message")) {
     const current = document.getElementById(replacement.id);
-    const reasoning = replacement.querySelector("details.reasoning");
-    if (reasoning) reasoning.open = messages.dataset.showReasoning === "always";
+    const [before, after] = [current, replacement].map((article) => article?.querySelector("details.reasoning"));
+    if (after) after.open = before ? before.open : messages.dataset.showReasoning === "always";
     // A prompt does not change, and its form must not be lost while it is being edited.
     if (current?.querySelector(".edit-form")) replacement.remove();
     else if (current) replace(current, replacement);
@@ -37,11 +31,6 @@ function replaceExisting(fragment) {
 }
 
 function replace(current, replacement) {
-  const [before, after] = [current, replacement].map((article) => article.querySelector("details.reasoning"));
-  if (before && after && toggledByReader.has(before)) {
-    after.open = before.open;
-    toggledByReader.add(after);
-  }
   const from = current.dataset.status;
   holdHeight();
   moveFocus(current, replacement);

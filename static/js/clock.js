@@ -1,5 +1,5 @@
-// Updates running times and relative times, in the server's format: every [data-clock], which starts at its data-elapsed
-// (seconds, when it was rendered), and once a minute every time[data-ago].
+// Updates running times, in the server's format: every [data-clock], which starts at its data-elapsed (seconds, when it was
+// rendered).
 
 const startedAt = new WeakMap();
 
@@ -18,14 +18,5 @@ function tick() {
   }
 }
 
-const relative = new Intl.RelativeTimeFormat("en", { numeric: "auto" });
-
-function relativeTime(then) {
-  const minutes = (Date.now() - then) / 60000;
-  const [unit, length] = [["day", 1440], ["hour", 60], ["minute", 1]].find(([, minimum]) => minutes >= minimum) ?? [];
-  return unit ? relative.format(-Math.floor(minutes / length), unit) : "just now";
-}
-
 tick();
 setInterval(tick, 250);
-setInterval(() => { for (const time of document.querySelectorAll("[data-ago]")) time.textContent = relativeTime(new Date(time.dateTime)); }, 60000);

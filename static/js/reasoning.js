@@ -40,17 +40,11 @@ function cut(pane) {
 /** Load the outline into an open thought whose answer has ended, once. */
 async function load(details) {
   const pane = details.querySelector(".reasoning-text");
-  if (!details.open || !pane.childNodes.length || isLive(pane) || pane.ariaBusy || "rendered" in pane.dataset) return;
+  if (!details.open || !pane.childNodes.length || isLive(pane) || pane.ariaBusy || pane.querySelector(".outline")) return;
   pane.ariaBusy = "true";
   await htmx.ajax("GET", pane.dataset.url, { source: pane, target: pane, swap: "innerHTML" }).catch(() => {});
   pane.ariaBusy = null;
 }
-
-messages.addEventListener("htmx:beforeSwap", ({ target, detail }) => {
-  if (!target.matches(".reasoning-text") || !detail.shouldSwap) return;
-  target.dataset.rendered = "";
-  leftEnd.add(target);
-});
 
 /** Open a thought at one of its steps. */
 async function openStep(details, id) {

@@ -33,7 +33,7 @@ def test_instructions_for_all_conversations_are_saved_in_the_preferences(reader:
     page = reader.post("/preferences/instructions/", {"content": "Be brief.\r\n<b>"}, follow=True).text
     assert "Instructions saved." in page
     assert "Be brief.\n&lt;b&gt;</textarea>" in page
-    assert "13 of 8,000 characters" in page
+    assert "8,000 characters at most" in page
     page = reader.post("/preferences/instructions/", {"content": " "}, follow=True).text
     assert "Instructions removed." in page
     assert "Be brief." not in page
@@ -66,7 +66,7 @@ def test_a_text_that_is_too_long_is_kept_with_the_reason(reader: Client, convers
     response = reader.post(path, {"content": f"{at_limit}6"})
     assert response.status_code == 422
     assert "The instructions have 8001 characters. Shorten them to 8000 or fewer." in response.text
-    assert "8,001 of 8,000 characters" in response.text
+    assert "The instructions have 8001 characters. Shorten them to 8000 or fewer." in response.text
     assert "123456</textarea>" in response.text
     assert Instructions.objects.count() == 1
 
