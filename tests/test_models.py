@@ -2,9 +2,10 @@ from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
+from django.urls import resolve
 from django.utils import timezone
 
-from conversations.models import Conversation
+from conversations.models import Conversation, Message
 from conversations.models.conversation import TITLE_CHARACTERS, Placement, title_from
 
 
@@ -51,3 +52,9 @@ def test_older_conversations_are_grouped_by_the_month_in_the_readers_time_zone()
 
 def test_the_string_of_a_conversation_does_not_contain_its_title():
     assert "secret" not in str(Conversation(title="secret"))
+
+
+def test_written_paths_lead_to_the_pages_of_messages_and_conversations():
+    message, conversation = Message(pk=5), Conversation()
+    assert resolve(f"{message.path}details/").kwargs == {"pk": 5}
+    assert resolve(conversation.get_absolute_url()).kwargs == {"pk": conversation.pk}

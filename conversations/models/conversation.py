@@ -10,7 +10,6 @@ from django.contrib.auth.models import Group
 from django.db import connections, models
 from django.db.models import Exists, F, OuterRef, Q
 from django.db.models.functions import Substr
-from django.urls import reverse
 from django.utils import timezone
 from django.utils.dateparse import parse_datetime
 from django.utils.functional import cached_property
@@ -149,7 +148,7 @@ class Conversation(models.Model):
         return f"Conversation {self.pk}"
 
     def get_absolute_url(self) -> str:
-        return reverse("conversation", args=[self.pk])
+        return f"/conversations/{self.pk}/"  # `reverse` takes 20 times as long, and a page shows many
 
     @property
     def cursor(self) -> str:

@@ -150,6 +150,14 @@ class Message(models.Model):
         return f"Message {self.pk}"
 
     @property
+    def path(self) -> str:
+        """Return what the addresses of its pages and commands begin with.
+
+        `reverse` takes 20 times as long, and a page shows many.
+        """
+        return f"/messages/{self.pk}/"
+
+    @property
     def prompt(self) -> "Message":
         """Return the prompt that this answer responds to."""
         if self.parent is None:

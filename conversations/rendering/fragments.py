@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from django.template.loader import render_to_string
-from django.urls import reverse
 from django.utils.html import escape
 from django.utils.safestring import mark_safe
 
@@ -116,7 +115,7 @@ def state_of(
     )
     notice = outcomes.notice(generation, message)
     activity = outcomes.activity(generation)
-    url = reverse("reasoning", args=[message.pk]) if has_reasoning_page else ""
+    url = f"{message.path}reasoning/" if has_reasoning_page else ""
     return State(
         status=generation.status,
         activity=activity,
@@ -150,7 +149,7 @@ def _fit_prompt(message: Message, room: Room | None) -> tuple[str, str]:
     content = message.content
     if room is None or len(content) <= EXCERPT or (room.has_space(len(content)) and room.take(content)):
         return content, ""
-    return f"{content[:EXCERPT]}…", reverse("whole", args=[message.pk])
+    return f"{content[:EXCERPT]}…", f"{message.path}whole/"
 
 
 def _fit_answer(message: Message, content: str, room: Room | None) -> tuple[str, str]:
@@ -159,7 +158,7 @@ def _fit_answer(message: Message, content: str, room: Room | None) -> tuple[str,
         html = answer_html(message, content)
         if room is None or room.take(html) or len(content) <= EXCERPT:
             return html, ""
-    return answer_html(message, f"{content[:EXCERPT]}…"), reverse("whole", args=[message.pk])
+    return answer_html(message, f"{content[:EXCERPT]}…"), f"{message.path}whole/"
 
 
 def answer_html(message: Message, content: str) -> str:

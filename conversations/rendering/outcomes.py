@@ -113,13 +113,13 @@ def actions(generation: Generation, message: Message) -> list[Action]:
         return live_actions(generation.pk, generation.status, activity(generation))
     others = alternatives(generation, message)
     if not tone(generation, message):
-        return [Action("regenerate", "Regenerate", reverse("regenerate", args=[message.pk]), alternatives=others)]
-    retry = Action("retry", "Try again", reverse("retry", args=[message.pk]), alternatives=others)
+        return [Action("regenerate", "Regenerate", f"{message.path}regenerate/", alternatives=others)]
+    retry = Action("retry", "Try again", f"{message.path}retry/", alternatives=others)
     edit = Action("edit", "Edit the question", reverse("edit", args=[message.parent_id]), f"edit-{message.parent_id}")
     if generation.status == Status.FILTERED:
         return [edit, retry]
     if message.content and (generation.status in (*CUT_SHORT, Status.FAILED) or generation.error):
-        return [Action("continue", "Continue", reverse("continue", args=[message.pk])), retry]
+        return [Action("continue", "Continue", f"{message.path}continue/"), retry]
     if generation.status == Status.FAILED:
         return [retry, edit]
     if message.reasoning_word_count and not message.content:

@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from django.urls import reverse
 from django.utils.html import escape
 from django.utils.safestring import SafeString, mark_safe
 
@@ -48,14 +47,11 @@ def step_name(outline: ThoughtOutline, number: int) -> str:
     return f"Step {number} of {len(outline.steps)}: {label}{f', {step.kind.value}' if step.kind else ''}{second}"
 
 
-def finished(
-    message_id: int, outline: ThoughtOutline, seconds: float | None = None, url: str | None = None
-) -> Timeline:
+def finished(message_id: int, outline: ThoughtOutline, seconds: float | None, url: str) -> Timeline:
     """Return the timeline of a complete thought that took `seconds`, if that is known.
 
-    Each segment is a link to its step on the page `url`, by default the owner's reading mode.
+    Each segment is a link to its step on the page `url`.
     """
-    url = reverse("reasoning", args=[message_id]) if url is None else url
     segments, marks, at = [], [], 0.0
     shares, is_timed = _shares(outline, seconds)
     for number, (step, share) in enumerate(zip(outline.steps, shares, strict=True), 1):
@@ -75,10 +71,10 @@ def finished(
     return Timeline(mark_safe(svg), len(outline.steps), outline.corrections, is_timed=is_timed)  # noqa: S308  (escaped)
 
 
-def of_message(message: Message, seconds: float | None, url: str | None = None) -> Timeline | None:
-    """Return the timeline of a finished thought, with links to the page `url`; None without a stored outline."""
+def of_message(message: Message, seconds: float | None) -> Timeline | None:
+    """Return the timeline of a finished thought, with links to its owner's page; None without a stored outline."""
     outline = outlines.load(message) if message.reasoning_word_count else None
-    return finished(message.pk, outline, seconds, url) if outline else None
+    return finished(message.pk, outline, seconds, f"{message.path}reasoning/") if outline else None
 
 
 def of_splitter(splitter: StepSplitter, characters: int, status: str) -> Timeline | None:

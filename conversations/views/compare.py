@@ -3,7 +3,6 @@ from typing import Any
 from django.contrib.auth.decorators import login_required
 from django.http import Http404, HttpResponse
 from django.shortcuts import get_object_or_404, render
-from django.urls import reverse
 from django.views.decorators.http import require_safe
 
 from conversations.models import Conversation, Message, Role
@@ -59,6 +58,7 @@ def _side(answer: Message, tree: Tree) -> dict[str, Any]:
     seconds = total_thinking_seconds(answer.parts)
     versions = tree.versions(answer.pk)
     generation = answer.generation
+    reasoning_url = f"{answer.path}reasoning/"
     return {
         "message": answer,
         "number": versions.index(answer.pk) + 1,
@@ -68,7 +68,7 @@ def _side(answer: Message, tree: Tree) -> dict[str, Any]:
         "outcome": generation.get_status_display() if generation else "",
         "seconds": None if seconds is None or not outline else round(seconds),
         "outline": outline,
-        "timeline": timeline.finished(answer.pk, outline, seconds) if outline else None,
+        "timeline": timeline.finished(answer.pk, outline, seconds, reasoning_url) if outline else None,
         "statistics": outcomes.statistics(answer.parts),
-        "reasoning_url": reverse("reasoning", args=[answer.pk]),
+        "reasoning_url": reasoning_url,
     }

@@ -27,14 +27,14 @@ def test_segments_are_as_wide_as_the_time_of_their_steps():
 def test_without_times_segments_are_as_wide_as_the_text_is_long():
     for found in (
         timeline.finished(5, outline(None, None, None, None), 20, url=""),
-        timeline.finished(5, outline(0, 1, 2, 3)),
+        timeline.finished(5, outline(0, 1, 2, 3), None, url=""),
     ):
         assert widths(found.svg) == [25, 25, 25, 25]
         assert not found.is_timed
 
 
 def test_a_step_of_no_time_is_visible():
-    assert min(widths(timeline.finished(5, outline(0, 0, 20, 20), 20).svg)) > 0.3
+    assert min(widths(timeline.finished(5, outline(0, 0, 20, 20), 20, url="").svg)) > 0.3
 
 
 def test_a_correction_has_a_shape_of_its_own_and_labels_are_escaped():
@@ -42,7 +42,7 @@ def test_a_correction_has_a_shape_of_its_own_and_labels_are_escaped():
         OutlineStep(0, '"><script>alert(1)</script>', StepKind.CORRECTION, None),
         OutlineStep(9, "", StepKind.CHECK),
     ]
-    svg = timeline.finished(5, ThoughtOutline(steps, 20, 4)).svg
+    svg = timeline.finished(5, ThoughtOutline(steps, 20, 4), None, url="/messages/5/reasoning/").svg
     assert svg.count("mark-of-correction") == 1
     assert "<script" not in svg
     assert "<title>Step 2 of 2: no label, check</title>" in svg

@@ -119,7 +119,7 @@ def test_the_menu_of_regenerate_asks_again_deeper_quicker_or_another_model(owner
     answer = queued(ada).message
     page = answer.conversation.get_absolute_url()
     end()
-    menu = owner.get(page).text.partition(f'id="regenerate-{answer.pk}"')[2].partition("</form>")[0]
+    menu = owner.get(page).text.partition(f'id="regenerate-{answer.pk}"')[2].partition("</ul>")[0]
     assert re.findall(r'name="(\w+)" value="(\w+)">([^<]+)<', menu) == [
         ("depth", "deep", "Think deeper"),
         ("depth", "quick", "Answer quicker"),
