@@ -239,9 +239,7 @@ class Generation(models.Model):
 
     @property
     def model_label(self) -> str:
-        """Return the model's name for people; its id if this site does not have it any more."""
-        known = settings.MODELS.get(self.model)
-        return str(known.label) if known else self.model
+        return label_of(self.model)
 
     @property
     def is_continuation(self) -> bool:
@@ -272,6 +270,12 @@ class Generation(models.Model):
         for kind, chunk in self.chunks.order_by("attempt", "sequence").values_list("kind", "text"):
             text[kind].append(chunk)
         return "".join(text[Kind.REASONING]), "".join(text[Kind.ANSWER])
+
+
+def label_of(model: str) -> str:
+    """Return the name for people of the model with this id; the id if this site does not have it any more."""
+    known = settings.MODELS.get(model)
+    return str(known.label) if known else model
 
 
 def total_thinking_seconds(parts: Sequence[Generation]) -> float | None:

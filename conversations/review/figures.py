@@ -33,7 +33,7 @@ from django.utils import timezone
 from chatsite.time_zones import site_day
 from conversations.figure import Figure
 from conversations.models import DailyUsage, Depth, Generation, Rating, Status, User
-from conversations.models.generation import LIVE
+from conversations.models.generation import LIVE, label_of
 from conversations.models.usage import TOKENS
 from conversations.review.models import DailyCounts, QueueItem, Verdict
 
@@ -197,7 +197,7 @@ def _answers(counts: dict[date, Counts], days: list[date]) -> list[Figure]:
             lengths = [before + more for before, more in zip(lengths, by_length, strict=True)]
         # Days that an earlier version counted have no number of repetitions.
         per_day[day] = (total, of_day["people"], failed, of_day.get("repeated", 0))
-    tokens_per_answer = [(model, n, round(model_tokens[model] / n)) for model, n in _most_common(models)]
+    tokens_per_answer = [(label_of(model), n, round(model_tokens[model] / n)) for model, n in _most_common(models)]
     ranges = [f"{low:,} to {high:,}" if high < 2**31 else f"{low:,} or more" for low, high in REASONING_RANGES]
     reasoning = list(zip(ranges, lengths, strict=True)) if counts else []
     rows = [(day.isoformat(), *numbers) for day, numbers in per_day.items()]
@@ -256,7 +256,7 @@ def _order(model: str, depth: str) -> tuple[str, int]:
 
 
 def _model_and_depth(model: str, depth: str) -> tuple[str | None, str | None]:
-    return model or None, str(Depth(depth).label) if depth else None
+    return label_of(model) or None, str(Depth(depth).label) if depth else None
 
 
 def _percentile(tenths: Counter[int], share: float) -> float | None:
@@ -280,7 +280,7 @@ def _tokens(usage: QuerySet[DailyUsage], days: list[date]) -> Figure:
     by_day: dict[date, list[tuple[Any, ...]]] = {day: [] for day in days}
     sums = usage.values_list("day", "model").annotate(*(Sum(name) for name in TOKENS)).order_by("day", "model")
     for day, model, *tokens in sums:
-        by_day.setdefault(day, []).append((model, sum(tokens), *tokens))
+        by_day.setdefault(day, []).append((label_of(model), sum(tokens), *tokens))
     none = [(None, 0, *(0 for _ in TOKENS))]
     rows = [(day.isoformat(), *row) for day, found in by_day.items() for row in found or none] if sums else []
     return Figure("tokens", "Tokens per day", ("Day", "Model", "Tokens", "Input", "Reasoning", "Output"), rows, 2)

@@ -17,6 +17,7 @@ from conversations.figure import Figure
 from conversations.forms import InstructionsForm, PreferencesForm, ThemeForm
 from conversations.models import DailyUsage, User
 from conversations.models.access import allowed_models, daily_limits
+from conversations.models.generation import label_of
 from conversations.models.usage import balance
 from conversations.request import SignedInRequest
 from conversations.views.redirects import redirect_back
@@ -72,7 +73,7 @@ def _usage(user: User) -> list[Figure]:
     if not by_model:
         return []
     used_most = sorted(by_model.items(), key=lambda pair: (-pair[1].total(), pair[0]))
-    models = [(_label(model), *_row(tokens)) for model, tokens in used_most]
+    models = [(label_of(model) or "Not known", *_row(tokens)) for model, tokens in used_most]
     rows = [(date_format(day, "j M"), *_row(tokens)) for day, tokens in by_day.items()]
     return [
         Figure("usage-models", "By model", ("Model", *TOKEN_COLUMNS), models, 1),
@@ -82,8 +83,3 @@ def _usage(user: User) -> list[Figure]:
 
 def _row(tokens: Counter[int]) -> tuple[int, ...]:
     return tokens.total(), tokens[0], tokens[1], tokens[2]
-
-
-def _label(model: str) -> str:
-    known = settings.MODELS.get(model)
-    return str(known.label) if known else model or "Not known"

@@ -33,7 +33,9 @@ document.addEventListener("click", ({ target }) => {
   const button = target.closest("[popovertarget=row-menu], [popovertarget=conversation-menu]");
   if (!button) return;
   if (button !== opener) button.popoverTargetElement.hidePopover(); // it is open for another row, and would only close
-  [opener, index] = [button, rowButtons().indexOf(button)];
+  // The command in the palette is hidden when it has been chosen.
+  opener = button.closest("dialog") ? document.querySelector(".topbar [popovertarget=conversation-menu]") : button;
+  index = rowButtons().indexOf(button);
 }, true);
 
 for (const menu of document.querySelectorAll(".options")) {

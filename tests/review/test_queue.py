@@ -292,7 +292,22 @@ def test_a_verdict_that_was_not_saved_is_kept_in_the_form(client: Client, report
     assert re.search(r'value="poor"[^>]* checked', page)
     client.post(f"{QUEUE}{report.pk}/resolve/", fields | {"verdict": "poor"})
     assert QueueItem.objects.get().note == "A long thought"
-    assert "review_draft" not in client.session
+    assert client.session["review_drafts"] == {}
+
+
+def test_a_verdict_that_was_chosen_is_kept_while_other_items_are_looked_at(
+    client: Client, report: QueueItem, reviewer: User
+):
+    rule = Rule.objects.create(name="All", percent=100)
+    other = QueueItem.objects.create(conversation=report.conversation, message=report.message, why="All", rule=rule)
+    client.force_login(reviewer)
+    client.post(f"{QUEUE}{report.pk}/take/")
+    page = client.post(f"{QUEUE}{report.pk}/next/", {"verdict": "poor", "note": "Look again"}, follow=True).text
+    assert f'action="{QUEUE}{other.pk}/resolve/"' in page
+    assert "Look again" not in page
+    page = client.post(f"{QUEUE}{other.pk}/previous/", {"note": ""}, follow=True).text
+    assert "Look again</textarea>" in page
+    assert re.search(r'value="poor"[^>]* checked', page)
 
 
 def test_a_reviewer_starts_at_the_queue_and_others_at_what_they_may_do(

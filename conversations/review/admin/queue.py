@@ -13,7 +13,8 @@ from conversations.review.admin.access import ReviewRequest
 from conversations.review.models import QueueItem, Rule, Verdict
 
 ITEMS_PER_PAGE = 100
-DRAFT = "review_draft"  # of a verdict that could not be saved, in the session
+DRAFTS = "review_drafts"  # of verdicts that were not saved, by the id of their item, in the session
+MAX_DRAFTS = 20
 MAX_DRAFT = 4_000  # characters of a note
 
 
@@ -61,7 +62,11 @@ def claim(request: ReviewRequest, pk: int) -> HttpResponse:
 @access.require_permission(READ)
 @require_POST
 def step(request: ReviewRequest, pk: int, direction: str) -> HttpResponse:
-    """Release the claimed item and claim the next one after the item `pk`, or the previous one."""
+    """Release the claimed item and claim the next one after the item `pk`, or the previous one.
+
+    What was entered for the verdict is kept for the form.
+    """
+    _keep_draft(request, pk)
     return _claim_next(request, pk, backwards=direction == "previous")
 
 
@@ -72,11 +77,11 @@ def resolve(request: ReviewRequest, pk: int) -> HttpResponse:
     items = QueueItem.objects.reviewable_by(request.user).select_related("conversation")
     item = get_object_or_404(items, pk=pk)
     form = VerdictForm(request.POST)
+    _keep_draft(request, pk)
     if form.is_valid() and queue.resolve(actor=access.actor(request), item=item, **form.cleaned_data):
-        request.session.pop(DRAFT, None)
+        del request.session[DRAFTS][str(pk)]
         messages.success(request, "Verdict saved.")
         return _claim_next(request, pk, from_start=True)
-    request.session[DRAFT] = {"item": pk, **{name: request.POST.get(name, "")[:MAX_DRAFT] for name in form.fields}}
     if form.is_valid():
         messages.error(request, f"Your claim expired, so the verdict was not saved. Claim item {pk} again to save it.")
         return redirect("admin:review_queue")
@@ -86,8 +91,15 @@ def resolve(request: ReviewRequest, pk: int) -> HttpResponse:
 
 def verdict_form(request: ReviewRequest, item: QueueItem) -> VerdictForm:
     """Return the form for the verdict on an item, with what this reviewer has entered before."""
-    draft = request.session.get(DRAFT, {})
-    return VerdictForm(initial=draft if draft.get("item") == item.pk else None)
+    return VerdictForm(initial=request.session.get(DRAFTS, {}).get(str(item.pk)))
+
+
+def _keep_draft(request: ReviewRequest, pk: int) -> None:
+    entered = {name: request.POST.get(name, "")[:MAX_DRAFT] for name in VerdictForm.base_fields}
+    drafts = {item: draft for item, draft in request.session.get(DRAFTS, {}).items() if item != str(pk)}
+    if any(entered.values()):
+        drafts[str(pk)] = entered
+    request.session[DRAFTS] = dict(list(drafts.items())[-MAX_DRAFTS:])
 
 
 def claimed_item(reviewer: User, conversation: Conversation) -> QueueItem | None:

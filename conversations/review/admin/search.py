@@ -4,9 +4,10 @@ from django.shortcuts import render
 from django.utils.http import urlencode
 from django.views.decorators.http import require_safe
 
-from conversations.models import Message
+from conversations.models import Message, Role
 from conversations.models.permissions import READ, REASONING, full
 from conversations.pagination import take_page
+from conversations.rendering.plain_text import to_plain_text
 from conversations.rendering.snippets import snippet
 from conversations.review import cases
 from conversations.review.admin import access
@@ -44,8 +45,15 @@ def search(request: CaseRequest) -> HttpResponse:
         cases.record_search(
             actor=access.actor(request), case=request.case, query=query, reasoning=reasoning, messages=page
         )
-        results = [(message, snippet(message.reasoning if reasoning else message.content, query)) for message in page]
+        results = [(message, snippet(_plain_text(message, reasoning=reasoning), query)) for message in page]
         if last:
             older = urlencode({"q": query, "before": last.pk, **({"reasoning": "on"} if reasoning else {})})
     context = access.context(request, "Search", form=form, results=results, older=older)
     return render(request, "review/admin/search.html", context)
+
+
+def _plain_text(message: Message, *, reasoning: bool) -> str:
+    """Return the text that was searched, without its markup; questions are shown as they were typed."""
+    if message.role == Role.USER:
+        return message.content
+    return to_plain_text(message.reasoning if reasoning else message.content)
