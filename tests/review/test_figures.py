@@ -18,6 +18,7 @@ from conversations.models import Conversation, Feedback, Generation, Status, Use
 from conversations.models.usage import add_usage
 from conversations.review import figures
 from conversations.review.models import DailyCounts, QueueItem
+from tests import models
 from tests.factories import person
 from tests.review.factories import answered, make_user
 from tests.review.run_figures import figures_of_known_answers
@@ -47,6 +48,15 @@ def test_answers_are_counted_by_day_model_outcome_and_error(reviewer: User):
     assert figure(reviewer, "outcomes").rows == [("Complete", 2), ("Failed", 1)]
     assert figure(reviewer, "failures").rows == [("The model could not be reached.", 1)]
     assert ("100 to 500", 1) in figure(reviewer, "thinking").rows
+
+
+def test_models_are_named_by_their_labels(reviewer: User, settings):
+    settings.MODELS = models.registry(models.model(model_id="test-model", label="Test Model"))
+    generation = answered(person("one"), 1, depth="deep")
+    add_usage(generation.pk, timezone.now(), (1, 2, 3))
+    assert figure(reviewer, "models").rows[0][0] == "Test Model"
+    assert figure(reviewer, "depths").rows[0][0] == "Test Model"
+    assert figure(reviewer, "tokens").rows[-1][1] == "Test Model"
 
 
 def test_tokens_are_those_of_the_ledger_by_the_sites_day_and_model(reviewer: User, client: Client):

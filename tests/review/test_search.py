@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from django.test import Client
 
-from conversations.models import Conversation
+from conversations.models import Conversation, Message
 from conversations.review.models import AuditEntry
 from tests.factories import person
 from tests.review.factories import WORDS, make_conversation, make_user
@@ -111,6 +111,12 @@ def test_a_search_and_the_conversations_in_its_results_are_recorded(client: Clie
     assert (searched.act, searched.details["words"], searched.reason) == ("searched", WORDS["answer"], "Safety")
     assert (found.act, found.conversation_id, found.owner_id) == ("found", conversation.pk, conversation.owner_id)
     assert list(AuditEntry.objects.visible_to_owner(conversation.owner_id).values_list("act", flat=True)) == ["found"]
+
+
+def test_results_show_answers_without_their_markup(client: Client, conversation: Conversation):
+    Message.objects.filter(content=WORDS["answer"]).update(content=f"## Plan\n\nSome **bold** {WORDS['answer']}")
+    page = with_case(client, "reader").get(f"{SEARCH}?q={WORDS['answer']}").text
+    assert f"Plan\n\nSome bold <mark>{WORDS['answer']}</mark>" in page
 
 
 def test_only_reviewers_who_may_read_reasoning_search_it(client: Client, conversation: Conversation):
