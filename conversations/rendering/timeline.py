@@ -4,6 +4,7 @@ The content security policy allows no inline styles, so widths are attributes. W
 length of the text: that is known everywhere, also by a page that is loaded in the middle.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -18,6 +19,7 @@ from conversations.rendering.outlines import OutlineStep, ThoughtOutline, merge
 from conversations.rendering.steps import Step, StepSplitter
 from conversations.templatetags.durations import duration
 
+MAX_SEGMENTS: Final = 64  # more could hardly be hit, and would be a large part of the page
 MAX_LIVE_SEGMENTS: Final = 32  # while the model thinks, all of them are sent whenever one is added
 LEAST_SHARE: Final = 0.004  # of the width, so that a step of no second is visible
 FIRST_SCALE: Final = 4_000  # characters that fit into a live timeline at first; twice as many whenever it is full
@@ -50,19 +52,24 @@ def step_name(outline: ThoughtOutline, number: int) -> str:
 def finished(message_id: int, outline: ThoughtOutline, seconds: float | None, url: str) -> Timeline:
     """Return the timeline of a complete thought that took `seconds`, if that is known.
 
-    Each segment is a link to its step on the page `url`.
+    Each segment is a link to its step on the page `url`. In long thoughts it stands for several steps, and leads to the
+    first correction among them, or else to the first of them.
     """
     segments, marks, at = [], [], 0.0
     shares, is_timed = _shares(outline, seconds)
-    for number, (step, share) in enumerate(zip(outline.steps, shares, strict=True), 1):
+    size = math.ceil(len(outline.steps) / MAX_SEGMENTS)
+    for first in range(0, len(outline.steps), size):
+        steps, share = outline.steps[first : first + size], sum(shares[first : first + size])
+        number = next((n for n, step in enumerate(steps, first + 1) if _is_correction(step)), first + 1)
+        is_correction = _is_correction(outline.steps[number - 1])
         name = escape(step_name(outline, number))
         x, width = f"{at:.2f}%", f"{share * 100:.2f}%"
-        if _is_correction(step):
+        if is_correction:
             marks.append(f'<svg x="{x}" class="mark-of-correction" aria-hidden="true"><path d="M0 0h9L4.5 5z"/></svg>')
         segments.append(
             f'<a href="{escape(url)}#{step_id(message_id, number)}"><title>{name}</title>'
             f'<rect class="hit" x="{x}" width="{width}" height="100%"/>'
-            f'<rect class="segment{" correction" if _is_correction(step) else ""}" x="{x}" y="6" width="{width}"'
+            f'<rect class="segment{" correction" if is_correction else ""}" x="{x}" y="6" width="{width}"'
             ' height="7"/></a>'
         )
         at += share * 100

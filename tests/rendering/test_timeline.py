@@ -2,6 +2,8 @@
 
 import re
 
+import pytest
+
 from conversations.rendering import timeline
 from conversations.rendering.cues import StepKind
 from conversations.rendering.outlines import OutlineStep, ThoughtOutline
@@ -47,6 +49,16 @@ def test_a_correction_has_a_shape_of_its_own_and_labels_are_escaped():
     assert "<script" not in svg
     assert "<title>Step 2 of 2: no label, check</title>" in svg
     assert 'href="/messages/5/reasoning/#step-5-1"' in svg
+
+
+def test_a_long_thought_has_segments_for_several_steps_which_lead_to_corrections():
+    steps = [OutlineStep(n, "", StepKind.CORRECTION if n == 9 else StepKind.PLAIN) for n in range(200)]
+    found = timeline.finished(5, ThoughtOutline(steps, 200, 200), None, url="")
+    linked = [int(number) for number in re.findall(r'href="#step-5-(\d+)"', found.svg)]
+    assert linked == [1, 5, 10, *range(13, 200, 4)]
+    assert len(linked) <= timeline.MAX_SEGMENTS
+    assert sum(widths(found.svg)) == pytest.approx(100)
+    assert (found.steps, found.corrections) == (200, 1)
 
 
 def test_a_growing_timeline_keeps_its_scale_and_its_size():
