@@ -37,7 +37,7 @@ function replace(current, replacement) {
   current.replaceWith(replacement);
   htmx.process(replacement);
   htmx.trigger(replacement, "htmx:load");
-  announceStatus(replacement, from);
+  setStatus(replacement, replacement.querySelector("footer.status"), from);
 }
 
 /** Before a part of the page is replaced: move the focus in it to the same control or, except where that opens a touch keyboard, to the composer. */
@@ -57,16 +57,11 @@ function holdHeight() {
   holdTimer = setTimeout(() => { messages.style.minBlockSize = ""; }, HOLD_MS);
 }
 
-function setStatus(article, footer) {
-  const from = article.dataset.status;
-  article.dataset.status = footer.dataset.status;
-  announceStatus(article, from, footer);
-}
-
-function announceStatus(article, from, footer = article.querySelector("footer[data-status]")) {
-  const to = article.dataset.status;
-  if (from === to) return;
-  announcer.textContent = footer?.dataset.announcement ?? "";
+function setStatus(article, footer, from = article.dataset.status) {
+  const to = footer?.dataset.status ?? from;
+  if (to === from) return;
+  article.dataset.status = to;
+  announcer.textContent = footer.dataset.announcement;
   if (document.hidden && to !== "queued") setTitle({ thinking: "… ", answering: "… ", complete: "Answer ready · " }[to] ?? "Answer ended · ");
   article.dispatchEvent(new CustomEvent("message:status", { bubbles: true }));
 }
