@@ -62,7 +62,7 @@ def test_the_text_being_read_does_not_move_while_a_long_answer_grows_and_ends(
     page.wait_for_function(f"() => {BELOW} >= 600")
     expect(page.locator("#messages[data-following=false]")).to_be_attached()
     word = f"step_{half - 30}"
-    top = page.evaluate(TOP_OF, word)
+    top = page.wait_for_function(TOP_OF, arg=word).json_value()
     shared_endpoint.open("half")
     expect(page.locator(".prose")).to_contain_text(f"step_{len(pieces) - 2}")
     assert page.evaluate(TOP_OF, word) == top
