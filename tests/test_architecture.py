@@ -13,7 +13,7 @@ from tests.site import ROOT
 FOLDERS = ("chatsite", "conversations", "benchmarks")
 # The packages and modules of conversations/, lowest layer first. Each may import from lower layers and from itself.
 LAYERS = (
-    {"models", "events", "figure", "pagination", "threads", "templatetags"},
+    {"models", "events", "extraction", "figure", "pagination", "threads", "templatetags"},
     {"inference", "rendering", "migrations", "request", "limits"},
     {"actions", "generation", "sidebar", "session_monitor", "checks"},
     {"page_state", "forms"},
@@ -47,9 +47,13 @@ HOMES = {
     "twisted": ("chatsite/server.py",),
     "prometheus_client": ("chatsite/metrics.py",),
     "pyromark": ("conversations/rendering/",),
-    "nh3": ("conversations/rendering/",),
+    "nh3": ("conversations/rendering/", "conversations/extraction/html.py"),
     "pygments": ("conversations/rendering/",),
     "math_core": ("conversations/rendering/",),
+    "pypdf": ("conversations/extraction/pdf.py",),
+    "python_calamine": ("conversations/extraction/excel.py",),
+    "PIL": ("conversations/extraction/image.py",),
+    "charset_normalizer": ("conversations/extraction/text.py",),
     "os.environ": ("chatsite/settings.py", "chatsite/asgi.py"),  # the latter names the settings module there
     "os.getenv": (),
 }
@@ -124,7 +128,9 @@ def test_every_module_imports_only_what_it_may():
         ("conversations/views/messages.py", "from conversations.review import audit"),
         ("conversations/new.py", "from conversations import models"),
         ("conversations/views/pages.py", "from . import messages"),
+        ("conversations/extraction/read.py", "from conversations.models import Message"),
         ("conversations/views/pages.py", "import openai"),
+        ("conversations/views/pages.py", "from PIL import Image"),
         ("conversations/inference/endpoint.py", "from azure.identity import ManagedIdentityCredential"),
         ("conversations/generation/worker.py", "from channels_redis.pubsub import RedisPubSubChannelLayer"),
         ("conversations/views/pages.py", "import os\nos.environ.get('DEBUG')"),
