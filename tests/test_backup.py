@@ -10,7 +10,7 @@ import pytest
 
 from tests.endpoint import Endpoint, Exchange
 from tests.services import PostgreSQL
-from tests.site import ROOT, WAIT, Person, Site, manage, read_rows
+from tests.site import ROOT, WAIT, Person, Site, files_of, manage, read_rows
 
 DATABASES = ["sqlite", pytest.param("postgresql", marks=pytest.mark.postgresql)]
 LIMIT = 32  # blocks of 512 bytes
@@ -99,7 +99,9 @@ def test_backups_of_a_site_that_streams_was_killed_and_was_stopped_serve_the_sam
     after_a_kill = back_up(migrated, tmp_path / "killed")
     assert read_rows(restore(while_streaming, new_database()), CONTENT) == content
 
-    restored = make_site(restore(after_a_kill, new_database()), TEST_DEAD_SECONDS=1)
+    restored = make_site(
+        restore(after_a_kill, new_database()), TEST_DEAD_SECONDS=1, STORAGE_URL=f"file://{files_of(migrated)}"
+    )
     again = person.at(restored)
     assert again.await_end(ended)[0][0] == "complete"
     assert article(again.http.get(ended).text) == article(shown)

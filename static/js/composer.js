@@ -114,10 +114,11 @@ document.addEventListener("htmx:beforeRequest", ({ detail: { xhr, pathInfo } }) 
   if (!pathInfo.requestPath.endsWith("/take-back/")) return;
   xhr.addEventListener("load", () => {
     if (!xhr.responseURL.endsWith(pathInfo.requestPath)) return;
-    const { textContent } = new DOMParser().parseFromString(xhr.responseText, "text/html").body;
-    if (xhr.status === 422) alertOf(form).textContent = textContent;
+    const { body } = new DOMParser().parseFromString(xhr.responseText, "text/html");
+    if (xhr.status === 422) alertOf(form).textContent = body.textContent;
     if (xhr.status !== 200) return;
-    setText([field.value.trimEnd(), textContent].filter(Boolean).join("\n\n"));
+    setText([field.value.trimEnd(), body.querySelector("p").textContent].filter(Boolean).join("\n\n"));
+    document.getElementById("attached-files").append(...body.querySelectorAll("li"));
     field.focus();
   });
 });
