@@ -9,7 +9,7 @@ const field = form.elements.content;
 let sent = []; // the items that the last request sent
 
 const element = (name, properties) => Object.assign(document.createElement(name), properties);
-const say = (sentence) => (form.querySelector("[role=alert]").textContent = sentence);
+const alert = () => document.getElementById("composer-error"); // a response may replace it
 
 /** Send `data` to the site. `onEnd` gets the request, also if it failed. */
 function post(url, data, onEnd, onProgress = () => {}) {
@@ -31,7 +31,9 @@ function problem({ status, response }) {
 
 /** After a change of the files, it is another prompt: `input` gives it another key. It cannot be sent before all have arrived. */
 function changed() {
+  const said = alert().textContent; // of another file; `input` would remove it
   field.dispatchEvent(new Event("input", { bubbles: true }));
+  alert().textContent = said;
   field.setCustomValidity(list.querySelector("progress") ? "Wait until the files are attached." : "");
 }
 
@@ -49,7 +51,7 @@ function upload(file) {
     if (request.status === 201) item.outerHTML = request.response.html;
     else item.remove();
     changed();
-    if (request.status !== 201 && !cancel.disabled) say(`${file.name} was not attached. ${problem(request)}`);
+    if (request.status !== 201 && !cancel.disabled) alert().textContent = `${file.name} was not attached. ${problem(request)}`;
   };
   const request = post(input.dataset.url, data, onEnd, ({ loaded, total }) => {
     if (loaded < total) progress.value = loaded / total;
@@ -61,8 +63,13 @@ function upload(file) {
   });
 }
 
+function uploadAll(files) {
+  alert().textContent = "";
+  [...files].forEach(upload);
+}
+
 input.addEventListener("change", () => {
-  [...input.files].forEach(upload);
+  uploadAll(input.files);
   input.value = "";
 });
 
@@ -72,7 +79,7 @@ list.addEventListener("click", ({ target }) => {
   post(target.dataset.remove, new FormData(), (request) => {
     if (request.status === 204 || request.status === 404) target.closest("li").remove();
     changed();
-    if (request.status === 422) say(problem(request));
+    if (request.status === 422) alert().textContent = problem(request);
   });
 });
 
@@ -86,14 +93,13 @@ addEventListener("drop", (event) => {
   form.removeAttribute("data-dropping");
   if (!event.dataTransfer.files.length) return;
   event.preventDefault();
-  [...event.dataTransfer.files].forEach(upload);
+  uploadAll(event.dataTransfer.files);
 });
 
 field.addEventListener("paste", (event) => {
   const { files } = event.clipboardData;
   const text = event.clipboardData.getData("text/plain").replaceAll("\r\n", "\n");
-  if (!text && files.length) event.preventDefault();
-  if (!text) [...files].forEach(upload); // word processors add a picture of the text
+  if (!text && files.length) uploadAll(files); // word processors add a picture of the text
   if (text.length < LONG_TEXT) return;
   const offer = element("button", { type: "button", className: "attached-remove", textContent: "Attach the pasted text as a file" });
   list.append(element("li", { className: "attached" }));

@@ -85,14 +85,12 @@ def test_an_earlier_version_can_delete_what_has_files(make_site, join, postgresq
     person.await_end(conversation)
     upload(person, "b.txt", b"Not sent")
     await_files(folder, 2)
+    site.execute("update conversations_conversation set leaf_id = null")
     for table in ("conversations_generation", "conversations_message"):
         site.execute(f"delete from {table}")  # noqa: S608  (names of ours)
     await_files(folder, 1)
     size = site.rows("select bytes from conversations_storedtext")
     assert size == [(2 * len("Not sent"),)]
-    for table in ("conversations_conversation", "account_emailaddress", "conversations_user"):
-        site.execute(f"delete from {table}")  # noqa: S608  (names of ours)
-    await_files(folder, 0)
 
 
 @pytest.mark.postgresql
