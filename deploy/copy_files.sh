@@ -12,16 +12,17 @@ if [ -e "$target" ]; then
     exit 1
 fi
 partial=$(mktemp -d "$target.XXXXXX")
-trap 'rm -rf "$partial"' EXIT
+trap 'rm -rf "$partial" "$partial.list"' EXIT
 trap 'exit 1' HUP INT TERM
 mkdir "$partial/files" "$partial/pictures"
-(cd "$source" && find . -type f) | while IFS= read -r name; do
+(cd "$source" && find . -type f) > "$partial.list"
+while IFS= read -r name; do
     # A file that was not complete when it was copied is newer now.
     if [ -f "$previous/$name" ] && [ ! "$source/$name" -nt "$previous/$name" ]; then
         ln "$previous/$name" "$partial/$name"
     elif ! cp -p "$source/$name" "$partial/$name" && [ -e "$source/$name" ]; then
         exit 1 # else it has just been deleted
     fi
-done
+done < "$partial.list"
 sync
 mv "$partial" "$target"

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from django.core.files.storage import default_storage
 from django.core.files.uploadedfile import TemporaryUploadedFile
+from django.core.management import CommandError, call_command
 from django.utils import timezone
 
 from conversations import actions, file_cleanup, limits, storage
@@ -266,3 +267,20 @@ def test_a_site_knows_its_storage(settings, tmp_path):
     Site.objects.update(uuid="00000000-0000-0000-0000-000000000000")
     with pytest.raises(storage.NotThisStorage, match="another site"):
         storage.claim_storage()
+
+
+def test_a_restore_is_checked_and_another_storage_can_be_adopted(settings, tmp_path, capsys):
+    storage.claim_storage()
+    kept = attach(person())
+    call_command("check_files")
+    assert "1 of 1 files are complete" in capsys.readouterr().out
+    (tmp_path / "files" / kept.stored.file_name).write_bytes(b"cut")
+    with pytest.raises(CommandError, match="Files are missing"):
+        call_command("check_files")
+    assert f"{kept.stored.file_name} is missing or damaged" in capsys.readouterr().err
+    (tmp_path / "files").rename(tmp_path / "lost")
+    with pytest.raises(CommandError, match="All replicas must share"):
+        call_command("check_files")
+    with pytest.raises(CommandError, match="Files are missing"):
+        call_command("check_files", adopt=True)
+    storage.claim_storage()
