@@ -126,7 +126,6 @@ PROMPT_CHARACTERS = 200_000
 FILE_BYTES = 25 * 1024 * 1024
 UPLOAD_BYTES = 32 * 1024 * 1024
 UPLOAD_PATHS = re.compile(r"/attachments/|/conversations/([0-9a-f-]{36}/messages/)?|/messages/[0-9]+/edit/")
-DATA_UPLOAD_MAX_NUMBER_FILES = 20
 # Always files, never memory. What a process that dies leaves here, `conversations.file_cleanup` deletes.
 FILE_UPLOAD_HANDLERS = ["django.core.files.uploadhandler.TemporaryFileUploadHandler"]
 FILE_UPLOAD_TEMP_DIR = VAR_DIR / "uploads"

@@ -16,7 +16,7 @@ from django.utils import timezone
 
 from chatsite.outages import describe, is_outage
 from conversations import storage
-from conversations.models import Attachment, FileState, StoredFile
+from conversations.models import Attachment, FileState, StoredFile, User
 from conversations.threads import run_in_thread
 
 logger = logging.getLogger(__name__)
@@ -84,9 +84,12 @@ def _is_deletable(stored: StoredFile) -> bool:
 
 def _expire_unsent() -> None:
     before = timezone.now() - timedelta(hours=UNSENT_HOURS)
-    expired = Attachment.objects.unsent().filter(created_at__lt=before)
-    if expired.exists():
-        expired.unheld().delete()
+    expired = Attachment.objects.unsent().filter(created_at__lt=before).unheld()
+    if owners := list(expired.values_list("owner", flat=True).distinct()[:BATCH]):
+        with transaction.atomic():
+            # Placing a legal hold waits for this lock, or is seen by what follows.
+            list(User.objects.select_for_update(no_key=True).filter(pk__in=owners).order_by("pk").values_list("pk"))
+            expired.filter(owner__in=owners).delete()
 
 
 def _delete_uploads() -> None:

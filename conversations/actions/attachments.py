@@ -4,6 +4,7 @@ import hashlib
 import uuid
 from collections.abc import Collection, Sequence
 from pathlib import Path
+from threading import BoundedSemaphore
 
 from django.conf import settings
 from django.core.files.uploadedfile import TemporaryUploadedFile
@@ -20,8 +21,14 @@ from conversations.models.attachment import NAME_CHARACTERS
 
 FILES_PER_QUESTION = 10
 UNSENT_FILES = 40  # of one person
+# Of the threads that serve requests; the others serve pages meanwhile. Reading a hostile file can take half a minute.
+READING_AT_ONCE = settings.REQUEST_THREADS // 2
+WAIT_SECONDS = 2.0
 GONE = "A file that you attached is no longer here: files wait a day for their question. Attach it again."
+BUSY = "{} was not attached: the site is reading many files. Wait a few seconds, then attach it again."
 NOT_STORED = "{} could not be stored: the site's storage is not available. Try again in a moment."
+
+_reading = BoundedSemaphore(READING_AT_ONCE)
 
 
 def attach(*, user: User, upload: TemporaryUploadedFile) -> Attachment:
@@ -39,23 +46,18 @@ def attach(*, user: User, upload: TemporaryUploadedFile) -> Attachment:
     digest = hashed.hexdigest()
     if attachment := _attach_again(user, digest, name):
         return attachment
-    stored = _reserve(user, upload.size, digest)
+    if not _reading.acquire(timeout=WAIT_SECONDS):
+        raise Refused(BUSY.format(name))
     try:
-        found = extract(Path(upload.temporary_file_path()), name)
-        if found.problem:
-            raise Refused(f"{name}: {found.problem}")
-        return _store(user, stored, upload, name, found)
-    except BaseException as error:
-        # `file_cleanup` deletes what was written, also if this process does not get here.
-        StoredFile.objects.filter(pk=stored.pk, state=FileState.WRITING).update(state=FileState.DELETING)
-        if isinstance(error, storage.StorageError):
-            raise Refused(NOT_STORED.format(name)) from error
-        raise
+        return _read_and_store(user, upload, name, digest)
+    finally:
+        _reading.release()
 
 
 def remove_attachment(*, attachment: Attachment) -> None:
     """Remove a file that was not sent. Raises `Refused`."""
     with transaction.atomic():
+        _lock(attachment.owner_id)
         if LegalHold.objects.in_force().filter(user=attachment.owner_id).exists():
             raise Held("You cannot remove this file yet: it must be kept for legal reasons.")
         if not Attachment.objects.unsent().filter(pk=attachment.pk).delete()[0]:
@@ -89,7 +91,7 @@ def check_files(content: str, files: Sequence[Attachment], choice: Choice) -> No
     """Raise `Refused` if the chosen model cannot read a question's files."""
     if not files:
         return
-    _check_number(len(files))
+    check_number(len(files))
     model = limits_of(choice.model)
     profile = model.profile
     if not profile.images and (images := [each.name for each in files if each.is_image]):
@@ -103,9 +105,25 @@ def check_files(content: str, files: Sequence[Attachment], choice: Choice) -> No
         )
 
 
-def _check_number(number: int) -> None:
+def check_number(number: int) -> None:
+    """Raise `Refused` if a question cannot have so many files."""
     if number > FILES_PER_QUESTION:
         raise Refused(f"A question can have up to {FILES_PER_QUESTION} files, and this one has {number}. Remove some.")
+
+
+def _read_and_store(user: User, upload: TemporaryUploadedFile, name: str, digest: str) -> Attachment:
+    stored = _reserve(user, upload.size or 0, digest)
+    try:
+        found = extract(Path(upload.temporary_file_path()), name)
+        if found.problem:
+            raise Refused(f"{name}: {found.problem}")
+        return _store(user, stored, upload, name, found)
+    except BaseException as error:
+        # `file_cleanup` deletes what was written, also if this process does not get here.
+        StoredFile.objects.filter(pk=stored.pk, state=FileState.WRITING).update(state=FileState.DELETING)
+        if isinstance(error, storage.StorageError):
+            raise Refused(NOT_STORED.format(name)) from error
+        raise
 
 
 def _file_name(given: str) -> str:
@@ -118,6 +136,7 @@ def _file_name(given: str) -> str:
 def _attach_again(user: User, digest: str, name: str) -> Attachment | None:
     """Attach a file that this person has stored already; None if there is none with this content."""
     with transaction.atomic():
+        _lock(user.pk)
         rows = StoredFile.objects.select_for_update().defer("text")
         stored = rows.filter(owner=user, sha256=digest, state=FileState.STORED).first()
         return _create(user, stored, name) if stored else None
@@ -149,6 +168,7 @@ def _store(user: User, stored: StoredFile, upload: TemporaryUploadedFile, name: 
     storage.write(stored, upload, picture)
     try:
         with transaction.atomic():
+            _lock(user.pk)
             if not StoredFile.objects.filter(pk=stored.pk, state=FileState.WRITING).update(**columns):
                 raise Refused(NOT_STORED.format(name))
             _check_room(user)
@@ -163,9 +183,13 @@ def _store(user: User, stored: StoredFile, upload: TemporaryUploadedFile, name: 
         raise
 
 
+def _lock(user_id: int) -> None:
+    """Make uploads of one person wait for each other, and all wait for a legal hold that is being placed."""
+    User.objects.select_for_update(no_key=True).get(pk=user_id)
+
+
 def _create(user: User, stored: StoredFile, name: str) -> Attachment:
-    # Uploads of one person wait for each other here, so that the limit holds for what all of them commit.
-    User.objects.select_for_update(no_key=True).get(pk=user.pk)
+    """Create an attachment. The caller has locked its owner, so that the limit holds for what all uploads commit."""
     if Attachment.objects.visible_to(user).unsent().count() >= UNSENT_FILES:
         raise Refused(f"{UNSENT_FILES} of your files wait for a question. Send or remove some, then attach it again.")
     return Attachment.objects.create(owner=user, stored=stored, name=name)

@@ -7,6 +7,7 @@ from django.core.exceptions import BadRequest, ValidationError
 from django.core.files.uploadedfile import TemporaryUploadedFile
 
 from conversations import actions
+from conversations.actions.attachments import check_number
 from conversations.forms import IdsField
 from conversations.models import Attachment
 from conversations.rendering.files import FileState, file_states
@@ -20,9 +21,10 @@ def take_files(request: SignedInRequest) -> list[uuid.UUID]:
 
     Without a script, they are in the next page's composer, unless `forget_files` says that the prompt was accepted.
     """
-    ids = request_ids(request, "attachment")
+    ids, uploads = request_ids(request, "attachment"), request.FILES.getlist("file")
     try:
-        for upload in request.FILES.getlist("file"):
+        check_number(len(ids) + len(uploads))
+        for upload in uploads:
             ids.append(actions.attach(user=request.user, upload=cast(TemporaryUploadedFile, upload)).pk)
     finally:
         if not request.htmx:

@@ -71,6 +71,10 @@ def test_what_cannot_be_attached_says_why(ada: User, settings):
     settings.FILE_BYTES = 5
     assert "too large" in client.post("/attachments/", {"file": file()}).json()["error"]
     assert client.post("/attachments/").json()["error"] == "Choose a file."
+    many = [file(name=f"{number}.txt") for number in range(11)]
+    refused = client.post("/conversations/", {"content": "What?", "file": many}, follow=True).content.decode()
+    assert "up to 10 files, and this one has 11" in refused
+    assert not StoredFile.objects.exclude(state="deleting").exists()
     response = client.post("/conversations/", {"content": "What?", "file": file()}, follow=True)
     assert "notes.txt is too large" in response.content.decode()
     assert "What?" in response.content.decode()
