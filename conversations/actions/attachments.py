@@ -95,7 +95,9 @@ def check_files(content: str, files: Sequence[Attachment], choice: Choice) -> No
     model = limits_of(choice.model)
     profile = model.profile
     if not profile.images and (images := [each.name for each in files if each.is_image]):
-        raise Refused(f"{model.label} cannot read images. Remove {' and '.join(images)}, or choose another model.")
+        others = any(other.profile.images for other in settings.MODELS.values())
+        instead = ", or choose another model" if others else ""
+        raise Refused(f"{model.label} cannot read images. Remove {' and '.join(images)}{instead}.")
     tokens = estimate_tokens(content) + sum(each.tokens for each in files)
     room = prompt_room(model.context_tokens, profile.max_output_tokens)
     if tokens > room:

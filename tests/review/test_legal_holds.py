@@ -18,7 +18,7 @@ from conversations.models import Attachment, Conversation, Feedback, Generation,
 from conversations.review import retention
 from conversations.review.audit import System
 from conversations.review.models import AuditEntry
-from tests.factories import attached, person, queued
+from tests.factories import attached, person, queued, unsent
 from tests.review.factories import make_conversation
 
 pytestmark = pytest.mark.django_db
@@ -39,8 +39,7 @@ def conversation(owner: User) -> Conversation:
     conversation = make_conversation(owner)
     actions.give_feedback(message=conversation.leaf, rating=Rating.GOOD, comment="To the point", shared=False)
     attached(queued(owner, "And this?", conversation).message.prompt, "Sent")
-    unsent = attached(conversation.leaf, "Not sent")
-    Attachment.objects.filter(pk=unsent.pk).update(message=None)
+    unsent(owner, "Not sent")
     conversation.refresh_from_db()
     return conversation
 
