@@ -317,3 +317,13 @@ def test_another_model_that_cannot_read_the_images_is_refused(settings):
     messages, shown = request_for(follow_up, settings.MODELS["blind"])
     assert "(This model cannot see this image.)" in messages[0]["content"]
     assert shown == messages
+
+
+def test_files_count_in_the_tokens_of_a_day(settings):
+    settings.USER_DAILY_TOKENS = 100_000
+    settings.MODELS = {"m": model(images=False)}
+    ada = person()
+    plain = actions.send_message(user=ada, content="What?")
+    with_file = actions.send_message(user=ada, content="What?", files=[unsent(ada, "word " * 3_000).pk])
+    more = Generation.objects.get(pk=with_file.pk).reserved_tokens - Generation.objects.get(pk=plain.pk).reserved_tokens
+    assert more == with_file.message.prompt.attachments.with_files()[0].tokens
