@@ -15,8 +15,8 @@ const alert = () => document.getElementById("composer-error"); // a response may
 function post(url, data, onEnd, onProgress = () => {}) {
   const request = new XMLHttpRequest();
   data.append("csrfmiddlewaretoken", form.elements.csrfmiddlewaretoken.value);
-  request.upload.addEventListener("progress", onProgress);
-  request.addEventListener("loadend", () => onEnd(request));
+  request.upload.onprogress = onProgress;
+  request.onloadend = () => onEnd(request);
   request.open("POST", url);
   request.responseType = "json";
   request.send(data);
@@ -24,9 +24,8 @@ function post(url, data, onEnd, onProgress = () => {}) {
 }
 
 function problem({ status, response }) {
-  if (response?.error) return response.error;
-  if (status === 413) return "It is too large.";
-  return status === 0 ? "The site could not be reached." : "Something went wrong on the site, or you are signed out.";
+  const sentences = { 0: "The site could not be reached.", 413: "It is too large." };
+  return response?.error ?? sentences[status] ?? "Something went wrong on the site, or you are signed out.";
 }
 
 /** After a change of the files, it is another prompt: `input` gives it another key. It cannot be sent before all have arrived. */
@@ -44,8 +43,6 @@ function upload(file) {
   item.append(element("span", { className: "file-name", textContent: file.name, dir: "auto" }), progress, cancel);
   list.append(item);
   changed();
-  const data = new FormData();
-  data.append("file", file);
   const onEnd = (request) => {
     if (item.contains(document.activeElement)) field.focus();
     if (request.status === 201) item.outerHTML = request.response.html;
@@ -53,6 +50,8 @@ function upload(file) {
     changed();
     if (request.status !== 201 && !cancel.disabled) alert().textContent = `${file.name} was not attached. ${problem(request)}`;
   };
+  const data = new FormData();
+  data.append("file", file);
   const request = post(input.dataset.url, data, onEnd, ({ loaded, total }) => {
     if (loaded < total) progress.value = loaded / total;
     else progress.removeAttribute("value"); // the site is reading it
@@ -84,9 +83,8 @@ list.addEventListener("click", ({ target }) => {
 });
 
 addEventListener("dragover", (event) => {
-  if (!event.dataTransfer.types.includes("Files")) return;
+  if (!form.toggleAttribute("data-dropping", event.dataTransfer.types.includes("Files"))) return;
   event.preventDefault(); // else the browser would leave the page to show the file
-  form.toggleAttribute("data-dropping", true);
 });
 addEventListener("dragleave", ({ relatedTarget }) => relatedTarget ?? form.removeAttribute("data-dropping"));
 addEventListener("drop", (event) => {
