@@ -27,7 +27,7 @@ COPY --from=build /app /app
 # The code is root's, the data the site's own. Its number is fixed, so that a volume keeps its owner.
 RUN groupadd --gid 10001 site \
     && useradd --uid 10001 --gid site --no-create-home --home-dir /app/var --shell /usr/sbin/nologin site \
-    && install -d -o site -g site -m 0700 /app/var /app/files
+    && install -d -o site -g site -m 0700 /app/var /app/var/uploads /app/files
 # What the administration shows and /metrics reports, such as a tag or a commit.
 ARG SITE_VERSION=development
 # TMPDIR: Twisted puts request bodies of 100,000 bytes and more into a temporary file.

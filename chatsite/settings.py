@@ -129,7 +129,7 @@ UPLOAD_PATHS = re.compile(r"/attachments/|/conversations/([0-9a-f-]{36}/messages
 # Always files, never memory. What a process that dies leaves here, `conversations.file_cleanup` deletes.
 FILE_UPLOAD_HANDLERS = ["django.core.files.uploadhandler.TemporaryFileUploadHandler"]
 FILE_UPLOAD_TEMP_DIR = VAR_DIR / "uploads"
-FILE_UPLOAD_TEMP_DIR.mkdir(mode=0o700, parents=True, exist_ok=True)
+FILE_UPLOAD_TEMP_DIR.mkdir(mode=0o700, parents=True, exist_ok=True)  # Django's checks require it
 FILE_UPLOAD_PERMISSIONS, FILE_UPLOAD_DIRECTORY_PERMISSIONS = 0o600, 0o700
 
 SITE_NAME = env.str("SITE_NAME", "Ponder")
