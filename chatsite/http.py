@@ -7,6 +7,7 @@ that CPU time, and the number of threads does not grow with the number of reques
 
 import asyncio
 import contextvars
+import io
 import time
 import uuid
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -61,7 +62,9 @@ class OneThreadHandler(ASGIHandler):
         try:
             body = await self.read_body(receive)
         except RequestAborted:
+            scope.get("body", io.BytesIO()).close()
             return
+        body = scope.pop("body", body)  # the server's file, if it has passed one
         started = time.monotonic()
         left = asyncio.ensure_future(receive())  # the only message after the body: the client has left
         try:
