@@ -47,11 +47,7 @@ class Command(BaseCommand):
 
         if is_port_in_use(host, port):
             raise CommandError(f"Port {port} is already in use on {host}. Set PORT to another one.")
-        try:
-            claim_storage()
-        except StorageError as error:
-            reason = f"STORAGE_URL: the site cannot use this storage: {error}. See docs/operations.md."
-            raise CommandError(reason) from error
+        use_storage()
         self.models: OpenModels | None = None
         self.worker: GenerationWorker | None = None
         self.loops: list[asyncio.Task[None]] = []
@@ -104,6 +100,20 @@ class Command(BaseCommand):
             await run_in_thread(checkpoint)
         except DatabaseError as error:
             logger.warning("the write-ahead log was not emptied: %s", type(error).__name__)
+
+
+def use_storage() -> None:
+    """Make sure that the storage is the site's, before anything else is started. Raises `CommandError`."""
+    try:
+        claim_storage()
+    except StorageError as error:
+        reason = f"STORAGE_URL: the site cannot use this storage: {error}. See docs/operations.md."
+        raise CommandError(reason) from error
+    except DatabaseError:
+        logger.exception("the site could not start")
+        sys.exit(1)
+    finally:
+        connection.close()
 
 
 def checkpoint() -> None:
