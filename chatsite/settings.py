@@ -161,6 +161,7 @@ RETAIN_DEACTIVATED_DAYS = env.int("RETAIN_DEACTIVATED_DAYS", 0, validate=validat
 # Threads that use the database: for requests, and for streams and sockets. Few, because Python runs one at a time.
 REQUEST_THREADS = 8
 STREAM_THREADS = 8
+UPLOAD_THREADS = 4  # mostly waiting for the two processes that read files
 
 DATABASES: dict[str, dict[str, Any]] = {
     "default": dict(env.dj_db_url("DATABASE_URL", f"sqlite:///{VAR_DIR / 'db.sqlite3'}"))
@@ -192,7 +193,12 @@ elif _database["ENGINE"] == "django.db.backends.postgresql":
         **_database.get("OPTIONS", {}),
         # By default the pool's backoff grows, so it would reconnect long after the server is back, and other workers
         # would take this one for dead. With a short timeout it gives up, and the next use of it tries again.
-        "pool": {"min_size": 1, "max_size": REQUEST_THREADS + STREAM_THREADS, "timeout": 5, "reconnect_timeout": 2},
+        "pool": {
+            "min_size": 1,
+            "max_size": REQUEST_THREADS + STREAM_THREADS + UPLOAD_THREADS,
+            "timeout": 5,
+            "reconnect_timeout": 2,
+        },
     }
 else:
     raise invalid("DATABASE_URL", "use sqlite:///path or postgresql://user:password@host:port/name.")

@@ -9,15 +9,17 @@ StorageError
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from django.conf import settings
 from django.core.exceptions import SuspiciousOperation
 from django.core.files.base import ContentFile, File
 from django.core.files.storage import default_storage
 from django.db import transaction
+from django.utils.crypto import salted_hmac
 
 from chatsite.identity import NoToken
 from conversations.models import Site, StoredFile
 
-MARKER = "site"  # the name of the file with the site's id
+MARKER = "site"  # the name of the file that says whose storage it is
 # Whose errors are those of the storage. By name: to import one of these takes as long as to import Django.
 LIBRARIES = frozenset({"azure", "boto3", "botocore", "s3transfer"})
 
@@ -39,11 +41,16 @@ def claim_storage() -> None:
     with transaction.atomic():
         site = Site.objects.select_for_update().get()
         found = _read_marker()
-        if found is not None and found != str(site.uuid):
-            raise NotThisStorage("it has the files of another site")
+        # Keys that are being replaced count too.
+        earlier = [_mark(site, key) for key in settings.SECRET_KEY_FALLBACKS]
+        if found is not None and found not in (_mark(site), *earlier):
+            raise NotThisStorage(
+                "it has the files of another site. A copy of a site needs a copy of its files."
+                " If this is the same site with a new SECRET_KEY, run `manage.py check_files --adopt`"
+            )
         if found is None and site.has_storage:
             raise NotThisStorage("it does not have the files of this site. All replicas must share one storage")
-        if found is None:
+        if found != _mark(site):
             mark_storage(site)
         if not site.has_storage:
             Site.objects.update(has_storage=True)
@@ -53,7 +60,7 @@ def mark_storage(site: Site) -> None:
     """Write the marker that makes the storage this site's."""
     with _translated():
         default_storage.delete(MARKER)
-        default_storage.save(MARKER, ContentFile(str(site.uuid).encode()))
+        default_storage.save(MARKER, ContentFile(_mark(site).encode()))
 
 
 def write(stored: StoredFile, file: File, picture: bytes = b"") -> None:
@@ -90,6 +97,11 @@ def file_size(name: str) -> int | None:
     """Return the size of a file in bytes, None if the storage does not have it. Raises `StorageError`."""
     with _translated():
         return default_storage.size(name) if default_storage.exists(name) else None
+
+
+def _mark(site: Site, key: str | None = None) -> str:
+    """Return what marks this site's storage. A restored copy with a key of its own is another site, as on Redis."""
+    return salted_hmac("storage", site.uuid.hex, key, algorithm="sha256").hexdigest()
 
 
 def _read_marker() -> str | None:

@@ -17,7 +17,10 @@ from conversations import actions, file_cleanup, limits, storage
 from conversations.generation import commit
 from conversations.generation.history import read_prompt
 from conversations.inference.choice import Choice
+from conversations.inference.errors import FileUnavailable
+from conversations.inference.files import MAX_IMAGES
 from conversations.inference.profiles import Profile
+from conversations.inference.prompt import to_messages
 from conversations.inference.registry import EndpointSettings, Model
 from conversations.inference.request_log import rebuild_request, stored_request
 from conversations.models import (
@@ -277,6 +280,18 @@ def test_a_site_knows_its_storage(settings, tmp_path):
     with pytest.raises(storage.NotThisStorage, match="All replicas must share"):
         storage.claim_storage()
     use("files")
+    storage.claim_storage()
+    key, settings.SECRET_KEY = settings.SECRET_KEY, "the key of a restored copy"
+    with pytest.raises(storage.NotThisStorage, match="another site"):
+        storage.claim_storage()
+    settings.SECRET_KEY_FALLBACKS = [key]  # it is being replaced
+    storage.claim_storage()
+    settings.SECRET_KEY_FALLBACKS = []
+    storage.claim_storage()  # the storage has the mark of the new one
+    settings.SECRET_KEY = key
+    with pytest.raises(storage.NotThisStorage, match="another site"):
+        storage.claim_storage()
+    settings.SECRET_KEY = "the key of a restored copy"
     Site.objects.update(uuid="00000000-0000-0000-0000-000000000000")
     with pytest.raises(storage.NotThisStorage, match="another site"):
         storage.claim_storage()
@@ -315,7 +330,7 @@ def test_another_model_that_cannot_read_the_images_is_refused(settings):
     )
     Generation.objects.filter(pk=again.pk).update(status="complete")
     messages, shown = request_for(follow_up, settings.MODELS["blind"])
-    assert "(This model cannot see this image.)" in messages[0]["content"]
+    assert "(This image is not sent.)" in messages[0]["content"]
     assert shown == messages
 
 
@@ -327,3 +342,27 @@ def test_files_count_in_the_tokens_of_a_day(settings):
     with_file = actions.send_message(user=ada, content="What?", files=[unsent(ada, "word " * 3_000).pk])
     more = Generation.objects.get(pk=with_file.pk).reserved_tokens - Generation.objects.get(pk=plain.pk).reserved_tokens
     assert more == with_file.message.prompt.attachments.with_files()[0].tokens
+
+
+def test_only_the_newest_images_are_sent():
+    ada, many = person(), MAX_IMAGES + 1
+    dot = attach(ada, PNG, "dot.png")
+    prompts = [Message(pk=number, role="user", content=f"{number}?") for number in range(many)]
+    attached = {prompt.pk: [Attachment(owner=ada, stored=dot.stored, name="dot.png")] for prompt in prompts}
+    [message] = to_messages(prompts, "", attached, lambda attachment: str(attachment.pk))
+    urls = [part["image_url"]["url"] for part in message["content"] if part["type"] == "image_url"]
+    assert urls == [str(attached[prompt.pk][0].pk) for prompt in prompts[1:]]
+    assert "(This image is not sent.)" in str(message["content"][0])
+
+
+def test_an_image_that_cannot_be_read_has_a_sentence(settings):
+    settings.MODELS = {"m": model(images=True)}
+    ada = person()
+    image = attach(ada, PNG, "dot.png")
+    generation = actions.send_message(user=ada, content="What?", files=[image.pk])
+    storage.delete(image.stored)
+    claimed = commit.claim(Worker.objects.create().pk, generation.pk)
+    assert claimed
+    with pytest.raises(FileUnavailable) as raised:
+        read_prompt(claimed, settings.MODELS["m"])
+    assert "storage is not available" in raised.value.sentence

@@ -21,9 +21,9 @@ from conversations.models.attachment import NAME_CHARACTERS
 
 FILES_PER_QUESTION = 10
 UNSENT_FILES = 40  # of one person
-# Of the threads that serve requests; the others serve pages meanwhile. Reading a hostile file can take half a minute.
-READING_AT_ONCE = settings.REQUEST_THREADS // 2
-WAIT_SECONDS = 2.0
+# Of the threads for uploads; the others receive and refuse meanwhile. Reading a hostile file can take half a minute.
+READING_AT_ONCE = settings.UPLOAD_THREADS - 1
+WAIT_SECONDS = 5.0
 GONE = "A file that you attached is no longer here: files wait a day for their question. Attach it again."
 BUSY = "{} was not attached: the site is reading many files. Wait a few seconds, then attach it again."
 NOT_STORED = "{} could not be stored: the site's storage is not available. Try again in a moment."

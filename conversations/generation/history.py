@@ -8,6 +8,7 @@ from django.db.models import QuerySet
 
 from conversations import storage
 from conversations.generation.commit import Claim
+from conversations.inference.errors import FileUnavailable
 from conversations.inference.files import data_url
 from conversations.inference.instructions import stored_system, system_pieces, system_text
 from conversations.inference.prompt import NO_FILES, Prompt, build_prompt
@@ -19,7 +20,8 @@ from conversations.models.prepared import prepared
 def read_prompt(claimed: Claim, model: Model) -> tuple[Generation, Prompt, Message]:
     """Return the generation, its prompt for `model`, and the last message of that.
 
-    That is a question, or the answer to continue. Raises `Generation.DoesNotExist` if it was deleted after the claim.
+    That is a question, or the answer to continue. Raises `Generation.DoesNotExist` if it was deleted after the claim,
+    and `FileUnavailable`.
     """
     found = _generation(claimed.generation_id)
     if not found:
@@ -50,7 +52,11 @@ def read_prompt(claimed: Claim, model: Model) -> tuple[Generation, Prompt, Messa
 
 
 def _image_url(attachment: Attachment) -> str:
-    return data_url(storage.read_picture(attachment.stored), attachment.stored.picture_type)
+    try:
+        picture = storage.read_picture(attachment.stored)
+    except storage.StorageError as error:
+        raise FileUnavailable(str(error)) from error
+    return data_url(picture, attachment.stored.picture_type)
 
 
 @prepared

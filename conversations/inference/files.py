@@ -1,11 +1,13 @@
 """Attached files as parts of a question: delimited text, or images for the models that take them."""
 
 import base64
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from typing import Any
+from uuid import UUID
 
 from conversations.models import Attachment, Message
 
+MAX_IMAGES = 20  # of a request: the newest. An image has up to 2 MB, and a request is in memory as a whole
 Attached = Mapping[int, Sequence[Attachment]]  # by message id
 
 
@@ -13,19 +15,26 @@ def tokens_of_files(attached: Attached, message: Message) -> int:
     return sum(attachment.tokens for attachment in attached.get(message.pk, ()))
 
 
-def with_files(
-    message: Message, attached: Attached, image_url: Callable[[Attachment], str] | None
-) -> str | list[dict[str, Any]]:
-    """Return a question's content with its files before it; a list of parts if there are images in it.
+def newest_images(history: Iterable[Message], attached: Attached) -> set[UUID]:
+    """Return the ids of the images that are sent."""
+    files = [attachment for message in history for attachment in attached.get(message.pk, ())]
+    return {attachment.pk for attachment in [each for each in files if each.is_image][-MAX_IMAGES:]}
 
-    `image_url` returns the `data:` URL of an image; None for models that take no images, which are told so.
+
+def with_files(
+    message: Message, attached: Attached, image_url: Callable[[Attachment], str] | None, sent: Container[UUID]
+) -> str | list[dict[str, Any]]:
+    """Return a question's content with its files before it; a list of parts if images are `sent` with it.
+
+    `image_url` returns the `data:` URL of an image; None for models that take no images. They are told of images that
+    they do not get.
     """
     files = attached.get(message.pk, ())
     if not files:
         return message.content
-    texts = [_as_text(attachment, is_sent=image_url is not None) for attachment in files]
+    images = [attachment for attachment in files if attachment.pk in sent] if image_url else []
+    texts = [_as_text(attachment, is_sent=attachment in images) for attachment in files]
     text = "\n\n".join([*texts, message.content])
-    images = [attachment for attachment in files if attachment.is_image]
     if image_url is None or not images:
         return text
     parts = [{"type": "image_url", "image_url": {"url": image_url(attachment)}} for attachment in images]
@@ -53,7 +62,7 @@ def _as_text(attachment: Attachment, *, is_sent: bool) -> str:
     label = f'file id="{attachment.pk.hex}"'
     begin, end = f'<{label} name="{name}">', f"</{label}>"
     if attachment.is_image:
-        text = "(This image is part of the message.)" if is_sent else "(This model cannot see this image.)"
+        text = "(This image is part of the message.)" if is_sent else "(This image is not sent.)"
     else:
         text = attachment.stored.text
     notice = f"({attachment.stored.notice})\n" if attachment.stored.notice else ""

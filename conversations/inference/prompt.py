@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
-from conversations.inference.files import Attached, joined, tokens_of_files, with_files
+from conversations.inference.files import Attached, joined, newest_images, tokens_of_files, with_files
 from conversations.inference.registry import ANSWER_SHARE
 from conversations.models import Attachment, Message, Role
 from conversations.models.attachment import BYTES_PER_TOKEN
@@ -82,8 +82,9 @@ def to_messages(
 ) -> list[dict[str, Any]]:
     """Return the request's messages for all of `history`, which begins with a question."""
     messages: list[dict[str, Any]] = [{"role": "system", "content": system}] if system else []
+    sent = newest_images(history, attached)
     for message in (message for turn in _turns(history) for message in turn):
-        content = with_files(message, attached, image_url) if attached else message.content
+        content = with_files(message, attached, image_url, sent) if attached else message.content
         if messages and messages[-1]["role"] == message.role:
             messages[-1]["content"] = joined(messages[-1]["content"], content)
         else:

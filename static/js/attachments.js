@@ -6,6 +6,7 @@ const form = document.getElementById("composer");
 const list = document.getElementById("attached-files");
 const input = document.getElementById("composer-file");
 const field = form.elements.content;
+let previous = Promise.resolve(); // the last upload: the site takes few requests of one person at a time
 let sent = []; // the items that the last request sent
 
 const element = (name, properties) => Object.assign(document.createElement(name), properties);
@@ -24,7 +25,7 @@ function post(url, data, onEnd, onProgress = () => {}) {
 }
 
 function problem({ status, response }) {
-  const sentences = { 0: "The site could not be reached.", 413: "It is too large." };
+  const sentences = { 0: "The site could not be reached.", 413: "It is too large.", 429: "Wait a few seconds, then attach it again." };
   return response?.error ?? sentences[status] ?? "Something went wrong on the site, or you are signed out.";
 }
 
@@ -43,23 +44,29 @@ function upload(file) {
   item.append(element("span", { className: "file-name", textContent: file.name, dir: "auto" }), progress, cancel);
   list.append(item);
   changed();
-  const onEnd = (request) => {
+  let request = null;
+  const onEnd = () => {
     if (item.contains(document.activeElement)) field.focus();
-    if (request.status === 201) item.outerHTML = request.response.html;
+    if (request?.status === 201) item.outerHTML = request.response.html;
     else item.remove();
     changed();
-    if (request.status !== 201 && !cancel.disabled) alert().textContent = `${file.name} was not attached. ${problem(request)}`;
+    if (!cancel.disabled && request.status !== 201) alert().textContent = `${file.name} was not attached. ${problem(request)}`;
   };
-  const data = new FormData();
-  data.append("file", file);
-  const request = post(input.dataset.url, data, onEnd, ({ loaded, total }) => {
+  const onProgress = ({ loaded, total }) => {
     if (loaded < total) progress.value = loaded / total;
     else progress.removeAttribute("value"); // the site is reading it
-  });
+  };
   cancel.addEventListener("click", () => {
     cancel.disabled = true;
-    request.abort();
+    if (request) request.abort();
+    else onEnd();
   });
+  previous = previous.then(() => new Promise((done) => {
+    if (cancel.disabled) return done();
+    const data = new FormData();
+    data.append("file", file);
+    request = post(input.dataset.url, data, () => { onEnd(); done(); }, onProgress);
+  }));
 }
 
 function uploadAll(files) {
