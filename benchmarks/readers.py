@@ -29,6 +29,7 @@ class Reading:
     ended: float = 0.0
     received: int = 0  # bytes of the socket's messages
     reasoning: str = ""
+    is_read: bool = True  # False if the page was loaded after the end: it has a link instead of the reasoning
     status: str = ""
     error: str = ""
 
@@ -47,6 +48,7 @@ class Reading:
         self.record(html, now)
         for attributes, inside in _REASONING.findall(html):
             self.reasoning = (self.reasoning if "beforeend" in attributes else "") + unescape(inside)
+            self.is_read = "<a " not in inside
         if found := _ENDED.search(html):
             self.ended, self.status = now, found[1]
 

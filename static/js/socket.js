@@ -14,6 +14,7 @@ const notices = document.querySelectorAll("[data-connection]");
 let attempts = 0;
 let openedAt = null;
 let noticeTimer = null;
+let unshown = false; // a prompt was sent, and nothing was received since
 let ended = ""; // the notice that says why not to reconnect
 let socket = null;
 let wrapper = null; // the htmx extension's, which can reconnect
@@ -38,6 +39,7 @@ async function checkPage() {
   const response = await fetch(location.href, { method: "HEAD", redirect: "manual" }).catch(() => null);
   if (response?.type === "opaqueredirect") end("signed-out");
   if (response?.status === 404) end("gone");
+  if (response?.ok && unshown) location.reload();
 }
 
 function end(name) {
@@ -73,10 +75,14 @@ document.addEventListener("visibilitychange", () => {
   ended = "";
   wrapper.reconnect();
 });
-document.addEventListener("htmx:wsBeforeMessage", () => { receivedAt = Date.now(); });
+document.addEventListener("htmx:wsBeforeMessage", () => {
+  receivedAt = Date.now();
+  unshown = false;
+});
 
 // The socket sends the prompt and its answer. Without a socket, reload the page.
 document.addEventListener("prompt:sent", () => {
+  unshown = true;
   if (socket.readyState === WebSocket.CLOSED) location.reload();
   else reconnectIfSilent(ACTIVE_TIMEOUT_MS);
 });
