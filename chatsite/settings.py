@@ -130,7 +130,6 @@ UPLOAD_PATHS = re.compile(r"/attachments/|/conversations/([0-9a-f-]{36}/messages
 FILE_UPLOAD_HANDLERS = ["django.core.files.uploadhandler.TemporaryFileUploadHandler"]
 FILE_UPLOAD_TEMP_DIR = VAR_DIR / "uploads"
 FILE_UPLOAD_TEMP_DIR.mkdir(mode=0o700, parents=True, exist_ok=True)  # Django's checks require it
-FILE_UPLOAD_PERMISSIONS, FILE_UPLOAD_DIRECTORY_PERMISSIONS = 0o600, 0o700
 
 SITE_NAME = env.str("SITE_NAME", "Ponder")
 SECURITY_CONTACT = env.str("SECURITY_CONTACT", "")
@@ -234,8 +233,9 @@ def storage_of(url: str) -> dict[str, Any]:
     if parts.query or parts.fragment or parts.username or parts.password:
         raise invalid("STORAGE_URL", "it has no user, password or options: the site uses its own identity.")
     if parts.scheme == "file" and not parts.netloc and parts.path not in ("", "/"):
-        location = unquote(parts.path)
-        return {"BACKEND": "django.core.files.storage.FileSystemStorage", "OPTIONS": {"location": location}}
+        options: dict[str, Any] = {"location": unquote(parts.path)}
+        options |= {"file_permissions_mode": 0o600, "directory_permissions_mode": 0o700}
+        return {"BACKEND": "django.core.files.storage.FileSystemStorage", "OPTIONS": options}
     name = parts.path.strip("/")
     if parts.scheme == "azure" and re.fullmatch(r"[a-z0-9-]{3,63}", name):
         from chatsite.identity import StorageCredential
