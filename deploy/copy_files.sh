@@ -20,7 +20,7 @@ while IFS= read -r name; do
     # A file that was not complete when it was copied is newer now.
     if [ -f "$previous/$name" ] && [ ! "$source/$name" -nt "$previous/$name" ]; then
         ln "$previous/$name" "$partial/$name"
-    elif ! cp -p "$source/$name" "$partial/$name" && [ -e "$source/$name" ]; then
+    elif ! cp "$source/$name" "$partial/$name" && [ -e "$source/$name" ]; then
         exit 1 # else it has just been deleted
     fi
 done < "$partial.list"
