@@ -1,4 +1,3 @@
-from conversations.models.attachment import Attachment, FileState, StoredFile
 from conversations.models.conversation import Conversation
 from conversations.models.feedback import Feedback, Rating
 from conversations.models.generation import Chunk, Depth, Generation, Kind, Status, Worker
@@ -11,13 +10,11 @@ from conversations.models.usage import DailyUsage
 from conversations.models.user import User
 
 __all__ = [
-    "Attachment",
     "Chunk",
     "Conversation",
     "DailyUsage",
     "Depth",
     "Feedback",
-    "FileState",
     "Generation",
     "Instructions",
     "Kind",
@@ -27,7 +24,6 @@ __all__ = [
     "Role",
     "Site",
     "Status",
-    "StoredFile",
     "StoredText",
     "User",
     "Worker",
