@@ -34,8 +34,10 @@ GENERATION_FIELDS: Final = (
 
 
 def stream_json(conversation: Conversation, *, reasoning: bool, versions: bool) -> Iterator[str]:
-    """Yield the parts of a JSON document: the messages that are shown or, with `versions`, all. Without `reasoning`,
-    messages have no field for it."""
+    """Yield the parts of a JSON document: the messages that are shown or, with `versions`, all.
+
+    Without `reasoning`, messages have no field for it.
+    """
     head = {
         "format": FORMAT,
         "version": VERSION,

@@ -13,6 +13,7 @@ from uuid import UUID
 
 from django.utils import timezone
 
+from conversations import export
 from conversations.models import Conversation, Instructions, Message, User
 from conversations.models.permissions import EXPORT, READ, REASONING, full
 from conversations.rendering import outlines
@@ -24,23 +25,7 @@ CHECK_SECONDS = 1.0  # between checks of the reviewer's permissions: sending a l
 # Where a formula could begin (OWASP, CSV injection), full-width characters included: at the start of a cell, and after
 # whatever separator a spreadsheet uses, which can be any character but a letter or digit.
 FORMULA = re.compile(r"(?<![\w=+\-@＝＋－＠])(?=[=+\-@＝＋－＠])")
-GENERATION_FIELDS = (
-    "status",
-    "error",
-    "finish_reason",
-    "model",
-    "prompt_tokens",
-    "reasoning_tokens",
-    "answer_tokens",
-    "tokens_estimated",
-    "created_at",
-    "started_at",
-    "first_thought_at",
-    "first_answer_at",
-    "finished_at",
-    "user_instructions_id",
-    "conversation_instructions_id",
-)
+GENERATION_FIELDS = (*export.GENERATION_FIELDS, "user_instructions_id", "conversation_instructions_id")
 COLUMNS = (
     *("conversation", "owner", "title", "message", "parent", "role", "created_at", "status", "model", "content"),
     "instructions",
