@@ -4,5 +4,7 @@ document.addEventListener("keydown", ({ key, target }) => {
   const marks = document.querySelectorAll(".messages mark, .reading mark");
   if (key !== "Escape" || !marks.length || target.closest("input, dialog, [popover]")) return;
   for (const mark of marks) mark.replaceWith(...mark.childNodes);
-  history.replaceState(history.state, "", location.pathname + location.hash);
+  const url = new URL(location.href);
+  for (const name of ["find", "found", "q"]) url.searchParams.delete(name); // and not which messages it shows
+  history.replaceState(history.state, "", url);
 });
