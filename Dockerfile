@@ -1,5 +1,5 @@
-# One image for the site and for its one-off commands (`manage.py migrate`). All that it writes goes to /app/var,
-# so the root file system may be read-only. It carries no model: connect an endpoint.
+# One image for the site and for its one-off commands (`manage.py migrate`). All that it writes goes to /app/var, and to
+# /app/files where a volume is mounted there, so the root file system may be read-only. It carries no model: connect an endpoint.
 #
 # glibc, not musl: native parsers need its deeper stacks. No variables here: the builder of Azure's registry reads FROM lines
 # before it builds, and understands only the simplest ones.
@@ -27,7 +27,7 @@ COPY --from=build /app /app
 # The code is root's, the data the site's own. Its number is fixed, so that a volume keeps its owner.
 RUN groupadd --gid 10001 site \
     && useradd --uid 10001 --gid site --no-create-home --home-dir /app/var --shell /usr/sbin/nologin site \
-    && install -d -o site -g site -m 0700 /app/var
+    && install -d -o site -g site -m 0700 /app/var /app/var/uploads /app/files
 # What the administration shows and /metrics reports, such as a tag or a commit.
 ARG SITE_VERSION=development
 # TMPDIR: Twisted puts request bodies of 100,000 bytes and more into a temporary file.

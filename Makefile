@@ -79,7 +79,7 @@ lock: .venv/.dev
 	@$(PYTHON) -m venv --clear .venv
 
 .venv/.runtime: requirements.txt | .venv/bin/python
-	@echo "Installing packages (55 MB)"
+	@echo "Installing packages (75 MB)"
 	@$(install) -r requirements.txt
 	@touch $@
 

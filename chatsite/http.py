@@ -7,6 +7,7 @@ that CPU time, and the number of threads does not grow with the number of reques
 
 import asyncio
 import contextvars
+import io
 import time
 import uuid
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -41,6 +42,9 @@ BUSY = plain_page(
 class OneThreadHandler(ASGIHandler):
     """Serves requests in `REQUEST_THREADS` threads, a few of each session at a time: see `request_limit`.
 
+    Forms with files have threads and a limit of their own: files are read in other processes, which takes long, and
+    neither pages of others nor of the same person wait for that.
+
     A view that has begun is finished even if its client has left, because a thread cannot be interrupted. A streaming
     response then ends after its current chunk. Responses are always closed.
     """
@@ -49,6 +53,8 @@ class OneThreadHandler(ASGIHandler):
         super().__init__()
         self._limit = limit
         self._threads = ThreadPoolExecutor(settings.REQUEST_THREADS, thread_name_prefix="request")
+        self._upload_limit = RequestLimit()
+        self._upload_threads = ThreadPoolExecutor(settings.UPLOAD_THREADS, thread_name_prefix="upload")
 
     def load_middleware(self, is_async: bool = False) -> None:
         super().load_middleware(is_async=False)
@@ -61,15 +67,20 @@ class OneThreadHandler(ASGIHandler):
         try:
             body = await self.read_body(receive)
         except RequestAborted:
+            scope.get("body", io.BytesIO()).close()
             return
+        body = scope.pop("body", body)  # the server's file, if it has passed one
         started = time.monotonic()
         left = asyncio.ensure_future(receive())  # the only message after the body: the client has left
+        limit, threads = self._limit, self._threads
+        if _has_files(scope):
+            limit, threads = self._upload_limit, self._upload_threads
         try:
             if session := session_of(scope):
-                async with self._limit.place(session, left):
-                    response = await self._in_thread(self._respond, scope, body)
+                async with limit.place(session, left):
+                    response = await self._in_thread(self._respond, scope, body, threads=threads)
             else:
-                response = await self._in_thread(self._respond, scope, body)
+                response = await self._in_thread(self._respond, scope, body, threads=threads)
             await self._send(response, left, send)
         except ClientLeft:
             body.close()
@@ -119,9 +130,13 @@ class OneThreadHandler(ASGIHandler):
         while not left.done() and (chunk := await self._in_thread(_next, chunks)) is not None:
             yield chunk
 
-    async def _in_thread(self, function: Callable[..., T], *args: Any) -> T:
+    async def _in_thread(self, function: Callable[..., T], *args: Any, threads: ThreadPoolExecutor | None = None) -> T:
         run = contextvars.copy_context().run
-        return await asyncio.get_running_loop().run_in_executor(self._threads, run, function, *args)
+        return await asyncio.get_running_loop().run_in_executor(threads or self._threads, run, function, *args)
+
+
+def _has_files(scope: dict[str, Any]) -> bool:
+    return dict(scope["headers"]).get(b"content-type", b"").startswith(b"multipart/form-data")
 
 
 def _method(scope: dict[str, Any]) -> str:

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 from django.conf import settings
 
 if TYPE_CHECKING:
+    from azure.core.credentials import AccessToken
     from azure.identity import AzureDeveloperCliCredential, ManagedIdentityCredential
 
 logger = logging.getLogger(__name__)
@@ -154,3 +155,14 @@ class Identity:
 
 
 identity = Identity()
+
+
+class StorageCredential:
+    """The site's identity as Azure's library for blobs takes it."""
+
+    def get_token(self, *scopes: str, **_options: Any) -> "AccessToken":
+        """Return a token for the first of `scopes`. Raises `NoToken`."""
+        from azure.core.credentials import AccessToken
+
+        token = identity.token(scopes[0])
+        return AccessToken(token.text, int(token.valid_until))

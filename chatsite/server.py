@@ -5,10 +5,12 @@ a client reads what it is sent. Only public names of Daphne, Autobahn and Twiste
 """
 
 import asyncio
+import io
 import logging
 import socket
 from collections.abc import Awaitable, Callable, Coroutine
-from typing import Any, cast
+from functools import partial
+from typing import IO, Any, cast
 
 import daphne.server
 from daphne.http_protocol import HTTPFactory, WebRequest
@@ -39,7 +41,9 @@ PONG_SECONDS = 30  # then a client that does not respond is disconnected
 REQUEST_SECONDS = 60  # for the next request of a connection to begin, and for each `PROGRESS` bytes of it to arrive
 PROGRESS = 64 * 1024  # more than all headers can have (Twisted's limit is 16 KB), so they arrive within REQUEST_SECONDS
 
-TOO_LARGE = "The limit is {} MB. Go back: what you typed is still there. Shorten it and send it again."
+TOO_LARGE = (
+    "The limit is {} MB. Go back: what you typed is still there. Shorten it, or attach fewer files, and send it again."
+)
 
 
 class LimitedRequest(WebRequest):
@@ -47,17 +51,31 @@ class LimitedRequest(WebRequest):
 
     _received = 0
 
+    @property
+    def _has_files(self) -> bool:
+        [content_type] = self.requestHeaders.getRawHeaders(b"content-type", [b""])[:1]
+        return content_type.startswith(b"multipart/form-data")
+
     def handleContentChunk(self, data: bytes) -> None:  # noqa: N802
         self._received += len(data)
-        if self._received <= settings.DATA_UPLOAD_MAX_MEMORY_SIZE:
+        # Where the request goes is not known before all of it has arrived.
+        if self._received <= (settings.UPLOAD_BYTES if self._has_files else settings.DATA_UPLOAD_MAX_MEMORY_SIZE):
             super().handleContentChunk(data)
 
     def process(self) -> Any:
-        if self._received <= settings.DATA_UPLOAD_MAX_MEMORY_SIZE:
+        takes_files = self._has_files and settings.UPLOAD_PATHS.fullmatch(self.path.decode("latin-1"))
+        limit: int = settings.UPLOAD_BYTES if takes_files else settings.DATA_UPLOAD_MAX_MEMORY_SIZE
+        if self._received <= limit:
             return super().process()
         self.client_addr = None
-        self._reply(413, "This request is too large", TOO_LARGE.format(settings.DATA_UPLOAD_MAX_MEMORY_SIZE // 2**20))
+        self._reply(413, "This request is too large", TOO_LARGE.format(limit // 2**20))
         return None
+
+    def take_body(self) -> IO[bytes]:
+        """Return the file into which Twisted has written the body. Daphne, which would read all of it, finds none."""
+        body: IO[bytes] = self.content
+        self.content: IO[bytes] = io.BytesIO()
+        return body
 
     def basic_error(self, status: int, status_text: bytes, body: str) -> None:
         """Respond to what never reaches Django, in place of Daphne's page, which needs inline styles."""
@@ -98,7 +116,8 @@ class LimitedHTTPFactory(HTTPFactory):
 
     def buildProtocol(self, addr: Any) -> Any:  # noqa: N802
         protocol = super().buildProtocol(addr)
-        protocol.requestFactory = LimitedRequest
+        # Twisted would read forms and files itself, in memory and on the event loop.
+        protocol.requestFactory = partial(LimitedRequest, parsePOSTFormSubmission=False)
         protocol.timeOut = REQUEST_SECONDS
         return protocol
 
@@ -266,6 +285,8 @@ class Server(daphne.server.Server):
     def create_application(self, protocol: Any, scope: dict[str, Any]) -> Any:
         if scope["type"] == "websocket":
             scope["outbox"] = protocol.outbox
+        else:
+            scope["body"] = protocol.take_body()
         return super().create_application(protocol, scope)
 
 

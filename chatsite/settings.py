@@ -12,7 +12,7 @@ from email.utils import parseaddr
 from functools import partial
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 import certifi
 from django.utils.log import CallbackFilter
@@ -122,6 +122,14 @@ CONTENT_SECURITY_POLICY = {
 # The limit of the server (bytes received) and of Django. 200,000 percent-encoded emoji have 2.4 MB.
 DATA_UPLOAD_MAX_MEMORY_SIZE = 4 * 1024 * 1024
 PROMPT_CHARACTERS = 200_000
+# Where people attach files, bodies may be larger. The proxy of compose.yaml allows a little more than UPLOAD_BYTES.
+FILE_BYTES = 25 * 1024 * 1024
+UPLOAD_BYTES = 32 * 1024 * 1024
+UPLOAD_PATHS = re.compile(r"/attachments/|/conversations/([0-9a-f-]{36}/messages/)?|/messages/[0-9]+/edit/")
+# Always files, never memory. What a process that dies leaves here, `conversations.file_cleanup` deletes.
+FILE_UPLOAD_HANDLERS = ["django.core.files.uploadhandler.TemporaryFileUploadHandler"]
+FILE_UPLOAD_TEMP_DIR = VAR_DIR / "uploads"
+FILE_UPLOAD_TEMP_DIR.mkdir(mode=0o700, parents=True, exist_ok=True)  # Django's checks require it
 
 SITE_NAME = env.str("SITE_NAME", "Ponder")
 SECURITY_CONTACT = env.str("SECURITY_CONTACT", "")
@@ -152,6 +160,7 @@ RETAIN_DEACTIVATED_DAYS = env.int("RETAIN_DEACTIVATED_DAYS", 0, validate=validat
 # Threads that use the database: for requests, and for streams and sockets. Few, because Python runs one at a time.
 REQUEST_THREADS = 8
 STREAM_THREADS = 8
+UPLOAD_THREADS = 4  # mostly waiting for the two processes that read files
 
 DATABASES: dict[str, dict[str, Any]] = {
     "default": dict(env.dj_db_url("DATABASE_URL", f"sqlite:///{VAR_DIR / 'db.sqlite3'}"))
@@ -183,7 +192,12 @@ elif _database["ENGINE"] == "django.db.backends.postgresql":
         **_database.get("OPTIONS", {}),
         # By default the pool's backoff grows, so it would reconnect long after the server is back, and other workers
         # would take this one for dead. With a short timeout it gives up, and the next use of it tries again.
-        "pool": {"min_size": 1, "max_size": REQUEST_THREADS + STREAM_THREADS, "timeout": 5, "reconnect_timeout": 2},
+        "pool": {
+            "min_size": 1,
+            "max_size": REQUEST_THREADS + STREAM_THREADS + UPLOAD_THREADS,
+            "timeout": 5,
+            "reconnect_timeout": 2,
+        },
     }
 else:
     raise invalid("DATABASE_URL", "use sqlite:///path or postgresql://user:password@host:port/name.")
@@ -205,6 +219,52 @@ if DATABASE_AUTH == "entra":
     from chatsite.keyless import DatabaseConnection
 
     _options["pool"]["connection_class"] = DatabaseConnection
+
+# Attached files. By default they are beside an SQLite database.
+
+_is_sqlite_file = _database["ENGINE"].endswith("sqlite3") and _database["NAME"] != ":memory:"
+_files = f"{Path(_database['NAME']).absolute()}-files" if _is_sqlite_file else VAR_DIR / "files"
+STORAGE_URL = env.str("STORAGE_URL", "") or f"file://{_files}"
+
+
+def storage_of(url: str) -> dict[str, Any]:
+    """Return the entry of STORAGES for the value of STORAGE_URL."""
+    parts = urlsplit(url)
+    if parts.query or parts.fragment or parts.username or parts.password:
+        raise invalid("STORAGE_URL", "it has no user, password or options: the site uses its own identity.")
+    if parts.scheme == "file" and not parts.netloc and parts.path not in ("", "/"):
+        options: dict[str, Any] = {"location": unquote(parts.path)}
+        options |= {"file_permissions_mode": 0o600, "directory_permissions_mode": 0o700}
+        return {"BACKEND": "django.core.files.storage.FileSystemStorage", "OPTIONS": options}
+    name = parts.path.strip("/")
+    if parts.scheme == "azure" and re.fullmatch(r"[a-z0-9-]{3,63}", name):
+        from chatsite.identity import StorageCredential
+
+        account, _, suffix = parts.netloc.partition(".blob.")
+        if re.fullmatch(r"[a-z0-9]{3,24}", account):
+            options = {
+                "account_name": account,
+                "azure_container": name,
+                "endpoint_suffix": suffix or "core.windows.net",
+                "token_credential": StorageCredential(),
+                "overwrite_files": True,  # names are random: no need to ask first
+                "client_options": {"connection_timeout": 5, "read_timeout": 30, "retry_total": 2},
+            }
+            return {"BACKEND": "storages.backends.azure_storage.AzureStorage", "OPTIONS": options}
+    if parts.scheme == "s3" and not name and re.fullmatch(r"[a-z0-9.-]{3,63}", parts.netloc):
+        from boto3.s3.transfer import TransferConfig
+        from botocore.config import Config
+
+        options = {
+            "bucket_name": parts.netloc,
+            # In one piece: pieces of an upload that a killed process has left would stay.
+            "transfer_config": TransferConfig(multipart_threshold=2 * UPLOAD_BYTES),
+            "client_config": Config(connect_timeout=5, read_timeout=30, retries={"total_max_attempts": 3}),
+            "max_memory_size": 2 * 1024 * 1024,
+        }
+        return {"BACKEND": "storages.backends.s3.S3Storage", "OPTIONS": options}
+    raise invalid("STORAGE_URL", "use file:///path, azure://account/container or s3://bucket.")
+
 
 REDIS_URL = env.str("REDIS_URL", "")
 if REDIS_URL and not REDIS_URL.startswith(("redis://", "rediss://", "unix://")):
@@ -443,7 +503,7 @@ STATIC_URL = "static/"
 STATIC_ROOT = BASE_DIR / "staticfiles"  # outside var/, which is a volume in a container
 STATICFILES_DIRS = [BASE_DIR / "static"]
 STORAGES = {
-    "default": {"BACKEND": "django.core.files.storage.InMemoryStorage"},  # there are no uploads
+    "default": storage_of(STORAGE_URL),
     "staticfiles": {
         "BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"
         if DEBUG

@@ -1,3 +1,4 @@
+import uuid
 from typing import Any
 
 from django import forms
@@ -24,8 +25,23 @@ class ChoiceForm(forms.Form):
         return found | {"choice": Choice(found.pop("model", ""), found.pop("depth", ""))}
 
 
+class IdsField(forms.Field):
+    """The ids of attachments, each once, in the order in which they were given."""
+
+    widget = forms.MultipleHiddenInput
+
+    def to_python(self, value: Any) -> list[uuid.UUID]:
+        try:
+            return list(dict.fromkeys(uuid.UUID(str(each)) for each in value or ()))
+        except ValueError as error:
+            raise ValidationError("not an id") from error
+
+
 class PromptForm(ChoiceForm):
-    """A prompt: `content`, with leading and trailing white space, and the `key` that makes a resend harmless."""
+    """A prompt: `content`, with leading and trailing white space, and the `key` that makes a resend harmless.
+
+    Files that it uploads are attached before: see `views.attachments.take_files`.
+    """
 
     content = forms.CharField(
         strip=False,

@@ -10,7 +10,7 @@ from conversations.models.prepared import prepared
 QUEUED_PROMPTS = 10
 PINNED = 20  # conversations; more would leave no room for others in the list
 CONTINUED_CHARACTERS = 2_000_000  # of an answer with its reasoning, beyond which it cannot be continued
-STORED_BYTES = 500_000_000  # of UTF-8; years of questions, reasoning and answers for most people
+STORED_BYTES = 500_000_000  # of UTF-8 and of files; years of questions, reasoning and answers for most people
 
 
 def would_reach(user_id: int, content: str) -> str:
@@ -28,6 +28,14 @@ def reached(user_id: int) -> str:
     of them commit.
     """
     return _sentence(_locked_size(user_id), 0, len(_queued(user_id)))
+
+
+def full(user_id: int) -> str:
+    """Return why a file that the current transaction has counted is too much, as sentences for the user; or "".
+
+    Locks like `reached`.
+    """
+    return _too_much(_locked_size(user_id), 0, "attach it again")
 
 
 def too_long_to_continue(answer: Message) -> str:
@@ -52,13 +60,17 @@ def _sentence(stored: list[tuple[int]], added: int, queued: int) -> str:
             f"You already have {QUEUED_PROMPTS} questions waiting. Cancel one, or wait until one of them is being"
             " answered, then ask again."
         )
+    return _too_much(stored, added, "ask again")
+
+
+def _too_much(stored: list[tuple[int]], added: int, then: str) -> str:
     size = sum(size for (size,) in stored)
-    if size + added > STORED_BYTES:
-        return (
-            f"You've used {megabytes(size)} of the {megabytes(STORED_BYTES)} for your conversations, so this does not"
-            " fit. Delete conversations that you no longer need, then ask again."
-        )
-    return ""
+    if size + added <= STORED_BYTES:
+        return ""
+    return (
+        f"You've used {megabytes(size)} of the {megabytes(STORED_BYTES)} for your conversations, so this does not"
+        f" fit. Delete conversations that you no longer need, then {then}."
+    )
 
 
 @prepared

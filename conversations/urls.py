@@ -3,6 +3,7 @@ from django.urls import path
 from conversations.accounts import views as account_views
 from conversations.review import views as review_views
 from conversations.views import (
+    attachments,
     compare,
     conversations,
     details,
@@ -42,6 +43,11 @@ urlpatterns = [
     path("messages/<int:pk>/rate/", feedback.rate, name="rate"),
     path("messages/<int:pk>/feedback/", feedback.edit, name="feedback"),
     path("messages/<int:pk>/select/", messages.select, name="select"),
+    path("attachments/", attachments.create, name="attachments"),
+    path("attachments/<uuid:pk>/", attachments.download, name="attachment"),
+    path("attachments/<uuid:pk>/preview/", attachments.preview, name="attachment_preview"),
+    path("attachments/<uuid:pk>/picture/", attachments.picture, name="attachment_picture"),
+    path("attachments/<uuid:pk>/remove/", attachments.remove, name="remove_attachment"),
     path("generations/<int:pk>/stop/", messages.stop, name="stop"),
     path("generations/<int:pk>/answer-now/", messages.answer_now, name="answer-now"),
     path("generations/<int:pk>/take-back/", messages.cancel, name="cancel"),

@@ -247,6 +247,17 @@ module database 'modules/database.bicep' = if (makesDatabase) {
   }
 }
 
+module storage 'modules/storage.bicep' = {
+  scope: resourceGroup(groupName)
+  params: {
+    name: 'st${token}'
+    webPrincipalId: identities.outputs.webPrincipalId
+    logsId: containers.outputs.logsId
+    location: location
+    tags: tags
+  }
+}
+
 module redis 'modules/redis.bicep' = if (makesRedis) {
   scope: resourceGroup(groupName)
   params: {
@@ -331,4 +342,5 @@ output WEB_HOST string = 'web-${uniqueString(here, environmentName)}.${container
 output WEB_FROM_VAULT string = vault.outputs.forWeb
 output WEB_DATABASE_URL string = makesDatabase ? asSite.DATABASE_URL : ''
 output WEB_DATABASE_AUTH string = makesDatabase ? asSite.DATABASE_AUTH : existingDatabaseAuth
+output WEB_STORAGE_URL string = storage.outputs.url
 output WEB_REDIS_URL string = makesRedis ? 'rediss://${redis!.outputs.host}:10000' : ''

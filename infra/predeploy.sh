@@ -3,6 +3,9 @@
 # version keeps serving meanwhile. azd runs this script with the values of its environment; a failure stops `azd deploy`.
 set -eu
 
+# An environment of an earlier version has no storage for files, and the site would lose them with each container.
+: "${WEB_STORAGE_URL:?is not set. Run azd provision first: it creates the storage for attached files}"
+
 job() {
     name=$1
     shift

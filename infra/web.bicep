@@ -20,6 +20,9 @@ param modelDeployment string
 param databaseUrl string
 param databaseAuth string
 
+@description('URL of the storage for the files that people attach.')
+param storageUrl string
+
 @description('Redis URL. Empty with one replica, which does not need Redis.')
 param redisUrl string
 
@@ -62,6 +65,7 @@ var settled = {
   AZURE_DEEPSEEK_DEPLOYMENT: empty(models) ? modelDeployment : ''
   DATABASE_URL: databaseUrl
   DATABASE_AUTH: databaseAuth
+  STORAGE_URL: storageUrl
   REDIS_URL: redisUrl
   REDIS_AUTH: empty(redisUrl) ? '' : 'entra'
   DRAIN_SECONDS: drainSeconds

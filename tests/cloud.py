@@ -32,6 +32,7 @@ from tests.services import Redis
 DATABASE = "https://ossrdbms-aad.database.windows.net"
 REDIS = "https://redis.azure.com"
 MODEL = "https://cognitiveservices.azure.com"
+BLOBS = "https://storage.azure.com"
 HEADER = "header-secret"
 EVERYTHING = {"keys": ["*"], "channels": ["*"], "categories": ["+@all"]}
 RADIUS_SECRET = b"radius-secret"
@@ -112,8 +113,11 @@ class Cloud:
             await exchange.fail(self.status if self.status != 200 else 401, "canary-code", "canary-detail")
             return
         resource, expires_on = exchange.query["resource"], int(time.time()) + self.seconds
-        claims = json.dumps({"oid": self.object_id, "n": len(self.issued)}).encode()
-        text = f"e30.{base64.urlsafe_b64encode(claims).decode().rstrip('=')}.canary"
+        claims: dict[str, object] = {"oid": self.object_id, "n": len(self.issued)}
+        if resource == BLOBS:  # Azurite reads them. RADIUS, by which PostgreSQL checks tokens, takes 128 bytes.
+            claims |= {"iat": expires_on - self.seconds, "nbf": expires_on - self.seconds, "exp": expires_on}
+            claims |= {"iss": f"https://sts.windows.net/{self.client_id}/", "aud": resource}
+        text = f"e30.{base64.urlsafe_b64encode(json.dumps(claims).encode()).decode().rstrip('=')}.canary"
         if self.redis and resource == REDIS:
             self.redis.accept(text)
         self.issued.append(Issued(text, resource, expires_on))
@@ -224,8 +228,13 @@ class TokenProxy(Proxy):
                 client.shutdown(socket.SHUT_RDWR)
 
 
+def _subject(address: str) -> x509.GeneralName:
+    is_name = any(letter.isalpha() for letter in address)
+    return x509.DNSName(address) if is_name else x509.IPAddress(ipaddress.ip_address(address))
+
+
 def make_certificate(address: str) -> str:
-    """Return a self-signed certificate for an address and its key, in PEM."""
+    """Return a self-signed certificate for an IPv4 address or a name, and its key, in PEM."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, address)])
     now = datetime.datetime.now(datetime.UTC)
@@ -237,7 +246,7 @@ def make_certificate(address: str) -> str:
         .serial_number(x509.random_serial_number())
         .not_valid_before(now - datetime.timedelta(days=1))
         .not_valid_after(now + datetime.timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address(address))]), critical=False)
+        .add_extension(x509.SubjectAlternativeName([_subject(address)]), critical=False)
         .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
         .sign(key, hashes.SHA256())
     )

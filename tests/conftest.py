@@ -16,7 +16,7 @@ from tests.cloud import Cloud
 from tests.endpoint import Endpoint
 from tests.image import Image
 from tests.services import PostgreSQL, Redis
-from tests.site import Person, Site, migrate
+from tests.site import Person, Site, migrate, show_log
 
 MIGRATED = "migrated"  # the database in `postgresql_files`
 
@@ -97,6 +97,7 @@ def make_site(database_template: Path, tmp_path: Path, endpoint: Endpoint) -> It
     yield make
     for site in sites:
         site.kill()
+        show_log(site)
 
 
 @pytest.fixture

@@ -1,8 +1,12 @@
 """Rows for tests, created by the site's own actions."""
 
-from conversations import actions
+import hashlib
+
+from django.core.files.base import ContentFile
+
+from conversations import actions, storage
 from conversations.generation import commit
-from conversations.models import Conversation, Generation, Message, User, Worker
+from conversations.models import Attachment, Conversation, FileState, Generation, Message, StoredFile, User, Worker
 
 
 def person(name: str = "ada") -> User:
@@ -19,6 +23,26 @@ def claimed(user: User, worker: Worker | None = None) -> tuple[Worker, commit.Cl
     claim = commit.claim(worker.pk, queued(user).pk)
     assert claim is not None
     return worker, claim
+
+
+def attached(message: Message, text: str, name: str = "notes.txt") -> Attachment:
+    """Return a text file that is attached to a question."""
+    attachment = unsent(message.conversation.owner, text, name)
+    Attachment.objects.filter(pk=attachment.pk).update(message=message)
+    attachment.message = message
+    return attachment
+
+
+def unsent(owner: User, text: str = "The secret is 42.", name: str = "notes.txt") -> Attachment:
+    """Return a text file that is stored and not sent yet, without having been read in another process."""
+    data = text.encode()
+    facts = {"kind": "text", "media_type": "text/plain", "text": text, "text_bytes": len(data)}
+    facts |= {"size": len(data), "bytes": 2 * len(data), "state": FileState.STORED}
+    digest = hashlib.sha256(data).hexdigest()
+    stored, is_new = StoredFile.objects.get_or_create(owner=owner, sha256=digest, defaults=facts)
+    if is_new:
+        storage.write(stored, ContentFile(data))
+    return Attachment.objects.create(owner=owner, stored=stored, name=name)
 
 
 def shown_messages(conversation: Conversation) -> list[Message]:

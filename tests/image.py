@@ -124,6 +124,7 @@ def container(image: Image, folder: Path, name: str, arguments: list[str], varia
     if not volume.exists():
         volume.mkdir(mode=0o700)
         os.chown(volume, user, group)
+    variables = {"STORAGE_URL": "file:///app/var/files"} | variables
     given = {name: value for name, value in environment(**variables).items() if name not in THIS_MACHINES}
     (mounted,) = image.config["Volumes"]
     process = {

@@ -18,8 +18,8 @@ PIP_CONFIGURATION = "[global]\nno-index = true\nfind-links = /wheels\n"
 # What the Dockerfile's RUN lines call, and what compose.yaml and the scripts in deploy/ call.
 SITE_PROGRAMS = ["sh", "env", "install", "groupadd", "useradd", "sleep"]
 SERVICE_PROGRAMS = [
-    *("sh", "env", "cat", "chown", "date", "dirname", "find", "grep", "mkdir", "mktemp", "mv"),
-    *("rm", "setpriv", "sleep", "sync", "wc"),
+    *("sh", "env", "cat", "chown", "cp", "date", "dirname", "find", "grep", "ln", "mkdir", "mktemp", "mv"),
+    *("rm", "setpriv", "sleep", "sort", "sync", "tail", "wc"),
 ]
 COMMAND_SECONDS = 300
 

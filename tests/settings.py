@@ -31,6 +31,8 @@ os.environ |= {
 from chatsite.settings import *  # noqa: F403
 from chatsite.settings import INSTALLED_APPS
 
+STORAGES["default"] = {"BACKEND": "django.core.files.storage.InMemoryStorage"}  # noqa: F405
+FILE_UPLOAD_TEMP_DIR = None  # that of the system
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]  # tests make many accounts and guard none
 MFA_TOTP_TOLERANCE = 1  # the code that a test computes may be of the half minute before the one in which it arrives
 WHITENOISE_AUTOREFRESH = True  # else every test client lists all static files before its first request

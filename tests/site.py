@@ -1,16 +1,22 @@
 """The site for tests: a real `manage.py serve` on a free port with a database of its own, and people who use it."""
 
+import atexit
+import hashlib
 import ipaddress
 import os
 import re
+import shutil
 import sqlite3
 import ssl
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 import uuid
 from collections.abc import Mapping
+from contextlib import closing
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +28,7 @@ from tests import forked
 
 ROOT = Path(__file__).parent.parent
 WAIT = 60  # seconds
+LINES_SHOWN = 200
 POLL_SECONDS = 0.02  # asking without a pause would take the processor from those that are waited for
 ENDPOINT_VARIABLES = (
     "AZURE_INFERENCE_ENDPOINT",
@@ -70,8 +77,31 @@ def environment(**variables: Any) -> dict[str, str]:
     defaults["DJANGO_SETTINGS_MODULE"] = "tests.site_settings"
     # A developer's .env is read too: what a test does not set must not come from there.
     defaults |= dict.fromkeys(ENDPOINT_VARIABLES, "") | {"DATABASE_AUTH": "password", "REDIS_AUTH": "password"}
+    # Replicas share files as they share the database; those of SQLite databases are beside them.
+    if str(variables.get("DATABASE_URL", "")).startswith("postgres"):
+        defaults["STORAGE_URL"] = f"file://{shared_files(str(variables['DATABASE_URL']))}"
     given = {name: str(value) for name, value in (defaults | variables).items() if value is not None}
     return kept | given
+
+
+@cache
+def files_folder() -> Path:
+    """Return a folder that is removed at the end of this process."""
+    folder = Path(tempfile.mkdtemp(prefix="site-files-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return folder
+
+
+def shared_files(database_url: str) -> Path:
+    """Return the folder for the files of all sites with this database."""
+    return files_folder() / hashlib.sha256(database_url.partition("?")[0].encode()).hexdigest()[:16]
+
+
+def files_of(database_url: str) -> Path:
+    """Return the folder for the files of the sites with this database, unless they name another one."""
+    if database_url.startswith("sqlite"):
+        return Path(f"{database_url.removeprefix('sqlite:///')}-files")
+    return shared_files(database_url)
 
 
 def manage(*arguments: str, root: Path = ROOT, **variables: Any) -> subprocess.CompletedProcess[str]:
@@ -178,6 +208,16 @@ class Site:
         """Read from the database behind the site's back."""
         return read_rows(self.database_url, query, *arguments)
 
+    def execute(self, statement: str) -> None:
+        """Change the database behind the site's back."""
+        if self.database_url.startswith("sqlite"):
+            path = self.database_url.removeprefix("sqlite:///")
+            with closing(sqlite3.connect(path, timeout=20)) as database, database:
+                database.execute(statement)
+        else:
+            with psycopg.connect(self.database_url) as database:
+                database.execute(statement)
+
     def await_rows(self, query: str, *arguments: Any) -> list[tuple[Any, ...]]:
         """Wait until a query finds something: for what happens where no event tells of it."""
         deadline = time.monotonic() + WAIT
@@ -197,6 +237,11 @@ class Site:
                 self._printed.notify_all()
         with self._printed:
             self._printed.notify_all()
+
+
+def show_log(site: Site) -> None:
+    """Print the last lines that a site has printed: pytest shows them if the test fails."""
+    print(f"{site.url} printed:\n{''.join(site.lines[-LINES_SHOWN:])}")
 
 
 class Person:

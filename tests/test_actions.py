@@ -301,10 +301,10 @@ def test_cancelling_a_queued_prompt_deletes_it_and_its_answer():
     conversation = Generation.objects.get().conversation
     second = queued(user, "And?", conversation)
     third = queued(user, "So?", conversation)
-    assert actions.cancel(generation=second) == "And?"
+    assert actions.cancel(generation=second)[0] == "And?"
     assert contents() == ["Why?", "", "So?", ""]
     assert Generation.objects.filter(pk__in=[claim.generation_id, third.pk]).count() == Generation.objects.count() == 2
-    assert actions.cancel(generation=third) == "So?"
+    assert actions.cancel(generation=third)[0] == "So?"
     assert contents() == ["Why?", ""]
 
 
@@ -316,7 +316,7 @@ def test_a_claimed_prompt_is_not_cancelled():
 
 def test_cancelling_the_only_prompt_deletes_its_conversation():
     generation = queued(person())
-    assert actions.cancel(generation=generation) == "Why?"
+    assert actions.cancel(generation=generation)[0] == "Why?"
     assert not Conversation.objects.exists()
     assert not Message.objects.exists()
 
@@ -327,15 +327,15 @@ def test_cancelling_an_edited_prompt_shows_the_old_version_with_its_later_messag
     follow_up = queued(user, "And?", answer.conversation)
     actions.stop(generation=follow_up)
     edited = actions.edit(user=user, prompt=answer.parent, content="Why not?")
-    assert actions.cancel(generation=edited) == "Why not?"
+    assert actions.cancel(generation=edited)[0] == "Why not?"
     assert contents() == ["Why?", "answer", "And?", ""]
 
 
 def test_cancelling_another_version_or_a_continuation_keeps_the_earlier_text():
     user = person()
     answer = ended(user, Status.STOPPED)
-    assert actions.cancel(generation=actions.regenerate(user=user, message=answer)) == ""
+    assert actions.cancel(generation=actions.regenerate(user=user, message=answer)) == ("", [])
     assert contents() == ["Why?", "answer"]
-    assert actions.cancel(generation=actions.continue_answer(user=user, message=answer)) == ""
+    assert actions.cancel(generation=actions.continue_answer(user=user, message=answer)) == ("", [])
     assert contents() == ["Why?", "answer"]
     assert Generation.objects.get().status == Status.STOPPED

@@ -14,8 +14,8 @@ FOLDERS = ("chatsite", "conversations", "benchmarks")
 # The packages and modules of conversations/, lowest layer first. Each may import from lower layers and from itself.
 LAYERS = (
     {"models", "events", "extraction", "figure", "pagination", "threads", "templatetags"},
-    {"inference", "rendering", "migrations", "request", "limits", "export"},
-    {"actions", "generation", "sidebar", "session_monitor", "checks"},
+    {"inference", "rendering", "migrations", "request", "limits", "export", "storage"},
+    {"actions", "generation", "sidebar", "session_monitor", "checks", "file_cleanup", "file_responses"},
     {"page_state", "forms"},
     {"forwarding"},
     {"consumers"},  # below review, without which the core works

@@ -6,14 +6,16 @@ In a file of their own: these tests commit, and all tables are emptied after the
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from functools import partial
 
 import pytest
+from django.core.files.uploadedfile import TemporaryUploadedFile
 from django.db import connection, connections
 
-from conversations import actions
+from conversations import actions, file_cleanup
 from conversations.generation.commit import Claim, Result, claim, finish
-from conversations.models import Generation, Status, User, Worker
+from conversations.models import Attachment, Generation, Status, StoredFile, StoredText, User, Worker
 from conversations.review import audit, queue
 from conversations.review.models import QueueItem
 from tests import at_limits
@@ -85,3 +87,55 @@ def test_concurrent_claims_of_a_queue_item_assign_it_once():
     for thread in threads:
         thread.join(60)
     assert [QueueItem.objects.get().taken_by] == claimed
+
+
+def upload(user: User, content: bytes = b"The secret is 42.") -> Attachment:
+    with closing(TemporaryUploadedFile("notes.txt", "text/plain", len(content), None)) as file:
+        file.write(content)
+        file.seek(0)
+        try:
+            return actions.attach(user=user, upload=file)
+        finally:
+            connections.close_all()
+
+
+@pytest.fixture
+def folder(settings, tmp_path):
+    """The storage, as a folder."""
+    backend = {"BACKEND": "django.core.files.storage.FileSystemStorage", "OPTIONS": {"location": tmp_path / "files"}}
+    settings.STORAGES = {**settings.STORAGES, "default": backend}
+    settings.FILE_UPLOAD_TEMP_DIR = tmp_path
+    return tmp_path / "files/files"
+
+
+def test_the_same_file_uploaded_at_once_is_stored_once(folder):
+    user = person()
+    with ThreadPoolExecutor(3) as threads:
+        made = list(threads.map(upload, [user] * 3))
+    assert len({attachment.stored_id for attachment in made}) == 1
+    file_cleanup.clean_up()
+    assert [path.name for path in folder.iterdir()] == [str(StoredFile.objects.get().key)]
+    stored = StoredFile.objects.get()
+    assert StoredText.objects.get(user=user).bytes == stored.bytes
+
+
+def test_a_file_that_is_attached_while_it_is_cleaned_up_is_kept_or_stored_again(folder):
+    user = person()
+    stop = threading.Event()
+
+    def clean() -> None:
+        while not stop.is_set():
+            file_cleanup.clean_up()
+        connections.close_all()
+
+    with ThreadPoolExecutor(1) as cleaner:
+        cleaning = cleaner.submit(clean)
+        for _ in range(3):
+            attachment = upload(user)
+            assert (folder / str(attachment.stored.key)).read_bytes() == b"The secret is 42."
+            actions.remove_attachment(attachment=attachment)
+        last = upload(user)
+        stop.set()
+        cleaning.result()
+    file_cleanup.clean_up()
+    assert [path.name for path in folder.iterdir()] == [str(last.stored.key)]

@@ -111,6 +111,7 @@ class Hook:
             "AZURE_SUBSCRIPTION_ID": "subscription-x",
             "AZURE_RESOURCE_GROUP": "rg-x",
             "AZURE_TENANT_ID": "tenant-x",
+            "WEB_STORAGE_URL": "azure://stx/files",
             "MIGRATION_JOB_NAME": "migration-x",
             "PRUNE_JOB_NAME": "prune-x",
             "SERVICE_WEB_IMAGE_NAME": "cr.example/ponder/web:1",

@@ -1,8 +1,10 @@
 """Backups of a site that streams, was killed or was stopped are complete, or absent; restored, they serve the same."""
 
+import os
 import re
 import shutil
 import subprocess
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,7 +12,7 @@ import pytest
 
 from tests.endpoint import Endpoint, Exchange
 from tests.services import PostgreSQL
-from tests.site import ROOT, WAIT, Person, Site, manage, read_rows
+from tests.site import ROOT, WAIT, Person, Site, files_of, manage, read_rows
 
 DATABASES = ["sqlite", pytest.param("postgresql", marks=pytest.mark.postgresql)]
 LIMIT = 32  # blocks of 512 bytes
@@ -99,7 +101,9 @@ def test_backups_of_a_site_that_streams_was_killed_and_was_stopped_serve_the_sam
     after_a_kill = back_up(migrated, tmp_path / "killed")
     assert read_rows(restore(while_streaming, new_database()), CONTENT) == content
 
-    restored = make_site(restore(after_a_kill, new_database()), TEST_DEAD_SECONDS=1)
+    restored = make_site(
+        restore(after_a_kill, new_database()), TEST_DEAD_SECONDS=1, STORAGE_URL=f"file://{files_of(migrated)}"
+    )
     again = person.at(restored)
     assert again.await_end(ended)[0][0] == "complete"
     assert article(again.http.get(ended).text) == article(shown)
@@ -190,3 +194,30 @@ def article(page: str) -> str:
     """Return the page's messages without what differs each time."""
     shown = page[page.index('id="messages"') : page.index("composer-dock")]
     return re.sub(r'name="csrfmiddlewaretoken" value="\w+"', "", shown)
+
+
+def copy_files(source: Path, target: Path, *previous: Path) -> subprocess.CompletedProcess[str]:
+    command = ["sh", ROOT / "deploy/copy_files.sh", source, target, *previous]
+    return subprocess.run(command, capture_output=True, text=True, timeout=WAIT, check=False)
+
+
+def test_a_copy_of_files_is_complete_and_shares_what_an_earlier_copy_has(tmp_path: Path):
+    source = tmp_path / "source"
+    for name in ("files/a", "files/unfinished", "files/deleted", "pictures/a", "site"):
+        path = source / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(name[:4])
+    first, second = tmp_path / "1.files", tmp_path / "2.files"
+    assert copy_files(source, first).returncode == 0
+    (source / "files/deleted").unlink()
+    (source / "files/unfinished").write_text("finished")
+    os.utime(source / "files/unfinished", (time.time() + 5,) * 2)
+    assert copy_files(source, second, first).returncode == 0
+    names = {str(path.relative_to(source)) for path in source.rglob("*") if path.is_file()}
+    assert {str(path.relative_to(second)) for path in second.rglob("*") if path.is_file()} == names
+    assert all((second / name).read_bytes() == (source / name).read_bytes() for name in names)
+    assert (second / "files/a").samefile(first / "files/a")
+    assert first.stat().st_mode & 0o077 == 0
+    assert copy_files(source, second).returncode != 0  # it is not changed
+    assert copy_files(tmp_path / "missing", tmp_path / "3.files").returncode != 0
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["1.files", "2.files", "source"]

@@ -86,6 +86,7 @@ def replica(database_url: str, redis_url: str, endpoint: Endpoint, folder: Path)
         "LOG_FORMAT": "json",
         "OPENAI_BASE_URL": endpoint.base_url,
         "OPENAI_MODEL": "test-model",
+        "STORAGE_URL": f"file://{folder / 'files'}",
     }
     variables = {}
     for name, value in SERVICES["web-1"]["environment"].items():

@@ -89,8 +89,11 @@ urlpatterns = [
 class Client:
     """The ASGI server's side of one request."""
 
-    def __init__(self, path: str, method: str = "GET", body: bytes = b"", session: str = "") -> None:
+    def __init__(
+        self, path: str, method: str = "GET", body: bytes = b"", session: str = "", content_type: str = ""
+    ) -> None:
         headers = [(b"cookie", f"a=b; sessionid={session}".encode())] if session else []
+        headers += [(b"content-type", content_type.encode())] if content_type else []
         self.scope = {"type": "http", "path": f"/{path}", "method": method, "headers": headers, "query_string": b""}
         self.sent: list[dict[str, Any]] = []
         self.chunk = asyncio.Event()
@@ -204,6 +207,21 @@ async def test_more_requests_of_a_session_wait_without_a_thread(handler: OneThre
     go_on.set()
     await asyncio.gather(*(request for _, request in requests))
     assert {client.sent[0]["status"] for client, _ in requests} == {200}
+
+
+async def test_uploads_take_no_thread_and_no_place_of_other_requests(handler: OneThreadHandler, settings):
+    form = "multipart/form-data; boundary=x"
+    uploads = [
+        Client(f"counted/{number}", "POST", session=f"session {number}", content_type=form).request(handler)
+        for number in range(settings.REQUEST_THREADS)
+    ]
+    await begun_views(settings.UPLOAD_THREADS)
+    for session in ("session 0", "another"):
+        page = Client("complete", session=session)
+        await page.request(handler)
+        assert page.sent[0]["status"] == 200
+    go_on.set()
+    await asyncio.gather(*uploads)
 
 
 async def test_a_session_gets_one_thread_while_others_load_pages(

@@ -42,14 +42,14 @@ def test_the_last_stage_contains_the_site_without_build_tools(image: Image):
     assert not list((image.root / "root").glob(".cache/*"))
     assert {path.name for path in (image.root / "app").iterdir()} == {
         *("manage.py", "requirements.txt", "chatsite", "conversations", "templates"),
-        *("static", "staticfiles", "var"),
+        *("static", "staticfiles", "var", "files"),
     }
 
 
 def test_only_the_data_belongs_to_the_sites_user(image: Image):
     user = int(image.config["User"].split(":")[0])
-    own = [path for path in (image.root / "app").rglob("*") if path.lstat().st_uid == user]
-    assert own == [image.root / "app/var"]
+    own = {path for path in (image.root / "app").rglob("*") if path.lstat().st_uid == user}
+    assert own == {image.root / "app" / name for name in ("var", "var/uploads", "files")}
 
 
 @pytest.mark.postgresql

@@ -25,6 +25,7 @@ ROLES = {
     "7f951dda-4ed3-4680-a7ca-43fe172d538d": "AcrPull",
     "8311e382-0749-4cb8-b61a-304f252e45ec": "AcrPush",
     "4633458b-17de-408a-b874-0445c86b69e6": "Key Vault Secrets User",
+    "ba92f5b4-2d11-453d-a403-e96b0029c9fe": "Storage Blob Data Contributor",
     "a97b65f3-24c7-4388-baec-2e87135dc908": "Cognitive Services User",
 }
 named = pytest.mark.parametrize("template", TEMPLATES, ids=lambda template: template.path.stem)
@@ -136,6 +137,7 @@ def test_the_settings_accept_the_variables_of_the_site():
         "AZURE_DEEPSEEK_DEPLOYMENT": "deepseek",
         "DATABASE_URL": "postgresql://id-web-x@psql-x.postgres.database.azure.com:5432/site",
         "DATABASE_AUTH": "entra",
+        "STORAGE_URL": "azure://stx/files",
         "REDIS_URL": "rediss://redis-x.swedencentral.redis.azure.net:10000",
         "REDIS_AUTH": "entra",
         "DRAIN_SECONDS": "60",
@@ -202,6 +204,8 @@ def test_passwords_and_keys_are_disabled():
     server = properties("database", "Microsoft.DBforPostgreSQL/flexibleServers")
     assert server["authConfig"]["passwordAuth"] == "Disabled"
     assert "delegatedSubnetResourceId" in server["network"]
+    files = properties("storage", "Microsoft.Storage/storageAccounts")
+    assert files["allowSharedKeyAccess"] is files["allowBlobPublicAccess"] is False
     vault = properties("vault", "Microsoft.KeyVault/vaults")
     assert vault["enableRbacAuthorization"] is vault["enablePurgeProtection"] is True
 

@@ -114,7 +114,7 @@ def test_a_resend_gets_the_first_generation_even_if_nothing_is_left():
 
 
 def cancel(generation: Generation) -> None:
-    assert actions.cancel(generation=generation) == "Why?"
+    assert actions.cancel(generation=generation) == ("Why?", [])
 
 
 def stop(generation: Generation) -> None:

@@ -259,6 +259,31 @@ def test_a_large_body_has_a_minute_for_each_part_of_it():
     connection.respond()
 
 
+FILES = b"POST %s HTTP/1.1\r\nHost: a\r\nContent-Type: %s\r\nContent-Length: %d\r\n\r\n"
+
+
+@pytest.mark.parametrize(
+    ("path", "content_type", "length", "is_accepted"),
+    [
+        (b"/attachments/", b"multipart/form-data; boundary=x", 9_000, True),
+        (b"/attachments/", b"multipart/form-data; boundary=x", 11_000, False),
+        (b"/messages/7/edit/?a=b", b"multipart/form-data; boundary=x", 9_000, True),
+        (b"/conversations/", b"application/x-www-form-urlencoded", 9_000, False),
+        (b"/accounts/login/", b"multipart/form-data; boundary=x", 9_000, False),
+        (b"/accounts/login/", b"multipart/form-data; boundary=x", 900, True),
+    ],
+)
+def test_bodies_are_larger_only_where_files_are_attached(
+    path: bytes, content_type: bytes, length: int, is_accepted: bool, settings
+):
+    settings.DATA_UPLOAD_MAX_MEMORY_SIZE, settings.UPLOAD_BYTES = 1_000, 10_000
+    connection = Connection()
+    connection.send(FILES % (path, content_type, length))
+    connection.send(b"a" * length)
+    assert connection.paths == [path.decode().partition("?")[0]] * is_accepted
+    assert connection.transport.value().startswith(b"HTTP/1.1 413 ") != is_accepted
+
+
 @pytest.mark.parametrize("status", [400, 413])
 def test_responses_without_django_are_plain_pages_that_browsers_take_as_they_are(status: int):
     connection = Connection()

@@ -17,7 +17,7 @@ from conversations.events import EventBus, Scope, Topic
 from conversations.models import Site as StoredSite
 from tests.endpoint import Endpoint, Exchange
 from tests.services import Redis
-from tests.site import PASSWORD, WAIT, Person, Site
+from tests.site import PASSWORD, WAIT, Person, Site, manage
 from tests.upgrade.stored import execute, with_password
 
 SECRET = "the secret words"
@@ -134,6 +134,9 @@ def test_a_site_beside_another_with_equal_row_ids_and_beside_a_copy_of_itself(
             endpoint.await_reached(f"Secret {number}")
         group, _, _ = listener.read_until(b"queued")
         for prompt, database, key in (("Another", another, "k" * 50), ("Copy", copy, "c" * 50)):
+            # A copy has no files yet.
+            adopted = manage("check_files", "--adopt", DATABASE_URL=f"sqlite:///{database}", SECRET_KEY=key)
+            assert adopted.returncode == 0, adopted.stderr
             other = make_site(f"sqlite:///{database}", SECRET_KEY=key, REDIS_URL=redis_server.url)
             stranger = Person(other, "ada") if database == another else with_password(other, "ada", PASSWORD)
             conversation = stranger.ask(prompt)

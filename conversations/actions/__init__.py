@@ -1,5 +1,6 @@
 """The writes of owners that have side effects: one short transaction each, and events about what changed."""
 
+from conversations.actions.attachments import attach, remove_attachment
 from conversations.actions.conversations import archive, delete, pin, rename
 from conversations.actions.feedback import give_feedback, rate
 from conversations.actions.instructions import save_instructions
@@ -21,6 +22,7 @@ __all__ = [
     "Refused",
     "answer_now",
     "archive",
+    "attach",
     "cancel",
     "continue_answer",
     "delete",
@@ -29,6 +31,7 @@ __all__ = [
     "pin",
     "rate",
     "regenerate",
+    "remove_attachment",
     "rename",
     "save_instructions",
     "select",

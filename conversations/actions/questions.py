@@ -1,20 +1,21 @@
 """Questions and answers: ask, edit, answer again, continue, stop, cancel, choose a version."""
 
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Sequence
 
 from django.db import IntegrityError, transaction
 from django.db.models import Case, F, Q, Value, When
 from django.utils import timezone
 
 from conversations import limits
+from conversations.actions.attachments import check_files, copy_files, send_files
 from conversations.actions.queueing import choose_for, queue, queue_answer
 from conversations.actions.refusals import Refused
 from conversations.actions.rows import delete_row, lock, lock_unless_held
 from conversations.events import Topic, publish
 from conversations.inference.allowance import release_unused
 from conversations.inference.choice import AS_BEFORE, Choice
-from conversations.models import Conversation, Generation, Message, Role, Status, User
+from conversations.models import Attachment, Conversation, Generation, Message, Role, Status, User
 from conversations.models.conversation import title_from
 
 
@@ -25,8 +26,11 @@ def send_message(
     key: uuid.UUID | None = None,
     choice: Choice = AS_BEFORE,
     conversation: Conversation | None = None,
+    files: Sequence[uuid.UUID] = (),
 ) -> Generation:
     """Create a prompt, an empty answer and a queued generation; return the generation.
+
+    `files` are ids of attachments that were not sent yet.
 
     Also create the conversation if it is not given. Using a `key` again returns the generation created with it. Raises
     `Refused`, also by a limit or a `choice` that is not offered, like all actions that queue a generation.
@@ -42,18 +46,28 @@ def send_message(
         prompt = Message.objects.create(
             conversation=conversation, parent_id=conversation.leaf_id, role=Role.USER, content=content
         )
-        return queue_answer(conversation, prompt, key, choose_for(user, choice, conversation))
+        chosen = choose_for(user, choice, conversation)
+        check_files(content, send_files(prompt, user, files), chosen)
+        return queue_answer(conversation, prompt, key, chosen)
 
     return _once(user, key, write)
 
 
 def edit(
-    *, user: User, prompt: Message, content: str, key: uuid.UUID | None = None, choice: Choice = AS_BEFORE
+    *,
+    user: User,
+    prompt: Message,
+    content: str,
+    key: uuid.UUID | None = None,
+    choice: Choice = AS_BEFORE,
+    files: Sequence[uuid.UUID] = (),
+    without: Collection[uuid.UUID] = (),
 ) -> Generation:
     """Create another version of `prompt` and queue its answer; return the generation.
 
-    Live generations below the old version are stopped. The answer's model and depth are those of the old answer, unless
-    others are chosen.
+    It has the same files, except the attachments `without`, and then `files`, which were not sent yet. Live generations
+    below the old version are stopped. The answer's model and depth are those of the old answer, unless others are
+    chosen.
     """
 
     def write() -> Generation:
@@ -64,7 +78,10 @@ def edit(
             conversation=conversation, parent_id=prompt.parent_id, role=Role.USER, content=content
         )
         before = Generation.objects.filter(message__parent=prompt).order_by("-pk")[:1]
-        return queue_answer(conversation, edited, key, choose_for(user, choice, *before, conversation))
+        chosen = choose_for(user, choice, *before, conversation)
+        kept = copy_files(prompt, edited, without)
+        check_files(content, [*kept, *send_files(edited, user, files, len(kept))], chosen)
+        return queue_answer(conversation, edited, key, chosen)
 
     return _once(user, key, write)
 
@@ -128,11 +145,11 @@ def answer_now(*, user: User, generation: Generation, key: uuid.UUID | None = No
     return _once(user, key, write)
 
 
-def cancel(*, generation: Generation) -> str | None:
+def cancel(*, generation: Generation) -> tuple[str, list[Attachment]] | None:
     """Delete a queued generation, with its answer and prompt unless they have other text; None if it has started.
 
-    Return the prompt's text if the prompt was deleted, otherwise "". Later prompts are attached to what came before. An
-    empty conversation is deleted. Raises `Held`.
+    Return the prompt's text and files if the prompt was deleted, otherwise "" and none; the files can be sent again.
+    Later prompts are attached to what came before. An empty conversation is deleted. Raises `Held`.
     """
     with transaction.atomic():
         conversation = lock_unless_held(generation.conversation, "You cannot remove this question, only stop it")
@@ -145,18 +162,22 @@ def cancel(*, generation: Generation) -> str | None:
         publish(Topic.LIST_CHANGED, conversation.owner_id, conversation.pk)
         answer = Message.objects.select_related("parent").get(pk=generation.message_id)
         if answer.generation is not None:
-            return ""
+            return "", []
         prompt = answer.prompt
         other = prompt.children.exclude(pk=answer.pk).last()
         before = other.pk if other else prompt.parent_id
         answer.children.update(parent=before)
         was_shown = conversation.leaf_id == answer.pk
+        if not other:  # they can be sent with another question
+            unsent = {"message": None, "created_at": timezone.now()}
+            files = list(Attachment.objects.filter(message=prompt).with_files())
+            Attachment.objects.filter(message=prompt).update(**unsent)
         (answer if other else prompt).delete()
         if not conversation.messages.exists():
             delete_row(conversation)
         elif was_shown:
             Conversation.objects.filter(pk=conversation.pk).update(leaf=conversation.tree().newest_leaf(before))
-        return "" if other else prompt.content
+        return ("", []) if other else (prompt.content, files)
 
 
 def select(*, message: Message) -> None:
@@ -203,6 +224,9 @@ def _regenerate(
     if generation is not None and generation.is_live:
         return generation
     choice = choose_for(user, asked, *message.generation_list[-1:], conversation)
+    if generation is None or choice.model != generation.model:
+        files = Attachment.objects.of_messages([message.parent_id]).get(message.parent_id or 0, ())
+        check_files(message.prompt.content, files, choice)
     if message.content or message.reasoning:
         return queue_answer(conversation, message.prompt, key, choice)
     without_thinking = generation is not None and generation.without_thinking and not asked.depth

@@ -6,18 +6,22 @@ from typing import Any
 from django.conf import settings
 from django.db.models import QuerySet
 
+from conversations import storage
 from conversations.generation.commit import Claim
+from conversations.inference.errors import FileUnavailable
+from conversations.inference.files import data_url
 from conversations.inference.instructions import stored_system, system_pieces, system_text
-from conversations.inference.prompt import Prompt, build_prompt
+from conversations.inference.prompt import NO_FILES, Prompt, build_prompt
 from conversations.inference.registry import Model
-from conversations.models import Conversation, Generation, Instructions, Message
+from conversations.models import Attachment, Conversation, Generation, Instructions, Message
 from conversations.models.prepared import prepared
 
 
 def read_prompt(claimed: Claim, model: Model) -> tuple[Generation, Prompt, Message]:
     """Return the generation, its prompt for `model`, and the last message of that.
 
-    That is a question, or the answer to continue. Raises `Generation.DoesNotExist` if it was deleted after the claim.
+    That is a question, or the answer to continue. Raises `Generation.DoesNotExist` if it was deleted after the claim,
+    and `FileUnavailable`.
     """
     found = _generation(claimed.generation_id)
     if not found:
@@ -32,6 +36,8 @@ def read_prompt(claimed: Claim, model: Model) -> tuple[Generation, Prompt, Messa
         raise Generation.DoesNotExist
     if generation.is_continuation:
         history[-1:] = conversation.read(tree, path[-1:])
+    with_files = [message.pk for message in history if message.has_files]
+    attached = Attachment.objects.of_messages(with_files) if with_files else NO_FILES
     ids = [pk for pk in generation.instructions.values() if pk]
     system = system_pieces(settings.SYSTEM_PROMPT, _instructions(ids) if ids else ())
     prompt = build_prompt(
@@ -39,8 +45,18 @@ def read_prompt(claimed: Claim, model: Model) -> tuple[Generation, Prompt, Messa
         system=system_text(system),
         context_tokens=model.context_tokens,
         output_tokens=model.profile.max_output_tokens,
+        attached=attached,
+        image_url=_image_url if model.profile.images else None,
     )
     return generation, replace(prompt, system=stored_system(system)) if ids else prompt, history[-1]
+
+
+def _image_url(attachment: Attachment) -> str:
+    try:
+        picture = storage.read_picture(attachment.stored)
+    except storage.StorageError as error:
+        raise FileUnavailable(str(error)) from error
+    return data_url(picture, attachment.stored.picture_type)
 
 
 @prepared
@@ -55,4 +71,4 @@ def _instructions(ids: Any) -> QuerySet[Any]:
 
 @prepared
 def _without_reasoning(messages: Any) -> QuerySet[Any]:
-    return Message.objects.filter(pk__in=messages).defer("reasoning", "outline")
+    return Message.objects.filter(pk__in=messages).defer("reasoning", "outline").with_has_files()

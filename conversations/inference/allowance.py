@@ -21,7 +21,7 @@ from conversations.inference.errors import TooFewTokens
 from conversations.inference.instructions import system_pieces, system_text
 from conversations.inference.prompt import estimate_tokens, tokens_of
 from conversations.inference.registry import Model, find, limits_of
-from conversations.models import Generation, Instructions, Message, Status, StoredText, User
+from conversations.models import Attachment, Generation, Instructions, Message, Status, StoredText, User
 from conversations.models.access import allowed_models, daily_limits
 from conversations.models.conversation import Tree
 from conversations.models.usage import DailyLimit, Tokens, add_usage, balance, reserve
@@ -50,13 +50,16 @@ class OutputLimit(NamedTuple):
 def estimate_prompt(generation: Generation) -> int:
     """Return about how many tokens the prompt of a generation has, with its history.
 
-    One query for the messages and one for instructions, if there are any; neither reads text.
+    One query for the messages, and one each for files and for instructions, if there are any; none reads text.
     """
     messages = Message.objects.filter(conversation=generation.conversation_id).order_by("pk")
-    rows = list(messages.values_list("pk", "parent_id", Bytes("content")))
-    sizes = {pk: size for pk, _, size in rows}
-    path = Tree((pk, parent) for pk, parent, _ in rows).path_to(generation.message_id)
+    rows = list(messages.with_has_files().values_list("pk", "parent_id", Bytes("content"), "has_files"))
+    sizes = {pk: size for pk, _, size, _ in rows}
+    path = Tree((pk, parent) for pk, parent, _, _ in rows).path_to(generation.message_id)
     history = sum(tokens_of(sizes[pk]) for pk in path if sizes[pk])
+    if with_files := {pk for pk, _, _, has_files in rows if has_files}.intersection(path):
+        files = Attachment.objects.of_messages(with_files)
+        history += sum(attachment.tokens for each in files.values() for attachment in each)
     system = system_text(system_pieces(settings.SYSTEM_PROMPT, versions := _without_text(generation)))
     size = len(system.encode()) + sum(version.size for version in versions)
     return min((tokens_of(size) if size else 0) + history, limits_of(generation.model).context_tokens)

@@ -17,6 +17,7 @@ InferenceError
 ├── Aborted           the endpoint reported that it gave up
 ├── OutOfResources    the endpoint reported that it lacks resources
 ├── Unexplained       it ended for a reason that this site does not know
+├── FileUnavailable   a file of the conversation cannot be read
 ├── Unstated          it ended without a reason
 ├── NotText           the answer, or a part of it, is not text
 └── EndpointFailed    anything else that the endpoint reports
@@ -118,6 +119,11 @@ class TooFewTokens(InferenceError):
     def __init__(self, sentence: str, advice: str) -> None:
         super().__init__("the daily limit is reached")
         self.sentence, self.advice = sentence, advice
+
+
+class FileUnavailable(InferenceError):
+    sentence = "A file of this conversation could not be read: the site's storage is not available."
+    advice = "Try again in a moment."
 
 
 class Filtered(InferenceError):

@@ -1,15 +1,17 @@
 """From a conversation's history to the messages of a request."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any
 
+from conversations.inference.files import Attached, joined, newest_images, tokens_of_files, with_files
 from conversations.inference.registry import ANSWER_SHARE
-from conversations.models import Message, Role
+from conversations.models import Attachment, Message, Role
+from conversations.models.attachment import BYTES_PER_TOKEN
 
-# DeepSeek's documentation counts 0.3 tokens for an English character (one byte in UTF-8) and 0.6 for a Chinese one
-# (three bytes): three bytes a token is a safe estimate for both.
-BYTES_PER_TOKEN = 3
 TOKENS_PER_MESSAGE = 8  # role and separators of a chat template
+NO_FILES: Attached = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,10 +22,11 @@ class Prompt:
     stored of the system message, if that contains instructions.
     """
 
-    messages: list[dict[str, str]]
+    messages: list[dict[str, Any]]
     context_start: Message | None
     tokens: int
     system: str | list[str | int] = ""
+    images: bool = False  # some of the messages have images as parts
 
 
 def estimate_tokens(text: str) -> int:
@@ -40,41 +43,57 @@ def prompt_room(context_tokens: int, output_tokens: int = 0) -> int:
     return context_tokens - min(output_tokens or context_tokens // ANSWER_SHARE, context_tokens // 2)
 
 
-def build_prompt(history: Sequence[Message], *, system: str, context_tokens: int, output_tokens: int = 0) -> Prompt:
+def build_prompt(
+    history: Sequence[Message],
+    *,
+    system: str,
+    context_tokens: int,
+    output_tokens: int = 0,
+    attached: Attached = NO_FILES,
+    image_url: Callable[[Attachment], str] | None = None,
+) -> Prompt:
     """Return the request's messages: the system prompt, then as many of the newest whole turns as fit.
 
     `history` ends with the question to answer, or with the answer to continue. That turn is always sent: only the
     endpoint knows for certain what is too long. Reasoning is never sent, nor are answers without text. Questions in a
-    row become one message, since many chat templates refuse two messages of one role.
+    row become one message, since many chat templates refuse two messages of one role. For the files, see `with_files`.
     """
     room = prompt_room(context_tokens, output_tokens)
     newest, *older = reversed(_turns(history))
     chosen = [newest]
-    tokens = _tokens(newest) + (estimate_tokens(system) if system else 0)
+    tokens = _tokens(newest, attached) + (estimate_tokens(system) if system else 0)
     for turn in older:
-        with_turn = tokens + _tokens(turn)
+        with_turn = tokens + _tokens(turn, attached)
         if with_turn > room:
             break
         chosen.append(turn)
         tokens = with_turn
     first = chosen[-1][0]
-    messages = to_messages([message for turn in reversed(chosen) for message in turn], system)
-    return Prompt(messages, first if first != history[0] else None, tokens)
+    messages = to_messages([message for turn in reversed(chosen) for message in turn], system, attached, image_url)
+    images = any(not isinstance(message["content"], str) for message in messages)
+    return Prompt(messages, first if first != history[0] else None, tokens, images=images)
 
 
-def to_messages(history: Sequence[Message], system: str) -> list[dict[str, str]]:
+def to_messages(
+    history: Sequence[Message],
+    system: str,
+    attached: Attached = NO_FILES,
+    image_url: Callable[[Attachment], str] | None = None,
+) -> list[dict[str, Any]]:
     """Return the request's messages for all of `history`, which begins with a question."""
-    messages: list[dict[str, str]] = [{"role": "system", "content": system}] if system else []
+    messages: list[dict[str, Any]] = [{"role": "system", "content": system}] if system else []
+    sent = newest_images(history, attached)
     for message in (message for turn in _turns(history) for message in turn):
+        content = with_files(message, attached, image_url, sent) if attached else message.content
         if messages and messages[-1]["role"] == message.role:
-            messages[-1]["content"] += "\n\n" + message.content
+            messages[-1]["content"] = joined(messages[-1]["content"], content)
         else:
-            messages.append({"role": str(message.role), "content": message.content})
+            messages.append({"role": str(message.role), "content": content})
     return messages
 
 
-def _tokens(turn: Sequence[Message]) -> int:
-    return sum(estimate_tokens(message.content) for message in turn)
+def _tokens(turn: Sequence[Message], attached: Attached) -> int:
+    return sum(estimate_tokens(message.content) + tokens_of_files(attached, message) for message in turn)
 
 
 def _turns(history: Sequence[Message]) -> list[list[Message]]:

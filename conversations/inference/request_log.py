@@ -10,14 +10,15 @@ from typing import Any
 
 from conversations.inference.instructions import restore_system
 from conversations.inference.prompt import Prompt, to_messages
-from conversations.models import Generation, Message
+from conversations.models import Attachment, Generation, Message
 
 
 def stored_request(request: dict[str, Any], prompt: Prompt, refused: str = "") -> dict[str, Any]:
     """Return what to store of `request`: its `body` without messages, and what it adds to those of the conversation.
 
     `system` is the system message, see `instructions.stored_system`; `marks` are further fields of the conversation's
-    last message, `after` are the messages after it; `refused` is the field that the endpoint refused before, if any.
+    last message, `after` are the messages after it; `refused` is the field that the endpoint refused before, if any;
+    `images` says that the model got images.
     """
     body = {name: value for name, value in request.items() if name not in ("messages", "extra_body")}
     messages, number = request["messages"], len(prompt.messages)
@@ -29,6 +30,7 @@ def stored_request(request: dict[str, Any], prompt: Prompt, refused: str = "") -
         "marks": marks,
         "after": messages[number:],
         **({"refused": refused} if refused else {}),
+        **({"images": True} if prompt.images else {}),
     }
 
 
@@ -36,16 +38,23 @@ def rebuild_request(generation: Generation) -> tuple[dict[str, Any], int] | None
     """Return the request's body, and the number of words of reasoning behind the answers in it, which are not sent.
 
     None if the request was never sent, or by a version of the site that did not store it. Makes three queries, and
-    another one for instructions.
+    others for instructions and for files.
     """
     stored = generation.request
     if not stored:
         return None
     history = _history(generation)
-    messages: list[dict[str, Any]] = [*to_messages(history, restore_system(stored["system"]))]
+    attached = Attachment.objects.of_messages([message.pk for message in history if message.has_files])
+    image_url = _image_in_words if stored.get("images") else None
+    messages = to_messages(history, restore_system(stored["system"]), attached, image_url)
     messages[-1] |= stored["marks"]
     reasoning_words = sum(message.reasoning_word_count for message in history if message.generation_list)
     return stored["body"] | {"messages": messages + stored["after"]}, reasoning_words
+
+
+def _image_in_words(attachment: Attachment) -> str:
+    """Return the beginning of an image's URL, and what it is: all of it would fill the page."""
+    return f"data:{attachment.stored.picture_type};base64,… ({attachment.name})"
 
 
 def _history(generation: Generation) -> list[Message]:

@@ -1,3 +1,4 @@
+from conversations.models.attachment import Attachment, FileState, StoredFile
 from conversations.models.conversation import Conversation
 from conversations.models.feedback import Feedback, Rating
 from conversations.models.generation import Chunk, Depth, Generation, Kind, Status, Worker
@@ -10,11 +11,13 @@ from conversations.models.usage import DailyUsage
 from conversations.models.user import User
 
 __all__ = [
+    "Attachment",
     "Chunk",
     "Conversation",
     "DailyUsage",
     "Depth",
     "Feedback",
+    "FileState",
     "Generation",
     "Instructions",
     "Kind",
@@ -24,6 +27,7 @@ __all__ = [
     "Role",
     "Site",
     "Status",
+    "StoredFile",
     "StoredText",
     "User",
     "Worker",

@@ -15,6 +15,7 @@ from django.utils.dateparse import parse_datetime
 from django.utils.functional import cached_property
 
 from conversations.models import permissions
+from conversations.models.attachment import Attachment
 from conversations.models.generation import Counts, Depth, Generation
 from conversations.models.legal_hold import LegalHold
 from conversations.models.message import PAGE_CHARACTERS, Message, MessageQuerySet
@@ -189,7 +190,7 @@ class Conversation(models.Model):
     def read(
         self, tree: "Tree", ids: list[int], *, reasoning: bool = False, whole: Collection[int] | None = None
     ) -> list[Message]:
-        """Return these messages in this order, each with its generations, `versions`, `turn` and `rating`; few queries.
+        """Return these messages in this order, each with all that pages show of it; few queries.
 
         Reasoning is loaded if `reasoning`, for live messages, and where its words have not been counted. If `whole` is
         given, only `PAGE_CHARACTERS` of the content are loaded, and one more, except for these messages and live ones.
@@ -208,6 +209,9 @@ class Conversation(models.Model):
             message.generation_list, message.versions, message.turn = generations[pk], tree.versions(pk), turns[pk]
             if select is _beginnings:
                 message.content = message.beginning
+        if with_files := [pk for pk, message in by_id.items() if message.has_files]:
+            for pk, files in Attachment.objects.of_messages(with_files).items():
+                by_id[pk].files = files
         needed = {pk for pk, m in by_id.items() if m.is_live} | by_id.keys() & (whole or ())
         missing = needed | {pk for pk, m in by_id.items() if m.generation and m.reasoning_words is None}
         for pk, text, content in _texts(self.pk, sorted(missing)) if missing else ():
@@ -252,7 +256,8 @@ def _without_reasoning(conversation: Any, ids: Any) -> models.QuerySet[Any]:
 
 def _rated(conversation: Any, ids: Any) -> MessageQuerySet:
     found = Message.objects.filter(conversation=conversation, pk__in=ids)
-    return found.annotate(rating=F("feedback__rating"))  # type: ignore[no-redef]  # declared in Message
+    rated = found.annotate(rating=F("feedback__rating"))  # type: ignore[no-redef]  # declared in Message
+    return rated.with_has_files()
 
 
 @prepared

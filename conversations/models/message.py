@@ -1,4 +1,5 @@
 import re
+from collections.abc import Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -7,6 +8,7 @@ from django.db.models import Exists, F, Func, OuterRef, Q, Value
 from django.db.models.expressions import RawSQL
 from django.db.models.functions import Substr
 
+from conversations.models.attachment import Attachment
 from conversations.models.generation import Generation
 from conversations.models.words import count_words
 
@@ -81,6 +83,10 @@ class MessageQuerySet(models.QuerySet["Message"]):
         conditions = _sqlite_conditions if connections[self.db].vendor == "sqlite" else _postgresql_conditions
         return Q(*conditions(column, text.split()))
 
+    def with_has_files(self) -> "MessageQuerySet":
+        """Add `has_files`."""
+        return self.annotate(has_files=Exists(Attachment.objects.filter(message=OuterRef("pk"))))
+
     def newest_ids(self, number: int, before: int | None = None) -> list[int]:
         """Return the ids of the newest `number` messages, of those before the id `before` if given.
 
@@ -136,6 +142,8 @@ class Message(models.Model):
     versions: list[int]  # set by `Conversation.read`: the ids of all versions, itself included
     rating: str | None  # set by `Conversation.read`
     turn: int  # set by `Conversation.read`: the number of the question that it is or answers, from 1
+    has_files: bool = False  # set by `MessageQuerySet.with_has_files`: there are attachments
+    files: Sequence[Attachment] = ()  # set by `Conversation.read`
     beginning: str  # of the content: set where pages load no more
     thought: str  # the beginning of the reasoning; set, like the next two, by `found_anywhere`
     in_content: bool

@@ -11,6 +11,8 @@ class Site(models.Model):
     """The identity of this site: one row, which a migration creates. A restored copy of the database has the same."""
 
     uuid = models.UUIDField(default=uuid.uuid4, editable=False)
+    # Whether it has begun to use a storage for files, which then is marked as its own; see `conversations.storage`.
+    has_storage = models.BooleanField(db_default=False)
 
     class Meta:
         default_permissions = ()

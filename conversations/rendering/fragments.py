@@ -17,6 +17,7 @@ from conversations.models.generation import total_thinking_seconds
 from conversations.models.message import PAGE_CHARACTERS
 from conversations.models.words import count_words
 from conversations.rendering import continuation_marks, find, outcomes, patches, pool, timeline
+from conversations.rendering.files import FileState, file_states
 from conversations.rendering.timeline import Timeline
 
 # Approximate size of a frame, in characters of text. Viewers who join late or lag catch up in frames of this size.
@@ -63,6 +64,7 @@ class State:
     reasoning_words: int = 0
     thinking_seconds: int | None = None
     content: str = ""  # of a prompt
+    files: Sequence[FileState] = ()
     answer_html: str = ""  # of a prompt only if words in it are marked
     whole_url: str = ""  # of the page that has all of the prompt or answer, if only its beginning is shown
     notice: str = ""
@@ -100,7 +102,8 @@ def state_of(
     """
     if message.role == Role.USER:
         shown, url = _fit_prompt(message, room)
-        return State(status="sent", content=shown, whole_url=url, version=_version(message), readonly=readonly)
+        files, version = file_states(message.files), _version(message)
+        return State("sent", content=shown, files=files, whole_url=url, version=version, readonly=readonly)
     generation = message.generation or Generation(status=Status.COMPLETE)
     words = 0 if generation.is_live else message.reasoning_word_count
     reasoning, content = "", message.content

@@ -6,7 +6,7 @@ from datetime import timedelta
 from django.db import transaction
 from django.utils import timezone
 
-from conversations.models import Conversation, Message
+from conversations.models import Attachment, Conversation, Message
 from conversations.review import audit
 from conversations.review.models import AuditAction, Case
 
@@ -31,6 +31,11 @@ def record_conversation_read(*, actor: audit.Actor, case: Case, conversation: Co
 
 def record_reasoning_read(*, actor: audit.Actor, case: Case, message: Message) -> None:
     audit.record(actor, AuditAction.REASONING, case=case, conversations=[message.conversation], message_id=message.pk)
+
+
+def record_file_read(*, actor: audit.Actor, case: Case, attachment: Attachment, message: Message) -> None:
+    conversations, file = [message.conversation], str(attachment.pk)
+    audit.record(actor, AuditAction.FILE, case=case, conversations=conversations, message_id=message.pk, file=file)
 
 
 def record_search(*, actor: audit.Actor, case: Case, query: str, reasoning: bool, messages: Sequence[Message]) -> None:

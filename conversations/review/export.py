@@ -14,7 +14,7 @@ from uuid import UUID
 from django.utils import timezone
 
 from conversations import export
-from conversations.models import Conversation, Instructions, Message, User
+from conversations.models import Attachment, Conversation, Instructions, Message, User
 from conversations.models.permissions import EXPORT, READ, REASONING, full
 from conversations.rendering import outlines
 from conversations.review import audit
@@ -29,6 +29,7 @@ GENERATION_FIELDS = (*export.GENERATION_FIELDS, "user_instructions_id", "convers
 COLUMNS = (
     *("conversation", "owner", "title", "message", "parent", "role", "created_at", "status", "model", "content"),
     "instructions",
+    "files",
 )
 
 
@@ -128,6 +129,9 @@ def _read(
         messages = Message.objects.filter(conversation__in=batch).order_by("pk")
         for message in messages.select_related("feedback").prefetch_related("generations"):
             threads[message.conversation_id].append(message)
+        files = Attachment.objects.of_messages(message.pk for thread in threads.values() for message in thread)
+        for message in (message for thread in threads.values() for message in thread):
+            message.files = files.get(message.pk, ())
         instructions = list(Instructions.objects.about(batch))
         for conversation in batch:
             thread = threads[conversation.pk]
@@ -164,6 +168,7 @@ def as_json(
                 "content": message.content,
                 **({"reasoning": message.reasoning, "outline": _outline(message)} if reasoning else {}),
                 "created_at": message.created_at,
+                "files": [_file(attachment) for attachment in message.files],
                 "generations": [
                     {name: getattr(generation, name) for name in GENERATION_FIELDS}
                     for generation in message.generations.all()
@@ -174,6 +179,13 @@ def as_json(
         ],
     }
     return json.dumps(record, ensure_ascii=False, default=lambda moment: moment.isoformat()) + "\n"
+
+
+def _file(attachment: Attachment) -> dict[str, Any]:
+    """Return what a file is, and the text of it that the model got."""
+    stored = attachment.stored
+    facts = {"media_type": stored.media_type, "bytes": stored.size, "sha256": stored.sha256, "text": stored.text}
+    return {"id": str(attachment.pk), "name": attachment.name, **facts}
 
 
 def _outline(message: Message) -> list[dict[str, Any]] | None:
@@ -202,6 +214,7 @@ def as_csv(
             newest.model if newest else "",
             message.content,
             "\n\n".join(texts[pk] for pk in newest.instructions.values() if pk in texts) if newest else "",
+            "\n".join(attachment.name for attachment in message.files),
         ]
         lines.append(csv_line([*line, message.reasoning] if reasoning else line))
     return "".join(lines)

@@ -78,6 +78,7 @@ class AuditAction(models.TextChoices):
 
     OPENED = "opened", "Read the conversation"
     REASONING = "reasoning", "Read the model's reasoning"
+    FILE = "file", "Opened an attached file"
     FOUND = "found", "Saw excerpts in search results"
     EXPORTED = "exported", "Exported the conversation"
     CASE_OPENED = "case", "Started a case"
@@ -95,7 +96,7 @@ class AuditAction(models.TextChoices):
 
 
 # Entries that the owner of a conversation sees.
-OWNER_VISIBLE = (AuditAction.OPENED, AuditAction.REASONING, AuditAction.FOUND, AuditAction.EXPORTED)
+OWNER_VISIBLE = (AuditAction.OPENED, AuditAction.REASONING, AuditAction.FILE, AuditAction.FOUND, AuditAction.EXPORTED)
 
 
 class AuditQuerySet(models.QuerySet):

@@ -15,7 +15,9 @@ from conversations import actions
 from conversations.forms import KeyForm, PromptForm, RegenerateForm
 from conversations.models import Conversation, Generation, Message, Role
 from conversations.rendering import fragments
+from conversations.rendering.files import file_states
 from conversations.request import SignedInRequest
+from conversations.views.attached import forget_files, keep_files, request_ids, take_files
 from conversations.views.lookups import get_answer
 from conversations.views.pages import DRAFT, page_context, thread_page
 from conversations.views.refusals import explain_refusals
@@ -24,10 +26,11 @@ from conversations.views.refusals import explain_refusals
 @explain_refusals
 def start_conversation(request: SignedInRequest) -> HttpResponse:
     """Create a conversation with its first prompt; redirect to it."""
-    form = PromptForm(request.POST)
+    form, files = PromptForm(request.POST), take_files(request)
     if not form.is_valid():
         return _invalid_prompt(request, form)
-    generation = actions.send_message(user=request.user, **form.cleaned_data)
+    generation = actions.send_message(user=request.user, files=files, **form.cleaned_data)
+    forget_files(request)
     url = generation.conversation.get_absolute_url()
     return HttpResponseClientRedirect(url) if request.htmx else redirect(url)
 
@@ -37,10 +40,11 @@ def start_conversation(request: SignedInRequest) -> HttpResponse:
 @explain_refusals
 def send(request: SignedInRequest, pk: uuid.UUID) -> HttpResponse:
     conversation = get_object_or_404(Conversation.objects.visible_to(request.user), pk=pk)
-    form = PromptForm(request.POST)
+    form, files = PromptForm(request.POST), take_files(request)
     if not form.is_valid():
         return _invalid_prompt(request, form, conversation)
-    actions.send_message(user=request.user, conversation=conversation, **form.cleaned_data)
+    actions.send_message(user=request.user, conversation=conversation, files=files, **form.cleaned_data)
+    forget_files(request)
     return _done(request, conversation)
 
 
@@ -65,10 +69,12 @@ def edit(request: SignedInRequest, pk: int) -> HttpResponse:
     prompt = get_object_or_404(Message.objects.visible_to(request.user), pk=pk, role=Role.USER)
     if request.method != "POST":
         return _show_edit(request, prompt)
-    form = PromptForm(request.POST)
+    form, files = PromptForm(request.POST), take_files(request)
     if not form.is_valid():
         return _show_edit(request, prompt, form)
-    actions.edit(user=request.user, prompt=prompt, **form.cleaned_data)
+    without = request_ids(request, "without")
+    actions.edit(user=request.user, prompt=prompt, files=files, without=without, **form.cleaned_data)
+    forget_files(request)
     return _done(request, prompt.conversation)
 
 
@@ -114,17 +120,19 @@ def answer_now(request: SignedInRequest, pk: int) -> HttpResponse:
 def cancel(request: SignedInRequest, pk: int) -> HttpResponse:
     """Cancel a queued prompt, and return its text to the composer."""
     generation = get_object_or_404(Generation.objects.visible_to(request.user), pk=pk)
-    content = actions.cancel(generation=generation)
-    if content is None:
+    cancelled = actions.cancel(generation=generation)
+    if cancelled is None:
         error = "It is too late to cancel. The model has already started."
         if request.htmx:
             return HttpResponse(error, status=409, content_type="text/plain")
         messages.warning(request, error)
         return redirect(generation.conversation)
+    content, files = cancelled
     conversation = Conversation.objects.filter(pk=generation.conversation_id).first()
     if request.htmx and conversation:
-        return HttpResponse(content, content_type="text/plain")
+        return render(request, "conversations/_cancelled.html", {"content": content, "files": file_states(files)})
     request.session[DRAFT] = content
+    keep_files(request, [attachment.pk for attachment in files])
     url = conversation.get_absolute_url() if conversation else reverse("new")
     return HttpResponseClientRedirect(url) if request.htmx else redirect(url)
 
@@ -146,6 +154,7 @@ def _show_edit(request: SignedInRequest, prompt: Message, form: PromptForm | Non
         "content": request.POST.get("content", "") if form else prompt.content,
         "key": uuid.uuid4(),
         "error": form.first_error if form else "",
+        "files": file_states(prompt.attachments.with_files()),
     }
     if request.htmx and form:
         return HttpResponse(fragments.edit_error(prompt.pk, form.first_error), status=422)

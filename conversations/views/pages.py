@@ -9,6 +9,7 @@ from django.utils.http import urlencode
 from django.utils.safestring import mark_safe
 
 from conversations import limits
+from conversations.actions.attachments import FILES_PER_QUESTION
 from conversations.inference.context_use import ContextUse, context_use
 from conversations.inference.tokens_left import tokens_left
 from conversations.models import Conversation, Message, User
@@ -17,6 +18,7 @@ from conversations.pagination import take_page
 from conversations.rendering import fragments
 from conversations.request import SignedInRequest
 from conversations.review.notices import review_notices
+from conversations.views.attached import kept_files
 from conversations.views.choices import choice_fields
 
 CONVERSATIONS_PER_PAGE = 30
@@ -47,6 +49,9 @@ def page_context(request: SignedInRequest, conversation: Conversation | None = N
         "composer_url": reverse("send", args=[conversation.pk]) if conversation else reverse("conversations"),
         "composer_key": uuid.uuid4(),
         "composer_content": request.session.pop(DRAFT, ""),
+        "composer_files": kept_files(request),
+        "files_per_question": FILES_PER_QUESTION,
+        "file_megabytes": settings.FILE_BYTES // 2**20,
         "live_generation": live[0].generation.pk if live else None,
         "socket_url": socket_url,
         "choice": choice,

@@ -114,7 +114,11 @@ document.addEventListener("htmx:wsOpen", onConnected);
 field.addEventListener("htmx:beforeSwap", ({ detail }) => {
   detail.shouldSwap = false;
   if (detail.xhr.status !== 200 || wasRedirected(detail)) alertOf(form).textContent = failure(detail, false);
-  else setText([field.value.trimEnd(), detail.serverResponse].filter(Boolean).join("\n\n"));
+  else {
+    const { body } = new DOMParser().parseFromString(detail.serverResponse, "text/html");
+    setText([field.value.trimEnd(), body.querySelector("p").textContent].filter(Boolean).join("\n\n"));
+    document.getElementById("attached-files").append(...body.querySelectorAll("li"));
+  }
   field.focus();
 });
 

@@ -9,7 +9,7 @@ from tests.endpoint import Endpoint
 from tests.faults.baseline import Baseline
 from tests.faults.endless_model import EndlessModel
 from tests.services import PostgreSQL, Redis
-from tests.site import Person, Site
+from tests.site import Person, Site, show_log
 
 # Longer than these replicas take to reconnect after PostgreSQL has restarted.
 DEAD_SECONDS = 10
@@ -60,10 +60,12 @@ def running_replicas(postgresql: PostgreSQL, redis_server: Redis) -> Iterator[Re
 
 
 @pytest.fixture
-def replicas(running_replicas: Replicas) -> Replicas:
+def replicas(running_replicas: Replicas) -> Iterator[Replicas]:
     """Two replicas that tests share. A test must leave them, PostgreSQL and Redis running."""
     running_replicas.endpoint.reset()
-    return running_replicas
+    yield running_replicas
+    show_log(running_replicas.first)
+    show_log(running_replicas.second)
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from tests.faults.stored import texts
 from tests.proxy import Proxy
 from tests.screen import Tab
 from tests.services import PostgreSQL, Redis
-from tests.site import Person, Site
+from tests.site import Person, Site, files_of
 
 pytestmark = [pytest.mark.postgresql, pytest.mark.redis]
 
@@ -34,6 +34,7 @@ def test_a_replica_that_was_cut_off_writes_its_text_unless_the_conversation_went
     variables = connection(endpoint) | {
         "REDIS_URL": redis_server.url,
         "TEST_DEAD_SECONDS": DEAD_SECONDS,
+        "STORAGE_URL": f"file://{files_of(url)}",  # one for both, although their addresses of the database differ
     }
     with ExitStack() as stack:
         far = Site(url.replace(f":{postgresql.port}/", f":{proxy.port}/"), **variables)

@@ -9,10 +9,10 @@ from conversations.actions import save_instructions
 from conversations.models import Conversation, Generation, Message, Status, User
 from conversations.models.permissions import EXPORT, LIST, READ, REASONING
 from conversations.rendering import outlines
-from tests.factories import person, queued
+from tests.factories import attached, person, queued
 
 WORDS = {"title": "The title", "prompt": "Why?", "answer": "Because.", "version": "So.", "reasoning": "Let me think."}
-WORDS |= {"instructions": "Answer in verse.", "everywhere": "Be brief."}
+WORDS |= {"instructions": "Answer in verse.", "everywhere": "Be brief.", "file": "A text.", "name": "notes"}
 # Of the outline, as if it were of an earlier text: whoever may not read the reasoning must not see it.
 LABEL = "The label of a step"
 CONTENT = WORDS.keys() - {"reasoning"}
@@ -59,6 +59,7 @@ def make_conversation(owner: User, **words: str) -> Conversation:
     own = generation.conversation.instruction_versions.get()
     Generation.objects.filter(pk=generation.pk).update(conversation_instructions=own)
     conversation, answer = generation.conversation, generation.message
+    attached(answer.prompt, words["file"], f"{words['name']}.txt")
     Conversation.objects.filter(pk=conversation.pk).update(title=words["title"])
     other = Message.objects.create(
         conversation=conversation, parent=answer.parent, role="assistant", content=words["version"]

@@ -17,7 +17,7 @@ from django.http import HttpResponse
 from django.test import Client
 from django.urls import URLPattern, URLResolver, get_resolver
 
-from conversations.models import Conversation, Message
+from conversations.models import Attachment, Conversation, Message
 from conversations.review.models import AuditEntry
 from tests.factories import person
 from tests.review.factories import LABEL, ROLES, make_conversation, make_user
@@ -25,7 +25,7 @@ from tests.review.factories import LABEL, ROLES, make_conversation, make_user
 pytestmark = pytest.mark.django_db
 WORDS = {
     kind: f"canary{kind}zq"
-    for kind in ("title", "prompt", "answer", "version", "reasoning", "instructions", "everywhere")
+    for kind in ("title", "prompt", "answer", "version", "reasoning", "instructions", "everywhere", "file", "name")
 }
 NOWHERE = "canarynowherezq"
 # Lookups that would reveal words if they were followed, and which words.
@@ -48,6 +48,9 @@ LOOKUPS = {
     "owner__instructions__content__contains": ("everywhere",),
     "content__startswith": ("answer", "instructions", "everywhere"),
     "reasoning__startswith": ("reasoning",),
+    "attachments__name__startswith": ("name",),
+    "messages__attachments__stored__text__contains": ("file",),
+    "stored__text__startswith": ("file",),
     "note__startswith": ("prompt",),
     "details__contains": ("prompt",),
 }
@@ -90,7 +93,14 @@ def urls() -> Iterator[str]:
     conversations = [str(pk) for pk in Conversation.objects.values_list("pk", flat=True)]
     prefix = next(p for p in get_resolver().url_patterns if getattr(p, "app_name", "") == "admin")
     for route in routes(prefix.url_patterns, "/admin/"):
-        if "<uuid:pk>" in route:
+        if "<uuid:file>" in route:
+            files = [*Attachment.objects.values_list("pk", flat=True), "7" * 32]
+            yield from (
+                route.replace("<uuid:pk>", pk).replace("<uuid:file>", str(file))
+                for pk in [*conversations, "7" * 32]
+                for file in files
+            )
+        elif "<uuid:pk>" in route:
             yield from (route.replace("<uuid:pk>", pk) for pk in [*conversations, "7" * 32])
         elif route.startswith("/admin/r/"):
             kinds = rows[apps.get_model("contenttypes", "ContentType")]
@@ -151,7 +161,11 @@ def test_each_word_appears_exactly_where_a_permission_allows_it(conversation: Co
     assert len(responses) > 40
     with_content = [url for url, response in responses.items() if any(word in response for word in WORDS.values())]
     assert all("/transcript/" in url for url in with_content)
-    assert AuditEntry.objects.filter(act="opened", conversation_id=conversation.pk).count() >= len(with_content)
+    of_content = AuditEntry.objects.filter(act__in=("opened", "file"), conversation_id=conversation.pk)
+    assert of_content.count() >= len(with_content)
+    files = [url for url, response in responses.items() if "/files/" in url and response.startswith("200")]
+    assert AuditEntry.objects.filter(act="file").count() >= len(files)
+    assert bool(files) == ("file" in seen)
     with_reasoning = [url for url, response in responses.items() if WORDS["reasoning"] in response]
     assert AuditEntry.objects.filter(act="reasoning").count() == len(with_reasoning)
     with_outline = [url for url, response in responses.items() if LABEL in response]

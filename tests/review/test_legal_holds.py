@@ -14,11 +14,11 @@ from django.test import Client
 from django.utils import timezone
 
 from conversations import actions, urls
-from conversations.models import Conversation, Feedback, Generation, LegalHold, Message, Rating, User
+from conversations.models import Attachment, Conversation, Feedback, Generation, LegalHold, Message, Rating, User
 from conversations.review import retention
 from conversations.review.audit import System
 from conversations.review.models import AuditEntry
-from tests.factories import person, queued
+from tests.factories import attached, person, queued, unsent
 from tests.review.factories import make_conversation
 
 pytestmark = pytest.mark.django_db
@@ -38,7 +38,8 @@ def conversation(owner: User) -> Conversation:
     """A conversation with two versions of an answer, feedback on one, and a question that waits."""
     conversation = make_conversation(owner)
     actions.give_feedback(message=conversation.leaf, rating=Rating.GOOD, comment="To the point", shared=False)
-    queued(owner, "And this?", conversation)
+    attached(queued(owner, "And this?", conversation).message.prompt, "Sent")
+    unsent(owner, "Not sent")
     conversation.refresh_from_db()
     return conversation
 
@@ -54,6 +55,7 @@ def texts() -> Counter[Any]:
     """Return all that people and the model have written, each with its place."""
     found = Counter(("title", *row) for row in Conversation.objects.values_list("pk", "title"))
     found.update(("message", *row) for row in Message.objects.values_list("pk", "content", "reasoning", "created_at"))
+    found.update(("file", *row) for row in Attachment.objects.values_list("pk", "owner", "stored"))
     found.update(("feedback", *row) for row in Feedback.objects.values_list("message", "rating", "comment", "shared"))
     return found
 
@@ -63,7 +65,13 @@ def commands(conversation: Conversation) -> list[str]:
     messages = list(conversation.messages.values_list("pk", flat=True))
     generations = list(conversation.generations.values_list("pk", flat=True))
     routes = [str(pattern.pattern) for pattern in urls.urlpatterns if "<" in str(pattern.pattern)]
-    ids = {"conversations": [conversation.pk], "messages": messages, "generations": generations}
+    files = list(Attachment.objects.values_list("pk", flat=True))
+    ids = {
+        "conversations": [conversation.pk],
+        "messages": messages,
+        "generations": generations,
+        "attachments": files,
+    }
     return ["/" + re.sub("<[^>]+>", str(pk), route) for route in routes for pk in ids[route.split("/")[0]]]
 
 
@@ -85,14 +93,15 @@ def test_no_command_of_the_owner_deletes_or_overwrites_anything(
     client: Client, owner: User, conversation: Conversation, hold: LegalHold, headers: dict[str, str]
 ):
     client.force_login(owner)
-    assert not any(effects(client, conversation, **headers).values())
+    changing = {name for name, changes in effects(client, conversation, **headers).items() if changes}
+    assert changing == ({"remove"} if hold.conversation else set())  # a file that was not sent is in no conversation
 
 
 def test_without_a_hold_some_of_the_same_commands_do(client: Client, owner: User, conversation: Conversation):
     """A positive control for the test above."""
     client.force_login(owner)
     changing = {name for name, changes in effects(client, conversation).items() if changes}
-    assert changing == {"take-back", "rename", "rate", "feedback", "delete"}
+    assert changing == {"take-back", "rename", "rate", "feedback", "delete", "remove"}
 
 
 @pytest.mark.parametrize(
@@ -129,7 +138,7 @@ def test_the_owner_is_told_that_there_is_a_legal_reason_and_no_more(
 def test_a_lifted_hold_on_the_conversation_itself_prevents_nothing(owner: User):
     generation = queued(owner)
     LegalHold.objects.create(reason="Order 7", conversation=generation.conversation, lifted_at=timezone.now())
-    assert actions.cancel(generation=generation) == "Why?"
+    assert actions.cancel(generation=generation)[0] == "Why?"
     assert not Conversation.objects.exists()
 
 

@@ -14,6 +14,7 @@ from django.db import DatabaseError, connection
 
 from chatsite.identity import identity
 from chatsite.supervision import supervisor
+from conversations import file_cleanup
 from conversations.events import Topic, bus
 from conversations.generation.worker import GenerationWorker
 from conversations.inference.endpoint import OpenModels, open_models
@@ -21,6 +22,7 @@ from conversations.models import Site
 from conversations.models.access import missing_groups
 from conversations.rendering import pool
 from conversations.session_monitor import monitor
+from conversations.storage import StorageError, claim_storage
 from conversations.threads import run_in_thread
 
 logger = logging.getLogger(__name__)
@@ -45,6 +47,7 @@ class Command(BaseCommand):
 
         if is_port_in_use(host, port):
             raise CommandError(f"Port {port} is already in use on {host}. Set PORT to another one.")
+        use_storage()
         self.models: OpenModels | None = None
         self.worker: GenerationWorker | None = None
         self.loops: list[asyncio.Task[None]] = []
@@ -61,6 +64,7 @@ class Command(BaseCommand):
         asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(settings.STREAM_THREADS))
         bus.start(await run_in_thread(_redis_prefix) if settings.REDIS_URL else "")
         self.loops.append(supervisor.start("sessions", monitor.run()))
+        self.loops.append(supervisor.start("delete files", file_cleanup.run()))
         self.models = await open_models()
         for group in await run_in_thread(missing_groups):
             logger.warning("the models name the group %r, which does not exist, so nobody is in it", group)
@@ -96,6 +100,20 @@ class Command(BaseCommand):
             await run_in_thread(checkpoint)
         except DatabaseError as error:
             logger.warning("the write-ahead log was not emptied: %s", type(error).__name__)
+
+
+def use_storage() -> None:
+    """Make sure that the storage is the site's, before anything else is started. Raises `CommandError`."""
+    try:
+        claim_storage()
+    except StorageError as error:
+        reason = f"STORAGE_URL: the site cannot use this storage: {error}. See docs/operations.md."
+        raise CommandError(reason) from error
+    except DatabaseError:
+        logger.exception("the site could not start")
+        sys.exit(1)
+    finally:
+        connection.close()
 
 
 def checkpoint() -> None:

@@ -12,7 +12,7 @@ from conversations.models.permissions import READ, REASONING, full
 from conversations.rendering import fragments, reading
 from conversations.rendering.fragments import State
 from conversations.review import cases, queue
-from conversations.review.admin import access
+from conversations.review.admin import access, files
 from conversations.review.admin import queue as queue_pages
 from conversations.review.admin.access import CaseRequest
 from conversations.review.models import AuditEntry
@@ -51,6 +51,7 @@ def show(request: CaseRequest, pk: uuid.UUID) -> HttpResponse:
     prefetch_related_objects(messages, "feedback")
     entries = fragments.entries(messages, readonly=True)
     for message, state in entries:
+        state.files = files.states(message)
         state.timeline, state.read_url = None, ""  # an outline is reasoning
         if with_reasoning and message.pk == with_reasoning.pk:
             state.reasoning_url, state.reasoning = "", state.reasoning or message.reasoning
