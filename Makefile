@@ -134,7 +134,7 @@ staticfiles/staticfiles.json: .venv/.runtime chatsite/settings.py $(shell find s
 	@$(dummy_settings) $(python) manage.py collectstatic --noinput --verbosity 0
 
 # Only root on Debian can install these programs. The test run names what is missing and the tests it leaves out.
-programs := redis postgresql proxy $(if $(filter browser not,$(only)),browser)
+programs := redis postgresql proxy prometheus $(if $(filter browser not,$(only)),browser)
 test-programs: .venv/.dev
 	@packages=$$($(python) -m tests.parts $(programs)) || exit 1; \
 	if [ -n "$$packages" ] && [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \

@@ -11,6 +11,8 @@ SECONDS = (0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300)
 
 registry = CollectorRegistry()
 
+READY = Gauge("chat_ready", "1 if /readyz responds with 200.", registry=registry)
+DEGRADED = Gauge("chat_degraded", "1 if something does not work although pages do.", registry=registry)
 RUNNING = Gauge("chat_generations_running", "Generations that this process runs.", registry=registry)
 QUEUED = Gauge("chat_generations_queued", "Generations that wait, in all processes.", registry=registry)
 ENDED = Counter("chat_generations_ended", "Generations that ended here.", ["outcome", "cause"], registry=registry)

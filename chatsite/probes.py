@@ -38,27 +38,37 @@ def readyz(
     Those are the application's `problems`, a dead background loop, and a database that cannot be used. What does not
     work although pages do (`degradations`) does not change the status.
     """
-    reasons = [f"the background loop {name!r} has ended" for name in supervisor.dead]
-    if unusable := database.problems():
-        reasons += unusable
-        if identity.fails(DATABASE):
-            reasons.append("no token for the database")
-    reasons += problems()
-    if reasons:
+    if reasons := [*_own_problems(), *problems()]:
         return JsonResponse({"status": "unavailable", "reasons": reasons}, status=503)
     reasons = degradations()
     return JsonResponse({"status": "degraded" if reasons else "ok", "reasons": reasons})
 
 
+def _own_problems() -> list[str]:
+    reasons = [f"the background loop {name!r} has ended" for name in supervisor.dead]
+    if unusable := database.problems():
+        reasons += unusable
+        if identity.fails(DATABASE):
+            reasons.append("no token for the database")
+    return reasons
+
+
 @require_safe
-def prometheus(request: HttpRequest, update: Callable[[], None]) -> HttpResponse:
-    """Respond with all metrics, after `update` has set those that it measures.
+def prometheus(
+    request: HttpRequest,
+    update: Callable[[], None],
+    problems: Callable[[], list[str]],
+    degradations: Callable[[], list[str]],
+) -> HttpResponse:
+    """Respond with all metrics: those of `readyz`, those that `update` sets, and what was counted.
 
     Requests need `METRICS_TOKEN`. Without it, and while it is not set, the response is 404.
     """
     given = request.headers.get("Authorization", "").removeprefix("Bearer ")
     if not settings.METRICS_TOKEN or not hmac.compare_digest(given.encode(), settings.METRICS_TOKEN.encode()):
         raise Http404
+    metrics.READY.set(not (_own_problems() or problems()))
+    metrics.DEGRADED.set(bool(degradations()))
     update()
     if pool := getattr(connection, "pool", None):
         found = pool.get_stats()

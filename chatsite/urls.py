@@ -7,15 +7,11 @@ from chatsite import probes, well_known
 from conversations.generation import worker
 
 accounts = "allauth.account.urls" if settings.LOCAL_ACCOUNTS else "conversations.accounts.sso.urls"
+STATE = {"problems": worker.readiness_problems, "degradations": worker.degradations}
 urlpatterns = [
     path("healthz", probes.healthz, name="healthz"),
-    path(
-        "readyz",
-        probes.readyz,
-        {"problems": worker.readiness_problems, "degradations": worker.degradations},
-        name="readyz",
-    ),
-    path("metrics", probes.prometheus, {"update": worker.update_metrics}, name="metrics"),
+    path("readyz", probes.readyz, STATE, name="readyz"),
+    path("metrics", probes.prometheus, {"update": worker.update_metrics, **STATE}, name="metrics"),
     path(".well-known/security.txt", well_known.security_txt, name="security_txt"),
     path("", include("conversations.urls")),
     # Not all of "allauth.urls": pages that connect other accounts to one's own are not offered.

@@ -54,6 +54,7 @@ keep() {
 }
 
 [ -e secrets/postgresql_password ] || store postgresql_password "$(random)"
+[ -e secrets/grafana_password ] || store grafana_password "$(random)"
 keep secret_key SECRET_KEY
 keep audit_keys AUDIT_KEYS
 copy metrics_token METRICS_TOKEN "$(random)"

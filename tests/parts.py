@@ -78,7 +78,8 @@ RUNTIME = Part("container", ("runc",), "runc")
 PODMAN = Part("podman", ("podman",), "podman crun netavark aardvark-dns iptables")
 INIT = Part("podman", ("catatonit",), "catatonit")  # Podman's, for services with `init: true`
 PROXY = Part("proxy", ("caddy",), "caddy")
-PROGRAMS = (BROWSER, REDIS, POSTGRESQL, BUILDER, RUNTIME, PODMAN, INIT, PROXY)
+PROMETHEUS = Part("prometheus", ("prometheus",), "prometheus")
+PROGRAMS = (BROWSER, REDIS, POSTGRESQL, BUILDER, RUNTIME, PODMAN, INIT, PROXY, PROMETHEUS)
 # What an old replica runs beside a new one. Move it on when today's packages do not run it any more.
 HISTORY = Commit("history", "d1a57fc3355b2e1be27cc3fc34b272ce97e7f6e0")
 PARTS = (*PROGRAMS, HISTORY)

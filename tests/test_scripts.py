@@ -17,6 +17,7 @@ from conversations.generation.worker import SIGN_OFF_SECONDS, WRITE_SECONDS
 from tests.parts import PROXY
 from tests.site import ROOT, WAIT
 from tests.test_compose import COMPOSE
+from tests.test_monitoring import MONITORING
 
 
 def test_shellcheck_reports_nothing():
@@ -88,7 +89,8 @@ def made_secrets(tmp_path: Path) -> Secrets:
 def test_keys_are_generated_once_and_readable_only_by_their_owner(made_secrets: Secrets):
     assert made_secrets.write() == ""
     first = made_secrets.files
-    assert set(first) == {Path(secret["file"]).name for secret in COMPOSE["secrets"].values()}
+    declared = COMPOSE["secrets"] | MONITORING["secrets"]
+    assert set(first) == {Path(secret["file"]).name for secret in declared.values()}
     assert len(first["secret_key"]) >= 32
     assert first["postgresql_password"] in first["database_url"]
     assert stat.S_IMODE((made_secrets.folder / "secrets").stat().st_mode) == 0o700
