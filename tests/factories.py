@@ -1,12 +1,26 @@
 """Rows for tests, created by the site's own actions."""
 
 import hashlib
+from datetime import timedelta
 
 from django.core.files.base import ContentFile
+from django.utils import timezone
+from django.utils.crypto import get_random_string
 
 from conversations import actions, storage
 from conversations.generation import commit
-from conversations.models import Attachment, Conversation, FileState, Generation, Message, StoredFile, User, Worker
+from conversations.models import (
+    ApiToken,
+    Attachment,
+    Conversation,
+    FileState,
+    Generation,
+    Message,
+    Scope,
+    StoredFile,
+    User,
+    Worker,
+)
 
 
 def person(name: str = "ada") -> User:
@@ -49,3 +63,12 @@ def shown_messages(conversation: Conversation) -> list[Message]:
     """Return the messages from the first prompt to the leaf."""
     tree = conversation.tree()
     return conversation.read(tree, tree.path_to(conversation.leaf_id))
+
+
+def api_token(owner: User, *scopes: str, **columns: object) -> tuple[ApiToken, str]:
+    """Return a token's row, and the token; with all scopes unless some are given."""
+    secret = f"ponder_{get_random_string(43)}"
+    facts = {"name": "Script", "scopes": " ".join(scopes or Scope.values), "owner": owner}
+    facts |= {"expires_at": timezone.now() + timedelta(days=30)}
+    digest = hashlib.sha256(secret.encode()).hexdigest()
+    return ApiToken.objects.create(**(facts | {"digest": digest} | columns)), secret

@@ -1,7 +1,6 @@
-import re
 import uuid
 from collections import defaultdict
-from collections.abc import Collection, Iterable
+from collections.abc import Collection
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -16,15 +15,19 @@ from django.utils.functional import cached_property
 
 from conversations.models import permissions
 from conversations.models.attachment import Attachment
+from conversations.models.folder import Folder, group_of
 from conversations.models.generation import Counts, Depth, Generation
 from conversations.models.legal_hold import LegalHold
 from conversations.models.message import PAGE_CHARACTERS, Message, MessageQuerySet
 from conversations.models.prepared import prepared
+from conversations.models.tree import Tree
+from conversations.models.words import contains_words
 
 if TYPE_CHECKING:
     from conversations.models.user import User
 
 TITLE_CHARACTERS = 80
+LIST_ORDER = ("-placement", "-updated_at", "-id")
 
 
 class Placement(models.IntegerChoices):
@@ -41,6 +44,15 @@ class TitleSource(models.TextChoices):
     AUTOMATIC = "automatic"
     GENERATED = "generated"
     PERSON = "person"
+
+
+class Source(models.TextChoices):
+    """Where an imported conversation comes from."""
+
+    PONDER = "ponder", "an export of this kind of site"
+    CHATGPT = "chatgpt", "ChatGPT"
+    OPEN_WEBUI = "open-webui", "Open WebUI"
+    SHARED = "shared", "a shared link"
 
 
 class ConversationQuerySet(models.QuerySet["Conversation"]):
@@ -61,11 +73,11 @@ class ConversationQuerySet(models.QuerySet["Conversation"]):
     def deletable(self) -> "ConversationQuerySet":
         """Exclude live conversations and those under a legal hold, of their own or of their owner."""
         holds = LegalHold.objects.covering(OuterRef("pk"), OuterRef("owner"))
-        return self.exclude(Exists(holds)).exclude(pk__in=Conversation.objects.live())
+        return self.exclude(Exists(holds)).exclude(pk__in=Conversation.with_deleted.live())
 
     def listed(self) -> "ConversationQuerySet":
         """Exclude archived conversations; put pinned ones first, then the newest."""
-        return self.filter(placement__gte=Placement.LISTED).order_by("-placement", "-updated_at", "-id")
+        return self.filter(placement__gte=Placement.LISTED).order_by(*LIST_ORDER)
 
     def pinned(self) -> "ConversationQuerySet":
         return self.filter(placement=Placement.PINNED)
@@ -87,10 +99,7 @@ class ConversationQuerySet(models.QuerySet["Conversation"]):
 
         Titles have no index: combine this with `visible_to`, so that only one person's titles are read.
         """
-        # LIKE of SQLite ignores the case of ASCII only. Its regular expressions are Python's.
-        is_sqlite = connections[self.db].vendor == "sqlite"
-        lookup, quote = ("title__iregex", re.escape) if is_sqlite else ("title__icontains", str)
-        contains = [Q(**{lookup: quote(word)}) for word in text.split()]
+        contains = contains_words("title", text.split(), connections[self.db].vendor)
         return self.filter(*contains) if contains else self.none()
 
     def older_than(self, cursor: str) -> "ConversationQuerySet":
@@ -105,8 +114,22 @@ class ConversationQuerySet(models.QuerySet["Conversation"]):
         return self.order_by("-updated_at", "-id")
 
 
+_Manager = models.Manager.from_queryset(ConversationQuerySet)
+
+
+class ConversationManager(_Manager):
+    """Leaves out conversations that their owner has deleted, and which can still be restored."""
+
+    def get_queryset(self) -> Any:
+        return super().get_queryset().filter(deleted_at=None)
+
+
 class Conversation(models.Model):
-    """A tree of messages. The page shows the branch that ends at `leaf`."""
+    """A tree of messages. The page shows the branch that ends at `leaf`.
+
+    `objects` leaves out those that their owner has deleted and can restore for a moment. References from other tables
+    do not, so their querysets say `conversation__deleted_at=None`.
+    """
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     owner = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, related_name="conversations")
@@ -127,21 +150,41 @@ class Conversation(models.Model):
     # What its newest answer was asked with; None before migration 0029, by which they are nullable.
     model = models.CharField(max_length=200, null=True)  # noqa: DJ001
     depth = models.CharField(max_length=6, choices=Depth, null=True)  # noqa: DJ001
+    # Of what was imported; None otherwise. The digest is of the source, the id there and the content: see `importing`.
+    imported_at = models.DateTimeField(null=True)
+    imported_from = models.CharField(max_length=10, choices=Source, null=True)  # noqa: DJ001
+    source_id = models.CharField(max_length=200, null=True)  # noqa: DJ001
+    source_digest = models.CharField(max_length=64, null=True)  # noqa: DJ001
+
+    # Where its owner's list shows it, unless it is pinned or archived.
+    folder = models.ForeignKey(Folder, models.SET_NULL, null=True, related_name="conversations", db_index=False)
+    # When its owner deleted it. Soon after, `actions.purge` deletes it, unless it was restored.
+    deleted_at = models.DateTimeField(null=True, editable=False)
 
     is_live: bool  # set by `ConversationQuerySet.with_liveness`: an answer is queued or running
 
-    objects = ConversationQuerySet.as_manager()
+    objects = ConversationManager()
+    with_deleted = ConversationQuerySet.as_manager()
 
     class Meta:
         default_permissions = ()
         permissions = list(permissions.REVIEW.items())
+        constraints = [
+            models.UniqueConstraint(
+                fields=["owner", "source_digest"], condition=Q(source_digest__isnull=False), name="imported_once"
+            )
+        ]
         indexes = [
             # For the list, its pages of older conversations, and the archived ones; `pinned` and `archived` are ranges.
-            models.Index(fields=["owner", "-placement", "-updated_at", "-id"], name="conversation_listed"),
+            models.Index(fields=["owner", *LIST_ORDER], name="conversation_listed"),
             models.Index(fields=["-updated_at", "-id"], name="conversation_newest_of_all"),
             models.Index(
                 fields=["instructions"], condition=Q(instructions__isnull=False), name="conversation_instructed"
             ),
+            # The list without folders, and the list of each folder.
+            models.Index(fields=["owner", *LIST_ORDER], condition=Q(folder=None), name="listed_in_no_folder"),
+            models.Index(fields=["folder", *LIST_ORDER], condition=Q(folder__isnull=False), name="listed_in_folder"),
+            models.Index(fields=["deleted_at"], condition=Q(deleted_at__isnull=False), name="conversation_deleted"),
         ]
 
     def __str__(self) -> str:
@@ -153,7 +196,7 @@ class Conversation(models.Model):
 
     @property
     def cursor(self) -> str:
-        """Return this conversation's place in the list, newest first, for `parse_cursor`."""
+        """Return the cursor of this conversation in a list, newest first, for `parse_cursor`."""
         return f"{self.updated_at.isoformat()}_{self.pk}"
 
     @property
@@ -162,14 +205,16 @@ class Conversation(models.Model):
 
     @property
     def order(self) -> str:
-        """Return the place in the list as a text that sorts: the placement, then the time. The last comes first."""
+        """Return a key by which the list is sorted, descending: the placement, then the time."""
         return f"{self.placement:d} {self.updated_at.astimezone(UTC):%Y%m%dT%H%M%S.%f}"
 
     @property
     def group(self) -> str:
-        """Return the heading that it is listed under; days are in the current time zone."""
+        """Return the heading that it is listed under, or `Folder.group`; days are in the current time zone."""
         if self.placement == Placement.PINNED:
             return "Pinned"
+        if self.folder_id:
+            return group_of(self.folder_id)
         day = timezone.localtime(self.updated_at).date()
         age = (timezone.localdate() - day).days
         if age <= 1:
@@ -183,12 +228,12 @@ class Conversation(models.Model):
         """The groups of its owner, without reading the owner."""
         return frozenset(Group.objects.filter(user=self.owner_id).values_list("name", flat=True))
 
-    def tree(self) -> "Tree":
+    def tree(self) -> Tree:
         """Return the tree of this conversation's message ids; one query."""
         return Tree(_parents(self.pk))
 
     def read(
-        self, tree: "Tree", ids: list[int], *, reasoning: bool = False, whole: Collection[int] | None = None
+        self, tree: Tree, ids: list[int], *, reasoning: bool = False, whole: Collection[int] | None = None
     ) -> list[Message]:
         """Return these messages in this order, each with all that pages show of it; few queries.
 
@@ -270,63 +315,6 @@ def _beginnings(conversation: Any, ids: Any) -> models.QuerySet[Any]:
 @prepared
 def _texts(conversation: Any, ids: Any) -> models.QuerySet[Any, Any]:
     return Message.objects.filter(conversation=conversation, pk__in=ids).values_list("pk", "reasoning", "content")
-
-
-class Tree:
-    """The ids of a conversation's messages and of their parents. Without text, so a long conversation costs little."""
-
-    def __init__(self, rows: Iterable[tuple[int, int | None]]) -> None:
-        self._parents = dict(rows)
-        self._children: dict[int | None, list[int]] = defaultdict(list)
-        for pk, parent in self._parents.items():
-            self._children[parent].append(pk)
-
-    @property
-    def ids(self) -> list[int]:
-        """The ids of all messages, oldest first."""
-        return list(self._parents)
-
-    def path_to(self, pk: int | None) -> list[int]:
-        """Return the ids from the first prompt to this message, in order."""
-        path = []
-        while pk in self._parents:
-            path.append(pk)
-            pk = self._parents[pk]
-        return path[::-1]
-
-    def versions(self, pk: int) -> list[int]:
-        """Return all versions of this message, itself included, oldest first."""
-        return self._children[self._parents[pk]]
-
-    def turns(self, pks: Iterable[int]) -> dict[int, int]:
-        """Return the number of the question, from 1, that each of these messages is or answers."""
-        depths: dict[int | None, int] = {None: 0}
-        for pk in pks:
-            path = []
-            at: int | None = pk
-            while at is not None and at not in depths:
-                path.append(at)
-                at = self._parents[at]
-            depths |= {each: depth for depth, each in enumerate(reversed(path), depths[at] + 1)}
-        return {pk: (depths[pk] + 1) // 2 for pk in pks}
-
-    def below(self, pk: int) -> list[int]:
-        """Return this message and everything below it, in all versions."""
-        found = [pk]
-        for message in found:
-            found += self._children.get(message, [])
-        return found
-
-    def newest_answer(self, prompt: int) -> int | None:
-        """Return the newest version of the answer to a prompt."""
-        answers = self._children.get(prompt)
-        return answers[-1] if answers else None
-
-    def newest_leaf(self, pk: int | None) -> int | None:
-        """Follow the newest version at each step below this message, or from the root if None; return the last one."""
-        while newer := self._children.get(pk):
-            pk = newer[-1]
-        return pk
 
 
 def parse_cursor(cursor: str) -> tuple[datetime, uuid.UUID] | None:

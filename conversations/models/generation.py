@@ -54,6 +54,8 @@ class Worker(models.Model):
 
     beat = models.PositiveBigIntegerField(default=0)
     started_at = models.DateTimeField(default=timezone.now)
+    # None for a version from before attachments: the database keeps it from claiming where there are files (0033).
+    reads_files = models.BooleanField(null=True)
 
     def __str__(self) -> str:
         return f"Worker {self.pk}"
@@ -71,7 +73,7 @@ class Counts(NamedTuple):
 
 class GenerationQuerySet(models.QuerySet["Generation"]):
     def visible_to(self, user: "User | int") -> "GenerationQuerySet":
-        return self.filter(owner=user)
+        return self.filter(owner=user, conversation__deleted_at=None)
 
     def live(self) -> "GenerationQuerySet":
         """Keep the queued and the running."""
@@ -87,13 +89,13 @@ class GenerationQuerySet(models.QuerySet["Generation"]):
     def in_queue_order(self) -> "GenerationQuerySet":
         """Order the queued generations so that nobody's many prompts delay the first prompt of others.
 
-        They are sorted by `turn`: the owner's running generations, plus the place among the owner's queued ones.
+        They are sorted by `turn`: the owner's running generations, plus the position among the owner's queued ones.
         """
         same_owner = Generation.objects.running().filter(owner=OuterRef("owner")).order_by()
         counted = same_owner.values("owner").annotate(number=Count("pk")).values("number")
-        place = Window(RowNumber(), partition_by=F("owner"), order_by=F("pk").asc())
-        queued = self.filter(status=Status.QUEUED).annotate(running=Coalesce(Subquery(counted), 0), place=place)
-        return queued.annotate(turn=F("running") + F("place")).order_by("turn", "pk")
+        position = Window(RowNumber(), partition_by=F("owner"), order_by=F("pk").asc())
+        queued = self.filter(status=Status.QUEUED).annotate(running=Coalesce(Subquery(counted), 0), position=position)
+        return queued.annotate(turn=F("running") + F("position")).order_by("turn", "pk")
 
     def claimable(self) -> "GenerationQuerySet":
         """Keep, in queue order, what this process's worker can claim.

@@ -31,13 +31,14 @@ class Role(models.TextChoices):
 
 class MessageQuerySet(models.QuerySet["Message"]):
     def visible_to(self, user: "User | int") -> "MessageQuerySet":
-        return self.filter(conversation__owner=user)
+        return self.filter(conversation__owner=user, conversation__deleted_at=None)
 
     def reviewable_by(self, user: "User") -> "MessageQuerySet":
         """Keep what this reviewer may review; see `ConversationQuerySet.reviewable_by`."""
+        kept = self.filter(conversation__deleted_at=None)
         if not user.review_limited:
-            return self.all()
-        return self.filter(Exists(user.review_groups.filter(user=OuterRef("conversation__owner"))))
+            return kept
+        return kept.filter(Exists(user.review_groups.filter(user=OuterRef("conversation__owner"))))
 
     def matching(self, text: str, *, reasoning: bool = False) -> "MessageQuerySet":
         """Keep messages whose content contains every word of `text`, ignoring case, also inside longer words.
@@ -137,6 +138,9 @@ class Message(models.Model):
     reasoning_words = models.PositiveIntegerField(null=True)  # None before the end, and in rows of early versions
     # The steps of the reasoning, see `rendering.outlines`; None like `reasoning_words`. Protected like the reasoning.
     outline = models.JSONField(null=True)
+    # Of an imported message: what the file says of its `generations`, as in exports. None: it was written here. An
+    # imported answer has no `Generation`: nothing of this site has generated it.
+    imported = models.JSONField(null=True)
     created_at = models.DateTimeField(auto_now_add=True)
 
     versions: list[int]  # set by `Conversation.read`: the ids of all versions, itself included
@@ -181,6 +185,16 @@ class Message(models.Model):
     def generation(self) -> Generation | None:
         """Return the newest generation of an answer; None for a prompt."""
         return self.generation_list[-1] if self.generation_list else None
+
+    @property
+    def is_imported(self) -> bool:
+        return self.imported is not None
+
+    @property
+    def imported_model(self) -> str:
+        """Return the name of the model that has answered elsewhere, as far as the imported file says so."""
+        parts = self.imported["generations"] if self.imported else []
+        return next((part["model"] for part in reversed(parts) if part["model"]), "")
 
     @property
     def is_live(self) -> bool:
