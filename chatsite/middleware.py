@@ -18,6 +18,7 @@ from django.utils.functional import SimpleLazyObject
 
 from chatsite.logs import bind_log_context, pseudonym
 from chatsite.outages import describe, is_outage
+from chatsite.problems import UNAVAILABLE, is_for_api, problem
 from chatsite.time_zones import note_time_zone
 
 logger = logging.getLogger(__name__)
@@ -42,11 +43,27 @@ class CommonMiddleware(common.CommonMiddleware):
 
 
 def refuse_nul(get_response: Callable[[HttpRequest], HttpResponse]) -> Callable[[HttpRequest], HttpResponse]:
-    """Respond with 400 to an address that contains a NUL: no link does, and PostgreSQL accepts none in a parameter."""
+    """Respond with 400 to an address that contains a NUL, and ignore cookies that do.
+
+    No link and no cookie of the site does, and PostgreSQL accepts none in a parameter.
+    """
 
     def middleware(request: HttpRequest) -> HttpResponse:
         if "\0" in request.path or "%00" in request.META.get("QUERY_STRING", ""):
             raise BadRequest("NUL in the address")
+        request.COOKIES = {name: value for name, value in request.COOKIES.items() if "\0" not in value}
+        return get_response(request)
+
+    return middleware
+
+
+def ignore_cookies(get_response: Callable[[HttpRequest], HttpResponse]) -> Callable[[HttpRequest], HttpResponse]:
+    """Serve the API without cookies: there is no session then, so pages of other sites can do nothing in its name."""
+
+    def middleware(request: HttpRequest) -> HttpResponse:
+        if is_for_api(request.path_info):
+            request.META.pop("HTTP_COOKIE", None)
+            request.COOKIES = {}
         return get_response(request)
 
     return middleware
@@ -94,10 +111,12 @@ class DatabaseOutageMiddleware:
         return self.get_response(request)
 
     def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
-        return unavailable(exception) if is_outage(exception) else None
+        return unavailable(request, exception) if is_outage(exception) else None
 
 
-def unavailable(outage: Exception) -> HttpResponse:
+def unavailable(request: HttpRequest, outage: Exception) -> HttpResponse:
     """Return the response while the database is unavailable."""
     logger.warning("no database for a request: %s", describe(outage))
+    if is_for_api(request.path_info):
+        return problem(HTTPStatus.SERVICE_UNAVAILABLE, UNAVAILABLE, headers={"Retry-After": "5"})
     return HttpResponse(render_to_string("503.html"), status=503, headers={"Retry-After": "5"})

@@ -4,6 +4,7 @@ More of them wait without a thread. Requests are refused in the end, sockets are
 """
 
 import asyncio
+import hashlib
 import time
 from collections import deque
 from collections.abc import AsyncIterator
@@ -13,7 +14,9 @@ from typing import Any
 from django.conf import settings
 from django.http.cookie import parse_cookie
 
+from chatsite.client_address import client_address
 from chatsite.middleware import ANY_HOST
+from chatsite.problems import is_for_api
 
 AT_ONCE = 3  # of one session
 # While others load pages. If more of them wait, each is followed by a pause of twice the time that it took: Python runs
@@ -130,23 +133,22 @@ class _Session:
 def session_of(scope: dict[str, Any]) -> str:
     """Return whose request or socket this is, for `RequestLimit`; "" if it is not limited: probes and static files.
 
-    That is the cookie of its session or, before somebody has signed in, its address. An invented cookie counts as a
-    session of its own. It is of no use: to every view, such a request is one by nobody.
+    That is the cookie of its session or, for the API, its token. Without one it is its address. An invented cookie or
+    token counts as a session of its own, and gains nothing: views treat such a request as anonymous. Shared pages,
+    which can be read without signing in, always count by address.
     """
     path = scope["path"]
     if path in ANY_HOST or path.startswith(settings.STATIC_URL):
         return ""
     headers = dict(scope["headers"])
-    if key := parse_cookie(headers.get(b"cookie", b"").decode("latin-1")).get(settings.SESSION_COOKIE_NAME):
-        return f"session {key}"
-    return f"address {_address(scope, headers.get(b'x-forwarded-for', b'').decode('latin-1'))}"
-
-
-def _address(scope: dict[str, Any], forwarded: str) -> str:
-    """Return the address of a request's client, as far as proxies can be trusted to name it."""
-    proxies = settings.ALLAUTH_TRUSTED_PROXY_COUNT
-    named = [address.strip() for address in forwarded.split(",")]
-    if proxies and len(named) >= proxies and named[-proxies]:
-        return named[-proxies]
-    client = scope.get("client")
-    return client[0] if client else ""
+    if is_for_api(path):
+        # Without the word before it, which can be written in many ways.
+        if secret := headers.get(b"authorization", b"").partition(b" ")[2]:
+            return f"token {hashlib.sha256(secret).hexdigest()}"
+    elif not path.startswith(settings.SHARED_PATH):
+        given = b"; ".join(value for name, value in scope["headers"] if name == b"cookie")  # as Django joins them
+        cookies = parse_cookie(given.decode("latin-1"))
+        if key := cookies.get(settings.SESSION_COOKIE_NAME):
+            return f"session {key}"
+    peer, forwarded = scope.get("client") or ("", 0), headers.get(b"x-forwarded-for", b"")
+    return f"address {client_address(peer[0], forwarded.decode('latin-1'))}"

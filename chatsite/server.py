@@ -1,30 +1,26 @@
-"""Daphne, with limits on the size and duration of requests, flow control for websockets, and callbacks for its start.
+"""Daphne, with flow control for websockets, and callbacks for its start.
 
-Daphne has no ASGI lifespan, keeps request bodies of any size, waits for slow ones for ever and does not report whether
-a client reads what it is sent. Only public names of Daphne, Autobahn and Twisted are used.
+Daphne has no ASGI lifespan and does not report whether a client reads what it is sent. Only public names of Daphne,
+Autobahn and Twisted are used.
 """
 
 import asyncio
-import io
 import logging
 import socket
 from collections.abc import Awaitable, Callable, Coroutine
-from functools import partial
-from typing import IO, Any, cast
+from typing import Any, cast
 
 import daphne.server
-from daphne.http_protocol import HTTPFactory, WebRequest
 from daphne.ws_protocol import WebSocketFactory, WebSocketProtocol
-from django.conf import settings
 from twisted.internet import reactor as installed_reactor
 from twisted.internet.defer import Deferred
 from twisted.internet.endpoints import serverFromString
 from twisted.internet.interfaces import IPullProducer
 from twisted.logger import ILogObserver, globalLogBeginner
-from twisted.web.http import HTTPChannel
 from zope.interface import implementer
 
-from chatsite import metrics, plain_page
+from chatsite import metrics
+from chatsite.http_protocol import LimitedHTTPFactory
 from chatsite.supervision import supervisor
 
 logger = logging.getLogger(__name__)
@@ -37,89 +33,6 @@ MAX_INCOMING = 64 * 1024  # bytes of a websocket message from a browser, which h
 ACCEPT_SECONDS = 20
 PING_SECONDS = 20  # below the idle limit of every proxy (Azure Container Apps: 240 s)
 PONG_SECONDS = 30  # then a client that does not respond is disconnected
-
-REQUEST_SECONDS = 60  # for the next request of a connection to begin, and for each `PROGRESS` bytes of it to arrive
-PROGRESS = 64 * 1024  # more than all headers can have (Twisted's limit is 16 KB), so they arrive within REQUEST_SECONDS
-
-TOO_LARGE = (
-    "The limit is {} MB. Go back: what you typed is still there. Shorten it, or attach fewer files, and send it again."
-)
-
-
-class LimitedRequest(WebRequest):
-    """A request that drops its body once it exceeds the limit, and responds with 413 when it has been received."""
-
-    _received = 0
-
-    @property
-    def _has_files(self) -> bool:
-        [content_type] = self.requestHeaders.getRawHeaders(b"content-type", [b""])[:1]
-        return content_type.startswith(b"multipart/form-data")
-
-    def handleContentChunk(self, data: bytes) -> None:  # noqa: N802
-        self._received += len(data)
-        # Where the request goes is not known before all of it has arrived.
-        if self._received <= (settings.UPLOAD_BYTES if self._has_files else settings.DATA_UPLOAD_MAX_MEMORY_SIZE):
-            super().handleContentChunk(data)
-
-    def process(self) -> Any:
-        takes_files = self._has_files and settings.UPLOAD_PATHS.fullmatch(self.path.decode("latin-1"))
-        limit: int = settings.UPLOAD_BYTES if takes_files else settings.DATA_UPLOAD_MAX_MEMORY_SIZE
-        if self._received <= limit:
-            return super().process()
-        self.client_addr = None
-        self._reply(413, "This request is too large", TOO_LARGE.format(limit // 2**20))
-        return None
-
-    def take_body(self) -> IO[bytes]:
-        """Return the file into which Twisted has written the body. Daphne, which would read all of it, finds none."""
-        body: IO[bytes] = self.content
-        self.content: IO[bytes] = io.BytesIO()
-        return body
-
-    def basic_error(self, status: int, status_text: bytes, body: str) -> None:
-        """Respond to what never reaches Django, in place of Daphne's page, which needs inline styles."""
-        self._reply(status, status_text.decode(), body)
-
-    def _reply(self, status: int, title: str, text: str) -> None:
-        self.handle_reply({"type": "http.response.start", "status": status, "headers": plain_page.HEADERS})
-        self.handle_reply({"type": "http.response.body", "body": plain_page.plain_page(title, text)})
-
-
-class LimitedChannel(HTTPChannel):
-    """A connection whose requests are `LimitedRequest`, closed if one arrives too slowly: see `REQUEST_SECONDS`.
-
-    Twisted starts the time again for every byte, so a byte a minute would keep a connection open for ever.
-    """
-
-    _awaited = 0  # bytes that must arrive before the time starts again; 0 between requests
-
-    def dataReceived(self, data: bytes) -> None:  # noqa: N802
-        self._awaited -= len(data)
-        if self._awaited <= 0:
-            self._awaited = PROGRESS
-            super().resetTimeout()
-        super().dataReceived(data)
-
-    def resetTimeout(self) -> None:  # noqa: N802
-        """Do nothing: Twisted calls this for all data."""
-
-    def allContentReceived(self) -> None:  # noqa: N802
-        self._awaited = 0
-        super().allContentReceived()
-
-
-class LimitedHTTPFactory(HTTPFactory):
-    """Builds HTTP connections that are `LimitedChannel`."""
-
-    protocol = LimitedChannel  # Twisted's own first finds out whether the client speaks HTTP/2, which TLS would tell it
-
-    def buildProtocol(self, addr: Any) -> Any:  # noqa: N802
-        protocol = super().buildProtocol(addr)
-        # Twisted would read forms and files itself, in memory and on the event loop.
-        protocol.requestFactory = partial(LimitedRequest, parsePOSTFormSubmission=False)
-        protocol.timeOut = REQUEST_SECONDS
-        return protocol
 
 
 @implementer(IPullProducer)
@@ -282,11 +195,16 @@ class Server(daphne.server.Server):
             logger.exception("the site did not stop cleanly")
             self.failed = True
 
+    async def handle_reply(self, protocol: Any, message: dict[str, Any]) -> None:
+        await super().handle_reply(protocol, message)
+        if message.get("more_body"):
+            await protocol.drained()
+
     def create_application(self, protocol: Any, scope: dict[str, Any]) -> Any:
         if scope["type"] == "websocket":
             scope["outbox"] = protocol.outbox
         else:
-            scope["body"] = protocol.take_body()
+            scope["body"], scope["release"] = protocol.take_body(), protocol.release
         return super().create_application(protocol, scope)
 
 

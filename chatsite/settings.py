@@ -122,12 +122,15 @@ CONTENT_SECURITY_POLICY = {
 # The limit of the server (bytes received) and of Django. 200,000 percent-encoded emoji have 2.4 MB.
 DATA_UPLOAD_MAX_MEMORY_SIZE = 4 * 1024 * 1024
 PROMPT_CHARACTERS = 200_000
-# Where people attach files, bodies may be larger. The proxy of compose.yaml allows a little more than UPLOAD_BYTES.
+# Where people attach files, bodies may be larger. The proxy of compose.yaml allows a little more than IMPORT_BYTES.
 FILE_BYTES = 25 * 1024 * 1024
 UPLOAD_BYTES = 32 * 1024 * 1024
-UPLOAD_PATHS = re.compile(r"/attachments/|/conversations/([0-9a-f-]{36}/messages/)?|/messages/[0-9]+/edit/")
+UPLOAD_PATHS = re.compile(r"(/api/v1)?/attachments/|/conversations/([0-9a-f-]{36}/messages/)?|/messages/[0-9]+/edit/")
+IMPORT_BYTES = 100 * 1024 * 1024 + 64 * 1024  # of a form with a file of 100 MB to import
+IMPORT_PATH = "/import/"
+SHARED_PATH = "/shared/"  # pages that people may read without signing in
 # Always files, never memory. What a process that dies leaves here, `conversations.file_cleanup` deletes.
-FILE_UPLOAD_HANDLERS = ["django.core.files.uploadhandler.TemporaryFileUploadHandler"]
+FILE_UPLOAD_HANDLERS = ["chatsite.uploads.UploadHandler"]
 FILE_UPLOAD_TEMP_DIR = VAR_DIR / "uploads"
 FILE_UPLOAD_TEMP_DIR.mkdir(mode=0o700, parents=True, exist_ok=True)  # Django's checks require it
 
@@ -140,6 +143,9 @@ SIGNUP = env.str("SIGNUP", "open" if DEBUG else "closed")
 SIGNUP_DOMAIN = SIGNUP.removeprefix("domain:").lower() if SIGNUP.startswith("domain:") else ""
 if SIGNUP not in ("open", "invite", "closed") and "." not in SIGNUP_DOMAIN:
     raise invalid("SIGNUP", "use open, invite, closed, or domain:example.org for email addresses at that domain.")
+
+# Who may read what people share by link: nobody, people who sign in, or also everyone who has the link
+SHARING = env.str("SHARING", "members", validate=validate.OneOf(["off", "members", "public"]))
 
 # Review: the reasons for reading conversations, and the keys of the audit trail (the first signs, all verify)
 
@@ -257,8 +263,9 @@ def storage_of(url: str) -> dict[str, Any]:
 
         options = {
             "bucket_name": parts.netloc,
-            # In one piece: pieces of an upload that a killed process has left would stay.
-            "transfer_config": TransferConfig(multipart_threshold=2 * UPLOAD_BYTES),
+            # In one piece: pieces of an upload that a killed process has left would stay. Without threads: what reads
+            # the database for an upload would leave a connection open in each.
+            "transfer_config": TransferConfig(multipart_threshold=2 * UPLOAD_BYTES, use_threads=False),
             "client_config": Config(connect_timeout=5, read_timeout=30, retries={"total_max_attempts": 3}),
             "max_memory_size": 2 * 1024 * 1024,
         }
@@ -384,12 +391,32 @@ DRAIN_SECONDS = env.float("DRAIN_SECONDS", 25.0, validate=validate.Range(min=0))
 # A worker counts as dead when another worker, with a working database, has not seen its heartbeat change for this long.
 # Not a variable, because replicas need the same value: one with a lower value would take over running generations.
 DEAD_SECONDS = 15.0
+# How long a deletion can be undone. Pages promise ten seconds; the rest is for the page to arrive and to be read.
+UNDO_SECONDS = 15.0
 PORT = env.int("PORT", 8000, validate=validate.Range(min=0, max=65535))
 
 METRICS_TOKEN = env.str("METRICS_TOKEN", "")
 if METRICS_TOKEN and len(METRICS_TOKEN) < 16:
     raise invalid("METRICS_TOKEN", "set it to at least 16 random characters, or remove it.")
 LOG_FORMAT = env.str("LOG_FORMAT", "text", validate=validate.OneOf(["text", "json"]))
+# As OpenTelemetry names and reads them: https://opentelemetry.io/docs/specs/otel/protocol/exporter/
+OTEL_EXPORTER_OTLP_ENDPOINT = env.str("OTEL_EXPORTER_OTLP_ENDPOINT", "")
+_collector = urlsplit(OTEL_EXPORTER_OTLP_ENDPOINT)
+if OTEL_EXPORTER_OTLP_ENDPOINT and (
+    _collector.scheme not in ("http", "https")
+    or not _collector.hostname
+    or _collector.username
+    or _collector.query
+    or _collector.fragment
+):
+    raise invalid("OTEL_EXPORTER_OTLP_ENDPOINT", "it must be like https://collector.example.org:4318, with no user.")
+OTEL_EXPORTER_OTLP_HEADERS: dict[str, str] = {}
+for _header in env.list("OTEL_EXPORTER_OTLP_HEADERS", []):
+    _name, _, _value = (unquote(part.strip()) for part in _header.partition("="))
+    if not re.fullmatch(r"[\w!#$%&'*+.^`|~-]+", _name, re.ASCII) or not re.fullmatch(r"[ -~]+", _value):
+        raise invalid("OTEL_EXPORTER_OTLP_HEADERS", "list headers like api-key=secret, separated by commas.")
+    OTEL_EXPORTER_OTLP_HEADERS[_name] = _value
+OTEL_SERVICE_NAME = env.str("OTEL_SERVICE_NAME", "ponder")
 
 # Sign-in with Entra ID for the people of one tenant, which has registered this site (docs/entra.md)
 
@@ -467,6 +494,7 @@ MIDDLEWARE = [
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "csp.middleware.CSPMiddleware",
     "chatsite.middleware.refuse_nul",
+    "chatsite.middleware.ignore_cookies",
     "chatsite.time_zones.use_time_zone",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "chatsite.middleware.CommonMiddleware",

@@ -14,7 +14,7 @@ HTMX: Final = ("django_htmx/htmx-2.min.js", "django_htmx/ext/hx-ws-2.min.js")
 # Style sheets and scripts in the order in which they apply. Our own scripts are modules that import nothing.
 BUNDLES: Final = {
     "bundles/site.css": SITE_CSS,
-    "bundles/site.js": ("js/time-zone.js",),
+    "bundles/site.js": ("js/time-zone.js", "js/copy-field.js"),
     "bundles/conversation.css": (
         *SITE_CSS,
         "css/sidebar.css",

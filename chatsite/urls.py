@@ -3,9 +3,10 @@ from django.contrib import admin
 from django.urls import include, path
 from django.views.generic import RedirectView
 
-from chatsite import probes, well_known
+from chatsite import probes, problems, well_known
 from conversations.generation import worker
 
+handler400, handler404, handler500 = problems.bad_request, problems.not_found, problems.server_error
 accounts = "allauth.account.urls" if settings.LOCAL_ACCOUNTS else "conversations.accounts.sso.urls"
 STATE = {"problems": worker.readiness_problems, "degradations": worker.degradations}
 urlpatterns = [

@@ -3,46 +3,21 @@
 Every step can be repeated: whatever a process that dies leaves undone, the next round of any process does.
 """
 
-import asyncio
 import contextlib
-import logging
 import time
 from datetime import timedelta
 
 from django.conf import settings
-from django.db import Error, connection, transaction
+from django.db import connection, transaction
 from django.db.models import Q
 from django.utils import timezone
 
-from chatsite.outages import describe, is_outage
 from conversations import storage
 from conversations.models import Attachment, FileState, StoredFile, User
-from conversations.threads import run_in_thread
 
-logger = logging.getLogger(__name__)
-
-ROUND_SECONDS = 2.0
 UNSENT_HOURS = 24  # that a file waits for its question
 WRITING_HOURS = 1  # more than any upload takes: its process has died
 BATCH = 100
-
-
-async def run() -> None:
-    """Clean up, again and again. The first round is at once: the process before may have been killed."""
-    failed = False
-    while True:
-        try:
-            await run_in_thread(clean_up)
-            failed = False
-        except storage.StorageError as error:
-            if not failed:  # once, not in each round
-                logger.error("files cannot be deleted, retrying: %s", error)
-            failed = True
-        except Error as error:
-            if not is_outage(error):
-                raise
-            logger.warning("files were not cleaned up, retrying: %s", describe(error))
-        await asyncio.sleep(ROUND_SECONDS)
 
 
 def clean_up() -> None:
@@ -53,7 +28,9 @@ def clean_up() -> None:
     for stored in StoredFile.objects.filter(Q(released=True) | ~Q(state=FileState.STORED)).defer("text")[:BATCH]:
         if _is_deletable(stored):
             try:
-                storage.delete(stored)
+                # Asked after this row is marked: of two that are deleted at once, the later one sees the other.
+                if not stored.is_needed_by_others:
+                    storage.delete(stored)
             except storage.StorageError as error:
                 failure = error
             else:

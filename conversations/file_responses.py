@@ -3,7 +3,7 @@
 from django.http import FileResponse, Http404, HttpResponse
 
 from conversations import storage
-from conversations.models import Attachment
+from conversations.models import Archive, Attachment
 
 # Opened by itself, what is served can load and run nothing.
 HEADERS = {
@@ -28,6 +28,19 @@ def download(attachment: Attachment) -> HttpResponse | Download:
     kind = "application/octet-stream"
     response = Download(file, as_attachment=True, filename=attachment.name, content_type=kind, headers=HEADERS)
     response["Content-Length"] = str(attachment.stored.size)
+    return response
+
+
+def archive(ready: Archive, name: str) -> HttpResponse | Download:
+    """Return an archive that is ready, to be saved under this name. Raises `Http404` if the storage has lost it."""
+    try:
+        if storage.file_size(ready.file_name) is None:  # backups do not have archives
+            raise Http404
+        file = storage.open_file(ready.file_name)
+    except storage.StorageError:
+        return _unavailable()
+    response = Download(file, as_attachment=True, filename=name, content_type="application/zip", headers=HEADERS)
+    response["Content-Length"] = str(ready.size)
     return response
 
 

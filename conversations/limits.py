@@ -1,4 +1,4 @@
-"""What one user may have: so many questions that wait, and so much stored text."""
+"""Limits for one user: waiting questions, stored text and files, folders and more."""
 
 from typing import Any
 
@@ -8,6 +8,13 @@ from conversations.models import Generation, Message, Status, StoredText
 from conversations.models.prepared import prepared
 
 QUEUED_PROMPTS = 10
+QUEUE_FULL = (
+    f"You already have {QUEUED_PROMPTS} questions waiting. Cancel one, or wait until one of them is being answered,"
+    " then ask again."
+)
+FOLDERS = 100
+SAVED_PROMPTS = 100
+IMPORTED = 50_000  # conversations of one person, after which no more are imported: archives take memory for each
 PINNED = 20  # conversations; more would leave no room for others in the list
 CONTINUED_CHARACTERS = 2_000_000  # of an answer with its reasoning, beyond which it cannot be continued
 STORED_BYTES = 500_000_000  # of UTF-8 and of files; years of questions, reasoning and answers for most people
@@ -30,12 +37,12 @@ def reached(user_id: int) -> str:
     return _sentence(_locked_size(user_id), 0, len(_queued(user_id)))
 
 
-def full(user_id: int) -> str:
-    """Return why a file that the current transaction has counted is too much, as sentences for the user; or "".
+def full(user_id: int, then: str = "attach it again") -> str:
+    """Return why what the current transaction has stored is too much, as sentences for the user; or "".
 
-    Locks like `reached`.
+    `then` is what to do after making room. Locks like `reached`.
     """
-    return _too_much(_locked_size(user_id), 0, "attach it again")
+    return _too_much(_locked_size(user_id), 0, then)
 
 
 def too_long_to_continue(answer: Message) -> str:
@@ -56,10 +63,7 @@ def megabytes(number: int) -> str:
 
 def _sentence(stored: list[tuple[int]], added: int, queued: int) -> str:
     if queued > QUEUED_PROMPTS:
-        return (
-            f"You already have {QUEUED_PROMPTS} questions waiting. Cancel one, or wait until one of them is being"
-            " answered, then ask again."
-        )
+        return QUEUE_FULL
     return _too_much(stored, added, "ask again")
 
 

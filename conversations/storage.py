@@ -6,8 +6,10 @@ StorageError
 └── NotThisStorage    it is another site's, or not the one that this site has used so far
 """
 
-from collections.abc import Iterator
+import io
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from typing import IO, cast
 
 from django.conf import settings
 from django.core.exceptions import SuspiciousOperation
@@ -22,6 +24,42 @@ from conversations.models import Site, StoredFile
 MARKER = "site"  # the name of the file that says whose storage it is
 # Whose errors are those of the storage. By name: to import one of these takes as long as to import Django.
 LIBRARIES = frozenset({"azure", "boto3", "botocore", "s3transfer"})
+
+
+class _Stream(io.RawIOBase):
+    """A file object that reads from an iterator of bytes, once and from the start."""
+
+    def __init__(self, parts: Iterator[bytes]) -> None:
+        self._parts = parts
+        self._rest = b""
+        self.position = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return False
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        if offset or whence != io.SEEK_SET or self.position:  # some storages do this first
+            raise io.UnsupportedOperation("seek")
+        return 0
+
+    def read(self, size: int = -1) -> bytes:
+        """Return exactly `size` bytes, fewer only at the end: some storages take a short read for the end."""
+        found = [self._rest]
+        length = len(self._rest)
+        while size < 0 or length < size:
+            part = next(self._parts, None)
+            if part is None:
+                break
+            found.append(part)
+            length += len(part)
+        data = b"".join(found)
+        end = len(data) if size < 0 else size
+        taken, self._rest = data[:end], data[end:]
+        self.position += len(taken)
+        return taken
 
 
 class StorageError(Exception):
@@ -71,11 +109,27 @@ def write(stored: StoredFile, file: File, picture: bytes = b"") -> None:
             default_storage.save(stored.picture_name, ContentFile(picture))
 
 
+def write_stream(name: str, parts: Iterator[bytes]) -> int:
+    """Write a file from an iterator, without keeping it in memory; return its size in bytes. Raises `StorageError`.
+
+    What `parts` raises is raised too. In both cases, a part of the file may have been written.
+    """
+    stream = _Stream(parts)
+    with _translated():
+        default_storage.save(name, File(cast(IO[bytes], stream), name))
+    return stream.position
+
+
+def delete_files(names: Iterable[str]) -> None:
+    """Delete files by their names; what is not there is deleted already. Raises `StorageError`."""
+    with _translated():
+        for name in names:
+            default_storage.delete(name)
+
+
 def delete(stored: StoredFile) -> None:
     """Delete both files; what is not there is deleted already. Raises `StorageError`."""
-    with _translated():
-        default_storage.delete(stored.file_name)
-        default_storage.delete(stored.picture_name)
+    delete_files([stored.file_name, stored.picture_name])
 
 
 def open_file(name: str) -> File:

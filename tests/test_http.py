@@ -6,7 +6,7 @@ import json
 import logging
 import queue
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AsyncExitStack
 from types import SimpleNamespace
 from typing import Any
@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, JsonResponse, StreamingHttpResponse
 from django.test import Client as DjangoClient
-from django.urls import path
+from django.urls import path, reverse
 
 from chatsite import metrics, request_limit
 from chatsite.http import OneThreadHandler
@@ -24,7 +24,7 @@ from tests.factories import person
 
 WAIT = 10  # seconds
 
-closed, begun, go_on = threading.Event(), threading.Event(), threading.Event()
+closed, begun, go_on, cancelled = threading.Event(), threading.Event(), threading.Event(), threading.Event()
 views: queue.SimpleQueue[str] = queue.SimpleQueue()  # paths of the requests to `counted` that have begun
 
 
@@ -39,6 +39,28 @@ class Chunks:
 
     def close(self) -> None:
         closed.set()
+
+
+async def endless_events() -> AsyncIterator[bytes]:
+    try:
+        yield b"first"
+        await asyncio.Event().wait()
+    finally:
+        cancelled.set()
+
+
+class Events:
+    """An asynchronous iterator that waits after its first chunk, and notes that it was closed."""
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        return endless_events()
+
+    def close(self) -> None:
+        closed.set()
+
+
+def events(request: HttpRequest) -> HttpResponseBase:
+    return StreamingHttpResponse(Events())
 
 
 def endless(request: HttpRequest) -> HttpResponseBase:
@@ -77,10 +99,12 @@ def with_status(request: HttpRequest, status: int) -> HttpResponseBase:
 urlpatterns = [
     path("status/<int:status>", with_status),
     path("endless", endless),
+    path("events", events),
     path("slow", slow),
     path("complete", complete),
     path("counted/<int:number>", lambda request, number: counted(request)),
     path("healthz", complete),
+    path("readyz", complete),
     path("static/a.css", complete),
     path("log-context", log_context),
 ]
@@ -120,7 +144,7 @@ class Client:
 def handler(settings) -> OneThreadHandler:
     settings.ROOT_URLCONF = __name__
     settings.MIDDLEWARE = []
-    for event in (closed, begun, go_on):
+    for event in (closed, begun, go_on, cancelled):
         event.clear()
     while not views.empty():
         views.get()
@@ -159,6 +183,48 @@ async def test_a_streaming_response_ends_and_is_closed_when_its_client_leaves(ha
     assert closed.is_set()
 
 
+async def test_an_asynchronous_response_is_cancelled_and_closed_when_its_client_leaves(handler: OneThreadHandler):
+    client = Client("events")
+    request = client.request(handler)
+    await client.chunk.wait()
+    assert client.body == b"first"
+    assert not cancelled.is_set()
+    client.leave()
+    async with asyncio.timeout(WAIT):
+        await request
+    assert cancelled.is_set()
+    assert closed.is_set()
+
+
+async def test_an_asynchronous_response_ends_with_its_request(handler: OneThreadHandler):
+    client = Client("events")
+    before = asyncio.all_tasks()
+    request = client.request(handler)
+    await client.chunk.wait()
+    for task in asyncio.all_tasks() - before - {request}:  # as when the event loop ends
+        if task.get_coro().__name__ == "_serve":
+            task.cancel()
+    async with asyncio.timeout(WAIT):
+        with pytest.raises(asyncio.CancelledError):
+            await request
+        assert await asyncio.to_thread(cancelled.wait, WAIT)
+
+
+async def test_a_refused_request_of_the_api_is_told_so_in_json(
+    handler: OneThreadHandler, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(request_limit, "MAX_WAITING", -request_limit.AT_ONCE)
+    client = Client("api/v1/")
+    client.scope["headers"] = [(b"authorization", b"Bearer ponder_x")]
+    await client.request(handler)
+    start, body = client.sent
+    headers = dict(start["headers"])
+    assert start["status"] == 429
+    assert headers[b"content-type"] == b"application/problem+json"
+    assert headers[b"retry-after"] == b"5"
+    assert json.loads(body["body"])["code"] == "too_many_requests"
+
+
 async def test_a_streaming_response_is_closed_when_it_cannot_be_sent(handler: OneThreadHandler):
     client = Client("endless")
 
@@ -172,15 +238,18 @@ async def test_a_streaming_response_is_closed_when_it_cannot_be_sent(handler: On
 
 
 async def test_a_streaming_response_is_closed_when_the_server_cancels_its_request(handler: OneThreadHandler):
-    client = Client("slow")
+    client, released = Client("slow"), threading.Event()
+    client.scope["release"] = released.set  # the room of its body
     request = client.request(handler)
     assert await asyncio.to_thread(begun.wait, WAIT)
     client.leave()
     request.cancel()
     with pytest.raises(asyncio.CancelledError):
         await request
+    assert not released.is_set()
     go_on.set()
     assert await asyncio.to_thread(closed.wait, WAIT)
+    assert await asyncio.to_thread(released.wait, WAIT)
 
 
 def start(handler: OneThreadHandler, number: int, session: str = "mine") -> list[tuple[Client, "asyncio.Task[None]"]]:
@@ -209,8 +278,8 @@ async def test_more_requests_of_a_session_wait_without_a_thread(handler: OneThre
     assert {client.sent[0]["status"] for client, _ in requests} == {200}
 
 
-async def test_uploads_take_no_thread_and_no_place_of_other_requests(handler: OneThreadHandler, settings):
-    form = "multipart/form-data; boundary=x"
+@pytest.mark.parametrize("form", ["multipart/form-data; boundary=x", "Multipart/Form-Data; boundary=x"])
+async def test_uploads_take_no_thread_and_no_place_of_other_requests(handler: OneThreadHandler, settings, form: str):
     uploads = [
         Client(f"counted/{number}", "POST", session=f"session {number}", content_type=form).request(handler)
         for number in range(settings.REQUEST_THREADS)
@@ -222,6 +291,22 @@ async def test_uploads_take_no_thread_and_no_place_of_other_requests(handler: On
         assert page.sent[0]["status"] == 200
     go_on.set()
     await asyncio.gather(*uploads)
+
+
+@pytest.mark.parametrize("probe", ["healthz", "readyz"])
+async def test_probes_get_a_response_while_all_threads_wait(handler: OneThreadHandler, settings, probe: str):
+    requests = [
+        Client(f"counted/{number}", session=f"session {number}").request(handler)
+        for number in range(settings.REQUEST_THREADS)
+    ]
+    await begun_views(settings.REQUEST_THREADS)
+    client = Client(probe)
+    async with asyncio.timeout(WAIT / 2):
+        await client.request(handler)
+    assert client.sent[0]["status"] == 200
+    assert views.empty()
+    go_on.set()
+    await asyncio.gather(*requests)
 
 
 async def test_a_session_gets_one_thread_while_others_load_pages(
@@ -288,6 +373,7 @@ async def test_a_request_whose_client_leaves_while_it_waits_is_not_served(handle
     [
         (0, {"cookie": "x=1; sessionid=abc"}, "session abc"),
         (0, {"cookie": "sessionid="}, "address 192.0.2.1"),
+        (0, {"cookie": "sessionid=abc", "Cookie": "x=1"}, "session abc"),
         (0, {"x-forwarded-for": "198.51.100.1"}, "address 192.0.2.1"),
         (1, {"x-forwarded-for": "203.0.113.9, 198.51.100.1"}, "address 198.51.100.1"),
         (2, {"x-forwarded-for": "203.0.113.9, 198.51.100.1"}, "address 203.0.113.9"),
@@ -296,8 +382,14 @@ async def test_a_request_whose_client_leaves_while_it_waits_is_not_served(handle
 )
 def test_requests_are_counted_by_session_or_address(settings, proxies: int, headers: dict[str, str], expected: str):
     settings.ALLAUTH_TRUSTED_PROXY_COUNT = proxies
-    raw = [(name.encode(), value.encode()) for name, value in headers.items()]
+    raw = [(name.lower().encode(), value.encode()) for name, value in headers.items()]
     assert session_of({"path": "/", "headers": raw, "client": ["192.0.2.1", 1]}) == expected
+
+
+def test_requests_for_shared_pages_are_counted_by_address():
+    address = reverse("shared", args=["token"])
+    scope = {"path": address, "headers": [(b"cookie", b"sessionid=invented")], "client": ["192.0.2.1", 1]}
+    assert session_of(scope) == "address 192.0.2.1"
 
 
 async def test_methods_that_clients_invent_are_counted_as_one(handler: OneThreadHandler):
@@ -308,6 +400,17 @@ async def test_methods_that_clients_invent_are_counted_as_one(handler: OneThread
     assert "INVENTED" not in exposition
     assert 'chat_request_seconds_count{method="OTHER",status="200"} 20.0' in exposition
     assert 'chat_request_seconds_count{method="DELETE",status="200"} 1.0' in exposition
+
+
+async def test_probes_are_not_counted_as_requests(handler: OneThreadHandler):
+    def counted_requests() -> float:
+        return metrics.registry.get_sample_value("chat_request_seconds_count", {"method": "GET", "status": "200"}) or 0
+
+    before = counted_requests()
+    await Client("healthz").request(handler)
+    assert counted_requests() == before
+    await Client("complete").request(handler)
+    assert counted_requests() == before + 1
 
 
 def test_an_answer_that_the_site_is_not_ready_is_not_logged_as_an_error(
@@ -347,7 +450,7 @@ async def test_a_session_with_more_requests_waiting_pauses_while_others_load_pag
     [(_, release, args)] = pauses
     release(*args)
     await asyncio.gather(*waiting)
-    assert len(pauses) == 1  # nothing waits for the end of the second
+    assert len(pauses) == 1  # no request is waiting when the second ends
 
 
 async def test_a_socket_reads_before_the_requests_that_wait_and_is_never_refused(monkeypatch: pytest.MonkeyPatch):

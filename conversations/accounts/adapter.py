@@ -53,6 +53,12 @@ class AccountAdapter(DefaultAccountAdapter):
             self.stash_verified_email(request, email)
         return bool(email)
 
+    def is_safe_url(self, url: str | None) -> bool:
+        try:
+            return super().is_safe_url(url)
+        except ValueError:  # it is no address
+            return False
+
     def get_login_stages(self) -> list[str]:
         ours = {"allauth.account.stages.EmailVerificationStage": "conversations.accounts.stages.EmailVerificationStage"}
         return [ours.get(stage, stage) for stage in super().get_login_stages()]

@@ -11,8 +11,10 @@ from django.db import transaction
 from django.http import HttpRequest
 
 from conversations.accounts.addresses import is_confirmed, username_of
+from conversations.accounts.api_tokens import LONGEST_DAYS
 from conversations.accounts.invitations import use_invitation
-from conversations.models import User
+from conversations.models import Scope, User
+from conversations.models.api_token import NAME_CHARACTERS
 
 
 class LoginForm(AllauthLoginForm):
@@ -75,3 +77,18 @@ class DeleteAccountForm(forms.Form):
         if self.cleaned_data["username"] != self._user.username:
             raise ValidationError("This is not your username. Enter it exactly as shown above.")
         return self._user.username
+
+
+class ApiTokenForm(forms.Form):
+    """A new API token: its name, what it allows, and for how many days."""
+
+    name = forms.CharField(label="Name", max_length=NAME_CHARACTERS, widget=forms.TextInput({"autocomplete": "off"}))
+    scopes = forms.MultipleChoiceField(
+        label="What it allows",
+        choices=Scope.choices,
+        widget=forms.CheckboxSelectMultiple,
+        error_messages={"required": "Choose at least one."},
+    )
+    days = forms.TypedChoiceField(
+        label="Days until it expires", choices=[(days, f"{days} days") for days in (7, 30, LONGEST_DAYS)], coerce=int
+    )

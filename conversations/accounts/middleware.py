@@ -34,9 +34,12 @@ class SessionsMiddleware:
         return response
 
     def process_view(self, request: HttpRequest, *_: Any) -> HttpResponse | None:
-        """Redirect a session that must first set up a second factor to the page where that is done."""
+        """Redirect a session that must first set up a second factor to the page where that is done.
+
+        The API has no sessions, and gives nobody the rights for which a second factor is needed.
+        """
         name = request.resolver_match.view_name  # type: ignore[union-attr]  # set before this is called
-        if name in PUBLIC_VIEWS or name in OPEN_VIEWS or name.startswith("mfa_"):
+        if name in PUBLIC_VIEWS or name in OPEN_VIEWS or name.startswith(("mfa_", "api:")):
             return None
         try:
             if not request.session.get(FACTOR_REQUIRED):
@@ -47,5 +50,5 @@ class SessionsMiddleware:
         except Error as error:  # Django would not pass it to `process_exception`
             if not is_outage(error):
                 raise
-            return unavailable(error)
+            return unavailable(request, error)
         return redirect("mfa_index")

@@ -7,6 +7,7 @@ from django.conf import settings
 from django.contrib.auth import password_validation
 from django.core.exceptions import ValidationError
 
+from conversations.accounts import api_tokens
 from conversations.models import User
 
 AROUND = string.digits + string.punctuation + string.whitespace
@@ -33,6 +34,8 @@ class KnownPasswordValidator(password_validation.CommonPasswordValidator):
 
     def password_changed(self, password: str, user: Any = None) -> None:
         """Django calls this when a new password has been saved, however it was changed."""
+        if user:
+            api_tokens.revoke_all(user, "a new password")
         if user and user.password_expires_at:
             User.objects.filter(pk=user.pk).update(password_expires_at=None)
             user.password_expires_at = None

@@ -9,7 +9,7 @@ from django.http import HttpResponse
 from django.shortcuts import redirect, render
 from django.utils.html import format_html
 
-from conversations.accounts import sessions
+from conversations.accounts import api_tokens, sessions
 from conversations.accounts.models import UserSession
 from conversations.request import SignedInRequest
 
@@ -21,12 +21,15 @@ OTHERS = "others"
 def session_list(request: SignedInRequest) -> HttpResponse:
     """List a person's sessions. End one of the others, or all others."""
     if request.method != "POST":
-        context = {"sessions": sessions.sign_ins(request, request.user), "others": OTHERS}
+        signed_in = sessions.sign_ins(request.user, request.session.session_key)
+        context = {"sessions": signed_in, "others": OTHERS}
         return render(request, "account/sessions.html", context)
     others = UserSession.objects.filter(user=request.user).exclude(session_key=request.session.session_key)
     keys = {str(pk): key for pk, key in others.values_list("pk", "session_key")}
     chosen = request.POST.get("session", "")
     ended = list(keys.values()) if chosen == OTHERS else [keys[chosen]] if chosen in keys else []
+    if chosen == OTHERS:
+        api_tokens.revoke_all(request.user, "signing out everywhere else")
     if ended:
         sessions.end(request.user.pk, ended)
         get_adapter(request).send_notification_mail("account/email/sessions_ended", request.user)

@@ -112,8 +112,8 @@ def _record(user_id: int, key: str) -> None:
         end(user_id, surplus)
 
 
-def sign_ins(request: HttpRequest, user: User) -> list[SignIn]:
-    """Return the sessions in which a person is signed in: the current one, then the last used first."""
+def sign_ins(user: User, current_key: str | None = None) -> list[SignIn]:
+    """Return the sessions in which a person is signed in: the current one, if given, then the last used first."""
     recorded = dict(UserSession.objects.filter(user=user).values_list("session_key", "pk"))
     passwords = {user.get_session_auth_hash(), *user.get_session_auth_fallback_hash()}
     found = []
@@ -127,7 +127,7 @@ def sign_ins(request: HttpRequest, user: User) -> list[SignIn]:
             device=activity.get("device", "Unknown device"),
             started_at=_time(activity.get("started")),
             used_at=_time(activity.get("used")),
-            is_current=session.session_key == request.session.session_key,
+            is_current=session.session_key == current_key,
         )
         found.append((not sign_in.is_current, -activity.get("used", 0), sign_in))
     return [sign_in for *_, sign_in in sorted(found, key=lambda item: item[:2])]

@@ -9,7 +9,6 @@ These are rows, because a cache evicts when it is full. Each row costs a passwor
 and none is kept for longer than `ACCOUNT_PERIOD`, so the table stays small.
 """
 
-import ipaddress
 from datetime import timedelta
 
 from django.conf import settings
@@ -19,6 +18,7 @@ from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 from django.utils.crypto import get_random_string, salted_hmac
 
+from chatsite.client_address import network
 from conversations.accounts.models import SignInAttempt
 
 PERIOD = timedelta(minutes=15)
@@ -41,7 +41,7 @@ def begin(request: HttpRequest, username: str, address: str) -> SignInAttempt | 
     account = _hash("account", username.lower())
     browser = _known_browser(request, account)
     attempt = SignInAttempt.objects.create(
-        at=now, account=account, address=_hash("address", _network(address)), browser=browser
+        at=now, account=account, address=_hash("address", network(address)), browser=browser
     )
     if any(rows.count() > limit for rows, limit in _limits(attempt)):
         attempt.delete()
@@ -96,16 +96,6 @@ def _token(username: str) -> str:
 
 def _cookie_name() -> str:
     return f"__Host-{COOKIE}" if settings.SESSION_COOKIE_SECURE else COOKIE
-
-
-def _network(address: str) -> str:
-    """Return the address, or of IPv6 the network of 64 bits that one subscriber has at least."""
-    parsed = ipaddress.ip_address(address)
-    if isinstance(parsed, ipaddress.IPv4Address):
-        return str(parsed)
-    if parsed.ipv4_mapped:
-        return str(parsed.ipv4_mapped)
-    return str(ipaddress.IPv6Network((parsed, 64), strict=False))
 
 
 def _hash(kind: str, text: str) -> str:

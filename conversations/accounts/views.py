@@ -21,11 +21,11 @@ def delete(request: SignedInRequest) -> HttpResponse:
         return render(request, "account/delete.html", context)
     adapter, email = get_adapter(request), request.user.email
     try:
-        deletion.delete_own_account(user=request.user, address=adapter.get_client_ip(request))
+        is_deleted = deletion.delete_own_account(user=request.user, address=adapter.get_client_ip(request))
     except Refused as refusal:
         messages.error(request, str(refusal))
         return redirect("delete_account")
-    if email:
+    if email and is_deleted:
         adapter.send_notification_mail("account/email/account_deleted", request.user, email=email)
     auth.logout(request)
     messages.success(request, "Your account and your conversations have been deleted.")

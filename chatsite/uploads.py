@@ -1,0 +1,14 @@
+from pathlib import Path
+from typing import Any
+
+from django.core.files.uploadhandler import TemporaryFileUploadHandler
+
+ENDING_CHARACTERS = 20
+
+
+class UploadHandler(TemporaryFileUploadHandler):
+    """Django's, which gives its temporary file everything after the last dot of a name, for names of any length."""
+
+    def new_file(self, field_name: str, file_name: str, *args: Any, **kwargs: Any) -> None:
+        super().new_file(field_name, f"file{Path(file_name).suffix[:ENDING_CHARACTERS]}", *args, **kwargs)
+        self.file.name = self.file_name = file_name
