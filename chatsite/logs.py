@@ -4,6 +4,8 @@ import hashlib
 import hmac
 import json
 import logging
+import re
+from collections.abc import Mapping
 from contextvars import ContextVar
 
 from django.conf import settings
@@ -11,9 +13,25 @@ from django.conf import settings
 _log_context: ContextVar[dict[str, object]] = ContextVar("log_context", default={})  # noqa: B039  (never mutated)
 
 
+# The token in the address of a share is a secret. It also appears in `?next=`, encoded or not.
+SHARED = re.compile(r"(shared(?:/|%(?:25)*2F))[\w-]+", re.IGNORECASE)
+# A token of the API that somebody has put into an address.
+API_TOKEN = re.compile(r"(ponder(?:_|%(?:25)*5F))[A-Za-z0-9]{20,}", re.IGNORECASE)
+
+
+def mask_tokens(text: str) -> str:
+    """Return a text without the tokens of shares and of the API: addresses are in log lines and tracebacks."""
+    return API_TOKEN.sub(r"\1…", SHARED.sub(r"\1…", text))
+
+
 def bind_log_context(**ids: object) -> None:
-    """Add ids (request, user, conversation, generation) to all further log lines of this request or task."""
+    """Add ids (request, trace, user, conversation, generation) to all further log lines of this request or task."""
     _log_context.set(_log_context.get() | ids)
+
+
+def log_context() -> Mapping[str, object]:
+    """Return the ids that log lines of this request or task contain."""
+    return _log_context.get()
 
 
 def pseudonym(user_id: object) -> str:
@@ -29,7 +47,7 @@ class TextFormatter(logging.Formatter):
     """
 
     def format(self, record: logging.LogRecord) -> str:
-        return "\n    ".join(super().format(record).splitlines())
+        return "\n    ".join(mask_tokens(super().format(record)).splitlines())
 
 
 class JsonFormatter(logging.Formatter):
@@ -45,4 +63,4 @@ class JsonFormatter(logging.Formatter):
         line |= {name: str(value) for name, value in _log_context.get().items()}
         if record.exc_info:
             line["exception"] = self.formatException(record.exc_info)
-        return json.dumps(line, ensure_ascii=False)
+        return mask_tokens(json.dumps(line, ensure_ascii=False))
