@@ -60,7 +60,8 @@ class ConversationConsumer(AsyncWebsocketConsumer):
         conversation_id = self.scope["url_route"]["kwargs"]["conversation_id"]
         query = dict(parse_qsl(self.scope["query_string"].decode()))
         self.page = PageState(conversation_id, query, zone_of(self.scope["cookies"]))
-        self.session = SocketSession(self.scope["cookies"].get(settings.SESSION_COOKIE_NAME))
+        key = self.scope["cookies"].get(settings.SESSION_COOKIE_NAME, "")
+        self.session = SocketSession(None if "\0" in key else key)  # PostgreSQL accepts no NUL
         with ExitStack() as subscriptions:
             # Before anything is read, so that no change is missed.
             subscriptions.enter_context(

@@ -1,6 +1,7 @@
 """What an open page shows of a conversation, and what to send so that it shows what the database contains."""
 
 import asyncio
+import re
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -14,10 +15,13 @@ from conversations.generation.live import LiveText, live_text
 from conversations.inference.context_use import ContextUse, context_use
 from conversations.inference.tokens_left import tokens_left
 from conversations.models import Conversation, Message, Status
-from conversations.models.conversation import Placement, Tree, generation_statuses, parse_cursor, visible_conversation
+from conversations.models.conversation import Placement, generation_statuses, parse_cursor, visible_conversation
 from conversations.models.generation import LIVE, Counts
+from conversations.models.tree import Tree
 from conversations.rendering import composer, fragments, outcomes
 from conversations.sidebar import Sidebar
+
+MESSAGE_ID = re.compile(r"[0-9]{1,18}")
 
 
 class NotVisible(Exception):
@@ -61,9 +65,10 @@ class Difference(NamedTuple):
 class PageState:
     """The state of one open page. `query` is that of its socket's URL.
 
-    Its keys: `first` and `seen`, the ids of the first and last message that the page shows in final form, `listed`, the
-    cursor of the conversation in its list that changed last, and `placement`, that of its own conversation. `zone` is
-    the time zone that the page shows times in.
+    Its keys: `first` and `seen`, the ids of the first and last message that the page had in final form when it was
+    loaded, `generation`, that of the newest generation of `seen`, `shown`, the ids of all messages that it has after
+    these, `listed`, the cursor of the conversation in its list that changed last, and `placement`, that of its own
+    conversation. `zone` is the time zone that the page shows times in.
     """
 
     def __init__(self, conversation_id: uuid.UUID, query: Mapping[str, str], zone: tzinfo | None = None) -> None:
@@ -78,6 +83,7 @@ class PageState:
         self._path: list[int] = []  # of what the page shows and, before `_first`, could load
         self._first = 0
         self._is_stale = False  # the page shows a branch that was left in another window
+        self._left: list[int] = []  # the messages after `seen` that are no longer at their position
         self._running: int | None = -1  # the generation that its Stop button stops; at first unknown
         self._context_use: ContextUse | None = None  # what its meter shows; at first unknown
         self._tokens_left: str | None = None  # what its notice says; at first unknown
@@ -111,7 +117,7 @@ class PageState:
         same = common_length(self._path, view.path)
         reset = same < self._first or not self._path or len(view.path) - same > fragments.PAGE
         first = max(0, len(view.path) - fragments.PAGE) if reset else self._first
-        removed = list(self.shown) if reset else self._path[same:]
+        removed = list(self.shown) if reset else self._path[same:] + self._left
         kept = {pk: shown for pk, shown in self.shown.items() if pk not in removed}
         changed, endings = [], {}
         for pk in view.path[first:]:
@@ -145,7 +151,7 @@ class PageState:
             self._is_stale = False
         else:
             parts += [fragments.remove(f"message-{pk}") for pk in difference.removed]
-        self._path, self._first = view.path, difference.first
+        self._path, self._first, self._left = view.path, difference.first, []
         for pk, ending in difference.endings.items():
             parts += ending
             self.shown[pk] = ShownMessage(view.newest.get(pk))
@@ -178,10 +184,12 @@ class PageState:
         if query is not None:
             index = {str(pk): number for number, pk in enumerate(path)}
             first, seen = (index.get(query.get(name, "")) for name in ("first", "seen"))
+            shown = [int(pk) for pk in MESSAGE_ID.findall(query.get("shown", ""))]
             if first is not None and seen is not None:
                 self._first, self._path = first, path[: seen + 1]
+                self._left = shown[common_length(shown, path[seen + 1 :]) :]
             else:
-                self._is_stale = "seen" in query
+                self._is_stale = "seen" in query or shown != path[: len(shown)]
         last_page = max(0, len(path) - fragments.PAGE)
         window = path[min(self._first, last_page) if self._path else last_page :]
         newest: dict[int, int] = {}
@@ -193,6 +201,9 @@ class PageState:
             (live.add if status in LIVE else live.discard)(message)
         if query is not None:
             self.shown = {pk: ShownMessage(newest.get(pk)) for pk in self._path[self._first :]}
+            # Only the last answer can have been continued or tried again in the meantime.
+            if self.shown and MESSAGE_ID.fullmatch(generation := query.get("generation", "")):
+                self.shown[self._path[-1]] = ShownMessage(int(generation))
         newest_first = [counts[pk] for pk in reversed(window) if pk in counts]
         return conversation, View(tree, path, newest, live, newest_first)
 

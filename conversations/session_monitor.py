@@ -1,13 +1,15 @@
-"""The sessions of open sockets: whose they are, and when they have ended.
+"""The sessions of open sockets and the tokens of open streams: whose they are, and when they have ended.
 
 An event announces the end of a session at once. But events may be lost, and a shell, a command or SQL publishes none.
-So the sessions of all open sockets are also compared with the database once a second, in two queries.
+So the sessions of all open sockets are also compared with the database once a second, in two queries, and the tokens of
+streams in another one.
 """
 
 import asyncio
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import NamedTuple
 
 from django.contrib.auth import get_user
 from django.contrib.sessions.backends.db import SessionStore
@@ -18,7 +20,7 @@ from django.utils import timezone
 
 from chatsite.outages import describe, is_outage
 from conversations.events import Topic, subscribe
-from conversations.models import User
+from conversations.models import ApiToken, User
 from conversations.threads import run_in_thread
 
 logger = logging.getLogger(__name__)
@@ -45,6 +47,14 @@ class StoredSession(SessionStore):
         pass
 
 
+class Valid(NamedTuple):
+    """What the database has of those sessions, users and tokens that are looked for."""
+
+    keys: set[str]  # of sessions that have not ended
+    passwords: dict[int, str]  # the hashes of active users, by id
+    tokens: set[int]  # ids of those that may be used
+
+
 class SocketSession:
     """The session of one socket. `key` is that of its cookie; `user_id` is None before `authorise`."""
 
@@ -63,6 +73,9 @@ class SocketSession:
             raise SignedOut
         self.user_id, self.password = user.pk, user.password
         return user.pk
+
+    def is_among(self, valid: Valid) -> bool:
+        return self.key in valid.keys and valid.passwords.get(self.user_id or 0) == self.password
 
     def check(self) -> None:
         """Read the session again, because it may have ended."""
@@ -89,6 +102,23 @@ class SocketSession:
                 self.check()
 
 
+class TokenUse(SocketSession):
+    """The use of an API token by one stream."""
+
+    def __init__(self, token: ApiToken) -> None:
+        super().__init__(key=None)
+        self.user_id = self.owner_id = token.owner_id
+        self.token_id = token.pk
+
+    def authorise(self) -> int:
+        if not ApiToken.objects.usable().filter(pk=self.token_id).exists():
+            raise SignedOut
+        return self.owner_id
+
+    def is_among(self, valid: Valid) -> bool:
+        return self.token_id in valid.tokens
+
+
 class SessionMonitor:
     """Has those sessions checked whose row, or whose user, is no longer as it was."""
 
@@ -108,26 +138,34 @@ class SessionMonitor:
         """Compare all sessions with the database once a second, until cancelled."""
         while True:
             await asyncio.sleep(CHECK_SECONDS)
-            users = {session: session.user_id for session in self._sessions if session.user_id is not None}
-            if not users:
+            sessions = [session for session in self._sessions if session.user_id is not None]
+            if not sessions:
                 continue
             try:
-                keys, passwords = await run_in_thread(_read, {session.key for session in users}, set(users.values()))
+                valid = await run_in_thread(_read, sessions)
             except Error as error:
                 if not is_outage(error):
                     raise
                 logger.info("sessions not compared, retrying: %s", describe(error))
                 continue
-            for session, user_id in users.items():
-                if session.key not in keys or passwords.get(user_id) != session.password:
+            for session in sessions:
+                if not session.is_among(valid):
                     session.check()
 
 
-def _read(keys: set[str | None], users: set[int]) -> tuple[set[str], dict[int, str]]:
-    """Return the keys of sessions that have not ended, and the password hashes of active users by id."""
-    sessions = Session.objects.filter(session_key__in=keys, expire_date__gt=timezone.now())
-    active = User.objects.filter(pk__in=users, is_active=True)
-    return set(sessions.values_list("session_key", flat=True)), dict(active.values_list("pk", "password"))
+def _read(watched: list[SocketSession]) -> Valid:
+    tokens = {each.token_id for each in watched if isinstance(each, TokenUse)}
+    of_sockets = [each for each in watched if not isinstance(each, TokenUse)]
+    valid = Valid(set(), {}, set())
+    if tokens:
+        valid.tokens.update(ApiToken.objects.usable().filter(pk__in=tokens).values_list("pk", flat=True))
+    if of_sockets:
+        keys = {each.key for each in of_sockets}
+        sessions = Session.objects.filter(session_key__in=keys, expire_date__gt=timezone.now())
+        valid.keys.update(sessions.values_list("session_key", flat=True))
+        active = User.objects.filter(pk__in={each.user_id for each in of_sockets}, is_active=True)
+        valid.passwords.update(active.values_list("pk", "password"))
+    return valid
 
 
 monitor = SessionMonitor()

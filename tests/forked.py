@@ -5,6 +5,7 @@ not read the settings, and a forked process runs `manage.py` like any other. `ma
 start it as usual.
 """
 
+import gc
 import multiprocessing
 import os
 import runpy
@@ -21,6 +22,13 @@ from typing import TextIO
 LIBRARIES = [
     "aiohttp",
     "allauth.account.app_settings",
+    "allauth.account.signals",
+    "allauth.core.internal.modelkit",
+    "allauth.core.internal.ratelimit",
+    "allauth.decorators",
+    "allauth.mfa.app_settings",
+    "allauth.socialaccount.app_settings",
+    "allauth.socialaccount.signals",
     "autobahn.twisted.wamp",
     "autobahn.wamp.protocol",
     "autobahn.websocket.protocol",
@@ -31,9 +39,15 @@ LIBRARIES = [
     "csp.middleware",
     "dj_database_url",
     "django.contrib.admin.helpers",
+    "django.contrib.admin.templatetags.admin_list",
+    "django.contrib.admin.templatetags.admin_modify",
+    "django.contrib.admin.templatetags.log",
+    "django.contrib.admin.views.main",
+    "django.contrib.auth.password_validation",
     "django.contrib.humanize.templatetags.humanize",
     "django.contrib.sessions.backends.db",
-    "django.core.management",
+    "django.core.cache.backends.db",
+    "django.core.management.commands.migrate",
     "django.db.backends.postgresql.psycopg_any",
     "django.db.backends.sqlite3.base",
     "django.db.migrations.executor",
@@ -66,10 +80,23 @@ LIBRARIES = [
     "twisted.web.http",
     "uvloop",
     "whitenoise.middleware",
+    "whitenoise.storage",
+]
+# Of our own, what takes long: regular expressions are compiled.
+OWN = [
+    "chatsite.static_files",
+    "conversations.extraction",
+    "conversations.inference.registry",
+    "conversations.rendering.compare",
+    "conversations.rendering.find",
+    "conversations.rendering.incremental",
+    "conversations.rendering.pool",
+    "conversations.rendering.snippets",
 ]
 
+ROOT = Path(__file__).parent.parent
 _context = multiprocessing.get_context("forkserver")
-_context.set_forkserver_preload(LIBRARIES)
+_context.set_forkserver_preload([*LIBRARIES, *OWN])
 _lock = threading.Lock()  # multiprocessing's own bookkeeping is not safe for threads that start and wait
 
 
@@ -153,6 +180,8 @@ def _run(
     os.environ.update(environment)
     sys.argv = ["manage.py", *arguments]
     sys.path.insert(0, str(root))
-    for name in [name for name in sys.modules if name.partition(".")[0] == "tests"]:
-        del sys.modules[name]  # another checkout has other settings of the same name
+    other = ("tests",) if root == ROOT else ("tests", "chatsite", "conversations")
+    for name in [name for name in sys.modules if name.partition(".")[0] in other]:
+        del sys.modules[name]  # another checkout has other modules of the same names
+    gc.freeze()  # what was imported stays: no collection need look at it
     runpy.run_path("manage.py", run_name="__main__")

@@ -6,10 +6,12 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from html.parser import HTMLParser
+from urllib.parse import parse_qsl, urlencode
 
 from tests.site import Person
 
 WAIT = 60  # seconds
+MAX_WAIT = 300
 VOID = {"br", "hr", "img", "input", "link", "meta", "path", "col", "circle", "rect", "wbr"}
 
 
@@ -97,8 +99,13 @@ class Screen:
 
     @property
     def query(self) -> str:
-        """Return the query with which the page opens its socket."""
-        return f"?{self.socket_url.partition('?')[2]}"
+        """Return the query with which the page opens its socket, as in socket.js."""
+        loaded = dict(parse_qsl(self.socket_url.partition("?")[2]))
+        shown = [article.attributes["id"].removeprefix("message-") for article in self.articles]
+        if "seen" in loaded and loaded["seen"] not in shown:
+            return f"?{urlencode(loaded | {'seen': 0})}"
+        after = shown.index(loaded["seen"]) + 1 if "seen" in loaded else 0
+        return f"?{urlencode(loaded | {'shown': '.'.join(shown[after:])})}"
 
     @property
     def articles(self) -> list[Element]:
@@ -250,10 +257,13 @@ class Tab(Screen):
         self.__enter__()
 
     def read_until(self, found: Callable[["Tab"], bool]) -> None:
-        """Apply frames until `found` returns true; raise TimeoutError after `WAIT` seconds without a new frame."""
-        deadline = time.monotonic() + WAIT
+        """Apply frames until `found` returns true.
+
+        Raises TimeoutError after `WAIT` seconds without a new frame, or `MAX_WAIT` in all: some answers do not end.
+        """
+        deadline, last = time.monotonic() + WAIT, time.monotonic() + MAX_WAIT
         while not found(self):
-            frame = self.socket.recv(timeout=deadline - time.monotonic())
+            frame = self.socket.recv(timeout=min(deadline, last) - time.monotonic())
             if frame:  # an empty frame only keeps the socket alive
                 deadline = time.monotonic() + WAIT
             self.apply(frame)

@@ -17,6 +17,7 @@ import redis
 from tests.parts import POSTGRESQL, REDIS
 
 WAIT = 60  # seconds
+LINES_SHOWN = 100
 NOBODY = ["setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups"]  # initdb refuses root
 
 
@@ -49,20 +50,21 @@ class PostgreSQL:
 
     def freeze(self) -> None:
         """Let it neither answer nor refuse, until `thaw`."""
-        os.kill(self._postmaster, signal.SIGSTOP)  # first: from now on it makes no new processes
+        os.kill(self.pid, signal.SIGSTOP)  # first: from now on it makes no new processes
         for pid in self._processes():
             os.kill(pid, signal.SIGSTOP)
 
     def thaw(self) -> None:
-        for pid in [*self._processes(), self._postmaster]:
+        for pid in [*self._processes(), self.pid]:
             os.kill(pid, signal.SIGCONT)
 
     @property
-    def _postmaster(self) -> int:
+    def pid(self) -> int:
+        """Return the id of the process whose children are all others of the server."""
         return int((self._data / "postmaster.pid").read_text().split()[0])
 
     def _processes(self) -> list[int]:
-        children = Path(f"/proc/{self._postmaster}/task/{self._postmaster}/children")
+        children = Path(f"/proc/{self.pid}/task/{self.pid}/children")
         return [int(pid) for pid in children.read_text().split()]
 
     @property
@@ -114,6 +116,10 @@ class PostgreSQL:
 
     def url(self, database: str) -> str:
         return f"postgresql://site@127.0.0.1:{self.port}/{database}"
+
+    def show_log(self) -> None:
+        """Print the last lines of the server's log: pytest shows them if the test fails."""
+        print("PostgreSQL:", *(self._folder / "log").read_text().splitlines()[-LINES_SHOWN:], sep="\n")
 
     def stop(self) -> None:
         self.crash()

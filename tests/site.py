@@ -25,6 +25,7 @@ import psycopg
 from websockets.sync.client import ClientConnection, connect
 
 from tests import forked
+from tests.ports import unused_port
 
 ROOT = Path(__file__).parent.parent
 WAIT = 60  # seconds
@@ -118,7 +119,7 @@ def run_module(name: str, *arguments: str, given: str = "", **variables: Any) ->
         input=given,
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=5 * WAIT,
         check=False,
     )
     assert done.returncode == 0, done.stderr[-20_000:]
@@ -156,13 +157,16 @@ class Site:
     def __init__(self, database_url: str, **variables: Any) -> None:
         self.database_url = database_url
         self.variables = {"DATABASE_URL": database_url, **variables}
+        self.port = unused_port()
         self.lines: list[str] = []
         self._printed = threading.Condition()
         self.start()
 
-    def start(self, port: str = "0") -> None:
-        self.process = self._spawn(port)
+    def start(self) -> None:
+        """Start the process, also again when it has ended: it listens on the same port."""
+        self.process = self._spawn()
         self.lines = []
+        self._has_printed_all = False
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
         try:
@@ -171,8 +175,8 @@ class Site:
             self.kill()
             raise
 
-    def _spawn(self, port: str) -> forked.Process | subprocess.Popen[str]:
-        arguments = ["serve", "--host", self.host, "--port", port]
+    def _spawn(self) -> forked.Process | subprocess.Popen[str]:
+        arguments = ["serve", "--host", self.host, "--port", str(self.port)]
         return forked.Process(self.root, arguments, environment(**self.variables))
 
     def await_line(self, part: str, after: int = 0) -> str:
@@ -182,7 +186,7 @@ class Site:
             return next((line for line in self.lines[after:] if part in line), None)
 
         with self._printed:
-            self._printed.wait_for(lambda: found() or self.process.poll() is not None, WAIT)
+            self._printed.wait_for(lambda: found() or self._has_printed_all, WAIT)
         line = found()
         assert line, f"{part!r} was not printed:\n{''.join(self.lines)}"
         return line
@@ -236,6 +240,7 @@ class Site:
                 self.lines.append(line)
                 self._printed.notify_all()
         with self._printed:
+            self._has_printed_all = True
             self._printed.notify_all()
 
 
@@ -282,6 +287,12 @@ class Person:
         if htmx:
             headers["HX-Request"] = "true"
         return self.http.post(path, data=fields, headers=headers)
+
+    def upload(self, name: str, content: bytes) -> httpx2.Response:
+        if "csrftoken" not in self.http.cookies:
+            self.http.get("/accounts/login/")
+        headers = {"X-CSRFToken": self.http.cookies["csrftoken"], "Origin": self.site.url}
+        return self.http.post("/attachments/", files={"file": (name, content)}, headers=headers)
 
     def ask(self, content: str, conversation: str = "", **fields: str) -> str:
         """Send a prompt; return the conversation's path."""

@@ -13,7 +13,7 @@ from django.db.transaction import TransactionManagementError
 from django.db.utils import DatabaseErrorWrapper
 
 from chatsite.outages import describe, is_outage
-from tests.conftest import unused_port
+from tests.ports import unused_port
 from tests.services import PostgreSQL
 
 # As Django raises the errors of its connections.

@@ -8,6 +8,7 @@ import pytest
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection
 
+from tests.api.streams import Event, connect, make_token, stream, text_of
 from tests.conftest import MIGRATED, connection
 from tests.endpoint import Endpoint, Exchange
 from tests.services import PostgreSQL, Redis
@@ -126,6 +127,62 @@ def test_a_viewer_on_another_replica_sees_a_continued_answer_as_one_text(
         "First thought.\n\nSecond thought.",
         "```\nfirst line\nsecond line\n```\n",
     )
+
+
+def test_a_stream_of_the_api_goes_on_at_another_replica(here: Person, there: Person, endpoint: Endpoint):
+    async def cut_then_wait(exchange: Exchange) -> None:
+        if len(exchange.body["messages"]) == 1:
+            await exchange.reason("First thought.")
+            await exchange.answer("First line, ")
+            await exchange.finish("length")
+            return
+        await exchange.reason("Second thought.")
+        await exchange.gate("thought")
+        await exchange.answer("second line.")
+        await exchange.finish()
+
+    endpoint.respond = cut_then_wait
+    conversation = here.ask("Who is there?")
+    here.await_end(conversation)
+    key = here.site.uuid(conversation.strip("/").split("/")[-1])
+    [(answer,)] = here.site.rows("select message_id from conversations_generation where conversation_id = ?", key)
+    here.post(f"/messages/{answer}/continue/")
+    [(generation,)] = here.site.rows("select max(id) from conversations_generation where conversation_id = ?", key)
+    secret = make_token(here)
+    endpoint.await_reached("thought")
+    found: list[Event] = []
+    for person in (here, there):  # one of them has the runner
+        after = found[-1].id if found else ""
+        with connect(person.site.url, secret) as api, stream(api, generation, after) as events:
+            for event in events:
+                found.append(event)
+                if person is there and event.name == "status":
+                    endpoint.open("thought")
+                if person is here and text_of(found, "reasoning").endswith("Second thought."):
+                    break
+    assert text_of(found, "reasoning") == "First thought.\n\nSecond thought."
+    assert text_of(found, "answer") == "First line, second line."
+    assert "reset" not in [event.name for event in found]
+    assert found[-1].data["status"] == "complete"
+
+
+def test_a_token_is_revoked_at_all_replicas_and_by_deactivation(here: Person, there: Person, endpoint: Endpoint):
+    endpoint.respond = think_then_wait
+    [(pk,)] = here.site.rows("select id from conversations_user where username = ?", here.name)
+    secret, other = make_token(here), make_token(here)
+    with connect(here.site.url, secret) as asking, connect(there.site.url, secret) as api:
+        asked = asking.post("/conversations/", json={"content": "Who is there?"}).json()
+        with stream(api, asked["generation"]["id"]) as events:
+            assert next(event for event in events if event.name == "reasoning")
+            [(token,)] = here.site.rows("select min(id) from conversations_apitoken where owner_id = ?", pk)
+            here.post("/accounts/api-tokens/", revoke=str(token))
+            assert list(events)[-1].data == {"code": "unauthorized"}
+        assert api.get("/").status_code == 401
+    with connect(there.site.url, other) as api:
+        assert api.get("/").status_code == 200
+        execute(here.site.database_url, DEACTIVATE.format(name=here.name))
+        execute(here.site.database_url, f"update conversations_user set is_active = true where id = {pk}")  # noqa: S608
+        assert api.get("/").status_code == 401
 
 
 def test_a_user_who_is_deactivated_receives_nothing_at_any_replica(here: Person, there: Person, endpoint: Endpoint):

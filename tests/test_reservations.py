@@ -122,7 +122,7 @@ def stop(generation: Generation) -> None:
 
 
 def delete(generation: Generation) -> None:
-    actions.delete(conversation=generation.conversation)
+    actions.delete_at_once(conversation=generation.conversation)
 
 
 def reject(generation: Generation) -> None:
@@ -146,7 +146,7 @@ def fail_to_store(generation: Generation) -> None:
 
 def delete_while_running(generation: Generation) -> None:
     claim(Worker.objects.create().pk, generation.pk)
-    actions.delete(conversation=generation.conversation)
+    actions.delete_at_once(conversation=generation.conversation)
 
 
 def crash_with_text(generation: Generation) -> None:

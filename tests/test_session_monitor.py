@@ -196,7 +196,8 @@ def test_a_session_without_a_row_or_of_a_deactivated_user_is_refused():
 
 
 async def test_sessions_are_compared_again_after_an_outage(monkeypatch: pytest.MonkeyPatch):
-    results: Iterator[object] = chain([InterfaceError(), OperationalError()], repeat((set(), {})))
+    nothing = session_monitor.Valid(set(), {}, set())
+    results: Iterator[object] = chain([InterfaceError(), OperationalError()], repeat(nothing))
 
     async def run_in_thread(*_: object) -> object:
         result = next(results)

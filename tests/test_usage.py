@@ -62,7 +62,7 @@ def test_deleting_a_conversation_returns_no_tokens(settings):
     settings.USER_DAILY_TOKENS = 60
     ada = person()
     end(ada)
-    actions.delete(conversation=Conversation.objects.get())
+    actions.delete_at_once(conversation=Conversation.objects.get())
     assert not Conversation.objects.exists()
     assert balance(ada).used == 60
     with pytest.raises(actions.DailyLimitReached):
@@ -163,7 +163,7 @@ def test_deleting_a_conversation_counts_what_its_running_answer_has_used():
     worker, claim = claimed(ada)
     queued(ada, conversation=Generation.objects.get().conversation)  # this one has used nothing
     commit(worker.pk, [Progress(claim.generation_id, 1, 0, [(Kind.ANSWER, "Yes" * 10)], fields={"model": "m"})])
-    actions.delete(conversation=Conversation.objects.get())
+    actions.delete_at_once(conversation=Conversation.objects.get())
     assert not Generation.objects.exists()
     assert not finish(worker.pk, claim, Result(Status.STOPPED, "", "Yes" * 10, usage=USED), {})
     assert stored(ada) == [(timezone.localdate(), "m", 9, 0, 18)]

@@ -8,6 +8,7 @@ import logging
 import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from enum import StrEnum
 from functools import partial
 from typing import Any, Self
@@ -49,6 +50,7 @@ class Claim:
     conversation_id: uuid.UUID
     owner_id: int
     model: str = ""  # the id of the one to ask; "" for the default
+    queued_at: datetime | None = None
 
     @classmethod
     def of(cls, generation: Generation) -> Self:
@@ -59,6 +61,7 @@ class Claim:
             generation.conversation_id,
             generation.owner_id,
             generation.model,
+            generation.created_at,
         )
 
 
@@ -97,7 +100,7 @@ def claim(worker_id: int, generation_id: int) -> Claim | None:
     found = _queued(generation_id)
     if not found:
         return None
-    [(attempt, owner, message, conversation, model)] = found
+    [(attempt, owner, message, conversation, model, queued_at)] = found
     if model and model not in settings.MODELS:
         return None
     used = dict(_slots(owner))
@@ -108,14 +111,16 @@ def claim(worker_id: int, generation_id: int) -> Claim | None:
             claimed = _claim(generation_id, attempt, worker_id, attempt + 1, slot, timezone.now())
         except IntegrityError:
             continue  # a concurrent claim has taken this slot, or runs in this conversation
-        return Claim(generation_id, attempt + 1, message, conversation, owner, model) if claimed else None
+        if not claimed:
+            return None
+        return Claim(generation_id, attempt + 1, message, conversation, owner, model, queued_at)
     return None
 
 
 @prepared
 def _queued(generation: Any) -> QuerySet[Any, Any]:
     queued = Generation.objects.filter(pk=generation, status=Status.QUEUED, owner__is_active=True)
-    return queued.values_list("attempt", "owner", "message", "conversation", "model")
+    return queued.values_list("attempt", "owner", "message", "conversation", "model", "created_at")
 
 
 @prepared_update
@@ -167,7 +172,9 @@ def commit(worker_id: int, progress: Sequence[Progress]) -> dict[int, Stop | Non
                 for number, (kind, text) in enumerate(p.chunks)
             ),
             # A commit is repeated if the connection was lost before the database confirmed it.
-            ignore_conflicts=True,
+            update_conflicts=True,
+            unique_fields=["generation", "attempt", "sequence"],
+            update_fields=["kind"],
         )
     return stops
 
@@ -244,15 +251,21 @@ def update_message(message: Any, columns: Any) -> tuple[QuerySet[Any], dict[str,
     return Message.objects.filter(pk=message), columns
 
 
+def lock_conversation(conversation_id: uuid.UUID) -> None:
+    """Lock a conversation, before its generation as actions do: otherwise each could wait for the other."""
+    list(Conversation.with_deleted.select_for_update(no_key=True).filter(pk=conversation_id).values_list("pk"))
+
+
 @prepared_update
 def _update_conversation(conversation: Any, columns: Any) -> tuple[QuerySet[Any], dict[str, Any]]:
-    return Conversation.objects.filter(pk=conversation), columns
+    return Conversation.with_deleted.filter(pk=conversation), columns
 
 
 def store_result(
     update: Callable[[dict[str, object]], int], claimed: Claim, result: Result, fields: dict[str, object]
 ) -> bool:
     """Write a result by `update` of the generation, and its text; False if `update` matches no row."""
+    lock_conversation(claimed.conversation_id)
     now = timezone.now()
     columns = {
         "status": result.status,

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import time
 from collections.abc import Mapping
 
 from chatsite.outages import describe, is_outage
@@ -9,6 +10,7 @@ from conversations.generation import commit, recovery
 from conversations.generation.commit import Progress, Stop
 from conversations.generation.live import Source
 from conversations.generation.runner import Run
+from conversations.generation.trace import note_commit
 from conversations.models import Worker
 from conversations.threads import run_in_thread
 
@@ -30,7 +32,7 @@ class Committer:
         self._runs = runs
 
     async def register(self) -> None:
-        self.worker_id = await run_in_thread(lambda: Worker.objects.create().pk)
+        self.worker_id = await run_in_thread(lambda: Worker.objects.create(reads_files=True).pk)
 
     async def run(self) -> None:
         """Commit once a second, until cancelled. Raises whatever is not an outage of the database."""
@@ -50,6 +52,7 @@ class Committer:
         """Write the progress of all runs with the heartbeat, and resume the runs that were taken for orphans."""
         writing = [run for run in self._runs.values() if not run.is_lost and not run.is_ending]
         taken = {run.claim.generation_id: (run, run.take_progress()) for run in writing}
+        began = time.time_ns()
         try:
             stops = await self._write_progress(taken)
         except Exception:  # of any kind: the text is written later, or this process ends
@@ -60,6 +63,7 @@ class Committer:
         for generation_id, (run, progress) in taken.items():
             if generation_id in stops:
                 run.mark_committed(progress)
+                note_commit(run.span, began, progress)
                 if (stop := stops[generation_id]) is not None:
                     run.stop(stop)
             else:
@@ -83,8 +87,8 @@ class Committer:
             logger.error("commit failed: %s", describe(error))
             stops = await self._write_one_by_one(taken)
         if stops is None:
-            logger.warning("this worker was declared dead, registering again")
             await self.register()
+            logger.warning("this worker was declared dead and has registered again as worker %s", self.worker_id)
         return stops or {}
 
     async def _write_one_by_one(self, taken: dict[int, tuple[Run, Progress]]) -> dict[int, Stop | None] | None:

@@ -181,10 +181,10 @@ class LiveText:
         activity: str = "",
         repeats: bool = False,
     ) -> None:
-        """Change what is shown besides the text."""
+        """Change what is shown besides the text; None leaves it as it is. A position of 0 is not known."""
         before = (self.source, self.display)
         self.source = source or self.source
-        self._queue_position = queue_position or self._queue_position
+        self._queue_position = self._queue_position if queue_position is None else queue_position or None
         self.notice = self.notice if notice is None else notice
         self._activity = activity or self._activity
         self.repeats |= repeats

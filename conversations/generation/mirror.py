@@ -152,6 +152,8 @@ class Mirror:
             live.end()
             return
         if generation.status == Status.QUEUED:
+            if live.status != Status.QUEUED and live.attempt == generation.attempt:
+                live.end()  # requeued: pages show it anew
             return
         if generation.attempt > live.attempt:
             live.start(generation.attempt, generation.thinking_seconds or 0.0)
@@ -162,6 +164,8 @@ class Mirror:
             self._feed_committed(live, chunks)
 
     def _feed_committed(self, live: LiveText, chunks: list[tuple[int, str, str]]) -> None:
+        if live.relabels and self._sequence < 0 and chunks and chunks[0][1] == Kind.ANSWER:
+            return  # that this is reasoning is known here already, but not committed
         deltas: list[Delta] = []
         for sequence, kind, text in chunks:
             if sequence <= self._sequence:

@@ -15,7 +15,15 @@ from django.db.models import F, Q, QuerySet, Value
 from django.db.models.functions import Coalesce, Concat
 from django.utils import timezone
 
-from conversations.generation.commit import Claim, Result, Stop, store_or_fail, update_generation, update_message
+from conversations.generation.commit import (
+    Claim,
+    Result,
+    Stop,
+    lock_conversation,
+    store_or_fail,
+    update_generation,
+    update_message,
+)
 from conversations.inference.allowance import estimate_prompt, usage_at_end
 from conversations.models import Chunk, Conversation, Generation, Kind, Status, Worker
 from conversations.models.generation import LIVE
@@ -120,9 +128,10 @@ def resume(worker_id: int, claimed: Claim, status: str, started_at: datetime, ea
             return False
         if ended:
             add_usage(pk, ended[0], ended[1:], sign=-1)  # counted again when it ends again
-        update_message(
-            message, {"reasoning": earlier[0], "reasoning_words": None, "outline": None, "content": earlier[1]}
-        )
+        if any((*earlier, *text)):  # otherwise it has not read yet what it continues
+            update_message(
+                message, {"reasoning": earlier[0], "reasoning_words": None, "outline": None, "content": earlier[1]}
+            )
         Chunk.objects.filter(generation=pk).delete()
         Chunk.objects.bulk_create(
             Chunk(generation_id=pk, attempt=claimed.attempt, sequence=sequence, kind=kind, text=part)
@@ -167,7 +176,10 @@ def _recover(generations: QuerySet[Generation], pk: int, cause: str, stopped: bo
     It is requeued, which means asked again, only if no text was committed, nobody asked to stop it, and attempts are
     left.
     """
-    generation = generations.select_for_update(of=("self",)).filter(pk=pk).first()
+    found = generations.filter(pk=pk)
+    for conversation in found.values_list("conversation", flat=True):
+        lock_conversation(conversation)
+    generation = found.select_for_update(of=("self",)).first()
     if generation is None:
         return None
     text = generation.committed_text()

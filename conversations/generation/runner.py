@@ -10,7 +10,7 @@ from typing import Any
 from django.conf import settings
 from django.utils import timezone
 
-from chatsite import metrics
+from chatsite import metrics, tracing
 from chatsite.outages import describe, is_outage
 from conversations.events import Topic, publish
 from conversations.generation import recovery
@@ -51,6 +51,7 @@ class Run:
         self.uncommitted_characters = 0  # including those of a commit that is in progress
         self.is_ending = False  # its result is being written
         self.is_lost = False  # another worker may have recovered it
+        self.span: tracing.Span | None = None
         self._worker_id = worker_id
         self._model = opened
         self._uncommitted: list[Delta] = []
@@ -59,6 +60,7 @@ class Run:
         self._relabels = False
         self._times: list[tuple[int, float]] = []  # see `outlines.Times`
         self._fields: dict[str, object] = {"model": opened.model.id}
+        self._taken_fields: dict[str, object] = {}  # of the commit that is in progress
         self._prompt_tokens = 0  # about how many; 0 until the request is sent
         self._output_limit: OutputLimit | None = None
         self._totals = DeltaTotals[datetime]()
@@ -167,16 +169,13 @@ class Run:
             self._fields = progress.fields | self._fields
         else:
             logger.warning("generation %s is owned by another worker, abandoned", self.claim.generation_id)
-            self._abandon()
+            if self._streaming:
+                self._streaming.cancel()
+            self.live.end()
         publish(Topic.CONVERSATION_CHANGED, self.claim.conversation_id)
         publish(Topic.LIST_CHANGED, self.claim.owner_id, self.claim.conversation_id)
         if self._resumption and not self._resumption.done():
             self._resumption.set_result(resumed)
-
-    def _abandon(self) -> None:
-        if self._streaming:
-            self._streaming.cancel()
-        self.live.end()
 
     def take_progress(self) -> Progress:
         """Return what is not committed. Pass it to `mark_committed` or, if the commit fails, to `restore_progress`."""
@@ -190,6 +189,7 @@ class Run:
         )
         self._sequence += len(chunks)
         self._note_time()
+        self._taken_fields = self._fields
         self._failed_chunks, self._uncommitted, self._relabels, self._fields = [], [], False, {}
         return progress
 
@@ -200,6 +200,7 @@ class Run:
         self._times.append(point)
 
     def mark_committed(self, progress: Progress) -> None:
+        self._taken_fields = {}
         self.uncommitted_characters -= sum(len(text) for _, text in progress.chunks)
 
     def restore_progress(self, progress: Progress) -> None:
@@ -251,18 +252,17 @@ class Run:
             self._fields["request"] = stored_request(amended, prompt, refused)
             return amended
 
-        try:
-            return await stream(
-                self._model.endpoint.create,
-                request,
-                trimmer or self.feed,
-                stall_seconds=settings.STALL_SECONDS,
-                gather_seconds=lambda: gather_seconds(self.live.tail_characters),
-                amend=amend,
-            )
-        finally:
-            if trimmer:
-                trimmer.close()
+        outcome = await stream(
+            self._model.endpoint.create,
+            request,
+            trimmer or self.feed,
+            stall_seconds=settings.STALL_SECONDS,
+            gather_seconds=lambda: gather_seconds(self.live.tail_characters),
+            amend=amend,
+        )
+        if trimmer:  # not if the stream was cut: what the trimmer holds back are repeated words
+            trimmer.close()
+        return outcome
 
     def _prompt(self) -> tuple[Generation, Prompt, Message]:
         found = read_prompt(self.claim, self._model.model)
@@ -275,6 +275,8 @@ class Run:
         if self._totals.first_at != first_at:
             self._fields["first_thought_at"] = self._totals.first_at.get(Kind.REASONING)
             self._fields["first_answer_at"] = self._totals.first_at.get(Kind.ANSWER)
+            for kind in self._totals.first_at.keys() - first_at.keys():
+                tracing.add_event("first thought" if kind == Kind.REASONING else "first word")
             if not first_at:
                 metrics.FIRST_DELTA.observe(time.monotonic() - self._started)
         if not self.live.repeats and self._repetition.is_found_in(deltas):
@@ -316,7 +318,9 @@ class Run:
             self._resumption = asyncio.get_running_loop().create_future()
             if not await self._resumption:
                 return
-        metrics.ENDED.labels(Status.FAILED if self._is_unwritable else result.status, self._cause).inc()
+        status = Status.FAILED if self._is_unwritable else result.status
+        metrics.ENDED.labels(status, self._cause).inc()
+        tracing.note_outcome(status, self._cause)
         metrics.DURATION.observe(time.monotonic() - self._started)
         self.live.end()
 
@@ -324,7 +328,7 @@ class Run:
         """Write the result, or as much of it as the database accepts; False if this worker does not own the row."""
         if not self._is_unwritable:
             try:
-                return await self._write(finish, result, self._fields)
+                return await self._write(finish, result, self._taken_fields | self._fields)
             except Exception as error:  # noqa: BLE001  (text that cannot be encoded is not a DatabaseError)
                 logger.error("result of generation %s not stored: %s", self.claim.generation_id, describe(error))
                 self._is_unwritable, self._cause = True, "InternalError"
@@ -339,11 +343,10 @@ class Run:
         """Call `write`, again and again during an outage of the database; False if another worker owns the row."""
         while True:
             try:
-                return await run_in_thread(write, self._worker_id(), self.claim, *arguments)
+                with tracing.span("end"):
+                    return await run_in_thread(write, self._worker_id(), self.claim, *arguments)
             except Exception as error:
                 if not is_outage(error):
                     raise
-                logger.warning(
-                    "result of generation %s not written, retrying: %s", self.claim.generation_id, describe(error)
-                )
+                logger.warning("generation %s not written, retrying: %s", self.claim.generation_id, describe(error))
                 await asyncio.sleep(RETRY_SECONDS)

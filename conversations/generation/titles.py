@@ -100,6 +100,7 @@ def _prepare(claimed: Claim, by: Model, models: OpenModels) -> Task | None:
         attempt=claimed.attempt,
         owner__is_active=True,
         conversation__title_source=TitleSource.AUTOMATIC,
+        conversation__deleted_at=None,
     )
     found = found.exclude(Exists(answered.filter(pk__lt=OuterRef("pk"))))
     found = found.exclude(Exists(LegalHold.objects.covering(OuterRef("conversation"), OuterRef("owner"))))

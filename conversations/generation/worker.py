@@ -26,8 +26,10 @@ from conversations.generation.liveness import LivenessMonitor, ProcessLock
 from conversations.generation.mirror import MirrorSender
 from conversations.generation.runner import Run
 from conversations.generation.titles import Titles
+from conversations.generation.trace import generation_span
 from conversations.generation.unknown_models import UnknownModels, waiting_notices
 from conversations.inference.endpoint import OpenModels
+from conversations.inference.errors import failures
 from conversations.models import Generation, Status, Worker
 from conversations.models.usage import forget_deleted_accounts
 from conversations.threads import run_in_thread
@@ -72,7 +74,7 @@ def update_metrics() -> None:
         metrics.COMMIT_AGE.set(_current.committer.seconds_since_commit)
         metrics.WAITING_CHARACTERS.set(sum(run.uncommitted_characters for run in runs))
     try:
-        metrics.QUEUED.set(Generation.objects.filter(status=Status.QUEUED).count())
+        metrics.QUEUED.set(Generation.objects.claimable().count())
     except Error:
         metrics.QUEUED.set(math.nan)
 
@@ -101,6 +103,9 @@ class GenerationWorker:
 
     async def start(self) -> None:
         """Register this worker, recover the orphans of earlier processes if they must be dead, and start its loops."""
+        # These are 0 until they occur: Prometheus does not see the increase of a series that begins with 1.
+        for cause in ("InternalError", *failures()):
+            metrics.ENDED.labels(Status.FAILED, cause)
         await self.committer.register()
         if self._process_lock.acquire():
             others = await run_in_thread(_read_beats, self._id)
@@ -170,6 +175,7 @@ class GenerationWorker:
             self._has_backlog = True
 
     async def _claim_and_run(self, generation_id: int) -> None:
+        began = time.time_ns()
         try:
             claimed = await run_in_thread(commit.claim, self._id, generation_id)
             if claimed is None or (model := self.models.find(claimed.model)) is None:
@@ -187,7 +193,8 @@ class GenerationWorker:
         bind_log_context(generation=generation_id, conversation=claimed.conversation_id)
         publish(Topic.GENERATION_CLAIMED, generation_id)
         try:
-            await run.run()
+            with generation_span(claimed, began, model.model.id) as run.span:
+                await run.run()
         finally:
             if self.runs.get(generation_id) is run:
                 del self.runs[generation_id]
@@ -240,7 +247,7 @@ class GenerationWorker:
             for text in texts:
                 if text.status == Status.QUEUED:
                     pk = text.generation_id
-                    text.update(queue_position=positions.get(pk), notice=notices.get(pk, ""))
+                    text.update(queue_position=positions.get(pk, 0), notice=notices.get(pk, ""))
 
     async def _claim_pending(self) -> None:
         """Claim queued generations, in queue order, up to this process's capacity."""

@@ -23,7 +23,7 @@ from conversations.inference.prompt import estimate_tokens, tokens_of
 from conversations.inference.registry import Model, find, limits_of
 from conversations.models import Attachment, Generation, Instructions, Message, Status, StoredText, User
 from conversations.models.access import allowed_models, daily_limits
-from conversations.models.conversation import Tree
+from conversations.models.tree import Tree
 from conversations.models.usage import DailyLimit, Tokens, add_usage, balance, reserve
 
 # A shorter answer is not worth its prompt. If the day's limit is small, it is a tenth of that instead.
@@ -165,7 +165,9 @@ def output_limit(generation: Generation, prompt_tokens: int) -> OutputLimit | No
     if not (limits := _limits(generation)):
         return None
     with transaction.atomic():
-        list(StoredText.objects.select_for_update().filter(user=generation.owner_id))  # as `limits.reached` does
+        # The generation first, like actions that stop it before they write text. `limits.reached` locks the other row.
+        list(Generation.objects.select_for_update(of=("self",)).filter(pk=generation.pk).values_list("pk"))
+        list(StoredText.objects.select_for_update().filter(user=generation.owner_id))
         time_zone = User.objects.values_list("time_zone", flat=True).get(pk=generation.owner_id) or ""
         reserve_tokens(generation, prompt_tokens, time_zone)
         generation.refresh_from_db(fields=["reserved_tokens"])

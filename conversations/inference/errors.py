@@ -198,6 +198,11 @@ class EndpointFailed(InferenceError):
     pass
 
 
+def failures() -> list[str]:
+    """Return the names of the errors because of which generations fail."""
+    return [kind.__name__ for kind in InferenceError.__subclasses__() if kind.status == Status.FAILED]
+
+
 def notice(sentence: str, advice: str, *, has_text: bool) -> str:
     """Return what the page says of a failure: what happened, what was saved, and what to do."""
     saved = "What arrived has been saved." if has_text else "Your question has been saved."

@@ -26,8 +26,8 @@ def with_files(
 ) -> str | list[dict[str, Any]]:
     """Return a question's content with its files before it; a list of parts if images are `sent` with it.
 
-    `image_url` returns the `data:` URL of an image; None for models that take no images. They are told of images that
-    they do not get.
+    `image_url` returns the `data:` URL of an image; it is None for models that accept no images. For each image that is
+    not sent, the content says so.
     """
     files = attached.get(message.pk, ())
     if not files:

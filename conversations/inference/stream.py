@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from traceback import clear_frames
 from typing import TYPE_CHECKING, Any
 
+from chatsite import tracing
 from conversations.inference import errors, finish_reasons
 from conversations.inference.chunks import ChunkReader, Usage
 from conversations.inference.deltas import Delta, merge
@@ -88,7 +89,8 @@ async def stream(
     attempt = 1
     while True:
         try:
-            return await _attempt(create, request, note_and_pass_on, stall_seconds, gather_seconds, record)
+            with tracing.span("model endpoint", kind=tracing.Kind.CLIENT, attempt=attempt):
+                return await _attempt(create, request, note_and_pass_on, stall_seconds, gather_seconds, record)
         except errors.InferenceError as error:
             # Those frames refer to the error, which refers to them: prompts would stay in memory after every failure.
             clear_frames(error.__traceback__)

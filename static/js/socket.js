@@ -9,6 +9,7 @@ const MAX_DELAY_MS = 10000;
 const TIMEOUT_MS = 40000; // the server sends a frame every 15 s at least
 const ACTIVE_TIMEOUT_MS = 20000; // when the tab becomes visible or a prompt is sent
 const CHECK_INTERVAL_MS = 5000;
+const MAX_SHOWN = 300; // ids that the address of the socket may have
 
 const notices = document.querySelectorAll("[data-connection]");
 let attempts = 0;
@@ -63,8 +64,19 @@ function reconnectIfSilent(timeout) {
   wrapper.reconnect();
 }
 
+/** Add the ids of the messages that came after those that the address names, for the server to remove what no longer belongs there. */
+function withShown(address) {
+  const url = new URL(address);
+  const shown = [...document.querySelectorAll("#messages > article.message")].map(({ id }) => id.slice("message-".length));
+  const at = shown.indexOf(url.searchParams.get("seen"));
+  const isWhole = (at >= 0 || !url.searchParams.has("seen")) && shown.length - at <= MAX_SHOWN;
+  if (isWhole) url.searchParams.set("shown", shown.slice(at + 1).join("."));
+  else url.searchParams.set("seen", "0"); // the server sends the page's last messages again
+  return url.href;
+}
+
 const create = htmx.createWebSocket;
-htmx.createWebSocket = (url) => (socket = create(url));
+htmx.createWebSocket = (url) => (socket = create(withShown(url)));
 htmx.config.wsReconnectDelay = backoff;
 
 setInterval(reconnectIfSilent, CHECK_INTERVAL_MS, TIMEOUT_MS);

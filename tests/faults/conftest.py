@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import pytest
 
 from tests.conftest import MIGRATED, connection
-from tests.endpoint import Endpoint
+from tests.endpoint import Endpoint, Exchange
 from tests.faults.baseline import Baseline
 from tests.faults.endless_model import EndlessModel
 from tests.services import PostgreSQL, Redis
@@ -13,6 +13,7 @@ from tests.site import Person, Site, show_log
 
 # Longer than these replicas take to reconnect after PostgreSQL has restarted.
 DEAD_SECONDS = 10
+KEY = "OPENAI_API_KEY"
 
 
 @dataclass(frozen=True)
@@ -25,13 +26,11 @@ class Replicas:
     postgresql: PostgreSQL
     redis: Redis
 
-    def owner_and_other(self, generation: int) -> tuple[Site, Site]:
-        """Return the replica that runs a generation, and the one that does not."""
-        [(runs_in_first,)] = self.first.rows(
-            "select worker_id = (select min(id) from conversations_worker) from conversations_generation where id = ?",
-            generation,
-        )
-        return (self.first, self.second) if runs_in_first else (self.second, self.first)
+    def owner_and_other(self, exchange: Exchange) -> tuple[Site, Site]:
+        """Return the replica that has sent this request to the model, and the other one."""
+        sites = (self.first, self.second)
+        [owner] = [site for site in sites if exchange.headers["Authorization"] == f"Bearer {site.variables[KEY]}"]
+        return owner, self.second if owner is self.first else self.first
 
 
 @pytest.fixture
@@ -53,8 +52,8 @@ def running_replicas(postgresql: PostgreSQL, redis_server: Redis) -> Iterator[Re
     with contextlib.ExitStack() as stack:
         stack.callback(endpoint.close)
         sites = []
-        for _ in range(2):  # one after the other, so that the first worker belongs to the first replica
-            sites.append(Site(url, **variables))
+        for key in ("first-canary-key", "second-canary-key"):  # which tell whose request it is
+            sites.append(Site(url, **variables | {KEY: key}))
             stack.callback(sites[-1].kill)
         yield Replicas(*sites, endpoint, postgresql, redis_server)
 
@@ -66,6 +65,7 @@ def replicas(running_replicas: Replicas) -> Iterator[Replicas]:
     yield running_replicas
     show_log(running_replicas.first)
     show_log(running_replicas.second)
+    running_replicas.postgresql.show_log()
 
 
 @pytest.fixture

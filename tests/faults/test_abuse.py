@@ -114,7 +114,7 @@ async def test_another_user_asks_streams_and_reads_beside_one_at_every_limit(
     assert queued <= QUEUED_PROMPTS
 
     replicas.endpoint.open("the end")
-    replicas.second.start(replicas.second.url.rsplit(":", 1)[1])
+    replicas.second.start()
     outcomes = await asyncio.to_thread(abusive.await_end, costly)
     assert {status for status, *_ in outcomes} <= {"complete", "failed", "interrupted"}
     assert person.answers(conversation) == [("complete", "", "Let me think. ", "Because it is so.")]

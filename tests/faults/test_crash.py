@@ -28,7 +28,7 @@ def test_text_sent_before_a_kill_is_stored_and_its_generations_end_as_interrupte
     before = texts(site)
     assert_stored(before, model, killed_at)
     endpoint.respond = think_and_answer
-    site.start(site.url.rsplit(":", 1)[1])
+    site.start()
     person.await_end(conversations[-1])
     assert {prompt: ("interrupted", *sent) for prompt, (_, *sent) in before.items()} == texts(site)
     kept = sum(map(len, before["p0"][1:]))
@@ -57,7 +57,32 @@ def test_a_generation_without_text_runs_again_after_a_kill(make_site, join, endp
     endpoint.await_reached("never")
     site.kill()
     assert person.answers(conversation)[0][0] == "thinking"
-    site.start(site.url.rsplit(":", 1)[1])
+    site.start()
     assert person.await_end(conversation)[0][0] == "complete"
     assert len(endpoint.exchanges) == 2
     baseline.check((person, conversation))
+
+
+def test_deletions_are_carried_out_or_undone_after_a_kill(make_site, join, endpoint: Endpoint):
+    async def write_until_closed(exchange: Exchange) -> None:
+        await exchange.answer("So much")
+        await exchange.gate("never")
+
+    endpoint.respond = write_until_closed
+    site = make_site()
+    person = join(site)
+    gone, undone = person.ask("Gone?"), person.ask("Undone?")
+    site.await_rows("select 1 where (select count(distinct generation_id) from conversations_chunk) = 2")
+    for conversation in (gone, undone):
+        person.post(f"{conversation}delete/")
+    key = {conversation: site.uuid(conversation.strip("/").split("/")[-1]) for conversation in (gone, undone)}
+    site.kill()
+    # The time to undo one is over, however long the start takes; that of the other is not.
+    [(moment,)] = site.rows("select deleted_at from conversations_conversation where id = ?", key[undone])
+    times = f"case deleted_at when '{moment}' then '2099-01-01 00:00:00' else '2026-01-01 00:00:00' end"
+    site.execute(f"update conversations_conversation set deleted_at = {times}")  # noqa: S608
+    site.start()
+    assert person.post("/conversations/undo/", deleted_at="2099-01-01T00:00:00+00:00").headers["Location"] == undone
+    site.await_rows("select 1 where not exists (select 1 from conversations_conversation where id = ?)", key[gone])
+    assert [person.http.get(conversation).status_code for conversation in (gone, undone)] == [404, 200]
+    assert [(status, answer) for status, _, _, answer in person.await_end(undone)] == [("stopped", "So much")]

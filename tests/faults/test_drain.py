@@ -43,8 +43,10 @@ def test_a_drain_ends_in_time_with_open_sockets_and_an_endless_answer(
         took = time.monotonic() - terminated
     print(f"drained in {took:.1f} s of {DRAIN_SECONDS} s")
     assert took <= DRAIN_SECONDS + 5
-    assert {prompt: text.status for prompt, text in texts(site).items()} == {"endless": "interrupted"}
-    assert_stored(texts(site), model, terminated + DRAIN_SECONDS)
+    found = texts(site)
+    outcomes = {prompt: text.status for prompt, text in found.items()}
+    assert outcomes == {"endless": "interrupted", "deleted": "stopped"}  # which could still have been restored
+    assert_stored({"endless": found["endless"]}, model, terminated + DRAIN_SECONDS)
     assert site.rows("select count(*) from conversations_worker") == [(0,)]
-    site.start(site.url.rsplit(":", 1)[1])
+    site.start()
     baseline.check((person, conversation), expected_logs=["/readyz"])

@@ -65,7 +65,7 @@ def test_a_replica_that_was_cut_off_writes_its_text_unless_the_conversation_went
         tabs[1].read_until(lambda tab: lost in tab.answer)
 
         proxy.heal()
-        far.await_line("registering again")
+        far.await_line("registered again")
         tabs[0].read_until(lambda tab: tab.source == "live")
         tabs[1].read_until(lambda tab: tab.statuses[0] == "interrupted")
         [exchange] = model.exchanges["followed"]

@@ -9,12 +9,13 @@ from pathlib import Path
 import pytest
 
 from conversations.generation.committer import MAX_UNCOMMITTED_CHARACTERS
-from tests.conftest import MIGRATED, unused_port
+from tests.conftest import MIGRATED
 from tests.endpoint import Exchange
 from tests.faults.baseline import Baseline
 from tests.faults.conftest import DEAD_SECONDS, Replicas
 from tests.faults.endless_model import EndlessModel
 from tests.faults.stored import texts
+from tests.ports import unused_port
 from tests.screen import Tab
 from tests.services import PostgreSQL
 from tests.site import Person, Site
@@ -119,24 +120,21 @@ def test_text_beyond_the_memory_limit_interrupts_all_answers_with_a_notice(
     questions = [f"Why {number}?" for number in range(2 * (MAX_UNCOMMITTED_CHARACTERS // FLOOD) + 1)]
     conversations = {question: person.ask(question) for question in questions}
     replicas.endpoint.await_exchange(len(questions))
-    owners: dict[Site, list[str]] = {replicas.first: [], replicas.second: []}
-    for question, generation in replicas.first.rows(
-        "select asked.content, g.id from conversations_generation g join conversations_message m on m.id = g.message_id"
-        " join conversations_message asked on asked.id = m.parent_id where g.finished_at is null"
-    ):
-        owners[replicas.owner_and_other(generation)[0]].append(question)
-    owner, flooded = max(owners.items(), key=lambda item: len(item[1]))
+    asked: dict[Site, dict[str, Exchange]] = {replicas.first: {}, replicas.second: {}}
+    for exchange in replicas.endpoint.exchanges:
+        owner, _ = replicas.owner_and_other(exchange)
+        asked[owner][exchange.body["messages"][-1]["content"]] = exchange
+    owner, flooded = max(asked.items(), key=lambda item: len(item[1]))
     here = person.at(owner)
-    with Tab(here, conversations[flooded[0]]) as tab:
+    with Tab(here, conversations[next(iter(flooded))]) as tab:
         tab.read_until(lambda tab: tab.reasoning == "Hm. ")
         status = tab.newest.attributes["id"].replace("message", "status")
         replicas.postgresql.crash()
         try:
             replicas.endpoint.open("away")
             tab.read_until(lambda tab: "The database was unavailable at" in tab.text(status))
-            for exchange in replicas.endpoint.exchanges:
-                if exchange.body["messages"][-1]["content"] in flooded:
-                    assert exchange.closed_by_client.wait(60)
+            for exchange in flooded.values():
+                assert exchange.closed_by_client.wait(60)
             assert tab.statuses == ["thinking"]  # the end cannot be written yet
         finally:
             replicas.postgresql.start()

@@ -18,8 +18,7 @@ def test_without_redis_the_running_replica_stays_live_and_the_other_shows_commit
 ):
     conversation = person.ask("p")
     replicas_model.await_words(1, "p")
-    [(generation,)] = replicas.first.rows("select id from conversations_generation where finished_at is null")
-    owner, other = replicas.owner_and_other(generation)
+    owner, other = replicas.owner_and_other(replicas_model.exchanges["p"][-1])
     here, there = person.at(owner), person.at(other)
     with Tab(here, conversation) as tab, Tab(there, conversation) as viewer:
 

@@ -92,7 +92,9 @@ def ask(replicas: Replicas, person: Person, phase: str, elsewhere: bool) -> Runn
 
 def stop(replicas: Replicas, person: Person, running: Running) -> float:
     """Stop a generation; return the seconds until the model's connection closed or, if queued, until the response."""
-    owner, other = replicas.owner_and_other(running.generation)
+    owner, other = replicas.first, replicas.second
+    if running.exchange:
+        owner, other = replicas.owner_and_other(running.exchange)
     somebody = person.at(other if running.elsewhere else owner)
     started = time.monotonic()
     assert somebody.post(f"/generations/{running.generation}/stop/", htmx=True).status_code == 204

@@ -22,6 +22,7 @@ from conversations.models import Chunk, Generation, Kind, Message, Status, User,
 from conversations.models.generation import POSITIONS
 from conversations.rendering import outcomes
 from tests.factories import claimed, person, queued
+from tests.site import run_module
 
 pytestmark = pytest.mark.django_db
 
@@ -272,3 +273,8 @@ def test_without_times_an_outline_is_stored_without_seconds():
     worker, claim = claimed(person())
     fail(worker.pk, claim, result(reasoning="A thought of few words.", content=""))
     assert Message.objects.get(pk=claim.message_id).outline["steps"] == [[0, "A thought of few words", "", None]]
+
+
+@pytest.mark.postgresql
+def test_workers_and_actions_cause_no_deadlock(postgresql_database: str):
+    run_module("tests.locked_at_once", DATABASE_URL=postgresql_database, USER_DAILY_TOKENS=1_000_000)

@@ -250,7 +250,7 @@ def regenerate_it(user: User, message: Message) -> None:
 
 
 def delete_it(user: User, message: Message) -> None:
-    actions.delete(conversation=message.conversation)
+    actions.delete_at_once(conversation=message.conversation)
 
 
 @pytest.mark.parametrize("follow", [follow_up, continue_it, regenerate_it, delete_it], ids=lambda f: f.__name__)

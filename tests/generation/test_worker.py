@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from django.db import DataError, InterfaceError, OperationalError
 
+from chatsite import metrics
 from chatsite.supervision import Supervisor
 from chatsite.time_zones import site_day
 from conversations.generation import commit, committer, worker
@@ -21,9 +22,9 @@ from conversations.generation.runner import Run
 from conversations.generation.worker import UNREADY_SECONDS, GenerationWorker
 from conversations.inference.deltas import Delta
 from conversations.inference.endpoint import OpenModels
-from conversations.models import DailyUsage, Kind, Status, Worker
+from conversations.models import Conversation, DailyUsage, Kind, Status, Worker
 from conversations.threads import run_in_thread
-from tests.factories import person, queued
+from tests.factories import claimed, person, queued
 from tests.models import NoEndpoint, without_endpoint
 from tests.site import WAIT
 
@@ -122,6 +123,19 @@ async def test_a_process_that_cannot_commit_is_not_ready(
     assert worker.readiness_problems() == []
     this_worker.committer.seconds_since_commit += 1
     assert worker.readiness_problems() == ["the database cannot be written"]
+
+
+@pytest.mark.django_db
+def test_only_what_a_free_place_would_start_counts_as_waiting(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(worker, "_current", None)
+    ada = person()
+    _, claim = claimed(ada)
+    queued(ada, "And then?", Conversation.objects.get(generations=claim.generation_id))
+    worker.update_metrics()
+    assert metrics.registry.get_sample_value("chat_generations_queued") == 0
+    queued(person("bob"))
+    worker.update_metrics()
+    assert metrics.registry.get_sample_value("chat_generations_queued") == 1
 
 
 async def test_the_first_sweep_of_a_day_makes_usage_of_deleted_accounts_anonymous(
