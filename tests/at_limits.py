@@ -1,8 +1,11 @@
 """Users at their limits on any database: `python -m tests.at_limits` uses an empty migrated one."""
 
+import io
+import json
 import random
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from importlib import import_module
 from typing import Any
 
 import django
@@ -10,11 +13,12 @@ import django
 if __name__ == "__main__":
     django.setup()
 
-from django.db import connections
+from django.db import connection, connections
 from django.db.models import QuerySet
 
 from conversations import actions, limits
 from conversations.generation import commit, recovery
+from conversations.importing import import_file
 from conversations.models import Conversation, Generation, Message, Status, StoredText, User, Worker
 from tests.factories import claimed, person, queued
 
@@ -83,6 +87,24 @@ def pick(rows: QuerySet, chance: random.Random) -> Any:
     return chance.choice(found) if found else None
 
 
+def check_imported_text() -> None:
+    """Check that what a file says of generations counts until it is deleted, as migration 0039 counts it too."""
+    owner, message = person("fay"), {"id": 1, "parent": None, "role": "user", "content": "Why?"}
+    generation = {"created_at": "2026-01-01T00:00:00Z", "error": "é" * 1_000}
+    answer = {"id": 2, "parent": 1, "role": "assistant", "content": "", "generations": [generation] * 50}
+    record = {"format": "ponder-conversation", "version": 1, "id": "1", "messages": [message, answer]}
+    assert import_file(user=owner, file=io.BytesIO(json.dumps(record).encode())).conversations == 1
+    counted = StoredText.objects.get(user=owner).bytes
+    assert counted > 50 * 1_000
+    StoredText.objects.filter(user=owner).update(bytes=len("Why?"))
+    migration = import_module("conversations.migrations.0039_imported_text")
+    with connection.cursor() as cursor:
+        cursor.execute(getattr(migration, connection.vendor.upper())[-1])
+    assert StoredText.objects.get(user=owner).bytes == counted
+    owner.conversations.all().delete()
+    assert StoredText.objects.get(user=owner).bytes == 0
+
+
 def size(owner: User) -> int:
     texts = Message.objects.visible_to(owner).values_list("content", "reasoning")
     return sum(len(text.encode()) for row in texts for text in row)
@@ -139,7 +161,7 @@ def delete_one(owner: User, worker: Worker, chance: random.Random) -> bool:
     conversation = pick(owner.conversations, chance)
     if conversation is None or chance.random() < 0.5:
         return False
-    actions.delete(conversation=conversation)
+    actions.delete_at_once(conversation=conversation)
     return True
 
 
@@ -151,3 +173,4 @@ def forget(owner: User, worker: Worker, chance: random.Random) -> bool:
 if __name__ == "__main__":
     check_races()
     check_stored_text()
+    check_imported_text()

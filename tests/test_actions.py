@@ -156,7 +156,7 @@ def test_deleting_a_conversation_deletes_its_messages_and_generations():
     user = person()
     claimed(user)
     kept = queued(user).conversation
-    actions.delete(conversation=Conversation.objects.exclude(pk=kept.pk).get())
+    actions.delete_at_once(conversation=Conversation.objects.exclude(pk=kept.pk).get())
     assert list(Conversation.objects.all()) == [kept]
     assert Generation.objects.count() == 1
     assert Message.objects.count() == 2

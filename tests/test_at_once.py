@@ -3,6 +3,7 @@
 In a file of their own: these tests commit, and all tables are emptied after them, also of rows that migrations created.
 """
 
+import contextlib
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -14,8 +15,19 @@ from django.core.files.uploadedfile import TemporaryUploadedFile
 from django.db import connection, connections
 
 from conversations import actions, file_cleanup
+from conversations.actions import shares
 from conversations.generation.commit import Claim, Result, claim, finish
-from conversations.models import Attachment, Generation, Status, StoredFile, StoredText, User, Worker
+from conversations.models import (
+    Attachment,
+    Conversation,
+    Generation,
+    Share,
+    Status,
+    StoredFile,
+    StoredText,
+    User,
+    Worker,
+)
 from conversations.review import audit, queue
 from conversations.review.models import QueueItem
 from tests import at_limits
@@ -139,3 +151,58 @@ def test_a_file_that_is_attached_while_it_is_cleaned_up_is_kept_or_stored_again(
         cleaning.result()
     file_cleanup.clean_up()
     assert [path.name for path in folder.iterdir()] == [str(last.stored.key)]
+
+
+def test_concurrent_links_never_exceed_the_limit(monkeypatch):
+    monkeypatch.setattr(shares, "ACTIVE_SHARES", 3)
+    conversation = make_conversation(person())
+
+    def race(_: int) -> bool:
+        try:
+            create_share(conversation)
+        except actions.Refused:
+            return False
+        finally:
+            connections.close_all()
+        return True
+
+    with ThreadPoolExecutor(8) as threads:
+        assert sum(threads.map(race, range(8))) == 3
+    assert Share.objects.count() == 3
+
+
+def test_a_file_that_is_copied_while_it_is_deleted_is_kept_or_not_copied(folder):
+    owner, reader = person(), person("reader")
+
+    def race(function: Callable[[], object]) -> object:
+        try:
+            return function()
+        finally:
+            connections.close_all()
+
+    def delete(conversation: Conversation) -> None:
+        actions.delete_at_once(conversation=conversation)
+        file_cleanup.clean_up()
+
+    def copy(share: Share) -> None:
+        with contextlib.suppress(Share.DoesNotExist):
+            actions.copy_share(user=reader, share=share)
+
+    for number in range(10):
+        conversation = make_conversation(owner, file=f"Text {number}")
+        share = create_share(conversation)
+        with ThreadPoolExecutor(2) as threads:
+            list(threads.map(race, [partial(delete, conversation), partial(copy, share)]))
+        file_cleanup.clean_up()
+        stored = StoredFile.objects.all()
+        assert {str(each.written_key) for each in stored} == {path.name for path in folder.iterdir()}
+        assert all(each.owner == reader for each in stored)
+    for copied in Conversation.objects.all():
+        delete(copied)
+    assert list(folder.iterdir()) == []
+
+
+def create_share(conversation: Conversation) -> Share:
+    return actions.create_share(
+        conversation=conversation, audience="members", days=1, with_reasoning=True, with_files=True
+    )

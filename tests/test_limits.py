@@ -85,7 +85,7 @@ def test_stored_text_is_limited_and_deletion_makes_room(reader: Client, user: Us
     with pytest.raises(actions.Refused, match="Delete conversations"):
         actions.edit(user=user, prompt=first.message.prompt, content="é" * 900_001)
     assert "1.2 MB of 3.0 MB" in reader.get("/preferences/").text
-    actions.delete(conversation=first.conversation)
+    actions.delete_at_once(conversation=first.conversation)
     assert queued(user, "é" * 900_001)
 
 
@@ -103,6 +103,7 @@ def test_an_answer_that_is_too_long_cannot_be_continued(reader: Client, user: Us
 
 def test_the_counted_size_is_that_of_the_messages():
     at_limits.check_stored_text()
+    at_limits.check_imported_text()
 
 
 def test_the_migration_counts_what_is_stored_already(user: User):

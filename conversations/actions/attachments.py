@@ -5,18 +5,20 @@ import uuid
 from collections.abc import Collection, Sequence
 from pathlib import Path
 from threading import BoundedSemaphore
+from typing import NamedTuple
 
 from django.conf import settings
 from django.core.files.uploadedfile import TemporaryUploadedFile
 from django.db import IntegrityError, transaction
 
 from conversations import limits, storage
-from conversations.actions.refusals import Held, Refused
+from conversations.actions.refusals import Refused, Unavailable
+from conversations.actions.rows import lock_user, lock_user_unless_held
 from conversations.extraction import Extracted, extract
 from conversations.inference.choice import Choice
 from conversations.inference.prompt import estimate_tokens, prompt_room
 from conversations.inference.registry import limits_of
-from conversations.models import Attachment, FileState, LegalHold, Message, StoredFile, User
+from conversations.models import Attachment, Conversation, FileState, Message, StoredFile, User
 from conversations.models.attachment import NAME_CHARACTERS
 
 FILES_PER_QUESTION = 10
@@ -24,19 +26,36 @@ UNSENT_FILES = 40  # of one person
 # Of the threads for uploads; the others receive and refuse meanwhile. Reading a hostile file can take half a minute.
 READING_AT_ONCE = settings.UPLOAD_THREADS - 1
 WAIT_SECONDS = 5.0
-GONE = "A file that you attached is no longer here: files wait a day for their question. Attach it again."
+GONE = "A file that you attached is no longer here: it was sent, removed, or deleted after a day. Attach it again."
 BUSY = "{} was not attached: the site is reading many files. Wait a few seconds, then attach it again."
 NOT_STORED = "{} could not be stored: the site's storage is not available. Try again in a moment."
 
 _reading = BoundedSemaphore(READING_AT_ONCE)
 
 
-def attach(*, user: User, upload: TemporaryUploadedFile) -> Attachment:
+class _Target(NamedTuple):
+    """The composer in which a file waits for its question, and how many files of one person may wait."""
+
+    composer: Conversation | None
+    most_unsent: int
+
+
+def attach(
+    *,
+    user: User,
+    upload: TemporaryUploadedFile,
+    name: str = "",
+    composer: Conversation | None = None,
+    most_unsent: int = UNSENT_FILES,
+) -> Attachment:
     """Read and store a file that somebody has uploaded; return its attachment, to be sent with a question.
 
+    Its name is `name` or, if that is empty, that of the upload. Until it is sent, it waits in the composer of this
+    conversation or, with None, of the page for a new one. At most `most_unsent` of one person wait at a time.
     A file with the same content as an earlier one is not stored again. Raises `Refused`, also if it cannot be read.
     """
-    name = _file_name(upload.name or "")
+    target = _Target(composer, most_unsent)
+    name = file_name(name or upload.name or "")
     if upload.size is None or upload.size > settings.FILE_BYTES:
         most = settings.FILE_BYTES // 2**20
         raise Refused(f"{name} is too large: a file can have up to {most} MB. Attach a part of it, or a smaller copy.")
@@ -44,12 +63,12 @@ def attach(*, user: User, upload: TemporaryUploadedFile) -> Attachment:
     for chunk in upload.chunks():
         hashed.update(chunk)
     digest = hashed.hexdigest()
-    if attachment := _attach_again(user, digest, name):
+    if attachment := _attach_again(user, digest, name, target):
         return attachment
     if not _reading.acquire(timeout=WAIT_SECONDS):
-        raise Refused(BUSY.format(name))
+        raise Unavailable(BUSY.format(name))
     try:
-        return _read_and_store(user, upload, name, digest)
+        return _read_and_store(user, upload, name, digest, target)
     finally:
         _reading.release()
 
@@ -57,9 +76,7 @@ def attach(*, user: User, upload: TemporaryUploadedFile) -> Attachment:
 def remove_attachment(*, attachment: Attachment) -> None:
     """Remove a file that was not sent. Raises `Refused`."""
     with transaction.atomic():
-        _lock(attachment.owner_id)
-        if LegalHold.objects.in_force().filter(user=attachment.owner_id).exists():
-            raise Held("You cannot remove this file yet: it must be kept for legal reasons.")
+        lock_user_unless_held(attachment.owner_id, "You cannot remove this file yet")
         if not Attachment.objects.unsent().filter(pk=attachment.pk).delete()[0]:
             raise Refused("This file has been sent. To remove it, delete its conversation.")
 
@@ -68,12 +85,13 @@ def send_files(prompt: Message, user: User, ids: Collection[uuid.UUID], position
     """Attach files that were not sent yet to a new prompt, in this order, and return them. Raises `Refused`."""
     if not ids:
         return []
+    check_number(len(ids))
     unsent = Attachment.objects.visible_to(user).unsent().filter(pk__in=ids)
     by_id = {attachment.pk: attachment for attachment in unsent.select_for_update(of=("self",)).with_files()}
     if by_id.keys() != set(ids):
         raise Refused(GONE)
     for number, pk in enumerate(ids, position):
-        Attachment.objects.filter(pk=pk).update(message=prompt, position=number)
+        Attachment.objects.filter(pk=pk).update(message=prompt, position=number, composer=None)
     return [by_id[pk] for pk in ids]
 
 
@@ -113,35 +131,35 @@ def check_number(number: int) -> None:
         raise Refused(f"A question can have up to {FILES_PER_QUESTION} files, and this one has {number}. Remove some.")
 
 
-def _read_and_store(user: User, upload: TemporaryUploadedFile, name: str, digest: str) -> Attachment:
+def _read_and_store(user: User, upload: TemporaryUploadedFile, name: str, digest: str, target: _Target) -> Attachment:
     stored = _reserve(user, upload.size or 0, digest)
     try:
         found = extract(Path(upload.temporary_file_path()), name)
         if found.problem:
             raise Refused(f"{name}: {found.problem}")
-        return _store(user, stored, upload, name, found)
+        return _store(user, stored, upload, name, found, target)
     except BaseException as error:
         # `file_cleanup` deletes what was written, also if this process does not get here.
         StoredFile.objects.filter(pk=stored.pk, state=FileState.WRITING).update(state=FileState.DELETING)
         if isinstance(error, storage.StorageError):
-            raise Refused(NOT_STORED.format(name)) from error
+            raise Unavailable(NOT_STORED.format(name)) from error
         raise
 
 
-def _file_name(given: str) -> str:
+def file_name(given: str) -> str:
     """Return a name without characters that cannot be seen or that reorder text, shortened before its ending."""
     name = "".join(each if each.isprintable() else " " for each in given).strip() or "file"
     ending = Path(name).suffix[:20]
     return name if len(name) <= NAME_CHARACTERS else name[: NAME_CHARACTERS - len(ending)] + ending
 
 
-def _attach_again(user: User, digest: str, name: str) -> Attachment | None:
+def _attach_again(user: User, digest: str, name: str, target: _Target) -> Attachment | None:
     """Attach a file that this person has stored already; None if there is none with this content."""
     with transaction.atomic():
-        _lock(user.pk)
+        lock_user(user.pk)
         rows = StoredFile.objects.select_for_update().defer("text")
         stored = rows.filter(owner=user, sha256=digest, state=FileState.STORED).first()
-        return _create(user, stored, name) if stored else None
+        return _create(user, stored, name, target) if stored else None
 
 
 def _reserve(user: User, size: int, digest: str) -> StoredFile:
@@ -152,7 +170,14 @@ def _reserve(user: User, size: int, digest: str) -> StoredFile:
     return stored
 
 
-def _store(user: User, stored: StoredFile, upload: TemporaryUploadedFile, name: str, found: Extracted) -> Attachment:
+def _store(
+    user: User,
+    stored: StoredFile,
+    upload: TemporaryUploadedFile,
+    name: str,
+    found: Extracted,
+    target: _Target,
+) -> Attachment:
     picture = found.picture.data if found.picture else b""
     text_bytes = len(found.text.encode())
     columns = {
@@ -170,31 +195,27 @@ def _store(user: User, stored: StoredFile, upload: TemporaryUploadedFile, name: 
     storage.write(stored, upload, picture)
     try:
         with transaction.atomic():
-            _lock(user.pk)
+            lock_user(user.pk)
             if not StoredFile.objects.filter(pk=stored.pk, state=FileState.WRITING).update(**columns):
-                raise Refused(NOT_STORED.format(name))
+                raise Unavailable(NOT_STORED.format(name))
             _check_room(user)
             for column, value in columns.items():
                 setattr(stored, column, value)
-            return _create(user, stored, name)
+            return _create(user, stored, name, target)
     except IntegrityError:
         # A concurrent upload has stored the same content.
         StoredFile.objects.filter(pk=stored.pk).update(state=FileState.DELETING)
-        if attachment := _attach_again(user, stored.sha256, name):
+        if attachment := _attach_again(user, stored.sha256, name, target):
             return attachment
         raise
 
 
-def _lock(user_id: int) -> None:
-    """Make uploads of one person wait for each other, and all wait for a legal hold that is being placed."""
-    User.objects.select_for_update(no_key=True).get(pk=user_id)
-
-
-def _create(user: User, stored: StoredFile, name: str) -> Attachment:
+def _create(user: User, stored: StoredFile, name: str, target: _Target) -> Attachment:
     """Create an attachment. The caller has locked its owner, so that the limit holds for what all uploads commit."""
-    if Attachment.objects.visible_to(user).unsent().count() >= UNSENT_FILES:
-        raise Refused(f"{UNSENT_FILES} of your files wait for a question. Send or remove some, then attach it again.")
-    return Attachment.objects.create(owner=user, stored=stored, name=name)
+    most = target.most_unsent
+    if Attachment.objects.visible_to(user).in_composers().count() >= most:
+        raise Refused(f"{most} of your files wait for a question. Send or remove some, then attach it again.")
+    return Attachment.objects.create(owner=user, stored=stored, name=name, composer=target.composer)
 
 
 def _check_room(user: User) -> None:

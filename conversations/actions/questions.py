@@ -10,7 +10,7 @@ from django.utils import timezone
 from conversations import limits
 from conversations.actions.attachments import check_files, copy_files, send_files
 from conversations.actions.queueing import choose_for, queue, queue_answer
-from conversations.actions.refusals import Refused
+from conversations.actions.refusals import Refused, by_limit
 from conversations.actions.rows import delete_row, lock, lock_unless_held
 from conversations.events import Topic, publish
 from conversations.inference.allowance import release_unused
@@ -39,7 +39,7 @@ def send_message(
     def write() -> Generation:
         nonlocal conversation
         if sentence := limits.would_reach(user.pk, content):
-            raise Refused(sentence)
+            raise by_limit(sentence)
         if conversation is None:
             conversation = Conversation.objects.create(owner=user, title=title_from(content))
         conversation = lock(conversation)
@@ -103,13 +103,13 @@ def regenerate(*, user: User, message: Message, key: uuid.UUID | None = None, ch
 def continue_answer(*, user: User, message: Message, key: uuid.UUID | None = None) -> Generation:
     """Queue the continuation of an answer and return it; if the answer is live, return its generation.
 
-    An answer without content is regenerated.
+    An answer without content is regenerated, and so is one that was imported.
     """
 
     def write() -> Generation:
         conversation = lock(message.conversation)
         current = Message.objects.get(pk=message.pk)
-        if not current.content or current.is_live:
+        if not current.content or current.is_live or current.is_imported:
             return _regenerate(user, conversation, current, key)
         if sentence := limits.too_long_to_continue(current):
             raise Refused(sentence, conversation)
@@ -169,11 +169,12 @@ def cancel(*, generation: Generation) -> tuple[str, list[Attachment]] | None:
         answer.children.update(parent=before)
         was_shown = conversation.leaf_id == answer.pk
         if not other:  # they can be sent with another question
-            unsent = {"message": None, "created_at": timezone.now()}
+            unsent = {"message": None, "composer": conversation, "created_at": timezone.now()}
             files = list(Attachment.objects.filter(message=prompt).with_files())
             Attachment.objects.filter(message=prompt).update(**unsent)
         (answer if other else prompt).delete()
         if not conversation.messages.exists():
+            conversation.waiting_files.update(composer=None)
             delete_row(conversation)
         elif was_shown:
             Conversation.objects.filter(pk=conversation.pk).update(leaf=conversation.tree().newest_leaf(before))
@@ -211,7 +212,8 @@ def _once(user: User, key: uuid.UUID | None, write: Callable[[], Generation]) ->
             return write()
     except (IntegrityError, Refused):
         # The unique constraint finds used keys without a query, also between concurrent requests.
-        earlier = Generation.objects.visible_to(user).filter(key=key) if key else Generation.objects.none()
+        # Also in a conversation that was deleted: its page then says so.
+        earlier = Generation.objects.filter(owner=user, key=key) if key else Generation.objects.none()
         if generation := earlier.first():
             return generation
         raise
@@ -227,7 +229,7 @@ def _regenerate(
     if generation is None or choice.model != generation.model:
         files = Attachment.objects.of_messages([message.parent_id]).get(message.parent_id or 0, ())
         check_files(message.prompt.content, files, choice)
-    if message.content or message.reasoning:
+    if message.content or message.reasoning or message.is_imported:
         return queue_answer(conversation, message.prompt, key, choice)
     without_thinking = generation is not None and generation.without_thinking and not asked.depth
     return queue(conversation, message, key, choice, without_thinking=without_thinking)

@@ -7,8 +7,9 @@ from django.conf import settings
 from django.db.models import QuerySet
 from django.utils import timezone
 
+from chatsite import tracing
 from conversations import limits
-from conversations.actions.refusals import DailyLimitReached, Refused
+from conversations.actions.refusals import DailyLimitReached, Refused, by_limit
 from conversations.events import Topic, publish
 from conversations.inference.allowance import reserve_tokens
 from conversations.inference.choice import Choice, NotOffered, choose
@@ -70,11 +71,12 @@ def queue(
         **(instructions | fields),
     )
     if sentence := limits.reached(conversation.owner_id):
-        raise Refused(sentence)
+        raise by_limit(sentence)
     try:
         reserve_tokens(generation)
     except TooFewTokens as error:
         raise DailyLimitReached(f"{error.sentence} {error.advice}") from error
+    tracing.note_queued(generation.pk)
     publish(Topic.GENERATION_QUEUED, generation.pk)
     publish(Topic.CONVERSATION_CHANGED, conversation.pk)
     publish(Topic.LIST_CHANGED, conversation.owner_id, conversation.pk)

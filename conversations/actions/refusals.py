@@ -1,5 +1,6 @@
 """Why an action is refused, as sentences for the person who asked for it."""
 
+from conversations import limits
 from conversations.models import Conversation
 
 
@@ -8,6 +9,8 @@ class Refused(Exception):
 
     Refused
     ├── DailyLimitReached    the prompt needs more than is left of the user's tokens of the day
+    ├── QueueFull            as many of the user's questions wait as may
+    ├── Unavailable          the site cannot do it now; it may soon
     └── Held                 it would delete or overwrite what a legal hold protects
     """
 
@@ -20,5 +23,18 @@ class DailyLimitReached(Refused):
     pass
 
 
+class QueueFull(Refused):
+    pass
+
+
+class Unavailable(Refused):
+    pass
+
+
 class Held(Refused):
     pass
+
+
+def by_limit(sentence: str) -> Refused:
+    """Return the refusal for a sentence of `conversations.limits`."""
+    return (QueueFull if sentence == limits.QUEUE_FULL else Refused)(sentence)

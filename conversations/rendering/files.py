@@ -34,6 +34,7 @@ class FileState:
     name: str
     details: str
     notice: str
+    sha256: str  # only in print
     url: str
     preview_url: str
     picture_url: str
@@ -71,6 +72,7 @@ def _state(attachment: Attachment, url: Callable[[str, uuid.UUID], str]) -> File
         attachment.name,
         details(attachment),
         stored.notice,
+        stored.sha256,
         url("attachment", attachment.pk),
         url("attachment_preview", attachment.pk),
         url("attachment_picture", attachment.pk) if attachment.is_image else "",

@@ -137,7 +137,9 @@ def state_of(
         announcement=outcomes.announcement(generation.status, activity, notice, content),
         tone=outcomes.tone(generation, message),
         actions=() if readonly else outcomes.actions(generation, message),
-        made_by=outcomes.made_by(generation, has_versions=len(getattr(message, "versions", ())) > 1),
+        made_by=outcomes.imported_by(message)
+        if message.is_imported
+        else outcomes.made_by(generation, has_versions=len(getattr(message, "versions", ())) > 1),
         statistics=outcomes.statistics(message.parts),
         ended_at=generation.finished_at or (None if generation.is_live else message.created_at),
         rating=getattr(message, "rating", None) or "",

@@ -44,6 +44,8 @@ def activity(generation: Generation) -> str:
 
 def notice(generation: Generation, message: Message) -> str:
     """Return the sentence under a message that says how it ended or why it waits, or "" if there is nothing to say."""
+    if is_from_elsewhere(generation, message):
+        return "" if message.content.strip() else "What was imported has no answer here."
     if generation.is_live:
         repeats = generation.repetition_at is not None
         return waiting_notice(generation) or live_notice(generation.status, repeats=repeats)
@@ -70,6 +72,11 @@ def notice(generation: Generation, message: Message) -> str:
             return "The model reached its length limit before it could answer."
         case _:
             return generation.error
+
+
+def is_from_elsewhere(generation: Generation, message: Message) -> bool:
+    """Return whether an answer was imported, so that `generation` only stands for one."""
+    return message.is_imported and generation.pk is None
 
 
 def waiting_notice(generation: Generation) -> str:
@@ -115,6 +122,8 @@ def actions(generation: Generation, message: Message) -> list[Action]:
     if not tone(generation, message):
         return [Action("regenerate", "Regenerate", f"{message.path}regenerate/", alternatives=others)]
     retry = Action("retry", "Try again", f"{message.path}retry/", alternatives=others)
+    if is_from_elsewhere(generation, message):
+        return [retry]
     edit = Action("edit", "Edit the question", reverse("edit", args=[message.parent_id]), f"edit-{message.parent_id}")
     if generation.status == Status.FILTERED:
         return [edit, retry]
@@ -142,6 +151,11 @@ def alternatives(generation: Generation, message: Message) -> list[Alternative]:
             found.append(Alternative("depth", other, name))
     models = (model for model in allowed_models(message.conversation).values() if model.id != generation.model)
     return found + [Alternative("model", model.id, f"Use {model.label}") for model in models]
+
+
+def imported_by(message: Message) -> str:
+    """Return what is said of an imported answer instead of how it was made here."""
+    return " · ".join(filter(None, ("Imported", message.imported_model)))
 
 
 def made_by(generation: Generation, *, has_versions: bool) -> str:
