@@ -4,12 +4,12 @@ docs/export.md describes the JSON, docs/export.schema.json is its schema.
 """
 
 import json
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from typing import Any, Final
 
 from django.utils import timezone
 
-from conversations.models import Conversation, Generation, Message, Role
+from conversations.models import Attachment, Conversation, Generation, Message, Role
 
 FORMAT: Final = "ponder-conversation"
 VERSION: Final = 1  # of the format; it changes when a reader of the one before would misunderstand a file
@@ -33,7 +33,7 @@ GENERATION_FIELDS: Final = (
 )
 
 
-def stream_json(conversation: Conversation, *, reasoning: bool, versions: bool) -> Iterator[str]:
+def stream_json(conversation: Conversation, *, reasoning: bool, versions: bool) -> Generator[str, None, None]:
     """Yield the parts of a JSON document: the messages that are shown or, with `versions`, all.
 
     Without `reasoning`, messages have no field for it.
@@ -47,30 +47,36 @@ def stream_json(conversation: Conversation, *, reasoning: bool, versions: bool) 
         "created_at": conversation.created_at,
         "updated_at": conversation.updated_at,
         "shown_up_to": conversation.leaf_id,
+        "archived": conversation.is_archived,
+        "folder": conversation.folder.name if conversation.folder else None,
+        "imported": _imported(conversation),
         "instructions": conversation.instructions.content if conversation.instructions else None,
     }
-    yield _dump(head).removesuffix("}") + ', "messages": ['
+    yield dump(head).removesuffix("}") + ', "messages": ['
     separator = "\n"
-    for message in _messages(conversation, versions=versions):
-        yield separator + _dump(_record(message, reasoning=reasoning))
+    for message in messages_of(conversation, versions=versions):
+        yield separator + dump(_record(message, reasoning=reasoning))
         separator = ",\n"
     yield "\n]}\n"
 
 
-def stream_markdown(conversation: Conversation, *, reasoning: bool, versions: bool) -> Iterator[str]:
+def stream_markdown(conversation: Conversation, *, reasoning: bool, versions: bool) -> Generator[str, None, None]:
     """Yield the parts of a Markdown document: like `stream_json`, without what only a program needs."""
     yield f"# {conversation.title}\n"
-    for message in _messages(conversation, versions=versions):
-        yield f"\n## {_heading(message)}\n"
+    for message in messages_of(conversation, versions=versions):
+        yield f"\n## {heading(message)}\n"
         thought, content = message.current_text()
-        if message.generation:
-            yield f"\n*{_particulars(message.generation)}*\n"
+        if facts := particulars(message):
+            yield f"\n*{facts}*\n"
         if reasoning and thought:
             yield f"\n### Reasoning\n\n{thought}\n\n### Answer\n"
         yield f"\n{content}\n"
+        if message.files:
+            yield "\nFiles:\n\n" + "".join(map(_file_line, message.files))
 
 
-def _messages(conversation: Conversation, *, versions: bool) -> Iterator[Message]:
+def messages_of(conversation: Conversation, *, versions: bool) -> Iterator[Message]:
+    """Yield the messages of an export in order: those that are shown or, with `versions`, all."""
     tree = conversation.tree()
     ids = tree.ids if versions else tree.path_to(conversation.leaf_id)
     for start in range(0, len(ids), BATCH):
@@ -85,28 +91,57 @@ def _record(message: Message, *, reasoning: bool) -> dict[str, Any]:
         "role": message.role,
         "content": content,
         **({"reasoning": thought} if reasoning else {}),
+        "attachments": [
+            {"name": file.name, "type": file.stored.media_type, "size": file.stored.size, "sha256": file.stored.sha256}
+            for file in message.files
+        ],
         "created_at": message.created_at,
         "rating": message.rating,
-        "generations": [
-            {name: getattr(generation, name) for name in GENERATION_FIELDS} for generation in message.generation_list
-        ],
+        "imported": message.is_imported,
+        "generations": message.imported["generations"] if message.imported else _generations(message),
     }
 
 
-def _heading(message: Message) -> str:
+def _generations(message: Message) -> list[dict[str, Any]]:
+    return [{name: getattr(part, name) for name in GENERATION_FIELDS} for part in message.generation_list]
+
+
+def _imported(conversation: Conversation) -> dict[str, Any] | None:
+    if conversation.imported_at is None:
+        return None
+    return {"at": conversation.imported_at, "from": conversation.imported_from, "id": conversation.source_id}
+
+
+def heading(message: Message) -> str:
+    """Return what a message is called in an export: its number, and which version it is."""
     name = f"{'Question' if message.role == Role.USER else 'Answer'} {message.turn}"
     if len(message.versions) == 1:
         return name
     return f"{name}, version {message.versions.index(message.pk) + 1} of {len(message.versions)}"
 
 
-def _particulars(generation: Generation) -> str:
-    """Return model, depth, outcome and time of an answer, as far as they are known."""
+def particulars(message: Message) -> str:
+    """Return model, depth, outcome and time of an answer, as far as they are known; "" for a question."""
+    if message.role == Role.USER:
+        return ""
+    if message.is_imported:
+        parts = ("Imported", message.imported_model, f"{message.created_at:%Y-%m-%d %H:%M} UTC")
+        return " · ".join(filter(None, parts))
+    return _outcome(message.generation) if message.generation else ""
+
+
+def _outcome(generation: Generation) -> str:
     ended = generation.finished_at or generation.created_at
     outcome = generation.get_status_display().lower()
     parts = (generation.model_label, generation.get_depth_display(), outcome, f"{ended:%Y-%m-%d %H:%M} UTC")
     return " · ".join(filter(None, parts))
 
 
-def _dump(value: dict[str, Any]) -> str:
+def _file_line(file: Attachment) -> str:
+    stored = file.stored
+    return f"- {file.name} ({stored.media_type}, {stored.size} bytes, SHA-256 {stored.sha256})\n"
+
+
+def dump(value: dict[str, Any]) -> str:
+    """Return JSON with times in ISO 8601."""
     return json.dumps(value, ensure_ascii=False, default=lambda moment: moment.isoformat())

@@ -1,9 +1,13 @@
 """Exports of a conversation: what is in them, in every form, and that only its owner gets them."""
 
+import gc
+import hashlib
 import json
 from pathlib import Path
 
 import pytest
+from django.contrib.sessions.middleware import SessionMiddleware
+from django.core.exceptions import BadRequest
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
@@ -12,7 +16,8 @@ from jsonschema import Draft202012Validator
 from conversations import actions
 from conversations.export import BATCH
 from conversations.models import Conversation, Generation, Message, Rating, Role, Status, User
-from tests.factories import person
+from conversations.views.export_parts import open_exports
+from tests.factories import attached, person, queued
 from tests.review.factories import make_conversation
 
 pytestmark = pytest.mark.django_db
@@ -86,8 +91,24 @@ def test_reasoning_and_other_versions_can_be_left_out(reader: Client, conversati
 
 def test_markdown_is_for_people(reader: Client, conversation: Conversation):
     text = exported(reader, conversation, "as=md&versions=all")
-    assert text.startswith(f"# {WORDS['title']}\n\n## Question 1\n\n{WORDS['prompt']}\n\n## Answer 1, version 1 of 2\n")
+    assert text.startswith(f"# {WORDS['title']}\n\n## Question 1\n\n{WORDS['prompt']}\n\nFiles:\n\n- notes.txt (")
+    assert ")\n\n## Answer 1, version 1 of 2\n" in text
     assert f"### Reasoning\n\n{WORDS['reasoning']}\n\n### Answer\n\n" in text
+
+
+def test_the_files_of_a_question_are_listed_without_their_content(reader: Client, owner: User):
+    conversation = queued(owner).conversation
+    attached(conversation.messages.earliest("pk"), "The secret is 42.", "notes.txt")
+    sha256 = hashlib.sha256(b"The secret is 42.").hexdigest()
+    text = exported(reader, conversation, "as=json")
+    SCHEMA.validate(found := json.loads(text))
+    listed = [message["attachments"] for message in found["messages"]]
+    assert listed == [[{"name": "notes.txt", "type": "text/plain", "size": 17, "sha256": sha256}], []]
+    markdown = exported(reader, conversation, "as=md")
+    assert f"Why?\n\nFiles:\n\n- notes.txt (text/plain, 17 bytes, SHA-256 {sha256})\n" in markdown
+    assert "The secret" not in text + markdown
+    page = reader.get(conversation.get_absolute_url()).text
+    assert f'<span class="file-hash">SHA-256 {sha256}</span>' in page  # for print
 
 
 def test_the_file_has_a_name_that_every_system_takes(reader: Client, conversation: Conversation):
@@ -119,6 +140,38 @@ def test_nobody_else_gets_it(client: Client, conversation: Conversation, query: 
     assert client.get(url).status_code == 302
     client.force_login(person("eve"))
     assert client.get(url).status_code == 404
+
+
+def test_a_person_downloads_a_few_exports_at_a_time(reader: Client, conversation: Conversation):
+    url = f"{conversation.get_absolute_url()}export/"
+    many = {"do": "export", "conversation": [conversation.pk], "next": "/conversations/"}
+    opened = [reader.get(f"{url}?as={form}") for form in ("json", "html")]
+    opened.append(reader.post("/conversations/selected/", many))
+    assert "You are downloading 3 exports already." in reader.get(f"{url}?as=md", follow=True).text
+    assert "You are downloading 3 exports already." in reader.post("/conversations/selected/", many, follow=True).text
+    other = make_conversation(person("eve"))
+    client = Client()
+    client.force_login(other.owner)
+    assert exported(client, other, "as=md")
+    for response in opened:
+        assert response.getvalue()
+    assert not open_exports
+    assert exported(reader, conversation, "as=md")
+
+
+def test_an_export_that_an_error_replaces_is_no_longer_open(
+    reader: Client, conversation: Conversation, monkeypatch: pytest.MonkeyPatch
+):
+    opened = []
+
+    def fail(*_: object) -> None:
+        opened.append(open_exports.total())
+        raise BadRequest
+
+    monkeypatch.setattr(SessionMiddleware, "process_response", fail)
+    assert reader.get(f"{conversation.get_absolute_url()}export/?as=json").status_code == 400
+    gc.collect()
+    assert (opened, open_exports.total()) == ([1], 0)
 
 
 def test_the_number_of_queries_grows_by_batches(reader: Client, conversation: Conversation):
