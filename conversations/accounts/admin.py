@@ -95,7 +95,7 @@ class UserAdmin(AllowedLookupsAdmin, DjangoUserAdmin):
 
     def get_deleted_objects(self, objs: Any, request: HttpRequest) -> tuple[list[str], dict[str, int], set[str], list]:
         """Return what deleting these users deletes, as numbers: Django would list each message."""
-        conversations = Conversation.objects.filter(owner__in=objs).count()
+        conversations = Conversation.with_deleted.filter(owner__in=objs).count()
         return [*map(str, objs)], {"users": len(objs), "conversations": conversations}, set(), []
 
     def delete_model(self, request: HttpRequest, obj: User) -> None:

@@ -1,1 +1,1 @@
-"""Sign-in with any provider of OpenID Connect that publishes a discovery document. Set-up: docs/oidc.md."""
+"""Sign-in with any OpenID Connect provider that publishes a discovery document. Set-up: docs/oidc.md."""

@@ -57,5 +57,7 @@ def test_people_of_the_tenant_sign_in_again_before_a_change(client: Client, sign
     assert "Sign in with Microsoft" in form
     assert f'name="next" value="{page}"' in form
     assert client.post("/accounts/sessions/", {"session": "others"}).headers["Location"].startswith(asked[:24])
+    token = {"name": "Script", "scopes": ["ask"], "days": "7"}
+    assert client.post("/accounts/api-tokens/", token).headers["Location"].startswith(asked[:24])
     sign_in()
     assert client.get(page).status_code == 200

@@ -1,4 +1,4 @@
-"""A provider of OpenID Connect for tests, with a discovery document and user information: `Tenant` without Microsoft.
+"""An OpenID Connect provider for tests, with a discovery document and user information: `Tenant` without Microsoft.
 
 issuer.person = {"sub": "ada", "name": "Ada Lovelace", "groups": ["Staff"]}    # who signs in next
 issuer.document = {...}                                                         # changes of the discovery document

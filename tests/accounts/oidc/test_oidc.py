@@ -1,4 +1,4 @@
-"""Sign-in with a provider of OpenID Connect, at a site that has nothing else: LOCAL_ACCOUNTS=false."""
+"""Sign-in with an OpenID Connect provider, at a site that has nothing else: LOCAL_ACCOUNTS=false."""
 
 import shutil
 import uuid

@@ -1,7 +1,8 @@
 """Remove all second factors and recovery codes of somebody who has lost them, and sign them out everywhere.
 
-First verify that the request comes from the owner of the account, who is told by email. At their next sign-in the
-password is enough; on a public site, people who administer or review must then set up a new factor.
+Their API tokens are revoked. First verify that the request comes from the account's owner; they are notified by email.
+At their next sign-in the password is enough; on a public site, people who administer or review must then set up a new
+factor.
 """
 
 import logging
@@ -12,7 +13,7 @@ from allauth.mfa.models import Authenticator
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import transaction
 
-from conversations.accounts import sessions
+from conversations.accounts import api_tokens, sessions
 from conversations.models import User
 
 logger = logging.getLogger(__name__)
@@ -33,6 +34,7 @@ class Command(BaseCommand):
             if not deleted:
                 raise CommandError(f"{username} has no second factor.")
             sessions.end_all(user)
+            api_tokens.revoke_all(user, "manage.py reset_factors")
         logger.warning("the second factors of user %s were removed by manage.py reset_factors", user.pk)
         self.stdout.write(f"{username} has no second factor any more, and is signed out everywhere.")
         address = EmailAddress.objects.get_primary_email(user) or user.email

@@ -1,0 +1,4 @@
+"""`/api/v1/`: what a person's own programs can do, with a token.
+
+`docs/api.md` describes it for people, `openapi.json` for programs.
+"""
