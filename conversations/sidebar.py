@@ -19,6 +19,7 @@ class Shown(NamedTuple):
     is_live: bool
     placement: int | None
     updated_at: datetime
+    folder: int | None
 
 
 class Sidebar:
@@ -55,8 +56,8 @@ class Sidebar:
             found = list(others.filter(pk__in=pending)) if pending else []
         # A page that has just connected shows no conversation as live.
         placement = own.placement if self._placement is None else self._placement
-        shown = self._shown or Shown(own.title, False, placement, min(own.updated_at, self._newest[0]))
-        now = Shown(own.title, own.is_live, own.placement, own.updated_at)
+        shown = self._shown or Shown(own.title, False, placement, min(own.updated_at, self._newest[0]), own.folder_id)
+        now = Shown(own.title, own.is_live, own.placement, own.updated_at, own.folder_id)
         parts = [fragments.title(own.title)] if now.title != shown.title else []
         parts += [fragments.placement(own)] if now.placement != shown.placement else []
         if now != shown:

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
+from typing import cast
 
 from django.contrib.auth.decorators import login_required
 from django.db.models import BigIntegerField
@@ -14,7 +15,7 @@ from django.utils.http import urlencode
 from django.views.decorators.http import require_safe
 
 from conversations.forms import SearchForm
-from conversations.models import Conversation, Message, Role, User
+from conversations.models import Attachment, Conversation, Message, Role, User
 from conversations.models.message import IDEOGRAPH, TRIGRAM_CHARACTERS
 from conversations.rendering import outlines, timeline
 from conversations.rendering.snippets import BEFORE, Snippet, position, snippet
@@ -26,6 +27,7 @@ RESULTS_PER_PAGE = 20
 RECENT = 6
 TITLES = 5
 MESSAGES = 6
+FILES = 3
 LINE_BEFORE = 30  # characters before a match, which is shown in one line
 
 
@@ -33,7 +35,7 @@ LINE_BEFORE = 30  # characters before a match, which is shown in one line
 class Result:
     """A text that contains all words that were searched for.
 
-    `key` orders results of all places: the id of the message or, of a title, of the last message on the conversation's
+    `key` orders results of all kinds: the id of the message or, of a title, of the last message on the conversation's
     page.
     """
 
@@ -43,12 +45,13 @@ class Result:
     url: str
     moment: datetime
     snippet: Snippet
+    file_name: str = ""  # of the file whose text the snippet is from
 
 
 @login_required
 @require_safe
 def search(request: SignedInRequest) -> HttpResponse:
-    """List titles, questions, answers and reasoning of this person that contain all words, newest first."""
+    """List titles, questions, files, answers and reasoning of this person that contain all words, newest first."""
     form = SearchForm(request.GET or None)
     results: list[Result] = []
     older = ""
@@ -58,6 +61,7 @@ def search(request: SignedInRequest) -> HttpResponse:
         found = [
             *_titles(request.user, query, RESULTS_PER_PAGE + 1, before),
             *_messages(request.user, query, RESULTS_PER_PAGE + 1, before),
+            *_files(request.user, query, RESULTS_PER_PAGE + 1, before),
         ]
         found.sort(key=lambda result: result.key, reverse=True)
         keys = list(dict.fromkeys(result.key for result in found))  # a page ends between two keys
@@ -85,6 +89,7 @@ def palette(request: SignedInRequest) -> HttpResponse:
     is_short = not IDEOGRAPH.search(query) and max(map(len, query.split())) < TRIGRAM_CHARACTERS
     if not is_short:
         texts = list(_messages(request.user, query, MESSAGES, lead=LINE_BEFORE))[:MESSAGES]
+        texts += list(_files(request.user, query, FILES, lead=LINE_BEFORE))[:FILES]
     number = len(titles) + len(texts)
     status = f"{number} result{'' if number == 1 else 's'}" if number else "No results in your conversations."
     if is_short:
@@ -139,6 +144,23 @@ def _messages(
                 moment=message.created_at,
                 snippet=snippet(message.thought, query, lead),
             )
+
+
+def _files(user: User, query: str, number: int, before: int | None = None, *, lead: int = BEFORE) -> Iterator[Result]:
+    """Yield the files that were found at the newest `number` questions with any."""
+    for attachment in Attachment.objects.visible_to(user).found(query, number, before):
+        message = cast(Message, attachment.message)
+        name, _, text = attachment.searched.partition("\n")
+        in_text = position(text, query) is not None
+        yield Result(
+            key=message.pk,
+            place="File",
+            conversation=message.conversation,
+            url=f"{message.conversation.get_absolute_url()}?{urlencode({'message': message.pk})}#message-{message.pk}",
+            moment=message.created_at,
+            snippet=snippet(text if in_text else name, query, lead),
+            file_name=name if in_text else "",
+        )
 
 
 def _step(message: Message, query: str) -> str:

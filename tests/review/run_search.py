@@ -13,7 +13,7 @@ import django
 def main() -> None:
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "chatsite.settings")
     django.setup()
-    from conversations.models import Conversation, Message, User
+    from conversations.models import Attachment, Conversation, Message, StoredFile, User
 
     given = json.load(sys.stdin)
     conversation = Conversation.objects.create(owner=User.objects.create(username="owner"), title="Texts")
@@ -41,10 +41,21 @@ def main() -> None:
         found = Message.objects.visible_to(conversation.owner).found_anywhere(query, 2)
         places.append([[names[m.pk].removesuffix(" text"), m.in_content, m.in_reasoning] for m in found])
     results["anywhere"] = places
+    texts = {"Äpfel.csv": "Preis", "birnen.txt": "x" * 99_990 + " Äpfel zu spät", "not sent": "äpfel"}
+    prompt = Message.objects.latest("pk")
+    for name, text in texts.items():
+        stored = StoredFile.objects.create(owner=conversation.owner, sha256=name, size=1, bytes=1, text=text)
+        message = None if name == "not sent" else prompt
+        Attachment.objects.create(owner=conversation.owner, message=message, stored=stored, name=name)
+    files = Attachment.objects.visible_to(conversation.owner)
+    results["in files"] = [
+        sorted(file.name for file in files.found(query, 2)) for query in ("äPFEL", "preis äpfel", "spät", "%", "  ")
+    ]
     other = User.objects.create(username="other")
     results["of others"] = [
         len(Message.objects.visible_to(other).found_anywhere("text", 2)),
         Conversation.objects.visible_to(other).titled("äpfel").count(),
+        len(Attachment.objects.visible_to(other).found("äpfel", 2)),
     ]
     json.dump(results, sys.stdout)
 

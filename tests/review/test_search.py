@@ -82,7 +82,8 @@ def test_queries_find_the_texts_that_contain_all_words(results: dict[str, list[s
         [["short", True, False]],
         [],
     ]
-    assert results["of others"] == [0, 0]
+    assert results["in files"] == [["birnen.txt", "Äpfel.csv"], ["Äpfel.csv"], [], [], []]
+    assert results["of others"] == [0, 0, 0]
 
 
 @pytest.fixture

@@ -8,11 +8,11 @@ from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
-from conversations.models import Conversation, Message, User
+from conversations.models import Conversation, Message, User, attachment
 from conversations.models.user import Theme
 from conversations.rendering import outlines
 from conversations.views import search
-from tests.factories import person
+from tests.factories import attached, person, queued, unsent
 from tests.rendering.test_steps import THOUGHTS
 from tests.review.factories import make_conversation
 
@@ -59,6 +59,45 @@ def test_each_place_is_searched_and_named(owner: Client, conversation: Conversat
     palette = find(owner, PLACES[place], "/palette/")
     assert f"<mark>{PLACES[place]}</mark>" in palette
     assert 'data-status="1 result"' in palette
+
+
+@pytest.mark.parametrize(("query", "word"), [("RIESLING", "Riesling"), ("bottle", "Bottle"), ("bottle dry", "dry")])
+def test_files_are_found_by_name_and_text(owner: Client, conversation: Conversation, query: str, word: str):
+    prompt = conversation.messages.earliest("pk")
+    attached(prompt, "A dry Riesling.", "Bottles.txt")
+    unsent(conversation.owner, "Another Riesling in a bottle, dry.")
+    page = find(owner, query)
+    assert f'<p class="found-where">File{"" if word == "Bottle" else " <bdi>Bottles.txt</bdi>"}, ' in page
+    assert f"<mark>{word}</mark>" in page
+    [url] = targets(page)
+    assert url == f"{conversation.get_absolute_url()}?message={prompt.pk}#message-{prompt.pk}"
+    assert f'id="message-{prompt.pk}"' in owner.get(url, follow=True).text
+    palette = find(owner, query, "/palette/")
+    assert "File, " in palette
+    assert "Bottles.txt" in palette.replace("<mark>", "").replace("</mark>", "")
+    owner.force_login(person("bob"))
+    for path in ("/search/", "/palette/"):
+        assert "No results" in find(owner, query, path)
+
+
+def test_the_newest_files_are_searched_as_far_as_a_page_shows_them(owner: Client, ada: User, monkeypatch):
+    monkeypatch.setattr(attachment, "SEARCHED_FILES", 3)
+    monkeypatch.setattr(attachment, "SEARCHED_CHARACTERS", 20)
+    prompts = [queued(ada).message.prompt for _ in range(5)]
+    for number, prompt in enumerate(prompts):
+        attached(prompt, "a pear" if number % 2 == 0 else "x" * 20 + " a pear")
+    assert [f"message={prompts[n].pk}" in url for n, url in zip((4, 2), targets(find(owner, "pear")), strict=True)]
+
+
+def test_pages_of_found_files_go_on_where_the_last_one_ended(owner: Client, ada: User, monkeypatch):
+    monkeypatch.setattr(search, "RESULTS_PER_PAGE", 2)
+    prompts = [queued(ada).message.prompt for _ in range(3)]
+    for prompt in prompts:
+        attached(prompt, "a pear"), attached(prompt, "pears")
+    first = owner.get("/search/", {"q": "pear"})
+    assert len(targets(first.text)) == 4
+    second = owner.get(f"/search/?{first.context['older']}").text
+    assert [f"message={prompts[0].pk}#" in url for url in targets(second)] == [True, True]
 
 
 @pytest.mark.parametrize("path", ["/search/", "/palette/"])
@@ -176,8 +215,8 @@ def test_a_few_letters_are_only_looked_for_in_titles(owner: Client, conversation
         assert find(owner, query, "/palette/").count("<mark>") == number
 
 
-@pytest.mark.parametrize(("number", "cost"), [(search.MESSAGES, 2), (1, 3)])  # of few results, all texts are searched
-def test_a_key_press_costs_at_most_three_queries(owner: Client, ada: User, number: int, cost: int):
+@pytest.mark.parametrize(("number", "cost"), [(search.MESSAGES, 4), (1, 5)])  # of few results, all texts are searched
+def test_a_key_press_costs_at_most_five_queries(owner: Client, ada: User, number: int, cost: int):
     for _ in range(number):
         make_conversation(ada, title="A pear", prompt="Pear?", answer="A pear.", reasoning="Pears.")
     with CaptureQueriesContext(connection) as queries:
