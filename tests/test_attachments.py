@@ -2,6 +2,7 @@
 
 import os
 import time
+import uuid
 from contextlib import closing
 from dataclasses import replace
 from datetime import timedelta
@@ -9,11 +10,13 @@ from typing import Any
 
 import pytest
 from django.core.files.storage import default_storage
-from django.core.files.uploadedfile import TemporaryUploadedFile
+from django.core.files.uploadedfile import SimpleUploadedFile, TemporaryUploadedFile
 from django.core.management import CommandError, call_command
+from django.test import Client
 from django.utils import timezone
 
 from conversations import actions, file_cleanup, limits, storage
+from conversations.actions.attachments import send_files
 from conversations.generation import commit
 from conversations.generation.history import read_prompt
 from conversations.inference.choice import Choice
@@ -35,7 +38,7 @@ from conversations.models import (
     User,
     Worker,
 )
-from tests.factories import person, unsent
+from tests.factories import person, queued, unsent
 
 pytestmark = pytest.mark.django_db
 
@@ -79,6 +82,13 @@ def test_the_same_content_is_stored_once_for_each_person():
     assert len(stored_names()) == 2
 
 
+def test_a_file_is_stored_whatever_its_name(client: Client):
+    ada, name = person(), f"1. {'é' * 150}"
+    client.force_login(ada)
+    assert client.post("/attachments/", {"file": SimpleUploadedFile(name, b"The secret is 42.")}).status_code == 201
+    assert Attachment.objects.get(owner=ada).name == name
+
+
 def test_the_last_reference_to_a_file_deletes_it():
     ada = person()
     generation = actions.send_message(user=ada, content="What is it?", files=[unsent(ada).pk])
@@ -90,7 +100,7 @@ def test_the_last_reference_to_a_file_deletes_it():
     edited.message.prompt.delete()
     file_cleanup.clean_up()
     assert len(stored_names()) == 1
-    actions.delete(conversation=generation.conversation)
+    actions.delete_at_once(conversation=generation.conversation)
     file_cleanup.clean_up()
     assert stored_names() == set()
     assert not StoredFile.objects.exists()
@@ -151,6 +161,13 @@ def test_the_account_takes_its_files_with_it():
     ada.delete()
     file_cleanup.clean_up()
     assert stored_names() == {kept.stored.file_name}
+
+
+def test_a_question_with_too_many_files_is_refused_before_they_are_read(django_assert_num_queries):
+    ada = person()
+    prompt = queued(ada).message.parent
+    with django_assert_num_queries(0), pytest.raises(actions.Refused, match="up to 10 files, and this one has 5000"):
+        send_files(prompt, ada, [uuid.uuid4() for _ in range(5000)])
 
 
 def test_nobody_can_send_the_file_of_somebody_else_or_one_twice():
@@ -216,7 +233,7 @@ def model(*, images: bool) -> Model:
 
 def request_for(generation: Any, chosen: Model) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     """Return the messages that a model gets, and those that the details show."""
-    claimed = commit.claim(Worker.objects.create().pk, generation.pk)
+    claimed = commit.claim(Worker.objects.create(reads_files=True).pk, generation.pk)
     _, prompt, _ = read_prompt(claimed, chosen)
     generation.refresh_from_db()
     generation.request = stored_request({"messages": prompt.messages}, prompt)
@@ -361,7 +378,7 @@ def test_an_image_that_cannot_be_read_has_a_sentence(settings):
     image = attach(ada, PNG, "dot.png")
     generation = actions.send_message(user=ada, content="What?", files=[image.pk])
     storage.delete(image.stored)
-    claimed = commit.claim(Worker.objects.create().pk, generation.pk)
+    claimed = commit.claim(Worker.objects.create(reads_files=True).pk, generation.pk)
     assert claimed
     with pytest.raises(FileUnavailable) as raised:
         read_prompt(claimed, settings.MODELS["m"])

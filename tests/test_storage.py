@@ -1,10 +1,10 @@
 """The storage of files on real servers: a folder, S3 (moto) and Azure Blob Storage (Azurite), on loopback."""
 
 import gc
-import shutil
 import socket
 import subprocess
 import sys
+import threading
 import time
 import uuid
 from collections.abc import Iterator
@@ -20,7 +20,8 @@ from chatsite.settings import storage_of
 from conversations import storage
 from conversations.models import StoredFile
 from tests.cloud import BLOBS, Cloud, make_certificate
-from tests.conftest import unused_port
+from tests.parts import AZURITE
+from tests.ports import unused_port
 from tests.site import WAIT
 
 CONTENT = b"The secret is 42. " * 10_000
@@ -41,6 +42,19 @@ def check_storage() -> None:
         storage.open_file(stored.file_name)
     with pytest.raises(storage.StorageError):
         storage.read_picture(stored)
+    threads = set()
+
+    def parts() -> Iterator[bytes]:
+        for part in (b"", b"a", CONTENT):
+            threads.add(threading.get_ident())
+            yield part
+
+    assert storage.write_stream("archives/x", parts()) == len(CONTENT) + 1 == storage.file_size("archives/x")
+    assert threads == {threading.get_ident()}  # in another one, they would leave a connection to the database open
+    with storage.open_file("archives/x") as file:
+        assert b"".join(file.chunks()) == b"a" + CONTENT
+    storage.delete_files(["archives/x", "archives/x"])
+    assert storage.file_size("archives/x") is None
 
 
 def use(settings: Any, url: str) -> None:
@@ -86,18 +100,19 @@ def test_s3(settings, s3: str):
         storage.write(StoredFile(key=uuid.uuid4()), ContentFile(b"x"))
     default_storage.connection.create_bucket(Bucket="site-files")
     check_storage()
+    part = b"x" * 2**20
+    assert (
+        storage.write_stream("archives/large", iter([part] * 66)) == storage.file_size("archives/large") == 66 * 2**20
+    )
 
 
 @pytest.fixture
 def blobs(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, cloud: Cloud) -> Iterator[str]:
     """The URL of a container, in an account that accepts only the site's tokens, for as long as they are valid."""
-    program = shutil.which("azurite-blob")
-    if not program:
-        pytest.skip("azurite-blob is missing: npm install --global azurite")
     host, port = "devstoreaccount1.blob.localhost", unused_port()
     certificate = tmp_path / "azurite.pem"
     certificate.write_text(make_certificate(host))
-    command = [program, "--oauth", "basic", "--cert", certificate, "--key", certificate, "--location", tmp_path]
+    command = [AZURITE.find(), "--oauth", "basic", "--cert", certificate, "--key", certificate, "--location", tmp_path]
     command += ["--blobHost", "127.0.0.1", "--blobPort", str(port), "--skipApiVersionCheck", "--disableTelemetry"]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     lookup = socket.getaddrinfo
@@ -112,6 +127,7 @@ def blobs(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, cloud: Cloud) -> Iter
     process.wait()
 
 
+@pytest.mark.azurite
 @pytest.mark.filterwarnings("ignore:.*utcnow.*:DeprecationWarning")
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # the library leaves files open
 def test_azure_with_tokens_that_expire(settings, cloud: Cloud, blobs: str):

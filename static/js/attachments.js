@@ -5,27 +5,17 @@ const LONG_TEXT = 8_000; // characters of a pasted text that is offered as a fil
 const form = document.getElementById("composer");
 const list = document.getElementById("attached-files");
 const input = document.getElementById("composer-file");
+const offer = document.getElementById("paste-as-file");
+const template = document.getElementById("uploading").content.firstElementChild;
 const field = form.elements.content;
 let previous = Promise.resolve(); // the last upload: the site takes few requests of one person at a time
-let sent = []; // the items that the last request sent
+let pasted = ""; // the text that is offered as a file
 
-const element = (name, properties) => Object.assign(document.createElement(name), properties);
 const alert = () => document.getElementById("composer-error"); // a response may replace it
 
-/** Send `data` to the site. `onEnd` gets the request, also if it failed. */
-function post(url, data, onEnd, onProgress = () => {}) {
-  const request = new XMLHttpRequest();
-  data.append("csrfmiddlewaretoken", form.elements.csrfmiddlewaretoken.value);
-  request.upload.onprogress = onProgress;
-  request.onloadend = () => onEnd(request);
-  request.open("POST", url);
-  request.responseType = "json";
-  request.send(data);
-  return request;
-}
-
 function problem({ status, response }) {
-  const sentences = { 0: "The site could not be reached.", 413: "It is too large.", 429: "Wait a few seconds, then attach it again." };
+  const sentences = { 0: "The site could not be reached.", 413: "It is too large.", 429: "Wait a few seconds, then attach it again.",
+    503: "The site is busy. Wait a minute, then attach it again." };
   return response?.error ?? sentences[status] ?? "Something went wrong on the site, or you are signed out.";
 }
 
@@ -38,40 +28,48 @@ function changed() {
 }
 
 function upload(file) {
-  const item = element("li", { className: "attached" });
-  const progress = element("progress", { max: 1, value: 0, ariaLabel: `Uploading ${file.name}` });
-  const cancel = element("button", { type: "button", className: "attached-remove", textContent: "Cancel", ariaLabel: `Cancel ${file.name}` });
-  item.append(element("span", { className: "file-name", textContent: file.name, dir: "auto" }), progress, cancel);
+  const item = template.cloneNode(true);
+  const [name, progress, cancel] = item.children;
+  name.textContent = file.name;
+  progress.ariaLabel = `Uploading ${file.name}`;
+  cancel.ariaLabel = `Cancel ${file.name}`;
   list.append(item);
   changed();
-  let request = null;
-  const onEnd = () => {
+  const request = new XMLHttpRequest();
+  function onEnd() {
     if (item.contains(document.activeElement)) field.focus();
-    if (request?.status === 201) item.outerHTML = request.response.html;
+    if (request.status === 201) item.outerHTML = request.response.html;
     else item.remove();
+    htmx.process(list);
     changed();
     if (!cancel.disabled && request.status !== 201) alert().textContent = `${file.name} was not attached. ${problem(request)}`;
-  };
-  const onProgress = ({ loaded, total }) => {
+  }
+  request.upload.onprogress = ({ loaded, total }) => {
     if (loaded < total) progress.value = loaded / total;
     else progress.removeAttribute("value"); // the site is reading it
   };
   cancel.addEventListener("click", () => {
     cancel.disabled = true;
-    if (request) request.abort();
-    else onEnd();
+    request.abort();
+    onEnd();
   });
-  previous = previous.then(() => new Promise((done) => {
-    if (cancel.disabled) return done();
+  previous = previous.then(() => cancel.disabled || new Promise((done) => {
     const data = new FormData();
+    data.append("csrfmiddlewaretoken", form.elements.csrfmiddlewaretoken.value);
     data.append("file", file);
-    request = post(input.dataset.url, data, () => { onEnd(); done(); }, onProgress);
+    request.onloadend = () => done(cancel.disabled || onEnd());
+    request.open("POST", input.dataset.url);
+    request.responseType = "json";
+    request.send(data);
   }));
 }
 
 function uploadAll(files) {
   alert().textContent = "";
-  [...files].forEach(upload);
+  for (const file of files) {
+    if (file.size <= input.dataset.bytes) upload(file);
+    else alert().textContent = `${file.name} is too large. ${input.parentElement.title}.`;
+  }
 }
 
 input.addEventListener("change", () => {
@@ -79,15 +77,9 @@ input.addEventListener("change", () => {
   input.value = "";
 });
 
-list.addEventListener("click", ({ target }) => {
-  if (!target.dataset.remove) return;
-  field.focus();
-  post(target.dataset.remove, new FormData(), (request) => {
-    if (request.status === 204 || request.status === 404) target.closest("li").remove();
-    changed();
-    if (request.status === 422) alert().textContent = problem(request);
-  });
-});
+// One is removed.
+list.addEventListener("htmx:beforeRequest", () => field.focus());
+list.addEventListener("htmx:afterRequest", changed);
 
 addEventListener("dragover", (event) => {
   if (!form.toggleAttribute("data-dropping", event.dataTransfer.types.includes("Files"))) return;
@@ -101,23 +93,17 @@ addEventListener("drop", (event) => {
   uploadAll(event.dataTransfer.files);
 });
 
-field.addEventListener("paste", (event) => {
-  const { files } = event.clipboardData;
-  const text = event.clipboardData.getData("text/plain").replaceAll("\r\n", "\n");
+field.addEventListener("paste", ({ clipboardData }) => {
+  const { files } = clipboardData;
+  const text = clipboardData.getData("text/plain").replaceAll("\r\n", "\n");
   if (!text && files.length) uploadAll(files); // word processors add a picture of the text
   if (text.length < LONG_TEXT) return;
-  const offer = element("button", { type: "button", className: "attached-remove", textContent: "Attach the pasted text as a file" });
-  list.append(element("li", { className: "attached" }));
-  list.lastChild.append(offer);
-  offer.addEventListener("click", () => {
-    offer.parentNode.remove();
-    field.value = field.value.replace(text, () => "");
-    upload(new File([text], "Pasted text.txt", { type: "text/plain" }));
-    field.focus();
-  });
+  pasted = text;
+  offer.hidden = false;
 });
-
-form.addEventListener("htmx:beforeRequest", ({ target }) => {
-  if (target === form) sent = [...list.children];
+field.addEventListener("input", () => { offer.hidden ||= !field.value.includes(pasted); });
+offer.addEventListener("click", () => {
+  field.value = field.value.replace(pasted, () => "");
+  upload(new File([pasted], "Pasted text.txt", { type: "text/plain" }));
+  field.focus();
 });
-form.addEventListener("prompt:sent", () => sent.forEach((item) => item.remove()));

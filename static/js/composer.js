@@ -9,7 +9,7 @@ const FAILURES = {
   0: ["The site could not be reached.", "Check your connection and try again."],
   401: ["You are signed out.", "Sign in in another tab, then try again."],
   403: ["This page has expired.", "Copy what you need, reload the page and try again."],
-  404: ["This conversation no longer exists.", "Copy what you need into a new one."],
+  404: ["This no longer exists.", "Copy what you need, and reload the page."],
   409: ["It is too late to cancel.", "The model has already started."],
   413: ["This is too large to send.", "Shorten it and try again."],
   429: ["Too many requests at once.", "Wait a few seconds and try again."],
@@ -84,18 +84,14 @@ document.addEventListener("htmx:afterRequest", ({ target, detail }) => {
   if (detail.successful && alert.contains(document.activeElement)) focusField();
   alert.textContent = detail.successful ? "" : failure(detail, isPrompt, alert);
   alert.toggleAttribute("data-unreachable", detail.xhr.status === 0);
-  if (detail.xhr.status === 0 && isPrompt) alert.append(" ", againButton());
+  // This button sends the form it is in. The key makes it harmless if the server has stored the text already.
+  if (detail.xhr.status === 0 && isPrompt) alert.append(" ", Object.assign(document.createElement("button"), { className: "button button-quiet", textContent: "Send again" }));
   if (!detail.successful || !isPrompt) return;
   // What was typed during the request is the beginning of the next prompt.
   if (target === form) setText(field.value.startsWith(sent) ? field.value.slice(sent.length).trimStart() : field.value);
   else focusField();
   target.dispatchEvent(new CustomEvent("prompt:sent", { bubbles: true }));
 });
-
-/** Return a button that sends the form it is in. The key makes it harmless if the server has stored the text already. */
-function againButton() {
-  return Object.assign(document.createElement("button"), { className: "button button-quiet", textContent: "Send again" });
-}
 
 /** Take back what was said about the connection, once it works again. */
 function onConnected() {
@@ -118,6 +114,7 @@ field.addEventListener("htmx:beforeSwap", ({ detail }) => {
     const { body } = new DOMParser().parseFromString(detail.serverResponse, "text/html");
     setText([field.value.trimEnd(), body.querySelector("p").textContent].filter(Boolean).join("\n\n"));
     document.getElementById("attached-files").append(...body.querySelectorAll("li"));
+    htmx.process(form);
   }
   field.focus();
 });

@@ -8,10 +8,11 @@ import zipfile
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
+from random import Random
 
 import pytest
 
-from conversations.extraction import Kind, Limits, extract, office, pdf
+from conversations.extraction import Extracted, Kind, Limits, extract, office, pdf
 from conversations.extraction.process import TOO_LONG, TOO_MUCH_MEMORY
 from conversations.extraction.result import DAMAGED
 from conversations.extraction.text import NOT_TEXT
@@ -128,6 +129,36 @@ def test_names_that_lead_outside_the_archive_lead_nowhere(tmp_path: Path):
             },
         )
         assert read_here(data).text == "a"
+
+
+# Any kind
+
+
+def damaged(data: bytes, number: int) -> Iterator[bytes]:
+    """Yield so many copies of which a part is missing, or some bytes are others; the same in each run."""
+    random = Random(number)  # noqa: S311
+    for _ in range(number):
+        yield data[: random.randrange(1, len(data))]
+        copy = bytearray(data)
+        for _ in range(random.choice((1, 3, 20))):
+            copy[random.randrange(len(copy))] = random.randrange(256)
+        yield bytes(copy)
+
+
+def read_or_crash(data: bytes) -> Extracted:
+    try:
+        return read_here(data)
+    except (MemoryError, RecursionError):
+        raise
+    except Exception:  # noqa: BLE001  (of a library; it ends the process, which `extract` reports as this problem)
+        return Extracted(kind=Kind.UNKNOWN, problem=DAMAGED)
+
+
+@pytest.mark.parametrize("data", [docx(paragraph("a")), xlsx(""), files.pptx("One"), files.pdf("Text"), PNG])
+def test_damage_at_any_place_is_a_problem_of_the_file(data: bytes):
+    for copy in damaged(data, 100):
+        found = read_or_crash(copy)
+        assert found.problem or found.text or found.picture
 
 
 # XML

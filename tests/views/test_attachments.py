@@ -1,13 +1,17 @@
 """The URLs of attached files: for their owner alone, as downloads or as pictures that were encoded again."""
 
+import uuid
+from datetime import timedelta
 from io import BytesIO
 
 import pytest
 from django.core.files.storage import default_storage
 from django.test import Client
+from django.utils import timezone
 from PIL import Image
 
-from conversations.models import Attachment, Conversation, Message, StoredFile, User
+from conversations import actions
+from conversations.models import Attachment, Conversation, Generation, Message, StoredFile, User
 from conversations.rendering.files import file_states
 from tests.factories import attached, person, queued
 
@@ -45,7 +49,9 @@ def test_an_upload_responds_with_the_id_of_what_can_then_be_sent(ada: User):
     assert 'name="attachment"' in response.json()["html"]
     assert client.post("/conversations/", {"content": "What?", "attachment": [pk]}).status_code == 302
     assert str(Message.objects.get(role="user").attachments.get().pk) == pk
-    assert client.post(f"/attachments/{pk}/remove/").status_code == 422
+    sent = client.post(f"/attachments/{pk}/remove/", headers={"HX-Request": "true"})
+    assert sent.status_code == 422
+    assert "has been sent" in sent.text
 
 
 def test_without_a_script_the_form_takes_files_and_keeps_them_if_the_prompt_is_refused(ada: User):
@@ -61,6 +67,74 @@ def test_without_a_script_the_form_takes_files_and_keeps_them_if_the_prompt_is_r
     page = client.get(conversation.get_absolute_url()).content.decode()
     assert page.count('class="file"') == 3
     assert "data-attached" not in page
+
+
+def test_unsent_files_are_in_their_own_composer_after_a_reload(ada: User):
+    client, paths = client_of(ada), ["/"]
+    paths += [queued(ada, content).conversation.get_absolute_url() for content in ("One?", "Two?")]
+    uploads = {}
+    for path in paths:
+        query = {"composer": path.split("/")[2]} if path != "/" else {}
+        uploads[path] = client.post("/attachments/", {"file": file()}, query_params=query).json()["id"]
+    for path in paths:
+        page = client.get(path).text
+        shown = [other for other, pk in uploads.items() if f'name="attachment" value="{pk}" checked' in page]
+        assert shown == [path]
+        assert f'hx-post="/attachments/{uploads[path]}/remove/"' in page
+    client.post(f"{paths[1]}messages/", {"content": "What?", "attachment": uploads[paths[1]]})
+    assert client.post(f"/attachments/{uploads[paths[2]]}/remove/").status_code == 200
+    for path in paths[1:]:
+        assert 'name="attachment"' not in client.get(path).text
+    assert 'name="attachment"' not in client_of(person("ben")).get("/").text
+
+
+def test_an_upload_to_the_composer_of_others_is_not_found(ada: User):
+    hers, client = queued(ada).conversation, client_of(person("ben"))
+    for composer in (hers.pk, uuid.uuid4(), "x"):
+        response = client.post("/attachments/", {"file": file()}, query_params={"composer": composer})
+        assert response.status_code == 404
+    assert not StoredFile.objects.exists()
+    assert client.post("/attachments/", {"file": file()}).status_code == 201
+
+
+def test_without_a_script_files_are_left_out_by_their_checkboxes(ada: User):
+    client = client_of(ada)
+    kept, left_out, other = (
+        client.post("/attachments/", {"file": file(name=f"{number}.txt")}).json()["id"] for number in range(3)
+    )
+    client.post("/conversations/", {"content": "What?", "shown": [kept, left_out], "attachment": kept})
+    assert [str(each.pk) for each in Attachment.objects.unsent()] == [other]
+    assert [str(each.pk) for each in Message.objects.get(role="user").attachments.all()] == [kept]
+    page = client.get("/").text
+    assert f'name="shown" value="{other}"' in page
+
+
+def test_a_question_that_is_taken_back_leaves_its_files_in_the_composer(ada: User):
+    client, first = client_of(ada), queued(ada)
+    path = first.conversation.get_absolute_url()
+    pk = client.post("/attachments/", {"file": file()}).json()["id"]
+    client.post(f"{path}messages/", {"content": "And?", "attachment": pk})
+    client.post(f"/generations/{Generation.objects.latest('pk').pk}/take-back/")
+    assert f'value="{pk}" checked' in client.get(path).text
+    client.post(f"/generations/{first.pk}/take-back/")  # the conversation is gone
+    assert f'value="{pk}" checked' in client.get("/").text
+
+
+def test_unsent_files_are_deleted_with_the_conversation_that_they_wait_for(ada: User):
+    client, generation = client_of(ada), queued(ada)
+    conversation = generation.conversation
+    Generation.objects.update(status="complete")
+    client.post("/attachments/", {"file": file()}, query_params={"composer": conversation.pk})
+    for name in ("sent.txt", "elsewhere.txt"):
+        pk = client.post("/attachments/", {"file": file(name=name)}, query_params={"composer": conversation.pk})
+        target = "/conversations/" if name == "elsewhere.txt" else f"{conversation.get_absolute_url()}messages/"
+        client.post(target, {"content": "What?", "attachment": pk.json()["id"]})
+    Generation.objects.update(status="complete")
+    client.post(f"{conversation.get_absolute_url()}delete/")
+    assert [each.name for each in Attachment.objects.visible_to(ada)] == ["elsewhere.txt"]
+    Conversation.with_deleted.exclude(deleted_at=None).update(deleted_at=timezone.now() - timedelta(days=1))
+    assert actions.purge() == 1
+    assert [each.name for each in Attachment.objects.all()] == ["elsewhere.txt"]
 
 
 def test_what_cannot_be_attached_says_why(ada: User, settings):
