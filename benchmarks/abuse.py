@@ -15,9 +15,10 @@ import aiohttp
 
 from benchmarks.measure import LOAD_CORE, SERVER_CORE, on_core, percentile
 from benchmarks.servers import StartedSite
-from tests.conftest import connection, unused_port
+from tests.conftest import connection
 from tests.endpoint import Endpoint, Exchange
 from tests.faults.abuser import Abuser
+from tests.ports import unused_port
 from tests.services import PostgreSQL
 from tests.site import Person, Site, migrate, people
 

@@ -26,6 +26,11 @@ def core_seconds(core: int | None) -> float:
     return 0.0
 
 
+def resident_bytes(pid: int) -> int:
+    """Return the memory that a server and its running child processes have now, in bytes."""
+    return sum(_field(f"/proc/{member}/status", "VmRSS") * 1024 for member in _processes(pid))
+
+
 def peak_bytes(pid: int) -> int:
     """Return the sum of the peak memory of a server and its running child processes, in bytes."""
     return sum(_field(f"/proc/{member}/status", "VmHWM") * 1024 for member in _processes(pid))

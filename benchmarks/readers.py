@@ -56,7 +56,9 @@ class Reading:
 class Reader:
     """A person at the site: `open` a conversation's page, then `ask` in it; or `open_new`, then `ask_new`."""
 
-    def __init__(self, site_url: str, session: str, conversation: str) -> None:
+    def __init__(self, site_url: str, session: str, conversation: str, asks_at: str = "") -> None:
+        """Use the pages of one replica and, if it is given, send questions to another one's URL."""
+        self._asks_at = asks_at
         jar = aiohttp.CookieJar(unsafe=True)  # accepts cookies from an IP address
         jar.update_cookies({"sessionid": session})
         self._http = aiohttp.ClientSession(site_url, cookie_jar=jar, connector=aiohttp.TCPConnector(limit=0))
@@ -91,7 +93,8 @@ class Reader:
     async def _post(self, path: str, reading: Reading) -> Mapping[str, str]:
         fields = {"content": reading.name, "key": str(uuid.uuid4())}
         headers = {"X-CSRFToken": self._token, "HX-Request": "true"}
-        async with self._http.post(path, data=fields, headers=headers, raise_for_status=True) as response:
+        url = self._asks_at + path
+        async with self._http.post(url, data=fields, headers=headers, raise_for_status=True) as response:
             await response.read()
             return response.headers
 

@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tests.conftest import unused_port
+from tests.ports import unused_port
 from tests.services import PostgreSQL
 from tests.site import ROOT, environment, migrate
 

@@ -47,6 +47,7 @@ class Row:
     bytes_per_character: float
     stored_bytes_per_character: float | None
     endpoint_late_p99_ms: float | None
+    cpu_share: float  # CPU of all replicas, of one core
     others_on_core: float  # share of the server's core that other programs used during the run
     errors: list[str] = field(default_factory=list)
 
@@ -87,10 +88,10 @@ class Runs:
 
         try:
             self._runner.run(open_pages())
-            before, cpu, core = server.stored_bytes(), cpu_seconds(server.pid), core_seconds(SERVER_CORE)
+            before, cpu, core = server.stored_bytes(), _cpu(server), core_seconds(SERVER_CORE)
             started = monotonic()
             self._runner.run(read())
-            cpu, core = cpu_seconds(server.pid) - cpu, core_seconds(SERVER_CORE) - core
+            cpu, core = _cpu(server) - cpu, core_seconds(SERVER_CORE) - core
             seconds, after = monotonic() - started, server.stored_bytes()
             stored = None if before is None or after is None else after - before
         finally:
@@ -106,9 +107,10 @@ class Runs:
             cpu_us_per_delta=cpu / (streams * len(script.deltas)) * 1e6,
             cpu_us_per_character=cpu / (streams * script.characters) * 1e6,
             cpu_of_baseline=None,
-            peak_mb=peak_bytes(server.pid) / 2**20,
+            peak_mb=sum(map(peak_bytes, server.pids)) / 2**20,
             bytes_per_character=sum(reading.received for reading in readings) / (streams * script.characters),
             stored_bytes_per_character=None if stored is None else stored / (streams * script.characters),
+            cpu_share=cpu / seconds,
             others_on_core=max(0.0, core - cpu) / seconds,
             errors=errors or list(server.differences(readings)),
             **_times(readings),
@@ -134,6 +136,10 @@ class Runs:
         readings = [Reading(f"playback-{run:x}-{n:x}", Playback(script)) for n in range(number)]
         self._endpoint.playbacks = {reading.name: reading.playback for reading in readings}
         return readings
+
+
+def _cpu(server: Server) -> float:
+    return sum(map(cpu_seconds, server.pids))
 
 
 def _times(readings: Sequence[Reading]) -> dict[str, float | None]:

@@ -3,25 +3,30 @@
 import contextlib
 import itertools
 import json
+import shutil
 import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
+
+import redis
 
 from benchmarks.endpoint import Endpoint
-from benchmarks.measure import LOAD_CORE, SERVER_CORE, on_core, written_bytes
+from benchmarks.measure import LOAD_CORE, SERVER_CORE, cpu_seconds, on_core, written_bytes
 from benchmarks.readers import Reader, Reading, RelayReader
-from tests.conftest import unused_port
+from tests.ports import unused_port
 from tests.services import PostgreSQL, Redis
 from tests.site import ROOT, Site, environment, migrate
+
+TEMPLATE = "migrated"  # the database that is copied for each site
 
 
 class Server(Protocol):
     """A running server that prompts can be sent to."""
 
-    pid: int
+    pids: list[int]  # of its replicas
 
     def reader(self) -> Reader | RelayReader:
         """Return a client for a person who has none yet. Call it on the event loop."""
@@ -53,6 +58,9 @@ class Servers:
                 self._postgresql.set("full_page_writes", "off")
                 self._redis = Redis(unused_port())
                 resources.callback(self._redis.stop)
+                migrate(self._postgresql.create_database(name=TEMPLATE))
+            else:
+                migrate(f"sqlite:///{self._folder / TEMPLATE}")
             self._resources = resources.pop_all()
         return self
 
@@ -60,13 +68,19 @@ class Servers:
         self._resources.close()
 
     @contextlib.contextmanager
-    def site(self, people: int) -> Iterator["SiteServer"]:
-        """Serve the site with a new database that contains this number of people."""
+    def site(
+        self, people: int, replicas: int = 1, *, asks_elsewhere: bool = False, **variables: object
+    ) -> Iterator["SiteServer"]:
+        """Serve the site with a new database that contains this number of people.
+
+        They are spread over the replicas, which need PostgreSQL. With `asks_elsewhere`, each person's socket is at
+        another replica than the one that is asked, which then generates the answer.
+        """
         if self._postgresql:
-            url = self._postgresql.create_database()
+            url = self._postgresql.create_database(TEMPLATE)
         else:
-            url = f"sqlite:///{tempfile.mkdtemp(dir=self._folder)}/db.sqlite3"
-        migrate(url)
+            database = Path(tempfile.mkdtemp(dir=self._folder), "db.sqlite3")
+            url = f"sqlite:///{shutil.copy(self._folder / TEMPLATE, database)}"
         created = subprocess.run(
             [sys.executable, "-m", "benchmarks.people", str(people)],
             cwd=ROOT,
@@ -76,18 +90,34 @@ class Servers:
             timeout=60,
             check=True,
         )
-        with on_core(SERVER_CORE):
-            site = StartedSite(
-                url,
-                OPENAI_BASE_URL=self._endpoint.base_url,
-                OPENAI_MODEL="benchmark",
-                REDIS_URL=self._redis.url if self._redis else "",
-                GENERATION_CONCURRENCY=people,
-            )
+        settings: dict[str, object] = {
+            "OPENAI_BASE_URL": self._endpoint.base_url,
+            "OPENAI_MODEL": "benchmark",
+            "REDIS_URL": self._redis.url if self._redis else "",
+            "GENERATION_CONCURRENCY": people,
+        }
+        sites: list[Site] = []
         try:
-            yield SiteServer(site, json.loads(created.stdout))
+            with on_core(SERVER_CORE):
+                for _ in range(replicas):
+                    sites.append(StartedSite(url, **settings | variables))  # noqa: PERF401  (those that started are killed)
+            yield SiteServer(sites, json.loads(created.stdout), asks_elsewhere)
         finally:
-            site.kill()
+            for site in sites:
+                site.kill()
+
+    def database_cpu(self) -> float:
+        """Return the CPU seconds of PostgreSQL so far; 0 with SQLite, which has no server."""
+        return cpu_seconds(self._postgresql.pid) if self._postgresql else 0.0
+
+    def redis_use(self) -> tuple[float, float]:
+        """Return Redis' CPU seconds, and the bytes that it has received and sent, so far; zeros without Redis."""
+        if not self._redis:
+            return 0.0, 0.0
+        with redis.Redis.from_url(self._redis.url) as client:
+            info: Any = client.info()
+        transferred = info["total_net_input_bytes"] + info["total_net_output_bytes"]
+        return info["used_cpu_user"] + info["used_cpu_sys"], transferred
 
     @contextlib.contextmanager
     def relay(self) -> Iterator["RelayServer"]:
@@ -106,8 +136,8 @@ class Servers:
 class StartedSite(Site):
     """A site started as an operator does, not forked from a process that the tests use."""
 
-    def _spawn(self, port: str) -> subprocess.Popen[str]:
-        command = [sys.executable, "manage.py", "serve", "--host", self.host, "--port", port]
+    def _spawn(self) -> subprocess.Popen[str]:
+        command = [sys.executable, "manage.py", "serve", "--host", self.host, "--port", str(self.port)]
         variables = environment(**self.variables)
         return subprocess.Popen(
             command, cwd=ROOT, env=variables, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
@@ -115,26 +145,29 @@ class StartedSite(Site):
 
 
 class SiteServer:
-    """The site and the people in its database."""
+    """The site's replicas and the people in their database."""
 
-    def __init__(self, site: Site, people: Sequence[dict[str, str]]) -> None:
-        self.pid = site.process.pid
-        self._site = site
+    def __init__(self, sites: Sequence[Site], people: Sequence[dict[str, str]], asks_elsewhere: bool = False) -> None:
+        self.pids = [site.process.pid for site in sites]
+        self.site, self._sites = sites[0], sites
         self._people = iter(people)
+        urls = [site.url for site in sites]
+        self._urls = itertools.cycle(zip(urls, urls[1:] + urls[:1], strict=True))
+        self._asks_elsewhere = asks_elsewhere
 
     def reader(self) -> Reader:
-        person = next(self._people)
-        return Reader(self._site.url, person["session"], person["conversation"])
+        person, (url, other) = next(self._people), next(self._urls)
+        return Reader(url, person["session"], person["conversation"], asks_at=other if self._asks_elsewhere else "")
 
     def stored_bytes(self) -> int:
-        if self._site.database_url.startswith("sqlite"):
-            return written_bytes(self.pid)
-        return int(self._site.rows("select pg_wal_lsn_diff(pg_current_wal_lsn(), '0/0')")[0][0])
+        if self.site.database_url.startswith("sqlite"):
+            return sum(map(written_bytes, self.pids))
+        return int(self.site.rows("select pg_wal_lsn_diff(pg_current_wal_lsn(), '0/0')")[0][0])
 
     def differences(self, readings: Sequence[Reading]) -> Iterator[str]:
         stored = {
             prompt: values
-            for prompt, *values in self._site.rows(
+            for prompt, *values in self.site.rows(
                 "select p.content, m.reasoning, m.content, g.status, g.error from conversations_generation g"
                 " join conversations_message m on m.id = g.message_id"
                 " join conversations_message p on p.id = m.parent_id"
@@ -149,16 +182,17 @@ class SiteServer:
                 yield f"{reading.name}: the received reasoning is not what the endpoint sent"
             elif (reasoning, answer) != (script.reasoning, script.answer):
                 yield f"{reading.name}: the stored text is not what the endpoint sent"
-        if remaining := self._site.rows("select count(*) from conversations_chunk")[0][0]:
+        if remaining := self.site.rows("select count(*) from conversations_chunk")[0][0]:
             yield f"{remaining} rows of chunks remain"
-        yield from (line.strip() for line in self._site.lines if "ERROR" in line or "WARNING" in line)
+        for site in self._sites:
+            yield from (line.strip() for line in site.lines if "ERROR" in line or "WARNING" in line)
 
 
 class RelayServer:
     """The baseline relay."""
 
     def __init__(self, pid: int, url: str) -> None:
-        self.pid = pid
+        self.pids = [pid]
         self._url = url
 
     def reader(self) -> RelayReader:

@@ -1,18 +1,39 @@
 """The benchmark runs, and measures everything it reports, with a real site."""
 
 import json
+import re
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
+from statistics import mean
 
 import pytest
 
+from benchmarks.capacity import Totals, line_through
 from benchmarks.report import growth
 from benchmarks.runs import Row
+from benchmarks.simulation import Question, questions, simulate, theory
+from benchmarks.sizing import BUSY, MIN_REPLICAS, POOL, SPARE_CONNECTIONS, Costs, Demand, sizes
 from benchmarks.texts import KINDS, conversation, long_text
-from tests.site import ROOT, environment
+from tests.site import ROOT, environment, run_module
 
 NOT_MEASURED_FOR_THE_RELAY = {"cpu_of_baseline", "stored_bytes_per_character"}
+COSTS = Costs(
+    streams=100,
+    idle_mb=150,
+    kb_per_page=50,
+    cpu_per_page=0.02,
+    cpu_per_question=0.05,
+    cpu_per_stream_second=0.002,
+    database_cpu_per_question=0.01,
+    database_cpu_per_stream_second=0.001,
+    rows_per_question=5,
+    bytes_per_question=5_000,
+    bytes_per_character=2,
+    redis_cpu_per_stream_second=0.0001,
+    redis_bytes_per_stream_second=2_000,
+)
 
 
 def row(**figures: object) -> Row:
@@ -72,3 +93,62 @@ def test_growth_is_calculated_for_long_texts_only():
     ]
     [ratios] = growth(rows)
     assert (ratios["text"], ratios["cpu_us_per_character"], ratios["bytes_per_character"]) == ("list", 1.5, 1.0)
+
+
+@pytest.mark.parametrize(("slots", "load"), [(1, 0.5), (6, 0.8), (16, 0.8)])
+def test_the_simulation_agrees_with_the_theory_of_queues(slots: int, load: float):
+    arriving = questions(100_000, load * slots / 2, 2, seed=7)
+    waits = simulate(arriving, slots)
+    share, mean_wait = theory(load * slots / 2, 2, slots)
+    assert sum(wait > 0 for wait in waits) / len(waits) == pytest.approx(share, rel=0.05)
+    assert mean(waits) == pytest.approx(mean_wait, rel=0.1)
+
+
+def test_erlangs_formula_gives_known_values():
+    assert theory(0.5, 1, 1) == pytest.approx((0.5, 0.5 / 0.5))  # M/M/1: load / (1 - load)
+    assert theory(2, 1, 3) == pytest.approx((4 / 9, 4 / 9))
+
+
+def test_in_the_simulation_many_questions_of_one_person_do_not_delay_the_first_of_another():
+    arriving = [Question(0, 10, person=1)] * 5 + [Question(1, 10, person=2), Question(2, 10, person=2)]
+    waits = simulate(arriving, slots=4)
+    assert waits == [0, 0, 0, 10, 10, 0, 8]  # nobody has more than three at once, and the fourth slot is free
+
+
+def test_sizes_grow_with_what_people_do_and_are_never_without_a_spare_replica():
+    few = sizes(COSTS, Demand(users=10))
+    assert (few.replicas, few.database_connections) == (MIN_REPLICAS, MIN_REPLICAS * POOL + SPARE_CONNECTIONS)
+    demand = Demand(users=72_000, questions_per_day=10, peak_share=0.1, answer_seconds=20, pages_per_question=0)
+    assert (demand.questions_per_second, demand.streams) == (20, 400)
+    many = sizes(COSTS, demand)
+    assert many.by_cpu == pytest.approx((20 * 0.05 + 400 * 0.002) / BUSY)
+    assert many.by_streams == 4
+    assert many.replicas == 5
+    assert many.rows_per_second == 20 * 5 + 400
+    assert many.gb_per_year == pytest.approx(72_000 * 10 * 365 * (5_000 + 4_000 * 2) / 1e9)
+    assert sizes(COSTS, replace(demand, open_share=0.9)).by_memory > many.by_memory
+
+
+def test_the_cost_of_a_question_and_of_a_second_follow_from_answers_of_two_lengths():
+    used = {"questions": 10, "characters": 0, "database_cpu": 0, "rows": 0, "stored": 0}
+    short, long = Totals(seconds=20, cpu=3, **used), Totals(seconds=100, cpu=7, **used)
+    assert line_through(short, long, "cpu") == pytest.approx((0.2, 0.05))
+
+
+@pytest.mark.postgresql
+@pytest.mark.redis
+@pytest.mark.skipif(sys.platform != "linux", reason="reads Linux's /proc")
+def test_a_small_measurement_of_the_capacity_ends_with_sizes():
+    small = ["--steps", "2", "--at-once", "2", "--short", "0.3", "--long", "0.6", "--pages", "2", "--users", "1000"]
+    ran = run_module("benchmarks.capacity", *small)
+    assert "1,000 users: 0.21 questions per second, 6 answers at once, 100 open pages" in ran.stdout
+    assert re.search(r"^  replicas +\d+$", ran.stdout, re.MULTILINE)
+
+
+@pytest.mark.postgresql
+@pytest.mark.redis
+@pytest.mark.skipif(sys.platform != "linux", reason="reads Linux's /proc")
+def test_a_small_simulation_is_printed_beside_a_measurement():
+    small = ["--replicas", "2", "--slots", "1", "--questions", "4", "--seconds", "0.2"]
+    ran = run_module("benchmarks.simulation", *small)
+    assert [line.split()[2] for line in ran.stdout.splitlines() if "ed  " in line] == ["measured", "simulated"]
