@@ -15,7 +15,8 @@ partial=$(mktemp -d "$target.XXXXXX")
 trap 'rm -rf "$partial" "$partial.list"' EXIT
 trap 'exit 1' HUP INT TERM
 mkdir "$partial/files" "$partial/pictures"
-(cd "$source" && find . -type f) > "$partial.list"
+# Archives are made of what is here, and expire.
+(cd "$source" && find . -type f ! -path './archives/*') > "$partial.list"
 while IFS= read -r name; do
     # A file that was not complete when it was copied is newer now.
     if [ -f "$previous/$name" ] && [ ! "$source/$name" -nt "$previous/$name" ]; then

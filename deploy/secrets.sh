@@ -64,6 +64,7 @@ copy redis_url REDIS_URL redis://redis:6379/0
 copy openai_api_key OPENAI_API_KEY ''
 copy entra_client_secret ENTRA_CLIENT_SECRET ''
 copy oidc_client_secret OIDC_CLIENT_SECRET ''
+copy otel_exporter_otlp_headers OTEL_EXPORTER_OTLP_HEADERS ''
 copy email_url EMAIL_URL console://
 
 if [ -n "$changed" ]; then

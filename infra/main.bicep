@@ -51,6 +51,10 @@ param openaiBaseUrl string = ''
 @secure()
 param openaiApiKey string = ''
 
+@description('Headers for the collector of traces, such as api-key=secret.')
+@secure()
+param otelHeaders string = ''
+
 @description('Where email is sent: smtp://user:password@host:587/?tls=True. Empty: print it to the log.')
 @secure()
 param emailUrl string = ''
@@ -222,6 +226,7 @@ module vault 'modules/vault.bicep' = {
     migrationPrincipalId: identities.outputs.migrationPrincipalId
     emailUrl: emailUrl
     openaiApiKey: openaiApiKey
+    otelHeaders: otelHeaders
     databaseUrl: existingDatabaseUrl
     databaseOwnerUrl: existingDatabaseOwnerUrl
     logsId: containers.outputs.logsId

@@ -79,18 +79,19 @@ class Image:
 class Container(Site):
     """The site in a container of the image: as the image's own user, on a read-only root."""
 
-    def __init__(self, image: Image, folder: Path, port: int, database_url: str, **variables: Any) -> None:
+    def __init__(self, image: Image, folder: Path, database_url: str, **variables: Any) -> None:
         self.name = f"site-{uuid.uuid4().hex}"
         self._image = image
         self._folder = folder
-        super().__init__(database_url, PORT=port, **variables)
+        super().__init__(database_url, **variables)
 
-    def start(self, port: str = "0") -> None:
-        super().start(port)
+    def start(self) -> None:
+        super().start()
         self.url = self.url.replace("0.0.0.0", "127.0.0.1")  # noqa: S104  (where it listens is no name to ask it by)
 
-    def _spawn(self, port: str) -> subprocess.Popen[str]:
-        command = container(self._image, self._folder, self.name, self._image.config["Cmd"], self.variables)
+    def _spawn(self) -> subprocess.Popen[str]:
+        variables = self.variables | {"PORT": self.port}
+        command = container(self._image, self._folder, self.name, self._image.config["Cmd"], variables)
         return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
 
     def kill(self) -> None:

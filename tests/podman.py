@@ -3,8 +3,12 @@
 It runs as root, also inside a container. Limits of memory and processes are accepted and not enforced.
 """
 
+import errno
+import fcntl
 import os
 import shutil
+import socket
+import struct
 import subprocess
 import threading
 from collections.abc import Iterable
@@ -24,7 +28,10 @@ default_ulimits = ["nofile=1024:1024", "nproc=1024:1024"]
 events_logger = "file"
 exit_command_delay = 1
 """
-HEALTH_SECONDS = 1
+CHECK_SECONDS = 1
+SIOCSIFHWADDR = 0x8924  # linux/sockios.h: sets the hardware address of an interface
+ARPHRD_ETHER = 1
+NET_ADDR_SET = 3  # linux/netdevice.h: somebody has set the address
 START_POSTGRESQL = r"""#!/bin/sh
 # The part of the official image's entry point that compose.yaml relies on.
 set -eu
@@ -70,11 +77,11 @@ class Podman:
     def __init__(self, folder: Path, store: list[object]) -> None:
         self._folder, self._store = folder, store
         (folder / "containers.conf").write_text(CONFIGURATION)
-        socket = folder / "podman.sock"
-        self.variables = {"DOCKER_HOST": f"unix://{socket}"}
+        url = f"unix://{folder / 'podman.sock'}"
+        self.variables = {"DOCKER_HOST": url}
         self._environment = os.environ | {"CONTAINERS_CONF": str(folder / "containers.conf")}
         command = ["unshare", "--mount", "--propagation=private", "sh", "-c", f'{NAMESPACE} "$@"', "sh"]
-        command += [PODMAN.find(), *store, "system", "service", "--time=0", f"unix://{socket}"]
+        command += [PODMAN.find(), *store, "system", "service", "--time=0", url]
         self._log = (folder / "podman.log").open("w")
         self._service = subprocess.Popen(
             [str(part) for part in command], env=self._environment, stdout=self._log, stderr=subprocess.STDOUT
@@ -82,7 +89,7 @@ class Podman:
         self._ended = threading.Event()
         while not self._answers():
             assert self._service.poll() is None, (folder / "podman.log").read_text()
-        self._checking = threading.Thread(target=self._check_health, daemon=True)
+        self._checking = threading.Thread(target=self._check, daemon=True)
         self._checking.start()
 
     def make_stand_ins(self, names: Iterable[str]) -> None:
@@ -115,9 +122,11 @@ class Podman:
     def _answers(self) -> bool:
         return self._remote("version").returncode == 0
 
-    def _check_health(self) -> None:
-        """Run the health checks, as Docker does itself and Podman leaves to systemd."""
-        while not self._ended.wait(HEALTH_SECONDS):
+    def _check(self) -> None:
+        """Run the health checks, as Docker does itself and Podman leaves to systemd. Fix the addresses of bridges."""
+        while not self._ended.wait(CHECK_SECONDS):
+            for bridge in Path("/sys/class/net").glob("podman*"):
+                fix_address(bridge)
             for line in self._remote("ps", "--format", "{{.ID}} {{.Status}}").stdout.splitlines():
                 container, _, status = line.partition(" ")
                 if "(starting)" in status and not self._ended.is_set():
@@ -126,3 +135,21 @@ class Podman:
     def _remote(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         command = [str(PODMAN.find()), "--url", self.variables["DOCKER_HOST"], *arguments]
         return subprocess.run(command, env=self._environment, capture_output=True, text=True, timeout=WAIT, check=False)
+
+
+def fix_address(bridge: Path) -> None:
+    """Keep the hardware address that a bridge has now.
+
+    Otherwise it is the lowest of its containers'. It changes when they start and stop, and then the name server cannot
+    be reached by the others for seconds. Fixed in netavark 1.9: https://github.com/containers/netavark/pull/833
+    """
+    try:
+        if int((bridge / "addr_assign_type").read_text()) == NET_ADDR_SET:
+            return
+        address = bytes.fromhex((bridge / "address").read_text().strip().replace(":", ""))
+        request = struct.pack("16sH6s8x", bridge.name.encode(), ARPHRD_ETHER, address)  # a struct ifreq
+        with socket.socket(type=socket.SOCK_DGRAM) as any_socket:
+            fcntl.ioctl(any_socket, SIOCSIFHWADDR, request)
+    except OSError as error:
+        if error.errno not in (errno.ENOENT, errno.ENODEV):  # it has been removed meanwhile
+            raise

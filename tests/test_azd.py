@@ -40,7 +40,7 @@ def test_every_output_is_used():
 
 
 def test_every_setting_is_documented_and_passed_to_the_pipeline():
-    section = GUIDE.read_text().split("## What may be set")[1].split("\n## ")[0]
+    section = GUIDE.read_text().split("\n## Settings\n")[1].split("\n## ")[0]
     assert set(re.findall(r"`([A-Z_]+)`", section)) == inputs() | FOR_SCRIPTS
     secret = {
         re.search(r"\w+", value.removeprefix("${"))[0]

@@ -1,21 +1,20 @@
 """The services of compose.yaml as processes (Caddy, two replicas, PostgreSQL, Redis), and checks of the file."""
 
 import asyncio
-import os
 import re
-import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from urllib.parse import quote
 
+import httpx2
 import pytest
 import yaml
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from conversations.generation.worker import SIGN_OFF_SECONDS, WRITE_SECONDS
-from tests.conftest import unused_port
+from tests.caddy import Caddy
 from tests.endpoint import Endpoint, Exchange
-from tests.parts import PROXY
 from tests.services import Redis
 from tests.site import ROOT, WAIT, Person, Site, people
 from tests.test_settings import variables_of_settings
@@ -37,6 +36,7 @@ SECRET = {
     "METRICS_TOKEN",
     "ENTRA_CLIENT_SECRET",
     "OIDC_CLIENT_SECRET",
+    "OTEL_EXPORTER_OTLP_HEADERS",
 }
 # Variables of the site that `.env` cannot change here, and why.
 FIXED = {
@@ -44,26 +44,6 @@ FIXED = {
     "TRUSTED_PROXY_COUNT": "the proxy is one of the services",
     "DRAIN_SECONDS": "stop_grace_period must be longer",
 }
-
-
-class Caddy:
-    """Caddy with the project's configuration, in front of `replicas` (host:port)."""
-
-    def __init__(self, folder: Path, replicas: list[str]) -> None:
-        port = unused_port()
-        self.url = f"http://127.0.0.1:{port}"
-        command = [PROXY.find(), "run", "--adapter", "caddyfile", "--config", ROOT / "deploy/Caddyfile"]
-        variables = {"SITE_ADDRESS": f"http://:{port}", "REPLICAS": " ".join(replicas), "HOME": str(folder)}
-        self.process = subprocess.Popen(
-            command, env=os.environ | variables, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-        )
-        for line in self.process.stdout:
-            if "serving initial configuration" in line:
-                break
-
-    def stop(self) -> None:
-        self.process.terminate()
-        self.process.communicate(timeout=WAIT)
 
 
 class Replica(Site):
@@ -83,6 +63,7 @@ def replica(database_url: str, redis_url: str, endpoint: Endpoint, folder: Path)
         "METRICS_TOKEN_FILE": "m" * 50,
         "ENTRA_CLIENT_SECRET_FILE": "",
         "OIDC_CLIENT_SECRET_FILE": "",
+        "OTEL_EXPORTER_OTLP_HEADERS_FILE": "",
         "LOG_FORMAT": "json",
         "OPENAI_BASE_URL": endpoint.base_url,
         "OPENAI_MODEL": "test-model",
@@ -165,7 +146,7 @@ async def test_a_rolling_update_loses_no_conversation(replicas: list[Site], prox
         meanwhile()
         endpoint.open(gate)
         assert site.stop() == 0
-        site.start(site.url.rsplit(":", 1)[1])
+        site.start()
 
     watchers = [await asyncio.to_thread(ask, number, "early") for number in range(PEOPLE // 2)]
     watching = [asyncio.create_task(w.until_answered(f"{n}.")) for n, w in enumerate(watchers)]
@@ -206,6 +187,22 @@ async def test_a_rolling_update_loses_no_conversation(replicas: list[Site], prox
     assert all(page.connections > 1 for page in open_pages)
     for person in (*made, *everybody):
         person.close()
+
+
+@pytest.mark.proxy
+def test_the_proxys_log_has_no_tokens(database_template: Path, tmp_path: Path):
+    config = tmp_path / "Caddyfile"
+    config.write_text((ROOT / "deploy/Caddyfile").read_text().replace("lb_try_duration 10s", "lb_try_duration 0s"))
+    proxy = Caddy(tmp_path, ["127.0.0.1:1"], config)
+    shared = "/shared/s3cret-Token_/"
+    addresses = (shared, f"/accounts/login/?next={shared}", f"/accounts/login/?next={quote(shared, safe='')}")
+    api = (f"/api/v1/?token=ponder_{'s3cret' * 7}", f"/api/v1/ponder%5F{'s3cret' * 7}/")
+    for path in (*addresses, *api):
+        assert httpx2.get(f"{proxy.url}{path}", headers={"Referer": proxy.url + shared}).status_code == 503
+    log = proxy.stop()
+    assert log.count("shared/…") + log.count("shared%2F…") == len(addresses)
+    assert log.count("ponder_…") + log.count("ponder%5F…") == len(api)
+    assert "s3cret" not in log
 
 
 @pytest.mark.parametrize("name", [*REPLICAS, *COMMANDS])

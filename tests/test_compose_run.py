@@ -14,10 +14,10 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.conftest import unused_port
 from tests.endpoint import Endpoint, Exchange
 from tests.image import TEST_IMAGE, Image
 from tests.podman import Podman
+from tests.ports import unused_port
 from tests.site import ROOT, WAIT, Person
 from tests.test_compose import COMPOSE, REPLICAS, Watcher
 
@@ -66,6 +66,8 @@ class Operator:
         started = time.monotonic()
         done = self._run(command)
         self._report(f"$ {command}   [{time.monotonic() - started:.1f} s, exit code {done.returncode}]")
+        if done.returncode:
+            self._report(self._run("docker compose logs --tail 40 postgresql").stdout)
         assert done.returncode == 0, f"{command}\n{done.stdout}{done.stderr}"
         return done.stdout
 
@@ -123,7 +125,9 @@ def documented(heading: str) -> list[str]:
     return [re.sub(r"\s+#.*", "", line) for line in block.splitlines()]
 
 
-def test_an_operator_starts_connects_updates_restores_and_stops_the_site(operator: Operator):
+def test_an_operator_starts_connects_updates_restores_and_stops_the_site(
+    operator: Operator, join: Callable[..., Person]
+):
     endpoint = Endpoint("0.0.0.0")  # noqa: S104  (the containers' network is not loopback)
 
     async def answer_in_parts(exchange: Exchange) -> None:
@@ -137,7 +141,7 @@ def test_an_operator_starts_connects_updates_restores_and_stops_the_site(operato
     operator.run("sh deploy/secrets.sh")
     operator.run("docker compose up --no-build --wait --wait-timeout 120")
     # Without a model the site can be used, and says how to connect one.
-    person = Person(operator, "ada")
+    person = join(operator, "ada")
     assert "No model is connected" in person.http.get("/").text
 
     port = endpoint.base_url.rpartition(":")[2].partition("/")[0]
@@ -171,7 +175,7 @@ def test_an_operator_starts_connects_updates_restores_and_stops_the_site(operato
     (backup,) = set(backups.glob("*.dump")) - first
     operator.await_output("docker compose logs backup", backup.name)
     for command in documented("Restore"):
-        operator.run(command.replace("BACKUP", backup.name))
+        operator.run(command.replace("BACKUP", backup.stem))
     page = person.http.get(conversation)
     assert (page.status_code, "The whole answer." in page.text) == (200, True)
     person.close()

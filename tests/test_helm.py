@@ -86,16 +86,27 @@ def render(helm: Callable[..., subprocess.CompletedProcess[str]]) -> Render:
     return render
 
 
+def pods(manifests: Manifests) -> list[dict[str, Any]]:
+    """Return the specifications of all pods."""
+    specs = [manifest.get("spec", {}) for manifest in manifests.values()]
+    templates = [spec.get("jobTemplate", {}).get("spec", spec).get("template") for spec in specs]
+    return [template["spec"] for template in templates if template]
+
+
+def containers_of(pod: dict[str, Any]) -> list[dict[str, Any]]:
+    return [*pod.get("initContainers", []), *pod["containers"]]
+
+
 def containers(manifests: Manifests) -> list[dict[str, Any]]:
     """Return the containers of the site's image."""
-    specs = [manifest.get("spec", {}) for manifest in manifests.values()]
-    pods = [spec.get("jobTemplate", {}).get("spec", spec).get("template", {}).get("spec", {}) for spec in specs]
-    found = [one for pod in pods for name in ("initContainers", "containers") for one in pod.get(name, [])]
+    found = [one for pod in pods(manifests) for one in containers_of(pod)]
     return [one for one in found if one["image"] == "registry.example.org/ponder:1"]
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_manifests_are_valid_for_each_version_of_kubernetes(case: str, render: Render):
+def test_manifests_are_valid_for_each_version_of_kubernetes(
+    case: str, render: Render, record_property: Callable[[str, object], None]
+):
     from kubernetes_validate import validate
 
     manifests = render(CASES[case])
@@ -103,6 +114,7 @@ def test_manifests_are_valid_for_each_version_of_kubernetes(case: str, render: R
         if kind != "ServiceMonitor":  # of Prometheus Operator
             for version in KUBERNETES:
                 validate(manifest, version, strict=True)
+    record_property("report", f"{len(manifests)} manifests are valid for Kubernetes {', '.join(KUBERNETES)}")
     kinds = {kind for kind, _ in manifests}
     assert kinds >= {"Deployment", "Service", "PodDisruptionBudget", "NetworkPolicy", "CronJob"}
     assert ("Job" in kinds) != (case == "trial")  # which migrates before the site starts
@@ -146,6 +158,29 @@ def test_the_site_reads_what_the_chart_gives_it(render: Render, tmp_path: Path):
     assert (done.returncode, done.stdout) == (0, "['v4'] 5 True\n"), done.stderr
 
 
+def test_booleans_and_numbers_reach_the_site_as_they_are_written(render: Render):
+    given = {"LOCAL_ACCOUNTS": False, "USER_DAILY_TOKENS": 0, "CONTEXT_TOKENS": 1_000_000, "STALL_SECONDS": 90.5}
+    expected = {
+        "LOCAL_ACCOUNTS": "false",
+        "USER_DAILY_TOKENS": "0",
+        "CONTEXT_TOKENS": "1000000",
+        "STALL_SECONDS": "90.5",
+    }
+    for one in containers(render({"settings": given | {"SITE_NAME": ""}})):
+        variables = {variable["name"]: variable["value"] for variable in one["env"]}
+        assert variables.items() >= expected.items()
+        assert "SITE_NAME" not in variables
+
+
+def test_what_a_trial_leaves_behind_works_again_after_an_installation(render: Render):
+    manifests = render(CASES["trial"])
+    kept = [
+        key for key, one in manifests.items() if "helm.sh/resource-policy" in one["metadata"].get("annotations", {})
+    ]
+    # The volume of PostgreSQL, which Helm never deletes, has the password and what the keys have signed.
+    assert kept == [("Secret", "chat-ponder-trial"), ("PersistentVolumeClaim", "chat-ponder-files")]
+
+
 def test_running_answers_have_their_time_to_end(render: Render):
     deployment = render({"drainSeconds": 40})["Deployment", "chat-ponder"]
     pod = deployment["spec"]["template"]["spec"]
@@ -162,12 +197,18 @@ def test_pods_select_themselves_and_run_without_privileges(case: str, render: Re
         if kind in ("Deployment", "StatefulSet"):
             spec = manifests[kind, name]["spec"]
             assert spec["selector"]["matchLabels"].items() <= spec["template"]["metadata"]["labels"].items()
+    for pod in pods(manifests):  # Kubernetes' "restricted" standard for pods
+        assert (pod["securityContext"]["runAsNonRoot"], pod["securityContext"]["runAsUser"] > 0) == (True, True)
+        assert pod["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
+        for one in containers_of(pod):
+            security = one["securityContext"]
+            assert (security["allowPrivilegeEscalation"], security["capabilities"]) == (False, {"drop": ["ALL"]})
     for one in containers(manifests):
-        security = one["securityContext"]
-        assert (security["readOnlyRootFilesystem"], security["capabilities"]) == (True, {"drop": ["ALL"]})
+        assert one["securityContext"]["readOnlyRootFilesystem"]
         mounted = {mount["mountPath"] for mount in one["volumeMounts"]}
         assert mounted >= {"/run/secrets/ponder", "/app/var"}
-        assert ("/app/files" in mounted) == ("Azure" not in case and one["name"] != "migrate")
+        # Commands do not use the files, and on another node could not mount the volume of a trial.
+        assert ("/app/files" in mounted) == ("Azure" not in case and one["name"] == "site")
 
 
 def test_every_setting_reaches_the_chart():

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import connection, unused_port
+from tests.conftest import connection
 from tests.endpoint import Endpoint, Exchange
 from tests.image import TEST_IMAGE, Container, Image, run_once
 from tests.services import PostgreSQL, Redis
@@ -26,7 +26,7 @@ def start_container(image: Image, tmp_path: Path) -> Iterator[Callable[..., Cont
     containers: list[Container] = []
 
     def start(database_url: str, **variables: object) -> Container:
-        containers.append(Container(image, tmp_path, unused_port(), database_url, **variables))
+        containers.append(Container(image, tmp_path, database_url, **variables))
         return containers[-1]
 
     yield start

@@ -77,8 +77,10 @@ def test_the_model_is_offered_where_its_quota_has_room():
 def test_secrets_of_the_vault_are_written_one_after_another():
     modules = VAULT.tree["modules"]
     assert {"type": "batchSize", "argument": 1} in modules["generated"]["decorators"]
-    chain = [unwrapped(modules[name]["config"]).get("dependsOn") for name in ("email", "openai", "database", "owner")]
-    assert chain == [["generated"], ["email"], ["openai"], ["database"]]
+    chain = [
+        unwrapped(modules[name]["config"]).get("dependsOn") for name in ("email", "openai", "otel", "database", "owner")
+    ]
+    assert chain == [["generated"], ["email"], ["openai"], ["otel"], ["database"]]
 
 
 @pytest.mark.parametrize("template", [MAIN, WEB], ids=["main", "web"])
@@ -108,7 +110,7 @@ def names_in(value: Any) -> set[str]:
 
 def site_secrets() -> set[str]:
     """Return the names of the site's secrets in the vault."""
-    lists = json.dumps([VAULT.variables[name] for name in ("generatedNames", "mail", "model", "data")])
+    lists = json.dumps([VAULT.variables[name] for name in ("generatedNames", "mail", "model", "traces", "data")])
     return set(re.findall(r'"([a-z]+-[a-z-]+)"', lists))
 
 

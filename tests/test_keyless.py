@@ -12,7 +12,7 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from chatsite.identity import REDIS, identity
 from chatsite.keyless import redis_host
 from tests.cloud import AzureRedis, Cloud, make_certificate
-from tests.conftest import unused_port
+from tests.ports import unused_port
 from tests.services import Redis
 
 pytestmark = pytest.mark.redis

@@ -41,7 +41,7 @@ def in_compose() -> set[str]:
 def in_infra() -> set[str]:
     """Return the variables that the site and its jobs get on Azure."""
     web, main, vault = (Template(INFRA / f"{name}.bicep") for name in ("web", "main", "modules/vault"))
-    secrets = json.dumps([vault.variables[name] for name in ("generatedNames", "mail", "model", "data")])
+    secrets = json.dumps([vault.variables[name] for name in ("generatedNames", "mail", "model", "traces", "data")])
     return (
         set(web.variables["settled"]["value"])
         | set(parameters_of(INFRA / "web.parameters.json")[0]["settings"])

@@ -9,8 +9,8 @@ import pytest
 import redis
 
 from tests.cloud import DATABASE, MODEL, RADIUS_SECRET, REDIS, AzureRedis, Cloud, Radius, make_certificate
-from tests.conftest import unused_port
 from tests.endpoint import Endpoint, Exchange
+from tests.ports import unused_port
 from tests.services import PostgreSQL, Redis
 from tests.site import Person, Site, manage
 

@@ -7,6 +7,8 @@ param emailUrl string
 @secure()
 param openaiApiKey string
 @secure()
+param otelHeaders string
+@secure()
 param databaseUrl string
 @secure()
 param databaseOwnerUrl string
@@ -19,6 +21,7 @@ param tags object
 var generatedNames = ['secret-key', 'secret-key-fallbacks', 'audit-keys', 'metrics-token']
 var mail = empty(emailUrl) ? [] : ['email-url']
 var model = empty(openaiApiKey) ? [] : ['openai-api-key']
+var traces = empty(otelHeaders) ? [] : ['otel-exporter-otlp-headers']
 var data = empty(databaseUrl) ? [] : ['database-url']
 
 resource vault 'Microsoft.KeyVault/vaults@2026-02-01' = {
@@ -53,9 +56,14 @@ module openai 'secret.bicep' = if (!empty(openaiApiKey)) {
   dependsOn: [email]
 }
 
+module otel 'secret.bicep' = if (!empty(otelHeaders)) {
+  params: { vaultName: vault.name, name: 'otel-exporter-otlp-headers', value: otelHeaders, readerId: webPrincipalId }
+  dependsOn: [openai]
+}
+
 module database 'secret.bicep' = if (!empty(databaseUrl)) {
   params: { vaultName: vault.name, name: 'database-url', value: databaseUrl, readerId: webPrincipalId }
-  dependsOn: [openai]
+  dependsOn: [otel]
 }
 
 // Only the migration can read this one: the identity that runs the site must not own the tables.
@@ -82,4 +90,4 @@ resource toLogs 'Microsoft.Insights/diagnosticSettings@2021-05-01-preview' = {
 
 output name string = vault.name
 output uri string = vault.properties.vaultUri
-output forWeb string = join(concat(generatedNames, mail, model, data), ',')
+output forWeb string = join(concat(generatedNames, mail, model, traces, data), ',')

@@ -21,7 +21,7 @@ app.kubernetes.io/component: {{ index . 1 }}
 {{- end }}
 
 {{- define "ponder.secretKeys" -}}
-secret_key secret_key_fallbacks database_url redis_url openai_api_key email_url audit_keys metrics_token entra_client_secret oidc_client_secret
+secret_key secret_key_fallbacks database_url redis_url openai_api_key email_url audit_keys metrics_token entra_client_secret oidc_client_secret otel_exporter_otlp_headers
 {{- end }}
 
 {{- define "ponder.hasVolume" -}}
@@ -30,11 +30,16 @@ secret_key secret_key_fallbacks database_url redis_url openai_api_key email_url 
 
 {{- define "ponder.podSecurity" -}}
 runAsNonRoot: true
-runAsUser: 10001
-runAsGroup: 10001
-fsGroup: 10001
+runAsUser: {{ . }}
+runAsGroup: {{ . }}
+fsGroup: {{ . }}
 fsGroupChangePolicy: OnRootMismatch
 seccompProfile: {type: RuntimeDefault}
+{{- end }}
+
+{{- define "ponder.containerSecurity" -}}
+allowPrivilegeEscalation: false
+capabilities: {drop: [ALL]}
 {{- end }}
 
 {{/* A container of the site's image. The context is (dict "root" $ "name" name "command" list "serves" bool). */}}
@@ -54,8 +59,10 @@ seccompProfile: {type: RuntimeDefault}
     - {name: {{ . }}_FILE, value: /run/secrets/ponder/{{ lower . }}}
     {{- end }}
     {{- range $name, $value := $values.settings }}
-    {{- if $value }}
-    - {name: {{ $name }}, value: {{ $value | toString | quote }}}
+    {{- /* `--set NAME=false` is a boolean, and numbers in files are floats: 1e+06 as strings. */}}
+    {{- $text := kindIs "string" $value | ternary $value (toJson $value) }}
+    {{- if not (has $text (list "" "null")) }}
+    - {name: {{ $name }}, value: {{ $text | quote }}}
     {{- end }}
     {{- end }}
     {{- if include "ponder.hasVolume" .root }}
@@ -85,13 +92,12 @@ seccompProfile: {type: RuntimeDefault}
   {{- end }}
   resources: {{ toJson $values.resources }}
   securityContext:
-    allowPrivilegeEscalation: false
+    {{- include "ponder.containerSecurity" . | nindent 4 }}
     readOnlyRootFilesystem: true
-    capabilities: {drop: [ALL]}
   volumeMounts:
     - {name: secrets, mountPath: /run/secrets/ponder, readOnly: true}
     - {name: var, mountPath: /app/var}
-    {{- if and (include "ponder.hasVolume" .root) (ne .name "migrate") }}
+    {{- if and .serves (include "ponder.hasVolume" .root) }}
     - {name: files, mountPath: /app/files}
     {{- end }}
     {{- if and .serves $values.models }}
@@ -105,7 +111,7 @@ seccompProfile: {type: RuntimeDefault}
   secret: {secretName: {{ include "ponder.secret" .root }}}
 - name: var
   emptyDir: {sizeLimit: 1Gi}
-{{- if and (include "ponder.hasVolume" .root) (ne .name "migrate") }}
+{{- if and .serves (include "ponder.hasVolume" .root) }}
 - name: files
   persistentVolumeClaim: {claimName: {{ .root.Values.volume.existingClaim | default (printf "%s-files" (include "ponder.name" .root)) }}}
 {{- end }}
@@ -128,7 +134,7 @@ imagePullSecrets:
   {{- end }}
 {{- end }}
 securityContext:
-  {{- include "ponder.podSecurity" . | nindent 2 }}
+  {{- include "ponder.podSecurity" 10001 | nindent 2 }}
 {{- end }}
 
 {{- define "ponder.podLabels" -}}
