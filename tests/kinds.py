@@ -1,4 +1,4 @@
-"""The kind of each test, as a marker: `make test only=unit` runs one kind."""
+"""The kind of each test, as a marker: `make test only=unit` runs one kind. What tests record is printed at the end."""
 
 import pytest
 
@@ -33,3 +33,11 @@ def kind(item: pytest.Item) -> str:
     if {"image", "helm"} & set(item.fixturenames):
         return "image"
     return "site" if STARTING & set(item.fixturenames) else "unit"
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Print the property `report` of passed tests: with several processes, what they print is not shown."""
+    for passed in terminalreporter.getreports("passed"):
+        if report := dict(passed.user_properties).get("report"):
+            terminalreporter.section(passed.nodeid, sep="-")
+            terminalreporter.line(report)

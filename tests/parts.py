@@ -64,6 +64,23 @@ class Commit:
         return f"commit {self.id[:7]}"
 
 
+@dataclass(frozen=True)
+class NodeProgram:
+    """What the tests with one marker need from npm: a program that `make test` installs from a lock in tests/."""
+
+    marker: str
+    program: str
+    remedy = "install npm, then run `make test` again"
+
+    def find(self) -> Path | None:
+        path = ROOT / ".venv" / self.marker / "node_modules/.bin" / self.program
+        return path if path.exists() else None
+
+    @property
+    def need(self) -> str:
+        return self.program
+
+
 ROOT = Path(__file__).parent.parent
 # The shell is what Playwright itself uses without a display: smaller, and twice as fast as the whole browser.
 BROWSER = Part(
@@ -79,12 +96,14 @@ PODMAN = Part("podman", ("podman",), "podman crun netavark aardvark-dns iptables
 INIT = Part("podman", ("catatonit",), "catatonit")  # Podman's, for services with `init: true`
 PROXY = Part("proxy", ("caddy",), "caddy")
 PROMETHEUS = Part("prometheus", ("prometheus",), "prometheus")
-PROGRAMS = (BROWSER, REDIS, POSTGRESQL, BUILDER, RUNTIME, PODMAN, INIT, PROXY, PROMETHEUS)
+NPM = Part("azurite", ("npm",), "npm")
+PROGRAMS = (BROWSER, REDIS, POSTGRESQL, BUILDER, RUNTIME, PODMAN, INIT, PROXY, PROMETHEUS, NPM)
+AZURITE = NodeProgram("azurite", "azurite-blob")
 # What an old replica runs beside a new one. Move it on when today's packages do not run it any more.
 HISTORY = Commit("history", "d1a57fc3355b2e1be27cc3fc34b272ce97e7f6e0")
-PARTS = (*PROGRAMS, HISTORY)
+PARTS = (*PROGRAMS, AZURITE, HISTORY)
 
-LEFT_OUT = pytest.StashKey[Counter[Part | Commit]]()
+LEFT_OUT = pytest.StashKey[Counter[Part | NodeProgram | Commit]]()
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -97,7 +116,7 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Leave out the tests whose part is missing. With CI=true, raise UsageError instead."""
     missing = [part for part in PARTS if part.find() is None]
-    left_out: Counter[Part | Commit] = Counter()
+    left_out: Counter[Part | NodeProgram | Commit] = Counter()
     able, unable = [], []
     for item in items:
         lacking = [part for part in missing if item.get_closest_marker(part.marker)]
@@ -116,7 +135,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
         terminalreporter.write_line(line, yellow=True)
 
 
-def lines(left_out: Counter[Part | Commit]) -> list[str]:
+def lines(left_out: Counter[Part | NodeProgram | Commit]) -> list[str]:
     """Return a line for each missing part: what it costs, and what would bring it."""
     return [
         f"{count} {part.marker} test(s) cannot run: no {part.need} here ({part.remedy})"

@@ -13,14 +13,15 @@ from tests.site import ROOT
 FOLDERS = ("chatsite", "conversations", "benchmarks")
 # The packages and modules of conversations/, lowest layer first. Each may import from lower layers and from itself.
 LAYERS = (
-    {"models", "events", "extraction", "figure", "pagination", "threads", "templatetags"},
+    {"models", "events", "extraction", "figure", "pagination", "threads", "templatetags", "zip_buffer"},
     {"inference", "rendering", "migrations", "request", "limits", "export", "storage"},
-    {"actions", "generation", "sidebar", "session_monitor", "checks", "file_cleanup", "file_responses"},
-    {"page_state", "forms"},
+    {"actions", "generation", "sidebar", "session_monitor", "checks", "file_cleanup", "file_responses", "printed"},
+    {"page_state", "forms", "importing", "rounds"},
     {"forwarding"},
     {"consumers"},  # below review, without which the core works
     {"review"},
     {"accounts"},
+    {"archives"},
     {"views", "admin", "management"},
     {"urls", "routing", "apps"},
 )
@@ -43,9 +44,10 @@ HOMES = {
         "conversations/routing.py",
     ),
     "channels_redis": ("conversations/events.py",),
-    "daphne": ("chatsite/server.py",),
-    "twisted": ("chatsite/server.py",),
+    "daphne": ("chatsite/server.py", "chatsite/http_protocol.py"),
+    "twisted": ("chatsite/server.py", "chatsite/http_protocol.py"),
     "prometheus_client": ("chatsite/metrics.py",),
+    "opentelemetry": ("chatsite/otlp.py",),
     "pyromark": ("conversations/rendering/",),
     "nh3": ("conversations/rendering/", "conversations/extraction/html.py"),
     "pygments": ("conversations/rendering/",),

@@ -2,6 +2,7 @@
 
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import time
@@ -13,6 +14,7 @@ import pytest
 from tests.endpoint import Endpoint, Exchange
 from tests.services import PostgreSQL
 from tests.site import ROOT, WAIT, Person, Site, files_of, manage, read_rows
+from tests.test_compose_run import documented
 
 DATABASES = ["sqlite", pytest.param("postgresql", marks=pytest.mark.postgresql)]
 LIMIT = 32  # blocks of 512 bytes
@@ -221,3 +223,24 @@ def test_a_copy_of_files_is_complete_and_shares_what_an_earlier_copy_has(tmp_pat
     assert copy_files(source, second).returncode != 0  # it is not changed
     assert copy_files(tmp_path / "missing", tmp_path / "3.files").returncode != 0
     assert sorted(path.name for path in tmp_path.iterdir()) == ["1.files", "2.files", "source"]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can run as another container's root does")
+def test_files_are_restored_for_the_sites_user_with_the_capabilities_that_the_documentation_gives(tmp_path: Path):
+    [command] = (line for line in documented("Restore") if "/app/files" in line)
+    backup, files = tmp_path / "then.files", tmp_path / "app"
+    for folder in (backup, files):
+        (folder / "files").mkdir(parents=True)
+        (folder / "site").write_text(folder.name)
+        (folder / "files").chmod(0o700)
+        folder.chmod(0o700)
+    (backup / "files/a").write_text("restored")
+    for path in (files, *files.rglob("*")):
+        os.chown(path, 10001, 10001)
+    copy = shlex.split(command)[-1].replace("/backups/BACKUP.files", str(backup)).replace("/app/files", str(files))
+    capabilities = ",".join(["-all", *(f"+{name.lower()}" for name in re.findall(r"--cap-add (\w+)", command))])
+    root = ["setpriv", f"--bounding-set={capabilities}", "--inh-caps=-all", "sh", "-c", copy]
+    done = subprocess.run(root, capture_output=True, text=True, timeout=WAIT, check=False)
+    assert done.returncode == 0, done.stderr
+    assert ((files / "files/a").read_text(), (files / "site").read_text()) == ("restored", "then.files")
+    assert {path.stat().st_uid for path in files.rglob("*")} == {10001}

@@ -166,7 +166,7 @@ def test_hostile_output_of_a_model_is_shown_as_text(everybody: Person, shared_en
     assert reasoning == HOSTILE
     assert content == HOSTILE + "nul \ufffd half "  # the other half never came
     page = everybody.http.get(conversation).text
-    for html in (page[page.index('id="messages"') :], frames):
+    for html in (page[page.index('id="messages"') : page.index('id="composer"')], frames):
         assert "<script>alert" not in html
         assert "<img" not in html
         assert not re.search(r"<[^>]*\s(onerror|style|hx-trigger)=", html)

@@ -193,7 +193,7 @@ def test_instructions_count_as_stored_text_until_they_are_deleted(user: User, mo
     with pytest.raises(Refused, match="does not fit"):
         save(user, "x" * 101)
     assert contents() == ["é", "éé"]
-    actions.delete(conversation=conversation)
+    actions.delete_at_once(conversation=conversation)
     assert contents() == ["é"]
     assert stored() == 2
 

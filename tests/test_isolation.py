@@ -5,6 +5,7 @@ from collections.abc import Callable
 import pytest
 from websockets.exceptions import InvalidStatus
 
+from tests.api.streams import connect, make_token
 from tests.endpoint import Endpoint
 from tests.site import Person
 
@@ -54,6 +55,8 @@ def test_only_the_owner_can_change_a_conversation(owned: str, person: Person, st
         (f"{owned}rename/", {"title": "Mine"}),
         (f"{owned}pin/", {"pinned": "1"}),
         (f"{owned}archive/", {"archived": "1"}),
+        (f"{owned}share/", {}),
+        (f"{owned}move/", {"folder": ""}),
         (f"{owned}messages/", {"content": "And?"}),
         (f"/messages/{message}/retry/", {}),
         (f"/messages/{message}/regenerate/", {}),
@@ -110,3 +113,22 @@ def test_a_post_without_the_csrf_token_is_refused(owned: str, person: Person):
 def test_the_administration_requires_staff(owned: str, person: Person):
     refused = person.http.get("/admin/conversations/conversation/")
     assert refused.status_code == 302
+
+
+def test_only_the_owner_can_use_the_api_for_a_conversation(owned: str, person: Person, stranger: Person):
+    (_, generation), path = ids(person, owned), owned.strip("/")
+    paths = [path, f"{path}/export", f"generations/{generation}", f"generations/{generation}/stream"]
+    for owner, secret in ((person, make_token(person)), (stranger, make_token(stranger))):
+        with connect(person.site.url, secret) as api:
+            for path in paths:
+                response = api.get(f"/{path}/")
+                assert response.status_code == (200 if owner is person else 404), path
+                assert ("secret" in response.text) == (owner is person and "generations" not in path)
+            found = api.get("/search/?q=secret").json()["results"]
+            assert [result["text"] for result in found] == (["My secret question"] if owner is person else [])
+    [(token,)] = person.site.rows(
+        "select t.id from conversations_apitoken t join conversations_user u on u.id = t.owner_id where u.username = ?",
+        person.name,
+    )
+    assert stranger.post("/accounts/api-tokens/", revoke=str(token)).status_code == 404
+    assert person.post("/accounts/api-tokens/", revoke=str(token)).status_code == 302

@@ -159,5 +159,5 @@ def test_prompts_that_had_not_started_are_answered_after_a_restart(make_site, jo
     assert site.stop() == 0
     assert person.answers(conversation)[0][0] == "queued"
     endpoint.respond = think_and_answer
-    site.start(site.url.rsplit(":", 1)[1])
+    site.start()
     assert person.await_end(conversation)[0][0] == "complete"

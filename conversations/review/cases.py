@@ -6,7 +6,7 @@ from datetime import timedelta
 from django.db import transaction
 from django.utils import timezone
 
-from conversations.models import Attachment, Conversation, Message
+from conversations.models import Attachment, Conversation, Message, Share
 from conversations.review import audit
 from conversations.review.models import AuditAction, Case
 
@@ -36,6 +36,17 @@ def record_reasoning_read(*, actor: audit.Actor, case: Case, message: Message) -
 def record_file_read(*, actor: audit.Actor, case: Case, attachment: Attachment, message: Message) -> None:
     conversations, file = [message.conversation], str(attachment.pk)
     audit.record(actor, AuditAction.FILE, case=case, conversations=conversations, message_id=message.pk, file=file)
+
+
+def end_share(*, actor: audit.Actor, case: Case, share: Share, reason: str) -> bool:
+    """End a link for a reason that its owner sees; return False if it had ended already."""
+    with transaction.atomic():
+        ended = {"ended_at": timezone.now(), "end_reason": reason}
+        if not Share.objects.active().filter(pk=share.pk).update(**ended):
+            return False
+        about = [share.conversation]
+        audit.record(actor, AuditAction.SHARE_ENDED, case=case, conversations=about, share=str(share.pk), why=reason)
+    return True
 
 
 def record_search(*, actor: audit.Actor, case: Case, query: str, reasoning: bool, messages: Sequence[Message]) -> None:

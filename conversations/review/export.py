@@ -14,11 +14,12 @@ from uuid import UUID
 from django.utils import timezone
 
 from conversations import export
-from conversations.models import Attachment, Conversation, Instructions, Message, User
+from conversations.models import Attachment, Conversation, Instructions, Message, Role, User
 from conversations.models.permissions import EXPORT, READ, REASONING, full
 from conversations.rendering import outlines
 from conversations.review import audit
 from conversations.review.models import AuditAction, Case
+from conversations.zip_buffer import ZipBuffer
 
 BATCH = 50  # conversations that are read, and recorded, at a time
 CHECK_SECONDS = 1.0  # between checks of the reviewer's permissions: sending a large export can take hours
@@ -31,25 +32,6 @@ COLUMNS = (
     "instructions",
     "files",
 )
-
-
-class ZipBuffer(io.RawIOBase):
-    """A file for `zipfile` to write to. `take` returns what has been written since the last call, and forgets it."""
-
-    def __init__(self) -> None:
-        self._parts: list[bytes] = []
-
-    def writable(self) -> bool:
-        return True
-
-    def write(self, data: Any) -> int:
-        self._parts.append(bytes(data))
-        return len(data)
-
-    def take(self) -> bytes:
-        data = b"".join(self._parts)
-        self._parts.clear()
-        return data
 
 
 def stream_zip(
@@ -150,6 +132,8 @@ def as_json(
         "title": conversation.title,
         "created_at": conversation.created_at,
         "updated_at": conversation.updated_at,
+        "imported_at": conversation.imported_at,
+        "imported_from": conversation.imported_from,
         "shown_up_to": conversation.leaf_id,
         "instructions": [
             {
@@ -165,6 +149,7 @@ def as_json(
                 "id": message.pk,
                 "parent": message.parent_id,
                 "role": message.role,
+                "imported": message.is_imported,
                 "content": message.content,
                 **({"reasoning": message.reasoning, "outline": _outline(message)} if reasoning else {}),
                 "created_at": message.created_at,
@@ -210,8 +195,8 @@ def as_csv(
             message.parent_id or "",
             message.role,
             message.created_at.isoformat(),
-            newest.status if newest else "",
-            newest.model if newest else "",
+            newest.status if newest else "imported" if message.is_imported and message.role == Role.ASSISTANT else "",
+            newest.model if newest else message.imported_model,
             message.content,
             "\n\n".join(texts[pk] for pk in newest.instructions.values() if pk in texts) if newest else "",
             "\n".join(attachment.name for attachment in message.files),

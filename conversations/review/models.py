@@ -88,6 +88,7 @@ class AuditAction(models.TextChoices):
     HOLD_PLACED = "held", "Placed a legal hold"
     HOLD_LIFTED = "lifted", "Lifted a legal hold"
     HOLD_CHANGED = "hold_changed", "Changed the reason of a legal hold"
+    SHARE_ENDED = "share_ended", "Ended a shared link"
     VERDICT = "verdict", "Gave a verdict"
     PRUNED = "pruned", "Deleted after the retention period"
     ACCOUNT_DELETED = "deleted", "Deleted an account"
@@ -96,7 +97,14 @@ class AuditAction(models.TextChoices):
 
 
 # Entries that the owner of a conversation sees.
-OWNER_VISIBLE = (AuditAction.OPENED, AuditAction.REASONING, AuditAction.FILE, AuditAction.FOUND, AuditAction.EXPORTED)
+OWNER_VISIBLE = (
+    AuditAction.OPENED,
+    AuditAction.REASONING,
+    AuditAction.FILE,
+    AuditAction.FOUND,
+    AuditAction.EXPORTED,
+    AuditAction.SHARE_ENDED,
+)
 
 
 class AuditQuerySet(models.QuerySet):

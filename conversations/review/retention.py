@@ -10,6 +10,7 @@ from django.db.models import Q, QuerySet
 from django.utils import timezone
 
 from conversations.models import Conversation, Instructions, LegalHold, Message, User
+from conversations.models.conversation import ConversationQuerySet
 from conversations.models.usage import keep_for_today
 from conversations.review import audit
 from conversations.review.models import AuditAction, AuditEntry, QueueItem
@@ -49,7 +50,7 @@ def expired_accounts() -> QuerySet[User]:
         .exclude(last_login__gte=before)
         .exclude(pk__in=holds.exclude(user=None).values("user"))
         .exclude(conversations__in=holds.exclude(conversation=None).values("conversation"))
-        .exclude(conversations__in=Conversation.objects.live())
+        .exclude(conversations__in=Conversation.with_deleted.live())
         .order_by("pk")
     )
 
@@ -75,7 +76,7 @@ def prune() -> Iterator[str]:
     yield f"Deleted {_delete_instructions()} earlier versions of instructions."
     accounts = 0
     for user in expired_accounts().iterator():
-        _delete_conversations(user.conversations.deletable(), audit.System())
+        delete_conversations_of(user, audit.System(), AuditAction.PRUNED)
         with transaction.atomic():
             if not expired_accounts().filter(pk=user.pk).exists():
                 continue  # a legal hold was placed in the meantime
@@ -94,9 +95,16 @@ def why_not_deletable(user: User) -> str:
     holds = LegalHold.objects.in_force().filter(Q(user=user) | Q(conversation__owner=user))
     if holds.exists():
         return "This account cannot be deleted yet: it must be kept for legal reasons."
-    if user.conversations.live().exists():
+    if _all_of(user).live().exists():
         return "An answer is still being written for this account. Try again when it has ended."
     return ""
+
+
+def delete_conversations_of(
+    user: User, actor: audit.Actor | audit.System, action: AuditAction = AuditAction.ACCOUNT_DELETED
+) -> int:
+    """Delete those of a user's conversations that may be deleted now, in several transactions; return how many."""
+    return _delete_conversations(_all_of(user).deletable(), actor, action)
 
 
 def delete_account(*, actor: audit.Actor | audit.System, user: User) -> bool:
@@ -108,8 +116,8 @@ def delete_account(*, actor: audit.Actor | audit.System, user: User) -> bool:
 def _delete_account(user: User, actor: audit.Actor | audit.System, action: AuditAction) -> bool:
     """Delete a user and their conversations in the caller's transaction; False, and nothing deleted, under a hold."""
     with transaction.atomic():
-        _delete_conversations(user.conversations.deletable(), actor, action)
-        if user.conversations.exists():
+        delete_conversations_of(user, actor, action)
+        if _all_of(user).exists():
             transaction.set_rollback(True)
             return False
         audit.record(actor, action, user=user.pk)
@@ -119,15 +127,20 @@ def _delete_account(user: User, actor: audit.Actor | audit.System, action: Audit
     return True
 
 
+def _all_of(user: User) -> ConversationQuerySet:
+    return Conversation.with_deleted.filter(owner=user)
+
+
 def _audit_cutoff() -> datetime:
     return timezone.now() - timedelta(days=settings.RETAIN_AUDIT_DAYS)
 
 
 def _older_than(days: int) -> QuerySet[Conversation]:
-    """Return deletable conversations last changed more than so many days ago; none for 0 days."""
+    """Return deletable conversations last changed, and imported, more than so many days ago; none for 0 days."""
     if not days:
         return Conversation.objects.none()
-    return Conversation.objects.deletable().filter(updated_at__lt=timezone.now() - timedelta(days=days))
+    before = timezone.now() - timedelta(days=days)
+    return Conversation.objects.deletable().filter(updated_at__lt=before).exclude(imported_at__gte=before)
 
 
 def _with_reasoning() -> QuerySet[Message]:
@@ -171,12 +184,12 @@ def _delete_conversations(
                 break
             audit.record(actor, action, conversations=batch)
             LegalHold.objects.filter(conversation__in=batch).delete()  # lifted ones protect the row too
-            Conversation.objects.filter(pk__in=[conversation.pk for conversation in batch]).delete()
+            Conversation.with_deleted.filter(pk__in=[conversation.pk for conversation in batch]).delete()
         deleted += len(batch)
     return deleted
 
 
 def _lock(ids: list[UUID], expired: QuerySet[Conversation]) -> list[Conversation]:
     """Lock these conversations; return those that are still expired, and under no legal hold."""
-    list(Conversation.objects.select_for_update().filter(pk__in=ids).order_by("pk").values_list("pk"))
+    list(Conversation.with_deleted.select_for_update().filter(pk__in=ids).order_by("pk").values_list("pk"))
     return list(expired.filter(pk__in=ids))

@@ -1,13 +1,14 @@
 from typing import Any
 
 from django.contrib.auth.decorators import login_required
+from django.db.models import Q
 from django.http import Http404, HttpResponse
 from django.shortcuts import get_object_or_404, render
 from django.views.decorators.http import require_safe
 
 from conversations.models import Conversation, Message, Role
-from conversations.models.conversation import Tree
 from conversations.models.generation import total_thinking_seconds
+from conversations.models.tree import Tree
 from conversations.rendering import compare, outcomes, outlines, pool, timeline
 from conversations.request import SignedInRequest
 
@@ -38,7 +39,8 @@ def show(request: SignedInRequest, pk: int, other: int) -> HttpResponse:
 
 def _answers(conversation: Conversation, tree: Tree, ids: list[int]) -> list[Message]:
     """Return the two answers to compare, given their ids or those of their questions. Raises Http404."""
-    found = {message.pk: message for message in conversation.messages.filter(pk__in=ids).only("role", "parent")}
+    messages = conversation.messages.filter(Q(pk=ids[0]) | Q(pk=ids[1]))  # `in` fails for numbers that are too large
+    found = {message.pk: message for message in messages.only("role", "parent")}
     if len(found) < 2:
         raise Http404
     roles = {message.role for message in found.values()}
@@ -65,7 +67,7 @@ def _side(answer: Message, tree: Tree) -> dict[str, Any]:
         "total": len(versions),
         "model": generation.model_label if generation else "",
         "depth": generation.get_depth_display() if generation else "",
-        "outcome": generation.get_status_display() if generation else "",
+        "outcome": generation.get_status_display() if generation else outcomes.imported_by(answer),
         "seconds": None if seconds is None or not outline else round(seconds),
         "outline": outline,
         "timeline": timeline.finished(answer.pk, outline, seconds, reasoning_url) if outline else None,

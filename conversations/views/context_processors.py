@@ -14,6 +14,7 @@ def site(request: HttpRequest) -> dict[str, Any]:
         "SITE_NAME": settings.SITE_NAME,
         "SITE_VERSION": settings.SITE_VERSION,
         "LOCAL_ACCOUNTS": settings.LOCAL_ACCOUNTS,
+        "SHARING": settings.SHARING,
         "SIGNUP_OPEN": settings.LOCAL_ACCOUNTS and (settings.SIGNUP == "open" or bool(settings.SIGNUP_DOMAIN)),
         "SINGLE_SIGN_ON": [
             *([("entra_login", "Microsoft")] if settings.ENTRA_TENANT_ID else []),

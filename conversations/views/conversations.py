@@ -1,8 +1,7 @@
-"""Pages: a new conversation, one conversation, the list, the archived ones; rename, pin, archive and delete."""
+"""Pages: a new conversation, one conversation, rows of the list; rename, pin, archive and move."""
 
 import uuid
 from typing import Any
-from urllib.parse import urlsplit
 
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
@@ -15,14 +14,14 @@ from django.utils.html import escape
 from django.utils.http import urlencode
 from django.views.decorators.gzip import gzip_page
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
-from django_htmx.http import HttpResponseClientRedirect
 
 from conversations import actions
-from conversations.forms import ArchiveForm, PinForm, PositionForm, RenameForm
+from conversations.forms import ArchiveForm, PinForm, PositionForm, PromptChoiceForm, RenameForm
 from conversations.models import Conversation
-from conversations.pagination import take_page
 from conversations.rendering import fragments
 from conversations.request import SignedInRequest
+from conversations.views import organise
+from conversations.views.lookups import is_open, path_of
 from conversations.views.messages import start_conversation
 from conversations.views.pages import (
     CONVERSATIONS_PER_PAGE,
@@ -33,24 +32,37 @@ from conversations.views.pages import (
 )
 from conversations.views.redirects import redirect_back
 from conversations.views.refusals import explain_refusals_in_form, in_form
+from conversations.views.saved_prompts import get_prompt
 
 
 @gzip_page
 @login_required
 @require_safe
 def new(request: SignedInRequest) -> HttpResponse:
-    return render(request, "conversations/conversation.html", page_context(request))
+    """Show the page to ask; with `?prompt=`, the id of a saved prompt, its text is in the composer."""
+    form, saved = PromptChoiceForm(request.GET), ""
+    if form.is_valid() and (pk := form.cleaned_data["prompt"]):
+        saved = get_prompt(request, pk).text
+    context = page_context(request)
+    return render(request, "conversations/conversation.html", context | ({"composer_content": saved} if saved else {}))
 
 
 @login_required
 @require_http_methods(["GET", "HEAD", "POST"])
 def index(request: SignedInRequest) -> HttpResponse:
-    """List conversations; by POST, start one."""
+    """List conversations, of one folder with `?folder=`; by POST, start one.
+
+    For htmx, return rows of the list: those of a folder, or what follows the cursor `?before=`.
+    """
     if request.method == "POST":
         return start_conversation(request)
-    template = "_conversation_list" if request.htmx else "list"
+    if not request.htmx:
+        return organise.show(request)
+    if folder := organise.chosen_folder(request):
+        rows = Conversation.objects.visible_to(request.user).filter(folder=folder).unpinned()
+        return render(request, "conversations/_folder_rows.html", {"rows": rows[:CONVERSATIONS_PER_PAGE]})
     context = conversation_list(request.user, request.GET.get("before", ""))
-    return render(request, f"conversations/{template}.html", context)
+    return render(request, "conversations/_conversation_list.html", context)
 
 
 @gzip_page  # it contains nothing from the request: docs/security.md, V3
@@ -83,16 +95,6 @@ def show(request: SignedInRequest, pk: uuid.UUID) -> HttpResponse:
     fragments.mark_words(context["entries"], message, find)
     context = {**conversation_list(request.user), **context, "conversation": conversation}
     return render(request, "conversations/earlier.html", context)
-
-
-@login_required
-@require_safe
-def archived(request: SignedInRequest) -> HttpResponse:
-    """List archived conversations, newest first; `?before=` is the cursor of the last one on the page before."""
-    found = Conversation.objects.visible_to(request.user).archived().older_than(request.GET.get("before", ""))
-    page, last = take_page(found, CONVERSATIONS_PER_PAGE)
-    older = urlencode({"before": last.cursor}) if last else ""
-    return render(request, "conversations/archived.html", {"conversations": page, "older": older})
 
 
 @login_required
@@ -132,14 +134,11 @@ def archive(request: SignedInRequest, pk: uuid.UUID) -> HttpResponse:
 @login_required
 @require_POST
 @explain_refusals_in_form
-def delete(request: SignedInRequest, pk: uuid.UUID) -> HttpResponse:
-    conversation = _own(request, pk)
-    actions.delete(conversation=conversation)
-    done = "Conversation deleted."
-    if request.htmx and not _is_open(request, conversation):
-        return _fragments(fragments.remove(f"listed-{pk}"), fragments.replace("announcer", done))
-    messages.success(request, done)
-    return HttpResponseClientRedirect(reverse("new")) if request.htmx else redirect_back(request, reverse("new"))
+def move(request: SignedInRequest, pk: uuid.UUID) -> HttpResponse:
+    """Move a conversation into the folder with the id `folder`, or out of any."""
+    conversation, folder = _own(request, pk), organise.folder_to_move_to(request)
+    actions.move(user=request.user, ids=[conversation.pk], folder=folder)
+    return _done(request, conversation, "Moved.")
 
 
 def _own(request: SignedInRequest, pk: uuid.UUID) -> Conversation:
@@ -161,24 +160,15 @@ def _done(request: SignedInRequest, conversation: Conversation, sentence: str) -
     if not request.htmx:
         return redirect_back(request, conversation.get_absolute_url())
     changed = get_object_or_404(Conversation.objects.visible_to(request.user).with_liveness(), pk=conversation.pk)
-    if _path(request) == reverse("new"):
+    if path_of(request) == reverse("new"):
         changed.is_live = False  # nothing would tell the page of the end
     parts = [fragments.replace("announcer", escape(sentence))]
-    if _is_open(request, changed):
+    if is_open(request, changed):
         parts += [fragments.title(changed.title), fragments.placement(changed)]
     if changed.is_archived:
         return _fragments(*parts, fragments.remove(f"listed-{changed.pk}"))
-    return _fragments(*parts, fragments.listed(changed, changed.pk if _is_open(request, changed) else None))
+    return _fragments(*parts, fragments.listed(changed, changed.pk if is_open(request, changed) else None))
 
 
 def _fragments(*parts: str) -> HttpResponse:
     return HttpResponse("".join(parts))
-
-
-def _is_open(request: SignedInRequest, conversation: Conversation) -> bool:
-    """Return whether htmx sends this request from the conversation's own page."""
-    return _path(request) == conversation.get_absolute_url()
-
-
-def _path(request: SignedInRequest) -> str:
-    return urlsplit(request.htmx.current_url or "").path

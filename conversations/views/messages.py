@@ -17,7 +17,7 @@ from conversations.models import Conversation, Generation, Message, Role
 from conversations.rendering import fragments
 from conversations.rendering.files import file_states
 from conversations.request import SignedInRequest
-from conversations.views.attached import forget_files, keep_files, request_ids, take_files
+from conversations.views.attached import request_ids, take_files
 from conversations.views.lookups import get_answer
 from conversations.views.pages import DRAFT, page_context, thread_page
 from conversations.views.refusals import explain_refusals
@@ -30,7 +30,6 @@ def start_conversation(request: SignedInRequest) -> HttpResponse:
     if not form.is_valid():
         return _invalid_prompt(request, form)
     generation = actions.send_message(user=request.user, files=files, **form.cleaned_data)
-    forget_files(request)
     url = generation.conversation.get_absolute_url()
     return HttpResponseClientRedirect(url) if request.htmx else redirect(url)
 
@@ -40,11 +39,12 @@ def start_conversation(request: SignedInRequest) -> HttpResponse:
 @explain_refusals
 def send(request: SignedInRequest, pk: uuid.UUID) -> HttpResponse:
     conversation = get_object_or_404(Conversation.objects.visible_to(request.user), pk=pk)
-    form, files = PromptForm(request.POST), take_files(request)
+    form, files = PromptForm(request.POST), take_files(request, conversation)
     if not form.is_valid():
         return _invalid_prompt(request, form, conversation)
     actions.send_message(user=request.user, conversation=conversation, files=files, **form.cleaned_data)
-    forget_files(request)
+    if request.htmx and files:
+        return HttpResponse("".join(fragments.remove(f"attached-{pk}") for pk in files))  # from the composer
     return _done(request, conversation)
 
 
@@ -69,12 +69,11 @@ def edit(request: SignedInRequest, pk: int) -> HttpResponse:
     prompt = get_object_or_404(Message.objects.visible_to(request.user), pk=pk, role=Role.USER)
     if request.method != "POST":
         return _show_edit(request, prompt)
-    form, files = PromptForm(request.POST), take_files(request)
+    form, files = PromptForm(request.POST), take_files(request, prompt.conversation)
     if not form.is_valid():
         return _show_edit(request, prompt, form)
     without = request_ids(request, "without")
     actions.edit(user=request.user, prompt=prompt, files=files, without=without, **form.cleaned_data)
-    forget_files(request)
     return _done(request, prompt.conversation)
 
 
@@ -132,7 +131,6 @@ def cancel(request: SignedInRequest, pk: int) -> HttpResponse:
     if request.htmx and conversation:
         return render(request, "conversations/_cancelled.html", {"content": content, "files": file_states(files)})
     request.session[DRAFT] = content
-    keep_files(request, [attachment.pk for attachment in files])
     url = conversation.get_absolute_url() if conversation else reverse("new")
     return HttpResponseClientRedirect(url) if request.htmx else redirect(url)
 

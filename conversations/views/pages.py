@@ -12,13 +12,14 @@ from conversations import limits
 from conversations.actions.attachments import FILES_PER_QUESTION
 from conversations.inference.context_use import ContextUse, context_use
 from conversations.inference.tokens_left import tokens_left
-from conversations.models import Conversation, Message, User
-from conversations.models.conversation import Placement, Tree
+from conversations.models import Conversation, Folder, Message, User
+from conversations.models.conversation import Placement
+from conversations.models.tree import Tree
 from conversations.pagination import take_page
 from conversations.rendering import fragments
 from conversations.request import SignedInRequest
 from conversations.review.notices import review_notices
-from conversations.views.attached import kept_files
+from conversations.views.attached import files_in_composer
 from conversations.views.choices import choice_fields
 
 CONVERSATIONS_PER_PAGE = 30
@@ -34,11 +35,13 @@ def page_context(request: SignedInRequest, conversation: Conversation | None = N
     finished = thread[: thread.index(live[0])] if live else thread
     choice = choice_fields(request.user, conversation, request.POST)
     model = choice["model"]
-    sidebar = conversation_list(request.user, live=conversation is not None)
+    sidebar = conversation_list(request.user, own=conversation)
     socket_url = ""
     if conversation:
         shown = {"first": finished[0].pk, "seen": finished[-1].pk} if finished else {}
-        newest = max([conversation, *sidebar["conversations"]], key=lambda listed: (listed.updated_at, listed.pk))
+        if finished and (generation := finished[-1].generation):
+            shown["generation"] = generation.pk
+        newest = max([conversation, *_newest(request.user, sidebar)], key=lambda listed: (listed.updated_at, listed.pk))
         shown |= {"listed": newest.cursor, "placement": conversation.placement}
         socket_url = f"/ws{conversation.get_absolute_url()}?{urlencode(shown)}"
     return {
@@ -49,8 +52,9 @@ def page_context(request: SignedInRequest, conversation: Conversation | None = N
         "composer_url": reverse("send", args=[conversation.pk]) if conversation else reverse("conversations"),
         "composer_key": uuid.uuid4(),
         "composer_content": request.session.pop(DRAFT, ""),
-        "composer_files": kept_files(request),
+        "composer_files": files_in_composer(request, conversation),
         "files_per_question": FILES_PER_QUESTION,
+        "file_bytes": settings.FILE_BYTES,
         "file_megabytes": settings.FILE_BYTES // 2**20,
         "live_generation": live[0].generation.pk if live else None,
         "socket_url": socket_url,
@@ -106,27 +110,36 @@ def _page_of_path(conversation: Conversation, tree: Tree, path: list[int], end: 
     }
 
 
-def conversation_list(user: User, before: str = "", *, live: bool = False) -> dict[str, Any]:
-    """Return the context of one page of a person's list: all pinned conversations and the newest others.
+def conversation_list(user: User, before: str = "", *, own: Conversation | None = None) -> dict[str, Any]:
+    """Return the context of one page of a person's list: all pinned conversations, folders and the newest others.
 
-    `before` is the cursor of the last conversation on the page before, which has the pinned ones. With `live`, for a
-    page whose socket keeps the list up to date, each conversation shows whether an answer is running in it.
+    `before` is the cursor of the last conversation on the page before, which has what is pinned and the folders. `own`
+    is the conversation of the page: its folder is open, and as the page's socket keeps the list up to date, each
+    conversation shows whether an answer is running in it.
     """
-    found = Conversation.objects.visible_to(user)
-    found = found.unpinned().older_than(before) if before else found.listed()
-    if live:
-        found = found.with_liveness()
-    rows = list(found[: CONVERSATIONS_PER_PAGE + 1 + (0 if before else limits.PINNED)])
-    pinned = [conversation for conversation in rows if conversation.placement == Placement.PINNED]
-    page, last = take_page(rows[len(pinned) :], CONVERSATIONS_PER_PAGE)
+    listed = Conversation.objects.visible_to(user)
+    if own:
+        listed = listed.with_liveness()
+    pinned = [] if before else list(listed.pinned().newest_first()[: limits.PINNED])
+    page, last = take_page(listed.filter(folder=None).unpinned().older_than(before), CONVERSATIONS_PER_PAGE)
     groups: dict[str, list[Conversation]] = {} if before else {"Pinned": [], "Today": []}
     for conversation in pinned + page:
         groups.setdefault(conversation.group, []).append(conversation)
     older_url = f"{reverse('conversations')}?{urlencode({'before': last.cursor})}" if last else ""
+    open_folder = own.folder_id if own and own.placement == Placement.LISTED else None
     return {
         "conversations": pinned + page,
         "groups": list(groups.items()),
+        "folders": [] if before else list(Folder.objects.visible_to(user).order_by("key")),
+        "open_folder": open_folder,
+        "in_folder": list(listed.filter(folder=open_folder).unpinned()[:CONVERSATIONS_PER_PAGE]) if open_folder else [],
         "older_page": bool(before),
         "older_url": older_url,
         "last_listed": last,
     }
+
+
+def _newest(user: User, sidebar: dict[str, Any]) -> list[Conversation]:
+    """Return conversations with the one that has changed last, of those in a person's list: it can be in a folder."""
+    listed: list[Conversation] = sidebar["conversations"]
+    return [*listed, *Conversation.objects.visible_to(user).unpinned()[:1]] if sidebar["folders"] else listed

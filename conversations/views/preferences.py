@@ -30,7 +30,7 @@ def edit(request: SignedInRequest) -> HttpResponse:
     """Show and change preferences."""
     form = PreferencesForm(request.POST or None, instance=request.user)
     if request.method == "POST" and form.is_valid():
-        form.save()
+        form.instance.save(update_fields=list(form.cleaned_data))
         messages.success(request, "Preferences saved.")
         return redirect("preferences")
     return show(request, form=form)
@@ -57,7 +57,7 @@ def theme(request: SignedInRequest) -> HttpResponse:
     form = ThemeForm(request.POST, instance=request.user)
     if not form.is_valid():
         return HttpResponseBadRequest("Choose one of the themes.")
-    form.save()
+    form.instance.save(update_fields=list(form.cleaned_data))
     return redirect_back(request, reverse("preferences"))
 
 

@@ -1,5 +1,4 @@
-from django.http import HttpResponse
-from django.shortcuts import redirect
+from django.http import HttpResponse, HttpResponseRedirect
 from django.utils.http import url_has_allowed_host_and_scheme
 
 from conversations.request import SignedInRequest
@@ -8,4 +7,4 @@ from conversations.request import SignedInRequest
 def redirect_back(request: SignedInRequest, default: str) -> HttpResponse:
     """Redirect to the page of this site that the form names as `next`, or else to `default`."""
     there = request.POST.get("next", "")
-    return redirect(there if url_has_allowed_host_and_scheme(there, allowed_hosts=None) else default)
+    return HttpResponseRedirect(there if url_has_allowed_host_and_scheme(there, allowed_hosts=None) else default)

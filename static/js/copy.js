@@ -48,14 +48,11 @@ function showResult(label, copied) {
   shown.set(label, { text, timer: setTimeout(restore, RESULT_MS) });
 }
 
-messages.addEventListener("click", ({ target }) => {
-  const button = target.closest("[data-wrap]");
-  if (button) button.setAttribute("aria-pressed", button.closest("figure").classList.toggle("wrapped"));
-});
-
 messages.addEventListener("click", async ({ target }) => {
-  const button = target.closest("[data-copy]");
-  if (button) showResult(button.firstChild, await copy(button.closest("figure").querySelector("code")));
+  const button = target.closest("[data-wrap], [data-copy]");
+  const figure = button?.closest("figure");
+  if (button?.matches("[data-wrap]")) button.setAttribute("aria-pressed", figure.classList.toggle("wrapped"));
+  else if (button) showResult(button.firstChild, await copy(figure.querySelector("code")));
 });
 
 messages.addEventListener("click", async (event) => {

@@ -1,9 +1,9 @@
 // The list of conversations: puts each row that the server sends where it belongs, and joins pages of older conversations.
-// Rows and the link to older ones have a data-order, the last of which comes first, and rows the heading they are under.
+// Rows and the link to older ones have a data-order, the last of which comes first, and rows the heading or folder they are under.
 
 const list = document.getElementById("listed");
 const today = document.getElementById("listed-today");
-const groups = () => [...list.querySelectorAll("ul:is([id], :not(:empty))")]; // others have lost their last row, and stay hidden
+const groups = () => [...list.querySelectorAll(":scope > ul:is([id], :not(:empty))")]; // others have lost their last row, and stay hidden
 const nameOf = (group) => group.getAttribute("aria-label");
 
 /** Return the group with this heading; a new one stands before the first with rows that come after `order`. */
@@ -27,10 +27,12 @@ function place(row) {
   for (const part of shown ? row.querySelectorAll("[id]") : []) document.getElementById(part.id).replaceChildren(...part.childNodes);
   if (!moves) return;
   const element = shown ?? row;
-  if (list.querySelector(".older")?.dataset.order > order) return element.remove(); // among the older ones
+  const isInFolder = group.startsWith("folder-");
+  // Its folder is newer than the page, or it is among the older ones.
+  if (isInFolder ? !document.getElementById(group) : list.querySelector(".older")?.dataset.order > order) return element.remove();
   Object.assign(element.dataset, { order, group });
   const { activeElement } = document;
-  const target = groupFor(group, order);
+  const target = isInFolder ? document.getElementById(group) : groupFor(group, order);
   target.insertBefore(element, [...target.children].find((other) => other !== element && other.dataset.order < order) ?? null);
   if (document.activeElement !== activeElement) activeElement.focus({ preventScroll: true });
 }

@@ -2,8 +2,8 @@
 // it is opened from. Arrow keys move between the options. The menu closes when an option has been carried out.
 
 const sidebar = document.getElementById("sidebar");
-const controls = "summary, button, input:not([type=hidden])";
-const rowButtons = () => [...sidebar.querySelectorAll("[popovertarget=row-menu]")];
+const controls = "summary, button, select, input:not([type=hidden])";
+const rowButtons = () => [...sidebar.querySelectorAll("[popovertarget=row-menu]")].filter((button) => button.checkVisibility());
 let opener = null; // the button that a menu was opened with
 let index = 0; // of its row
 
@@ -26,7 +26,7 @@ function fill(menu) {
 /** Return what has the focus after the menu: its button, or if the row is gone, the button of the row in its place. */
 function back() {
   const buttons = rowButtons();
-  return opener.isConnected ? opener : buttons[Math.min(index, buttons.length - 1)] ?? sidebar.querySelector(".new-conversation");
+  return opener.checkVisibility() ? opener : buttons[Math.min(index, buttons.length - 1)] ?? sidebar.querySelector(".new-conversation");
 }
 
 document.addEventListener("click", ({ target }) => {
@@ -50,7 +50,7 @@ for (const menu of document.querySelectorAll(".options")) {
   }, true);
   menu.addEventListener("keydown", (event) => {
     const by = { ArrowDown: 1, ArrowUp: -1 }[event.key];
-    if (!by || event.target.matches("input")) return;
+    if (!by || event.target.matches("input, select")) return;
     event.preventDefault();
     const shown = [...menu.querySelectorAll(controls)].filter((control) => control.checkVisibility());
     shown.at((shown.indexOf(document.activeElement) + by) % shown.length).focus();

@@ -36,11 +36,6 @@ function toggleReasoning() {
 
 const actions = { j: () => moveFocus(1), k: () => moveFocus(-1), o: toggleReasoning };
 
-function press(control) {
-  control.control?.focus({ preventScroll: true });
-  control.click();
-}
-
 document.addEventListener("keydown", (event) => {
   const { key, target } = event;
   if (event.altKey || event.isComposing) return;
@@ -53,6 +48,7 @@ document.addEventListener("keydown", (event) => {
   const control = selector && document.querySelector(selector);
   if (!control && !(isSingle && actions[key])) return;
   event.preventDefault();
-  if (control) press(control);
-  else actions[key]();
+  if (!control) return actions[key]();
+  control.control?.focus({ preventScroll: true }); // of a label
+  control.click();
 });

@@ -8,7 +8,20 @@ from tests.parts import BROWSER
 from tests.site import PASSWORD, Person, Site, from_elsewhere
 
 WAIT_MS = 60_000
-PAGES = ("preferences/", "accounts/email/", "accounts/password/change/", "conversations/", "search/?q=why", "reviews/")
+PAGES = (
+    "preferences/",
+    "accounts/email/",
+    "accounts/password/change/",
+    "conversations/",
+    "folders/",
+    "prompts/",
+    "search/?q=why",
+    "reviews/",
+    "shares/",
+    "accounts/api-tokens/",
+    "account/data/",
+    "import/",
+)
 expect.set_options(timeout=WAIT_MS)
 
 

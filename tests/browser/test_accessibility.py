@@ -1,6 +1,7 @@
 """axe-core on every page and state at desktop and phone width, and the colours of both themes."""
 
 import json
+import re
 from collections.abc import Callable
 
 import pytest
@@ -9,7 +10,7 @@ from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import PAGES, ask, sign_up
 from tests.endpoint import Endpoint, Exchange
-from tests.site import Site
+from tests.site import PASSWORD, Site
 
 ANSWER = """\
 # A heading
@@ -100,6 +101,29 @@ def test_account_pages_are_accessible(page: Page, shared_site: Site):
     for path in ("", *PAGES):
         page.goto(f"{shared_site.url}/{path}")
         check(page, path or "a new conversation")
+
+
+def test_a_new_token_is_accessible(page: Page, shared_site: Site):
+    sign_up(page, shared_site)
+    page.goto(f"{shared_site.url}/accounts/api-tokens/")
+    page.get_by_label("Name").focus()
+    page.keyboard.type("Backup of everything that I have asked so far, at night")
+    page.keyboard.press("Tab")
+    page.keyboard.press("Space")
+    page.get_by_role("button", name="Create token").press("Enter")
+    page.get_by_label("Password").fill(PASSWORD)
+    page.keyboard.press("Enter")
+    expect(page.locator("code.secret")).to_have_text(re.compile("^ponder_[A-Za-z0-9]{43}$"))
+    expect(page.get_by_role("button", name="Copy")).to_be_visible()
+    check(page, "a new token")
+    page.get_by_role("button", name="Revoke").press("Enter")
+    expect(page.locator(".badge")).to_have_text("Revoked")
+    check(page, "a revoked token")
+    page.get_by_role("button", name="Create token").click()  # the browser says what is missing
+    page.get_by_label("Name").fill("Without a scope")
+    page.get_by_role("button", name="Create token").press("Enter")
+    expect(page.locator(".field-error")).to_be_visible()
+    check(page, "a token without a scope")
 
 
 def test_a_conversation_is_accessible_in_every_state(page: Page, shared_site: Site, shared_endpoint: Endpoint):

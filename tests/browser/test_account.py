@@ -36,8 +36,7 @@ def test_a_page_that_reconnects_without_a_session_shows_a_notice(page: Page, sit
     ask(page, "Why?")
     page.wait_for_url("**/conversations/**")
     expect(page.locator("article[data-status=complete][data-role=assistant]")).to_be_visible()
-    port = site.url.rsplit(":", 1)[1]
     site.kill()
     page.context.clear_cookies()
-    site.start(port)
+    site.start()
     expect(page.get_by_text("You are signed out.")).to_be_visible()

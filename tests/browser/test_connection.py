@@ -3,15 +3,25 @@
 from collections.abc import Iterator
 from contextlib import ExitStack
 from types import SimpleNamespace
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, WebSocketRoute, expect
 
 from conversations.consumers import SOCKETS
 from tests.browser.conftest import ask, sign_up
-from tests.endpoint import Endpoint, Exchange
+from tests.endpoint import Endpoint, Exchange, think_and_answer
 from tests.proxy import Proxy
 from tests.site import Site
+
+ADD_MESSAGES = """(number) => {
+  const list = document.getElementById("messages");
+  for (let id = 1; id <= number; id++) {
+    const article = list.querySelector("article").cloneNode();
+    article.id = `message-9${String(id).padStart(6, 0)}`;
+    list.append(article);
+  }
+}"""
 
 
 async def think_in_two_parts(exchange: Exchange) -> None:
@@ -65,7 +75,7 @@ def test_a_page_reconnects_to_a_restarted_site_and_shows_the_stored_text(page: P
     expect(page.locator(".source-mark")).to_have_attribute("data-source", "storage")
     expect(page.locator("[data-connection=lost]")).to_be_visible()
     expect(page.locator(".reasoning-text")).to_have_text("First part. ")
-    site.start(site.url.rsplit(":", 1)[1])
+    site.start()
     expect(page.locator("[data-connection=lost]")).to_be_hidden()
     expect(page.locator("article[data-role=assistant]")).to_have_attribute("data-status", "interrupted")
     expect(page.locator(".status-notice")).to_contain_text("The server restarted at")
@@ -116,3 +126,57 @@ def test_a_page_whose_place_newer_ones_took_says_so_and_goes_on_when_it_is_looke
     expect(page.locator(".finalised")).to_have_count(2)
     expect(notice).to_be_hidden()
     assert len(opened) == 2
+
+
+def test_an_answer_that_was_regenerated_elsewhere_during_an_outage_is_replaced(
+    signed_in: Page, shared_endpoint: Endpoint
+):
+    shared_endpoint.respond = think_and_answer
+    page, sockets, is_away = signed_in, [], False
+
+    def connect(socket: WebSocketRoute) -> None:
+        if is_away:
+            socket.close(code=1012)
+        else:
+            socket.connect_to_server()
+            sockets.append(socket)
+
+    page.route_web_socket("**/ws/**", connect)
+    complete = "article[data-status=complete][data-role=assistant]"
+    ask(page, "Why?")
+    expect(page.locator(complete)).to_have_count(1)
+    ask(page, "And then?")
+    expect(page.locator(complete)).to_have_count(2)
+    is_away = True
+    sockets[-1].close(code=1012)
+    other = page.context.new_page()
+    other.goto(page.url)
+    other.locator(complete).last.get_by_role("button", name="Regenerate").click()
+    expect(other.get_by_text("2 / 2")).to_be_visible()
+    expect(other.locator(complete)).to_have_count(2)
+    assert page.get_by_text("2 / 2").count() == 0
+    is_away = False
+    expect(page.get_by_text("2 / 2")).to_be_visible()
+    expect(page.locator("#messages > article")).to_have_count(4)
+
+
+@pytest.mark.parametrize(("more", "is_named"), [(290, True), (310, False)])
+def test_the_sockets_address_names_a_limited_number_of_messages(
+    signed_in: Page, shared_endpoint: Endpoint, more: int, is_named: bool
+):
+    """A page with more is sent its last messages again."""
+    shared_endpoint.respond = think_and_answer
+    page, addresses, sockets = signed_in, [], []
+
+    def connect(socket: WebSocketRoute) -> None:
+        addresses.append(parse_qs(urlsplit(socket.url).query))
+        socket.connect_to_server()
+        sockets.append(socket)
+
+    page.route_web_socket("**/ws/**", connect)
+    ask(page, "Why?")
+    expect(page.locator("article[data-status=complete][data-role=assistant]")).to_have_count(1)
+    page.evaluate(ADD_MESSAGES, more)
+    sockets[-1].close(code=1012)
+    expect(page.locator("#messages > article")).to_have_count(2)
+    assert ("shown" in addresses[-1], addresses[-1]["seen"] == ["0"]) == (is_named, not is_named)

@@ -99,7 +99,7 @@ def test_a_row_is_renamed_pinned_archived_and_deleted_with_the_keyboard(open_pag
     assert ada.http.get(second).status_code == 200
     page.goto(f"{ada.site.url}/conversations/archived/")
     expect(page.get_by_role("link", name="Renamed")).to_be_visible()
-    page.get_by_text("Delete", exact=True).click()
+    page.get_by_label("Delete Renamed").click()
     check(page, "archived conversations")
 
 

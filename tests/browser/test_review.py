@@ -59,6 +59,11 @@ def reviewer(open_page: Callable[..., Page]) -> Page:
 
 def test_a_report_is_reviewed_and_resolved_and_the_owner_sees_it(owner: Page, reviewer: Page, site: Site):
     conversation = owner.url
+    for _ in range(2):
+        owner.goto(f"{conversation}share/")
+        owner.get_by_role("button", name="Create link").click()
+        expect(owner.get_by_role("status")).to_contain_text("Link created")
+    owner.goto(conversation)
     answer = owner.locator("article[data-role=assistant]")
     answer.get_by_role("button", name="More for this answer").click()
     answer.get_by_role("link", name="Give feedback").click()
@@ -96,6 +101,10 @@ def test_a_report_is_reviewed_and_resolved_and_the_owner_sees_it(owner: Page, re
     expect(reviewer.locator(".comment blockquote")).to_have_text("Nine is not greater")
     expect(reviewer.locator("article .prose")).to_contain_text("9.8 is greater than 9.11.")
     check_widths(reviewer, "a transcript")
+    reviewer.get_by_label("Reason, which the owner sees").first.fill("It names a customer")
+    reviewer.get_by_role("button", name="End link").first.click()
+    expect(reviewer.locator(".shared-links")).to_contain_text("It names a customer")
+    expect(reviewer.get_by_role("button", name="End link")).to_have_count(1)
     reviewer.locator("summary", has_text="Thought").click()
     expect(reviewer.locator(".reasoning-text")).not_to_contain_text("Both are decimals")
     reviewer.get_by_role("link", name="Read the reasoning").click()
@@ -110,6 +119,9 @@ def test_a_report_is_reviewed_and_resolved_and_the_owner_sees_it(owner: Page, re
     reviewer.get_by_role("button", name="Save and next").click()
     expect(reviewer.get_by_text("The queue is empty.")).to_be_visible()
 
+    owner.goto(f"{site.url}/shares/")
+    expect(owner.locator(".share-list")).to_contain_text("Ended by a reviewer")
+    expect(owner.locator(".share-list")).to_contain_text("It names a customer")
     owner.goto(conversation)
     expect(owner.locator(".reviewed")).to_contain_text(": Read the model's reasoning (Reported")
     expect(owner.locator(".reviewed")).to_contain_text("Reviewer, 20")

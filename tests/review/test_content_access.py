@@ -6,6 +6,7 @@ orderings and autocompletion must respond to those words as they do to words tha
 
 import logging
 import re
+import threading
 from collections.abc import Iterator
 from urllib.parse import urljoin
 
@@ -17,15 +18,41 @@ from django.http import HttpResponse
 from django.test import Client
 from django.urls import URLPattern, URLResolver, get_resolver
 
-from conversations.models import Attachment, Conversation, Message
+from conversations import actions
+from conversations.archives import builder, request_archive
+from conversations.models import (
+    ApiToken,
+    Archive,
+    ArchiveState,
+    Attachment,
+    Conversation,
+    Folder,
+    Message,
+    SavedPrompt,
+    Share,
+)
 from conversations.review.models import AuditEntry
-from tests.factories import person
+from tests.factories import api_token, person
 from tests.review.factories import LABEL, ROLES, make_conversation, make_user
 
 pytestmark = pytest.mark.django_db
 WORDS = {
     kind: f"canary{kind}zq"
-    for kind in ("title", "prompt", "answer", "version", "reasoning", "instructions", "everywhere", "file", "name")
+    for kind in (
+        "title",
+        "prompt",
+        "answer",
+        "version",
+        "reasoning",
+        "instructions",
+        "everywhere",
+        "file",
+        "name",
+        "token",
+        "deleted",  # of a conversation that its owner can restore
+        "folder",
+        "saved",
+    )
 }
 NOWHERE = "canarynowherezq"
 # Lookups that would reveal words if they were followed, and which words.
@@ -51,6 +78,16 @@ LOOKUPS = {
     "attachments__name__startswith": ("name",),
     "messages__attachments__stored__text__contains": ("file",),
     "stored__text__startswith": ("file",),
+    "shares__conversation__title__startswith": ("title",),
+    "shares__end_reason__startswith": ("prompt",),
+    "api_tokens__name__startswith": ("token",),
+    "api_tokens__digest__startswith": ("token",),
+    "owner__api_tokens__digest__startswith": ("token",),
+    "folder__name__startswith": ("folder",),
+    "folders__name__startswith": ("folder",),
+    "owner__folders__name__startswith": ("folder",),
+    "saved_prompts__text__startswith": ("saved",),
+    "owner__saved_prompts__name__startswith": ("saved",),
     "note__startswith": ("prompt",),
     "details__contains": ("prompt",),
 }
@@ -62,7 +99,18 @@ VARIABLE = re.compile(r'name="csrfmiddlewaretoken" value="[^"]*"|nonce="[^"]*"')
 
 @pytest.fixture
 def conversation() -> Conversation:
-    return make_conversation(person("owner"), **WORDS)
+    conversation = make_conversation(person("owner"), **WORDS)
+    actions.create_share(conversation=conversation, audience="members", days=30, with_reasoning=True, with_files=True)
+    folder = actions.create_folder(user=conversation.owner, name=WORDS["folder"])
+    actions.move(user=conversation.owner, ids=[conversation.pk], folder=folder)
+    actions.save_prompt(user=conversation.owner, name=WORDS["saved"], text=WORDS["saved"])
+    words = dict.fromkeys(WORDS, WORDS["deleted"]) | {"everywhere": WORDS["everywhere"]}
+    actions.delete(conversation=make_conversation(conversation.owner, **words))
+    request_archive(user=conversation.owner, reasoning=True)
+    builder.do_round(threading.Event())
+    assert Archive.objects.get().state == ArchiveState.READY
+    api_token(conversation.owner, name=WORDS["token"], digest=WORDS["token"].ljust(64, "0"))
+    return conversation
 
 
 @pytest.fixture(autouse=True)
@@ -90,7 +138,7 @@ def urls() -> Iterator[str]:
         model: [str(pk) for pk in model._default_manager.values_list("pk", flat=True)[:3]]
         for model in apps.get_models()
     }
-    conversations = [str(pk) for pk in Conversation.objects.values_list("pk", flat=True)]
+    conversations = [str(pk) for pk in Conversation.with_deleted.values_list("pk", flat=True)]
     prefix = next(p for p in get_resolver().url_patterns if getattr(p, "app_name", "") == "admin")
     for route in routes(prefix.url_patterns, "/admin/"):
         if "<uuid:file>" in route:
@@ -99,6 +147,13 @@ def urls() -> Iterator[str]:
                 route.replace("<uuid:pk>", pk).replace("<uuid:file>", str(file))
                 for pk in [*conversations, "7" * 32]
                 for file in files
+            )
+        elif "<uuid:share>" in route:
+            shares = [*Share.objects.values_list("pk", flat=True), "7" * 32]
+            yield from (
+                route.replace("<uuid:pk>", pk).replace("<uuid:share>", str(share))
+                for pk in [*conversations, "7" * 32]
+                for share in shares
             )
         elif "<uuid:pk>" in route:
             yield from (route.replace("<uuid:pk>", pk) for pk in [*conversations, "7" * 32])
@@ -149,7 +204,7 @@ def crawl(client: Client) -> dict[str, str]:
 def transcripts() -> list[str]:
     return [
         f"/admin/conversations/conversation/{pk}/transcript/"
-        for pk in Conversation.objects.values_list("pk", flat=True)
+        for pk in Conversation.with_deleted.values_list("pk", flat=True)
     ]
 
 
@@ -158,6 +213,10 @@ def test_each_word_appears_exactly_where_a_permission_allows_it(conversation: Co
     responses = crawl(signed_in(role))
     seen = {kind for kind, word in WORDS.items() for response in responses.values() if word in response}
     assert seen == ROLES[role][1]
+    share = Share.objects.get()
+    assert not any(secret in response for response in responses.values() for secret in (share.token, share.token_hash))
+    # That there is a link is part of the transcript; who has it sees all that it shows.
+    assert any('class="end-share"' in response for response in responses.values()) == ("answer" in seen)
     assert len(responses) > 40
     with_content = [url for url, response in responses.items() if any(word in response for word in WORDS.values())]
     assert all("/transcript/" in url for url in with_content)
@@ -238,3 +297,15 @@ def test_the_words_can_be_found_in_the_database(conversation: Conversation):
     found = Conversation.objects.filter(title__startswith=WORDS["title"], messages__content__contains=WORDS["prompt"])
     assert found.exists()
     assert Message.objects.filter(reasoning__startswith=WORDS["reasoning"]).exists()
+    assert Folder.objects.filter(name__startswith=WORDS["folder"], conversations=found.get()).exists()
+    assert SavedPrompt.objects.filter(text__startswith=WORDS["saved"], name__startswith=WORDS["saved"]).exists()
+    assert ApiToken.objects.filter(name=WORDS["token"], digest__startswith=WORDS["token"]).exists()
+    deleted = Conversation.with_deleted.exclude(deleted_at=None).get()
+    assert deleted.messages.filter(content=WORDS["deleted"], reasoning=WORDS["deleted"]).exists()
+
+
+def test_the_token_of_a_link_can_be_found_on_its_owners_page(conversation: Conversation):
+    """A positive control, too."""
+    client = Client()
+    client.force_login(conversation.owner)
+    assert Share.objects.get().token in text(client.get("/shares/"))

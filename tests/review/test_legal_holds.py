@@ -14,7 +14,18 @@ from django.test import Client
 from django.utils import timezone
 
 from conversations import actions, urls
-from conversations.models import Attachment, Conversation, Feedback, Generation, LegalHold, Message, Rating, User
+from conversations.models import (
+    Archive,
+    Attachment,
+    Conversation,
+    Feedback,
+    Generation,
+    LegalHold,
+    Message,
+    Rating,
+    Share,
+    User,
+)
 from conversations.review import retention
 from conversations.review.audit import System
 from conversations.review.models import AuditEntry
@@ -71,8 +82,10 @@ def commands(conversation: Conversation) -> list[str]:
         "messages": messages,
         "generations": generations,
         "attachments": files,
+        "shares": Share.objects.values_list("pk", flat=True),
+        "account": Archive.objects.values_list("pk", flat=True),
     }
-    return ["/" + re.sub("<[^>]+>", str(pk), route) for route in routes for pk in ids[route.split("/")[0]]]
+    return ["/" + re.sub("<[^>]+>", str(pk), route) for route in routes for pk in ids.get(route.split("/")[0], ())]
 
 
 def effects(client: Client, conversation: Conversation, **headers: str) -> dict[str, bool]:
@@ -190,3 +203,14 @@ def test_a_limited_reviewer_sees_and_places_only_holds_within_the_groups(client:
         client.post(f"{HOLDS}add/", {"user": user.pk, "conversation": "", "reason": "New"})
         client.post(f"{HOLDS}add/", {"user": "", "conversation": conversations[user].pk, "reason": "New"})
         assert LegalHold.objects.filter(reason="New").count() == placed
+
+
+def test_a_conversation_that_its_owner_has_just_deleted_can_be_held(client: Client, conversation: Conversation):
+    actions.delete(conversation=conversation)
+    client.force_login(User.objects.create_superuser("root"))
+    client.post(f"{HOLDS}add/", {"user": "", "conversation": conversation.pk, "reason": "Order 7"})
+    assert "Order 7" in client.get(HOLDS).text
+    long_ago = timezone.now() - timedelta(days=1)
+    Conversation.with_deleted.filter(pk=conversation.pk).update(deleted_at=long_ago)
+    assert actions.purge() == 0
+    assert Conversation.objects.get() == conversation

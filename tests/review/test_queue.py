@@ -382,7 +382,7 @@ def test_a_verdict_is_recorded_and_outlives_the_conversation(
     client.post(f"{QUEUE}{report.pk}/take/")
     client.post(f"{QUEUE}{report.pk}/resolve/", {"verdict": "unsafe", "note": "Dangerous"})
     queue.release(reviewer=reviewer)
-    actions.delete(conversation=conversation)
+    actions.delete_at_once(conversation=conversation)
     entry = audit.AuditEntry.objects.get(act="verdict")
     assert (entry.actor_name, entry.owner_id, entry.conversation_id) == (
         reviewer.username,

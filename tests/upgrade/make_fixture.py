@@ -16,8 +16,8 @@ import psycopg
 
 from tests.accounts.entra.tenant import Tenant
 from tests.accounts.entra.visitor import Visitor
-from tests.conftest import unused_port
 from tests.endpoint import Endpoint, Exchange
+from tests.ports import unused_port
 from tests.services import PostgreSQL
 from tests.site import Person, Site, migrate
 

@@ -285,6 +285,31 @@ def test_both_add_to_one_audit_trail_and_verify_it(replicas: Replicas, tmp_path:
         assert (verified.returncode, verified.stderr) == (0, "")
 
 
+def test_the_old_one_leaves_questions_with_files_to_the_new_one(replicas: Replicas):
+    """Its code would answer them without the files, and cannot be changed: the database keeps it from claiming them."""
+    old, new, endpoint, question = replicas.old, replicas.new, replicas.endpoint, "What is the secret?"
+    path, prompt = replicas.ask(old)
+    with closing(signed_in(new, "owner")) as owner:
+        file = owner.upload("notes.txt", b"The secret is 42.").json()["id"]
+        owner.ask(question, path, attachment=file)
+    assert new.stop() == 0
+    with closing(signed_in(old, "owner")) as owner:
+        endpoint.open(prompt)
+        ended = "select 1 from conversations_generation where id = ? and status = 'complete'"
+        old.await_rows(ended, replicas.newest(prompt))
+        other, without_file = replicas.ask(old)
+        endpoint.open(without_file)
+        assert [status for status, *_ in owner.await_end(other)] == ["complete"]
+        assert [status for status, *_ in owner.answers(path)] == ["complete", "queued"]
+    new.start()
+    replicas.register(new)
+    endpoint.await_reached(question)
+    assert "The secret is 42." in replicas.exchange(question).body["messages"][-1]["content"]
+    endpoint.open(question)
+    with closing(signed_in(new, "owner")) as owner:
+        assert [status for status, *_ in owner.await_end(path)] == ["complete", "complete"]
+
+
 def test_the_old_one_drains_while_the_new_one_goes_on(replicas: Replicas):
     old, new, endpoint = replicas.old, replicas.new, replicas.endpoint
     drained, cut = replicas.ask(old)

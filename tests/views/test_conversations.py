@@ -74,7 +74,7 @@ def test_the_first_page_has_all_pinned_conversations_and_later_ones_none(reader:
     stored(ada, "Put away", 7, Placement.ARCHIVED)
     seen, url = [], "/conversations/"
     while url:
-        page = reader.get(url).text
+        page = reader.get(url, headers={"HX-Request": "true"}).text
         seen.append(titles(page))
         older = re.search(r'class="older" href="([^"]+)"', page)
         url = unescape(older[1]) if older else ""
@@ -86,27 +86,33 @@ def test_the_first_page_has_all_pinned_conversations_and_later_ones_none(reader:
 def test_conversations_of_the_same_moment_are_on_one_page_each(reader: Client, ada: User):
     for number in range(CONVERSATIONS_PER_PAGE + 3):
         stored(ada, f"{number}", 1)
-    first = reader.get("/conversations/").text
-    second = reader.get(unescape(re.search(r'class="older" href="([^"]+)"', first)[1])).text
+    first = reader.get("/").text
+    older = unescape(re.search(r'class="older" href="([^"]+)"', first)[1])
+    second = reader.get(older, headers={"HX-Request": "true"}).text
     assert sorted(titles(first) + titles(second), key=int) == [*map(str, range(CONVERSATIONS_PER_PAGE + 3))]
 
 
-def test_the_list_takes_one_query_that_begins_at_its_place_in_the_index(reader: Client, ada: User):
+def test_the_list_takes_two_queries_that_begin_at_their_place_in_an_index(reader: Client, ada: User):
     stored(ada, "One", 0, Placement.PINNED)
     stored(ada, "Two")
     with CaptureQueriesContext(connection) as queries:
         reader.get("/")
-    assert sum('"updated_at"' in query["sql"] for query in queries) == 1
+    assert sum('"updated_at"' in query["sql"] for query in queries) == 2
     own = Conversation.objects.visible_to(ada)
     cursor = own.get(title="Two").cursor
-    for found, condition in (
-        (own.listed(), "owner_id=? AND placement>?"),
-        (own.unpinned().older_than(cursor), "owner_id=? AND placement=? AND updated_at<?"),
-        (own.archived(), "owner_id=? AND placement=?"),
-        (own.archived().older_than(cursor), "owner_id=? AND placement=? AND updated_at<?"),
+    unfiled, filed = own.filter(folder=None), own.filter(folder=7)
+    for found, index, condition in (
+        (own.listed(), "conversation_listed", "owner_id=? AND placement>?"),
+        (own.pinned().newest_first(), "conversation_listed", "owner_id=? AND placement=?"),
+        (own.archived(), "conversation_listed", "owner_id=? AND placement=?"),
+        (own.archived().older_than(cursor), "conversation_listed", "owner_id=? AND placement=? AND updated_at<?"),
+        (unfiled.unpinned(), "listed_in_no_folder", "owner_id=? AND placement=?"),
+        (unfiled.unpinned().older_than(cursor), "listed_in_no_folder", "owner_id=? AND placement=? AND updated_at<?"),
+        (filed.unpinned(), "listed_in_folder", "folder_id=? AND placement=?"),
+        (filed.unpinned().older_than(cursor), "listed_in_folder", "folder_id=? AND placement=? AND updated_at<?"),
     ):
         plan = found[:30].explain()
-        assert f"USING INDEX conversation_listed ({condition})" in plan
+        assert f"USING INDEX {index} ({condition})" in plan
         assert "TEMP B-TREE" not in plan
 
 
@@ -234,7 +240,13 @@ def test_a_title_that_is_not_valid_is_refused_where_it_was_typed(reader: Client,
 
 @pytest.mark.parametrize(
     ("command", "fields"),
-    [("pin", {"pinned": "1"}), ("archive", {"archived": "1"}), ("rename", {"title": "x"}), ("delete", {})],
+    [
+        ("pin", {"pinned": "1"}),
+        ("archive", {"archived": "1"}),
+        ("rename", {"title": "x"}),
+        ("move", {"folder": ""}),
+        ("delete", {}),
+    ],
 )
 @pytest.mark.parametrize("htmx", [False, True])
 def test_a_strangers_command_finds_no_conversation(reader: Client, command: str, fields: dict[str, str], htmx: bool):

@@ -12,15 +12,18 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import DatabaseError, connection
 
+from chatsite import tracing
 from chatsite.identity import identity
 from chatsite.supervision import supervisor
-from conversations import file_cleanup
+from conversations import actions, file_cleanup
+from conversations.archives import builder
 from conversations.events import Topic, bus
 from conversations.generation.worker import GenerationWorker
 from conversations.inference.endpoint import OpenModels, open_models
 from conversations.models import Site
 from conversations.models.access import missing_groups
 from conversations.rendering import pool
+from conversations.rounds import repeat
 from conversations.session_monitor import monitor
 from conversations.storage import StorageError, claim_storage
 from conversations.threads import run_in_thread
@@ -64,7 +67,10 @@ class Command(BaseCommand):
         asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(settings.STREAM_THREADS))
         bus.start(await run_in_thread(_redis_prefix) if settings.REDIS_URL else "")
         self.loops.append(supervisor.start("sessions", monitor.run()))
-        self.loops.append(supervisor.start("delete files", file_cleanup.run()))
+        self.loops.append(supervisor.start("delete files", repeat("files", file_cleanup.clean_up)))
+        self.loops.append(supervisor.start("purge", repeat("deleted conversations", actions.purge)))
+        tracing.start()
+        self.loops.append(supervisor.start("archives", builder.run()))
         self.models = await open_models()
         for group in await run_in_thread(missing_groups):
             logger.warning("the models name the group %r, which does not exist, so nobody is in it", group)
@@ -96,6 +102,7 @@ class Command(BaseCommand):
             await self.models.close()
         identity.close()
         pool.close()
+        await run_in_thread(tracing.close)
         try:
             await run_in_thread(checkpoint)
         except DatabaseError as error:

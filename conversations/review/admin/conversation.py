@@ -8,7 +8,7 @@ from django.urls import URLPattern, path
 
 from conversations.models import Conversation
 from conversations.models.permissions import LIST, full
-from conversations.review.admin import figures, files, find, notice_delays, queue, reason, search, transcript
+from conversations.review.admin import figures, files, find, notice_delays, queue, reason, search, shares, transcript
 from conversations.review.admin.access import ReadOnlyAdmin, ReviewRequest
 
 FILE = "<uuid:pk>/transcript/files/<uuid:file>/"
@@ -45,6 +45,7 @@ class ConversationAdmin(ReadOnlyAdmin):
             path("reason/end/", view(reason.close_case), name="review_close_case"),
             path("<uuid:pk>/transcript/", view(transcript.show), name="review_transcript"),
             path("<uuid:pk>/transcript/<int:message>/", view(transcript.read), name="review_reasoning"),
+            path("<uuid:pk>/transcript/shares/<uuid:share>/end/", view(shares.end), name="review_end_share"),
             path(FILE, view(files.download), name="review_attachment"),
             path(f"{FILE}preview/", view(files.preview), name="review_attachment_preview"),
             path(f"{FILE}picture/", view(files.picture), name="review_attachment_picture"),

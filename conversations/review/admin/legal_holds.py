@@ -38,7 +38,7 @@ class LegalHoldAdmin(AllowedLookupsAdmin):
 
     def save_model(self, request: HttpRequest, obj: LegalHold, form: Any, change: bool) -> None:
         # Wait for deletions that have not seen this hold.
-        covered = Conversation.objects.filter(Q(pk=obj.conversation_id) | Q(owner=obj.user_id))
+        covered = Conversation.with_deleted.filter(Q(pk=obj.conversation_id) | Q(owner=obj.user_id))
         list(covered.select_for_update().order_by("pk").values_list("pk"))
         list(User.objects.select_for_update().filter(pk__in=[obj.user_id]).values_list("pk"))
         super().save_model(request, obj, form, change)
@@ -54,4 +54,5 @@ def _subjects(request: HttpRequest) -> tuple[QuerySet[User], QuerySet[Conversati
     users = User.objects.all()
     if person.review_limited:
         users = users.filter(Exists(person.review_groups.filter(user=OuterRef("pk"))))
-    return users, Conversation.objects.reviewable_by(person)
+    # A conversation can be held as long as its deletion can be undone: it is then shown again.
+    return users, Conversation.with_deleted.reviewable_by(person)

@@ -12,7 +12,7 @@ from conversations.models.permissions import READ, REASONING, full
 from conversations.rendering import fragments, reading
 from conversations.rendering.fragments import State
 from conversations.review import cases, queue
-from conversations.review.admin import access, files
+from conversations.review.admin import access, files, shares
 from conversations.review.admin import queue as queue_pages
 from conversations.review.admin.access import CaseRequest
 from conversations.review.models import AuditEntry
@@ -71,6 +71,8 @@ def show(request: CaseRequest, pk: uuid.UUID) -> HttpResponse:
         item=item,
         position=queue.position(request.user, item) if item else None,
         verdict_form=queue_pages.verdict_form(request, item) if item else None,
+        shares=shares.shares_of(conversation),
+        end_form=shares.EndForm(),
         verdicts=verdicts[:PREVIOUS_REVIEWS],
         earlier_reviews=reviews[1 : PREVIOUS_REVIEWS + 1],  # the first is this one
     )
