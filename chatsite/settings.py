@@ -167,6 +167,9 @@ RETAIN_DEACTIVATED_DAYS = env.int("RETAIN_DEACTIVATED_DAYS", 0, validate=validat
 REQUEST_THREADS = 8
 STREAM_THREADS = 8
 UPLOAD_THREADS = 4  # mostly waiting for the two processes that read files
+# A worker counts as dead when another worker, with a working database, has not seen its heartbeat change for this long.
+# Not a variable, because replicas need the same value: one with a lower value would take over running generations.
+DEAD_SECONDS = 15.0
 
 DATABASES: dict[str, dict[str, Any]] = {
     "default": dict(env.dj_db_url("DATABASE_URL", f"sqlite:///{VAR_DIR / 'db.sqlite3'}"))
@@ -188,6 +191,7 @@ if _database["ENGINE"] == "django.db.backends.sqlite3":
 elif _database["ENGINE"] == "django.db.backends.postgresql":
     _database["CONN_MAX_AGE"] = 0
     _database["CONN_HEALTH_CHECKS"] = True  # the pool may contain connections that a restarted server has closed
+    _given = _database.get("OPTIONS", {})
     _database["OPTIONS"] = {
         # A server that disappeared is noticed within half a minute instead of the system's two hours.
         "connect_timeout": 5,
@@ -195,7 +199,9 @@ elif _database["ENGINE"] == "django.db.backends.postgresql":
         "keepalives_interval": 5,
         "keepalives_count": 3,
         "tcp_user_timeout": 20_000,
-        **_database.get("OPTIONS", {}),
+        **_given,
+        # The server ends transactions of processes that were suspended or cut off in one: others wait for their locks.
+        "options": f"-c idle_in_transaction_session_timeout={DEAD_SECONDS:.0f}s {_given.get('options', '')}",
         # By default the pool's backoff grows, so it would reconnect long after the server is back, and other workers
         # would take this one for dead. With a short timeout it gives up, and the next use of it tries again.
         "pool": {
@@ -388,9 +394,6 @@ USER_CONCURRENCY = env.int("USER_CONCURRENCY", 3, validate=validate.Range(min=1,
 USER_DAILY_TOKENS = env.int("USER_DAILY_TOKENS", 0, validate=validate.Range(min=0))  # 0: no limit
 STALL_SECONDS = env.float("STALL_SECONDS", 90.0, validate=validate.Range(min=1))
 DRAIN_SECONDS = env.float("DRAIN_SECONDS", 25.0, validate=validate.Range(min=0))
-# A worker counts as dead when another worker, with a working database, has not seen its heartbeat change for this long.
-# Not a variable, because replicas need the same value: one with a lower value would take over running generations.
-DEAD_SECONDS = 15.0
 # How long a deletion can be undone. Pages promise ten seconds; the rest is for the page to arrive and to be read.
 UNDO_SECONDS = 15.0
 PORT = env.int("PORT", 8000, validate=validate.Range(min=0, max=65535))

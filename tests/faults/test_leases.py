@@ -1,9 +1,9 @@
 """Processes killed or suspended for longer than a lease: another process recovers their generations.
 
 This takes longer than a lease, so it happens once, to four processes with PostgreSQL, and the tests check the results:
-`killed` runs many streams and is killed. `frozen` is suspended until `witness` has recovered the orphans of both and
-answered another question in the first of its conversations. `alone` has its own database, where no other
-process can recover anything; it is killed and started again.
+`killed` runs many streams and is killed. `frozen` is suspended in a transaction until `witness` has recovered the
+orphans of both and answered another question in the first of its conversations. `alone` has its own database, where no
+other process can recover anything; it is killed and started again.
 """
 
 import signal
@@ -13,6 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
 
+import psycopg
 import pytest
 
 from tests.conftest import MIGRATED, connection
@@ -55,6 +56,19 @@ class Scenario:
     recovered_after: float  # seconds
 
 
+def suspend_in_transaction(site: Site, conversation: str) -> None:
+    """Suspend a process while it writes the text of this conversation: the worst time, since it keeps its locks."""
+    with psycopg.connect(site.database_url) as database:
+        generation = "select 1 from conversations_generation where conversation_id = %s for update"
+        database.execute(generation, [site.uuid(conversation.strip("/").split("/")[-1])])
+        waiting = "select 1 from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'"
+        site.await_rows(waiting)
+        site.process.send_signal(signal.SIGSTOP)
+    site.await_rows(
+        "select 1 from pg_stat_activity where datname = current_database() and state = 'idle in transaction'"
+    )
+
+
 @pytest.fixture(scope="module")
 def scenario(postgresql: PostgreSQL) -> Iterator[Scenario]:
     endpoint = Endpoint()
@@ -94,8 +108,8 @@ def scenario(postgresql: PostgreSQL) -> Iterator[Scenario]:
         tab = stack.enter_context(Tab(person, conversations["f0"]))
         tab.read_until(lambda tab: "f0:5 " in tab.answer)
 
+        suspend_in_transaction(frozen, conversations["f1"])
         killed_at = time.monotonic()
-        frozen.process.send_signal(signal.SIGSTOP)
         for site in (killed, alone):
             site.kill()
         at_kill, alone_at_kill = texts(witness), texts(alone)
