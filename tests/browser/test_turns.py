@@ -66,8 +66,11 @@ def test_an_answer_that_ends_in_code_is_continued_as_one_block_in_every_tab(sign
         expect(tab.locator(".reasoning-text")).to_contain_text("I write code.")
         expect(tab.locator("article")).to_have_count(2)
         expect(tab.get_by_role("img", name="Continued here")).to_be_visible()
+    narrow_code = page.locator("figure.code pre:not([tabindex])")  # the page has measured it
+    expect(narrow_code).to_have_count(1)
     live = page.locator("[id^=answer-].prose").inner_html()
     page.reload()
+    expect(narrow_code).to_have_count(1)
     assert page.locator("[id^=answer-].prose figure.code code").inner_text() == "def add(a, b):\n    return a + b\n"
     assert re.sub("<button.*?</button>", "", page.locator("[id^=answer-].prose").inner_html()) == re.sub(
         "<button.*?</button>", "", live
