@@ -140,8 +140,9 @@ def join() -> Iterator[Callable[..., Person]]:
 
 
 @pytest.fixture
-def shared_site(shared: tuple[Site, Endpoint], shared_endpoint: Endpoint) -> Site:
-    return shared[0]
+def shared_site(shared: tuple[Site, Endpoint], shared_endpoint: Endpoint) -> Iterator[Site]:
+    yield shared[0]
+    show_log(shared[0])
 
 
 @pytest.fixture(scope="session")

@@ -305,9 +305,10 @@ class Person:
         """Open the conversation's socket; a context manager."""
         cookies = "; ".join(f"{name}={value}" for name, value in self.http.cookies.items())
         url = self.site.url.replace("http", "ws", 1) + f"/ws{conversation}{query}"
-        # Without pings, like a browser. A client that does not read for a while would also miss their answers.
-        headers = {"Cookie": cookies, **headers}
-        return connect(url, additional_headers=headers, open_timeout=WAIT, close_timeout=WAIT, ping_interval=None)
+        # Without pings, like a browser: a client that does not read for a while would miss their answers. All frames
+        # are taken: a socket closed while the library has paused reading waits for the end of `close_timeout`.
+        options = {"open_timeout": WAIT, "close_timeout": WAIT, "ping_interval": None, "max_queue": None}
+        return connect(url, additional_headers={"Cookie": cookies, **headers}, **options)
 
     def await_end(self, conversation: str) -> list[tuple[str, str, str, str]]:
         """Wait at the socket until nothing runs; return (status, error, reasoning, content) of each answer."""

@@ -38,7 +38,7 @@ def browser() -> Iterator[Browser]:
 @pytest.fixture
 def open_page(browser: Browser) -> Iterator[Callable[..., Page]]:
     """Open pages in contexts of their own. A script error or a breach of the content security policy fails the test."""
-    contexts, complaints = [], []
+    contexts, complaints, requests = [], [], []
 
     def open_page(**options: object) -> Page:
         contexts.append(browser.new_context(**{"viewport": {"width": 1280, "height": 860}} | options))
@@ -49,11 +49,15 @@ def open_page(browser: Browser) -> Iterator[Callable[..., Page]]:
             "console",
             lambda message: complaints.append(message.text) if "Content Security Policy" in message.text else None,
         )
+        # Shown if the test fails.
+        page.on("requestfinished", lambda request: requests.append(f"{request.method} {request.url}"))
+        page.on("requestfailed", lambda request: requests.append(f"{request.method} {request.url}: {request.failure}"))
         return page
 
     yield open_page
     for context in contexts:
         context.close()
+    print("\n".join(requests))
     assert complaints == []
 
 
