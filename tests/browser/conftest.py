@@ -1,13 +1,15 @@
+import time
 import uuid
 from collections.abc import Callable, Iterator
 
 import pytest
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, WebSocket, expect, sync_playwright
 
 from tests.parts import BROWSER
 from tests.site import PASSWORD, Person, Site, from_elsewhere
 
 WAIT_MS = 60_000
+EVENTS_SHOWN = 300
 PAGES = (
     "preferences/",
     "accounts/email/",
@@ -38,7 +40,10 @@ def browser() -> Iterator[Browser]:
 @pytest.fixture
 def open_page(browser: Browser) -> Iterator[Callable[..., Page]]:
     """Open pages in contexts of their own. A script error or a breach of the content security policy fails the test."""
-    contexts, complaints, requests = [], [], []
+    contexts, complaints, events = [], [], []
+
+    def note(event: str) -> None:
+        events.append(f"{time.monotonic():.3f} {event}")
 
     def open_page(**options: object) -> Page:
         contexts.append(browser.new_context(**{"viewport": {"width": 1280, "height": 860}} | options))
@@ -49,15 +54,21 @@ def open_page(browser: Browser) -> Iterator[Callable[..., Page]]:
             "console",
             lambda message: complaints.append(message.text) if "Content Security Policy" in message.text else None,
         )
-        # Shown if the test fails.
-        page.on("requestfinished", lambda request: requests.append(f"{request.method} {request.url}"))
-        page.on("requestfailed", lambda request: requests.append(f"{request.method} {request.url}: {request.failure}"))
+        page.on("request", lambda request: note(f"{request.method} {request.url}"))
+        page.on("requestfinished", lambda request: note(f"finished: {request.method} {request.url}"))
+        page.on("requestfailed", lambda request: note(f"{request.failure}: {request.method} {request.url}"))
+        page.on("websocket", watch)
         return page
+
+    def watch(socket: WebSocket) -> None:
+        note(f"opened: {socket.url}")
+        socket.on("close", lambda _: note(f"closed: {socket.url}"))
+        socket.on("framereceived", lambda frame: note(f"received: {frame[:300]!r}"))
 
     yield open_page
     for context in contexts:
         context.close()
-    print("\n".join(requests))
+    print("\n".join(events[-EVENTS_SHOWN:]))  # shown if the test fails
     assert complaints == []
 
 
