@@ -47,7 +47,7 @@ function moveFocus(part, replacement) {
   const { action } = activeElement.dataset;
   const same = activeElement.matches("summary") ? "summary" : action && `[data-action="${action}"]`;
   const next = (same && replacement.querySelector(same)) ?? (touch.matches ? null : composer);
-  setTimeout(() => next?.focus({ preventScroll: true }));
+  queueMicrotask(() => next?.focus({ preventScroll: true })); // after the swap, and before the next key press
 }
 
 /** Keep the height of the page until the text of a replaced article has been sent again, so that a reader below it is not moved. */
