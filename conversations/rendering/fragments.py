@@ -334,21 +334,22 @@ def composer_error(sentence: str) -> str:
 
 
 def final_parts(message: Message, reasoning_sent: str, html_sent: str) -> list[str]:
-    """Return the parts that show how a message ended, and where its final text differs from what was sent.
+    """Return the parts that show where a message's final text differs from what was sent, and then how it ended.
 
     A viewer keeps all text that was sent. A page that is loaded now loads reasoning, and what is too long, on demand.
+    A page whose reasoning is open replaces its text when it learns that the answer has ended.
     """
     state = state_of(message)
     reasoning = message.reasoning if state.reasoning_words else ""
     pk = message.pk
-    parts = [_parts_of_state(message, state)]
+    parts = []
     if state.answer_html != html_sent:
         parts += [_patch(f"finalised-{pk}", patch) for patch in patches.diff(html_sent, state.answer_html)]
     if reasoning != reasoning_sent:
         parts.append(replace(f"reasoning-{pk}", ""))
         for start in range(0, len(reasoning), FRAME_CHARACTERS):
             parts.append(append(f"reasoning-{pk}", escape(reasoning[start : start + FRAME_CHARACTERS])))
-    return parts
+    return [*parts, _parts_of_state(message, state)]
 
 
 def _patch(target: str, patch: patches.Patch) -> str:

@@ -89,6 +89,17 @@ def test_a_viewer_of_any_pace_sees_what_a_reload_shows(cuts: list[tuple[int, boo
     assert early.missed == late.missed == []
 
 
+@pytest.mark.django_db
+def test_a_viewer_who_lacks_text_gets_it_before_the_outcome():
+    worker, claim = claimed(person("ada"))
+    assert commit.finish(worker.pk, claim, commit.Result(Status.COMPLETE, "A thought.", "An answer."), {})
+    conversation = Conversation.objects.get(messages=claim.message_id)
+    [message] = conversation.read(conversation.tree(), [claim.message_id], reasoning=True)
+    sent = "".join(fragments.final_parts(message, "", ""))
+    assert sent.index("A thought.") < sent.index('data-status="complete"')
+    assert sent.index("An answer.") < sent.index('data-status="complete"')
+
+
 def _message_and_state(pk: int) -> tuple[Message, fragments.State]:
     conversation = Conversation.objects.get(messages=pk)
     [message] = conversation.read(conversation.tree(), [pk])
