@@ -151,5 +151,6 @@ def fix_address(bridge: Path) -> None:
         with socket.socket(type=socket.SOCK_DGRAM) as any_socket:
             fcntl.ioctl(any_socket, SIOCSIFHWADDR, request)
     except OSError as error:
-        if error.errno not in (errno.ENOENT, errno.ENODEV):  # it has been removed meanwhile
+        # It has been removed meanwhile, or (EINVAL) is being removed; netdev_show in the kernel's net/core/net-sysfs.c.
+        if error.errno not in (errno.ENOENT, errno.ENODEV, errno.EINVAL):
             raise
