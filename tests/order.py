@@ -11,9 +11,8 @@ from xdist.scheduler import LoadFileScheduling
 # Most of the time a test waits for another process, which waits for a third. Each process keeps servers of its own.
 PROCESSES_PER_CORE, MAX_PROCESSES = 2, 8
 # The files that need a browser or PostgreSQL, which take seconds to start, take long. They are split into so many
-# groups, each for one process, and run first: at the end, a group would run alone. No group takes longer than a process
-# has time.
-GROUPS = {"browser": 2, "postgresql": 4}
+# groups, each for one process, and run first: at the end, a group would run alone.
+GROUPS = 2
 
 
 @pytest.hookimpl(optionalhook=True, tryfirst=True)  # before that of pytest-xdist
@@ -43,14 +42,14 @@ class GroupScheduling(LoadFileScheduling):
 
 
 _groups: dict[Path, str] = {}
-_numbers = {kind: count() for kind in GROUPS}
+_numbers = {"browser": count(), "postgresql": count()}
 
 
 def group_of(path: Path) -> str:
     """Return the name of the file's group, or its path. Files of one kind are dealt out in the order of the calls."""
     if path not in _groups:
         kind = "browser" if path.parent.name == "browser" else "postgresql" if needs_postgresql(path) else ""
-        _groups[path] = f"group {next(_numbers[kind]) % GROUPS[kind]} {kind}" if kind else str(path)
+        _groups[path] = f"group {next(_numbers[kind]) % GROUPS} {kind}" if kind else str(path)
     return _groups[path]
 
 
