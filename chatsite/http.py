@@ -152,8 +152,8 @@ class OneThreadHandler(ASGIHandler):
                 # On small sites there are more probes than requests: what people meet would not show.
                 if scope["path"] not in ANY_HOST:
                     metrics.REQUESTS.labels(_method(scope), response.status_code).observe(time.monotonic() - started)
-                if span:
-                    tracing.end_request(span, _method(scope), request, response.status_code)
+                    if span:
+                        tracing.end_request(span, _method(scope), request, response.status_code)
             finally:
                 if not response.streaming:
                     response.close()

@@ -31,7 +31,6 @@ if TYPE_CHECKING:
     from chatsite.otlp import Exporter
 
 CLOSE_SECONDS = 2.0  # to send the last spans when the process ends
-PROBES = {"healthz", "readyz", "metrics"}  # their routes: a request every few seconds that says nothing
 # What spans have in common with log lines. Lines about signing in also have the address of the client.
 IDS = {"request", "user", "conversation", "generation"}
 ERROR = "error.type"  # OpenTelemetry's name; a span with this attribute has failed
@@ -179,9 +178,9 @@ def begin_request(scope: dict[str, Any], request_id: str) -> Span | None:
 
 
 def end_request(begun: Span, method: str, request: HttpRequest | None, status: int) -> None:
-    """Add the span of a request, unless it is a probe's or no view's (a file, an unknown address)."""
+    """Add the span of a request, unless it is no view's (a file, an unknown address)."""
     match = request.resolver_match if request else None
-    if match is None or match.route in PROBES:
+    if match is None:
         return
     begun.name = f"{method} /{match.route}"
     begun.attributes = {name: str(value) for name, value in log_context().items() if name in IDS}

@@ -90,6 +90,7 @@ def test_a_question_asked_at_one_replica_and_answered_by_another_is_one_trace_wi
     endpoint.open("first")
     person.await_end(conversation)
     person.post(f"{conversation}rename/", title=f"All about {CANARY}")
+    assert person.http.get("/readyz").status_code == 200
     person.http.get(f"/search/?q={CANARY}")
 
     def has_ended(spans) -> bool:
@@ -97,6 +98,7 @@ def test_a_question_asked_at_one_replica_and_answered_by_another_is_one_trace_wi
         return names.count("generation") == 2 and "GET /search/" in names
 
     spans = collector.await_spans(has_ended)
+    assert not any("readyz" in span.name for _, span in spans)
     generation = next(
         span
         for _, span in spans
