@@ -161,6 +161,10 @@ class Message(models.Model):
     def __str__(self) -> str:
         return f"Message {self.pk}"
 
+    def get_absolute_url(self) -> str:
+        """Return the address of this message on the page of its conversation, of any version."""
+        return f"{self.conversation.get_absolute_url()}?message={self.pk}#message-{self.pk}"
+
     @property
     def path(self) -> str:
         """Return what the addresses of its pages and commands begin with.

@@ -93,7 +93,7 @@ def select(request: SignedInRequest, pk: int) -> HttpResponse:
     actions.select(message=message)
     if request.htmx:
         return HttpResponse(status=204)
-    return redirect(f"{message.conversation.get_absolute_url()}?message={message.pk}#message-{message.pk}")
+    return redirect(message)
 
 
 @login_required

@@ -21,8 +21,8 @@ def show(request: SignedInRequest, pk: int) -> HttpResponse:
     if not request.htmx:
         form = FindForm(request.GET)
         query = form.cleaned_data["q"] if form.is_valid() else ""
-        url = f"{message.conversation.get_absolute_url()}?message={message.pk}#message-{message.pk}"
-        context = reading.page_context(message, query) | {"back_url": url, "back_label": "Back to the conversation"}
+        back = {"back_url": message.get_absolute_url(), "back_label": "Back to the conversation"}
+        context = reading.page_context(message, query) | back
         return render(request, "conversations/reasoning.html", context)
     reasoning, _ = message.current_text()
     is_new = outlines.load(message) is None and not message.is_live
