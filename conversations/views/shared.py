@@ -10,6 +10,7 @@ from django.contrib.auth.views import redirect_to_login
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import redirect, render
+from django.urls import reverse
 from django.views.decorators.http import require_http_methods, require_safe
 
 from conversations import actions, file_responses
@@ -51,7 +52,7 @@ def shared_page(view: View[P]) -> Callable[Concatenate[HttpRequest, str, P], Htt
             return redirect_to_login(request.get_full_path())
         try:
             if share:
-                return view(request, share, f"/shared/{token}/", *args, **kwargs)
+                return view(request, share, reverse("shared", args=[token]), *args, **kwargs)
         except Gone:
             pass
         return render(request, "conversations/shared_gone.html", status=404)

@@ -7,6 +7,7 @@ from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.http import Http404, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
+from django.urls import reverse
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from conversations import actions
@@ -59,7 +60,7 @@ def index(request: SignedInRequest) -> HttpResponse:
 def revoke(request: SignedInRequest, pk: uuid.UUID) -> HttpResponse:
     actions.revoke_share(share=get_object_or_404(Share.objects.visible_to(request.user), pk=pk))
     messages.success(request, "Link revoked. It does not work any more.")
-    return redirect_back(request, "/shares/")
+    return redirect_back(request, reverse("shares"))
 
 
 def _shares(request: SignedInRequest) -> ShareQuerySet:
@@ -68,4 +69,4 @@ def _shares(request: SignedInRequest) -> ShareQuerySet:
 
 
 def _base_url(request: SignedInRequest) -> str:
-    return request.build_absolute_uri("/shared/")
+    return request.build_absolute_uri(settings.SHARED_PATH)

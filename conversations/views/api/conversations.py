@@ -15,7 +15,7 @@ from conversations.export import stream_json
 from conversations.forms import SearchForm
 from conversations.models import Conversation, Message
 from conversations.models.access import allowed_models
-from conversations.models.conversation import parse_cursor
+from conversations.models.conversation import LIST_ORDER, parse_cursor
 from conversations.pagination import take_page
 from conversations.rendering.snippets import snippet
 from conversations.views.api.records import conversation_record, message_record
@@ -59,7 +59,7 @@ def list_models(request: ApiRequest) -> HttpResponse:
 
 def list_conversations(request: ApiRequest) -> HttpResponse:
     """List conversations: the pinned, the others, the archived, each newest first; `cursor` is that of a page."""
-    found = Conversation.objects.visible_to(request.token.owner).order_by("-placement", "-updated_at", "-id")
+    found = Conversation.objects.visible_to(request.token.owner).order_by(*LIST_ORDER)
     if cursor := request.GET.get("cursor", ""):
         found = found.filter(_after(cursor))
     page, last = take_page(found, number(request, "limit", default=CONVERSATIONS, most=MOST_CONVERSATIONS))
