@@ -4,7 +4,6 @@ import math
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import closing
 from dataclasses import dataclass, field
 from typing import IO, Any, Final
 
@@ -139,7 +138,7 @@ def _store(
     waiting = Conversation(owner=user)
     for digest, reference in present.items():
         try:
-            with closing(opened.read_file(reference)) as upload:
+            with opened.read_file(reference) as upload:
                 name = reference.name
                 yield digest, actions.attach(user=user, upload=upload, name=name, composer=waiting, most_unsent=FILES)
         except NotImportable as error:

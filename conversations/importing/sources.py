@@ -13,12 +13,12 @@ import zipfile
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import IO, Any, Final, cast
 
 from django.conf import settings
 from django.core.files.uploadedfile import TemporaryUploadedFile
 
+from chatsite.uploads import temporary_name
 from conversations.importing.items import NotImportable, check_time, read_items
 from conversations.importing.parsed import FileReference
 
@@ -109,15 +109,15 @@ class Opened:
     def has_file(self, reference: FileReference) -> bool:
         return reference.sha256 in self._files
 
-    def read_file(self, reference: FileReference) -> TemporaryUploadedFile:
-        """Return a file as if it had been uploaded; the caller closes it. Raises `NotImportable` and `OutOfTime`."""
+    @contextmanager
+    def read_file(self, reference: FileReference) -> Iterator[TemporaryUploadedFile]:
+        """Give a file as if it had been uploaded. Raises `NotImportable` and `OutOfTime`."""
         check_time(self._deadline)
         info = self._files[reference.sha256]
         if self._archive is None or info.file_size > settings.FILE_BYTES:
             raise NotImportable("A file is too large.")
-        name = f"file{Path(reference.name).suffix[:20]}"  # Django refuses some names, and systems those that are long
-        upload = TemporaryUploadedFile(name, "application/octet-stream", info.file_size, None)
-        try:
+        name = temporary_name(reference.name)
+        with TemporaryUploadedFile(name, "application/octet-stream", info.file_size, None) as upload:
             hashed, size = hashlib.sha256(), 0
             with _translated(), self._archive.open(info) as file:
                 while block := file.read(256 * 1024):
@@ -130,10 +130,7 @@ class Opened:
                 raise NotImportable("A file is not the one that was exported.")
             upload.size = size
             upload.seek(0)
-        except BaseException:
-            upload.close()
-            raise
-        return upload
+            yield upload
 
 
 @contextmanager
