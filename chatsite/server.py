@@ -192,6 +192,7 @@ class Server(daphne.server.Server):
         try:
             await self._stop()
         except Exception:
+            # Of any kind: Twisted would discard it, and the process would exit with 0.
             logger.exception("the site did not stop cleanly")
             self.failed = True
 

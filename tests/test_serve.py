@@ -1,6 +1,8 @@
 """Starting, stopping and probing the server, and the headers of every page."""
 
 import socket
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,7 +12,7 @@ from websockets.exceptions import InvalidStatus
 
 from tests.conftest import connection
 from tests.endpoint import Endpoint, Exchange, think_and_answer
-from tests.site import WAIT, Person, Site, manage
+from tests.site import ROOT, WAIT, Person, Site, environment, manage
 
 CONNECTED = {"OPENAI_BASE_URL": "http://127.0.0.1:9/v1", "OPENAI_MODEL": "m"}
 
@@ -104,6 +106,32 @@ def test_a_server_that_cannot_start_logs_the_reason_and_exits(tmp_path: Path, en
     assert ended.returncode == 1
     assert "the site could not start" in ended.stderr
     assert "no such table" in ended.stderr
+
+
+STOP_THAT_FAILS = """
+import django
+django.setup()
+from chatsite.server import Server
+
+async def start(server):
+    server.stop()
+
+async def stop():
+    raise RuntimeError("out of order")
+
+server = Server(None, host="127.0.0.1", port=0, start=start, stop=stop)
+server.run()
+raise SystemExit(3 if server.failed else 0)
+"""
+
+
+def test_a_server_that_does_not_stop_cleanly_logs_the_reason_and_has_failed(tmp_path: Path):
+    variables = environment(DATABASE_URL=f"sqlite:///{tmp_path}/unused.sqlite3")
+    command = [sys.executable, "-c", STOP_THAT_FAILS]
+    ended = subprocess.run(command, cwd=ROOT, env=variables, capture_output=True, text=True, timeout=WAIT, check=False)
+    assert ended.returncode == 3, ended.stderr
+    assert "the site did not stop cleanly" in ended.stderr
+    assert "RuntimeError: out of order" in ended.stderr
 
 
 def test_a_drain_lets_a_running_answer_end(make_site, join, endpoint: Endpoint):
