@@ -13,7 +13,7 @@ from conversations.generation.live import LiveText, live_text
 from conversations.inference.deltas import Delta
 from conversations.models import Generation, Kind, Message
 from conversations.views.api import stream
-from conversations.views.api.stream import AnswerStream, Position, open_streams, stream_response
+from conversations.views.api.stream import Position, open_streams, stream_response
 from tests.factories import api_token, person, queued
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -104,14 +104,14 @@ async def test_a_response_that_is_never_sent_gives_its_place_back():
 
 
 async def test_a_read_that_fails_in_an_outage_is_repeated(follow: Callable[..., Any], monkeypatch: pytest.MonkeyPatch):
-    failures, query = [InterfaceError()], AnswerStream._query  # noqa: SLF001
+    failures, run_in_thread = [InterfaceError()], stream.run_in_thread
 
-    def fail_once(self: AnswerStream) -> Any:
+    async def fail_once(*given: Any) -> Any:
         if failures:
             raise failures.pop()
-        return query(self)
+        return await run_in_thread(*given)
 
-    monkeypatch.setattr(AnswerStream, "_query", fail_once)
+    monkeypatch.setattr(stream, "run_in_thread", fail_once)
     monkeypatch.setattr(stream, "RETRY_SECONDS", 0)
     client = await follow()
     assert '"queued"' in await client.next("status")
