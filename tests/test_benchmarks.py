@@ -9,6 +9,7 @@ from pathlib import Path
 from statistics import mean
 
 import pytest
+from django.conf import settings
 
 from benchmarks.capacity import Totals, line_through
 from benchmarks.report import growth
@@ -117,6 +118,7 @@ def test_in_the_simulation_many_questions_of_one_person_do_not_delay_the_first_o
 
 def test_sizes_grow_with_what_people_do_and_are_never_without_a_spare_replica():
     few = sizes(COSTS, Demand(users=10))
+    assert POOL == settings.REQUEST_THREADS + settings.STREAM_THREADS + settings.UPLOAD_THREADS
     assert (few.replicas, few.database_connections) == (MIN_REPLICAS, MIN_REPLICAS * POOL + SPARE_CONNECTIONS)
     demand = Demand(users=72_000, questions_per_day=10, peak_share=0.1, answer_seconds=20, pages_per_question=0)
     assert (demand.questions_per_second, demand.streams) == (20, 400)

@@ -92,6 +92,17 @@ def test_a_viewer_on_another_replica_sees_a_queued_prompt_start(here: Person, th
     assert [status for status, *_ in here.answers(conversation)] == ["complete", "complete"]
 
 
+def continued_answer(person: Person) -> tuple[str, int]:
+    """Ask, and continue the answer when it has ended; return the conversation and the continuation's generation."""
+    conversation = person.ask("Who is there?")
+    person.await_end(conversation)
+    key = person.site.uuid(conversation.strip("/").split("/")[-1])
+    [(answer,)] = person.site.rows("select message_id from conversations_generation where conversation_id = ?", key)
+    person.post(f"/messages/{answer}/continue/")
+    [(generation,)] = person.site.rows("select max(id) from conversations_generation where conversation_id = ?", key)
+    return conversation, generation
+
+
 def test_a_viewer_on_another_replica_sees_a_continued_answer_as_one_text(
     here: Person, there: Person, endpoint: Endpoint
 ):
@@ -108,11 +119,7 @@ def test_a_viewer_on_another_replica_sees_a_continued_answer_as_one_text(
         await exchange.finish()
 
     endpoint.respond = cut_then_wait
-    conversation = here.ask("Who is there?")
-    here.await_end(conversation)
-    key = here.site.uuid(conversation.strip("/").split("/")[-1])
-    [(answer,)] = here.site.rows("select message_id from conversations_generation where conversation_id = ?", key)
-    here.post(f"/messages/{answer}/continue/")
+    conversation, _ = continued_answer(here)
     endpoint.await_reached("thought")
     with there.socket(conversation) as socket:
         frames = ""
@@ -142,12 +149,7 @@ def test_a_stream_of_the_api_goes_on_at_another_replica(here: Person, there: Per
         await exchange.finish()
 
     endpoint.respond = cut_then_wait
-    conversation = here.ask("Who is there?")
-    here.await_end(conversation)
-    key = here.site.uuid(conversation.strip("/").split("/")[-1])
-    [(answer,)] = here.site.rows("select message_id from conversations_generation where conversation_id = ?", key)
-    here.post(f"/messages/{answer}/continue/")
-    [(generation,)] = here.site.rows("select max(id) from conversations_generation where conversation_id = ?", key)
+    _, generation = continued_answer(here)
     secret = make_token(here)
     endpoint.await_reached("thought")
     found: list[Event] = []

@@ -16,7 +16,7 @@ from PIL import Image
 
 from tests.endpoint import Endpoint, think_and_answer
 from tests.extraction.files import docx
-from tests.site import WAIT, Person, Site, files_of, manage, shared_files
+from tests.site import POLL_SECONDS, WAIT, Person, Site, files_of, manage, shared_files
 
 KEPT = hashlib.sha256(b"Kept").hexdigest()
 
@@ -33,17 +33,15 @@ def names(folder: Path) -> set[str]:
 
 def await_files(folder: Path, number: int) -> None:
     """Wait until the storage has so many files besides the marker."""
-    deadline = time.monotonic() + WAIT
-    while len(names(folder)) != number + 1:
-        assert time.monotonic() < deadline, names(folder)
-        time.sleep(0.05)
+    await_true(lambda: len(names(folder)) == number + 1)
 
 
-def await_true(condition: Callable[[], bool]) -> None:
+def await_true(condition: Callable[[], object]) -> None:
+    """Wait for what no event tells of: files, and what other processes have open."""
     deadline = time.monotonic() + WAIT
     while not condition():
         assert time.monotonic() < deadline
-        time.sleep(0.02)
+        time.sleep(POLL_SECONDS)
 
 
 def reading_process(site: Site) -> int | None:
