@@ -125,6 +125,8 @@ def test_an_archive_has_everything_that_somebody_owns():
     assert account["unsent_files"][0]["name"] == "later.txt"
     assert account["preferences"]["depth"] is None
     index = opened.read("index.html").decode()
+    assert "Theme: as the device" in index
+    assert "Reasoning is shown: while the model thinks" in index
     assert f'href="conversations/{conversation.pk}.html"' in index
     assert "&lt;b&gt;Title" in index
     page = opened.read(f"conversations/{conversation.pk}.html").decode()
