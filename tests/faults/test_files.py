@@ -155,6 +155,7 @@ def test_an_earlier_version_can_delete_what_has_files(make_site, join, postgresq
     for table in ("conversations_generation", "conversations_message"):
         site.execute(f"delete from {table}")  # noqa: S608  (names of ours)
     await_files(folder, 1)
+    site.await_rows("select 1 where (select count(*) from conversations_storedfile) = 1")  # goes after the file
     size = site.rows("select bytes from conversations_storedtext")
     assert size == [(2 * len("Not sent"),)]
 
