@@ -36,7 +36,8 @@ def test_a_conversation_with_the_keyboard_only(page: Page, shared_site: Site, sh
     page.keyboard.press("Enter")
     page.wait_for_url(f"{shared_site.url}/")
 
-    page.keyboard.type("Never mind")  # the composer has the focus
+    expect(page.locator("#composer textarea")).to_be_focused()  # Chromium focuses it with the first frame that it draws
+    page.keyboard.type("Never mind")
     page.keyboard.press("Enter")
     expect(page.locator("article[data-status=thinking]")).to_be_visible()
     press(page, "Stop")
