@@ -97,7 +97,7 @@ def test_each_model_gets_exactly_what_a_depth_means_to_it_and_no_reasoning(
     sign_in(page, join(site))
     expect(page.get_by_text("tiny local model. It shows how the site works: do not trust its answers")).to_be_visible()
     expect(page.get_by_text("An administrator can connect a real model.")).to_be_visible()
-    asked = [("tiny", "normal"), ("tiny", "quick")]
+    asked = [("tiny", "quick")]
     asked += [(model, depth) for model in ("one", "two") for depth in ("quick", "normal", "deep")]
     for number, (model, depth) in enumerate(asked, 1):
         page.get_by_label("Model", exact=True).select_option(model)
@@ -108,9 +108,9 @@ def test_each_model_gets_exactly_what_a_depth_means_to_it_and_no_reasoning(
         ended = page.locator("article[data-role=assistant]:is([data-status=complete], [data-status=length])")
         expect(ended).to_have_count(number, timeout=120_000)  # the embedded model, a real one, takes a while
     stored = site.rows("select reasoning, content from conversations_message where role = 'assistant' order by id")
-    assert [bool(reasoning.strip()) for reasoning, _ in stored] == [True, False] + 6 * [True]
+    assert [bool(reasoning.strip()) for reasoning, _ in stored] == [False] + 6 * [True]
     assert all(content.strip() for _, content in stored)
-    assert page.locator(".reasoning-text").first.text_content() == stored[0][0]
+    assert page.locator(".reasoning-text").last.text_content() == stored[-1][0]
     history = []
     for _, content in stored:
         history.append({"role": "user", "content": "What is the capital of France?"})
@@ -128,7 +128,7 @@ def test_each_model_gets_exactly_what_a_depth_means_to_it_and_no_reasoning(
     for number, fields in enumerate(expected):
         fields |= {"stream": True, "stream_options": {"include_usage": True}}
         # Of earlier answers the endpoints get no reasoning, whichever model gave them.
-        fields["messages"] = history[: 2 * number + 5]
+        fields["messages"] = history[: 2 * number + 3]
     assert [exchange.body for exchange in received] == expected
     assert {exchange.headers["Authorization"] for exchange in received} == {"Bearer canary-key"}
     page.reload()

@@ -89,6 +89,12 @@ async def hostile(exchange: Exchange) -> None:
     await exchange.finish()
 
 
+async def hostile_at_once(exchange: Exchange) -> None:
+    await exchange.reason("\n\n".join(HOSTILE))
+    await exchange.answer(ANSWER)
+    await exchange.finish()
+
+
 @pytest.fixture
 def watched(open_page: Callable[..., Page], shared_site: Site) -> Callable[[], Page]:
     """Open pages that record every dialog and every request to another site as an error."""
@@ -147,6 +153,7 @@ def test_hostile_text_is_never_executed(watched: Callable[[], Page], shared_site
     page.goto(f"{url}/messages/{answers[0]}/reasoning/?q=onerror")
     expect(page.locator("mark")).not_to_have_count(0)
     assert forbidden(page) == []
+    shared_endpoint.respond = hostile_at_once
     page.goto(f"{url}/conversations/{conversation}/")
     page.get_by_role("button", name="Regenerate").first.click()
     page.get_by_role("link", name="Compare with the previous version").click()

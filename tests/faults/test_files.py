@@ -79,7 +79,7 @@ def kill_while_receiving(site: Site, person: Person, path: str = "/attachments/"
 
 def kill_while_reading(site: Site, person: Person) -> None:
     """Kill the site when a process of its own reads a file. That process ends by itself."""
-    document = docx("<w:p/>" * 3_000_000)  # which takes seconds
+    document = docx("<w:p/>" * 300_000)  # which takes a second
     with ThreadPoolExecutor(1) as threads:
         uploading = threads.submit(person.upload, "slow.docx", document)
         await_true(lambda: reading_process(site) is not None)
