@@ -4,11 +4,12 @@ It uses loopback only and stops every process it started, also on Ctrl-C. See do
 """
 
 import argparse
-import asyncio
 import json
 import signal
 import sys
+from asyncio import Runner
 from collections.abc import Iterable
+from contextlib import closing
 from dataclasses import asdict
 from pathlib import Path
 
@@ -31,8 +32,7 @@ def main() -> int:
         print("The benchmark reads Linux's /proc: run it in a container or on a Linux machine.", file=sys.stderr)
         return 2
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    with on_core(LOAD_CORE), asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        endpoint = Endpoint()
+    with on_core(LOAD_CORE), Runner(loop_factory=uvloop.new_event_loop) as runner, closing(Endpoint()) as endpoint:
         runner.run(endpoint.open())
         runs = Runs(runner, endpoint)
         print(*report.machine_lines(), "", report.head(), sep="\n", flush=True)

@@ -9,6 +9,7 @@ import signal
 import sys
 from asyncio import Runner
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
@@ -47,8 +48,7 @@ class Totals:
 def main() -> int:
     arguments = parse(sys.argv[1:])
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    with on_core(LOAD_CORE), Runner(loop_factory=uvloop.new_event_loop) as runner:
-        endpoint = Endpoint()
+    with on_core(LOAD_CORE), Runner(loop_factory=uvloop.new_event_loop) as runner, closing(Endpoint()) as endpoint:
         runner.run(endpoint.open())
         with Servers("postgresql", endpoint) as servers:
             print(*report.machine_lines(), "", report.head(), sep="\n", flush=True)

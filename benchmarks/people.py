@@ -1,26 +1,21 @@
-"""Create users directly in a site's database: `python -m benchmarks.people COUNT` prints them as JSON.
+"""Create users directly in a site's database, by a command of `manage.py shell` that calls `create`.
 
 Signing up and in through the site is limited to 20 and 30 requests per minute. Each user gets a session, as after
 signing in, and a conversation with one finished answer.
 """
 
 import json
-import os
-import sys
 from importlib import import_module
 
-import django
+from django.conf import settings
+from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_KEY
+from django.db import transaction
+
+from conversations.models import Conversation, Generation, Message, Role, Status, User
 
 
-def main(count: int) -> None:
-    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "chatsite.settings")
-    django.setup()
-    from django.conf import settings
-    from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_KEY
-    from django.db import transaction
-
-    from conversations.models import Conversation, Generation, Message, Role, Status, User
-
+def create(count: int) -> None:
+    """Create so many users, and print their sessions and the paths of their conversations as JSON."""
     sessions = import_module(settings.SESSION_ENGINE)
     people = []
     with transaction.atomic():
@@ -43,7 +38,3 @@ def main(count: int) -> None:
             conversation.save()
             people.append({"session": session.session_key, "conversation": conversation.get_absolute_url()})
     print(json.dumps(people))
-
-
-if __name__ == "__main__":
-    main(int(sys.argv[1]))

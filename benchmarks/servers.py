@@ -17,10 +17,10 @@ from benchmarks.endpoint import Endpoint
 from benchmarks.measure import LOAD_CORE, SERVER_CORE, cpu_seconds, on_core, written_bytes
 from benchmarks.readers import Reader, Reading, RelayReader
 from tests.ports import unused_port
-from tests.services import PostgreSQL, Redis
-from tests.site import ROOT, Site, environment, migrate
+from tests.services import MIGRATED, PostgreSQL, Redis, migrated_postgresql
+from tests.site import ROOT, Site, environment, manage, migrate
 
-TEMPLATE = "migrated"  # the database that is copied for each site
+CREATE_PEOPLE = "from benchmarks.people import create; create({})"
 
 
 class Server(Protocol):
@@ -52,15 +52,14 @@ class Servers:
         with self._resources as resources, on_core(LOAD_CORE):
             self._folder = Path(resources.enter_context(tempfile.TemporaryDirectory(prefix="benchmark-")))
             if self.database == "postgresql":
-                self._postgresql = PostgreSQL(unused_port())
+                self._postgresql = migrated_postgresql()
                 resources.callback(self._postgresql.stop)
                 # Otherwise the first write to a page after a checkpoint, at whatever time, logs the whole page.
                 self._postgresql.set("full_page_writes", "off")
                 self._redis = Redis(unused_port())
                 resources.callback(self._redis.stop)
-                migrate(self._postgresql.create_database(name=TEMPLATE))
             else:
-                migrate(f"sqlite:///{self._folder / TEMPLATE}")
+                migrate(f"sqlite:///{self._folder / MIGRATED}")
             self._resources = resources.pop_all()
         return self
 
@@ -77,19 +76,12 @@ class Servers:
         another replica than the one that is asked, which then generates the answer.
         """
         if self._postgresql:
-            url = self._postgresql.create_database(TEMPLATE)
+            url = self._postgresql.create_database(MIGRATED)
         else:
             database = Path(tempfile.mkdtemp(dir=self._folder), "db.sqlite3")
-            url = f"sqlite:///{shutil.copy(self._folder / TEMPLATE, database)}"
-        created = subprocess.run(
-            [sys.executable, "-m", "benchmarks.people", str(people)],
-            cwd=ROOT,
-            env=environment(DATABASE_URL=url),
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=True,
-        )
+            url = f"sqlite:///{shutil.copy(self._folder / MIGRATED, database)}"
+        created = manage("shell", "--no-imports", "--command", CREATE_PEOPLE.format(people), DATABASE_URL=url)
+        created.check_returncode()
         settings: dict[str, object] = {
             "OPENAI_BASE_URL": self._endpoint.base_url,
             "OPENAI_MODEL": "benchmark",

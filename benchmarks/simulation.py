@@ -13,6 +13,7 @@ import sys
 from asyncio import Runner
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from statistics import mean, median
 
@@ -153,8 +154,7 @@ def main() -> int:
     arguments = parser.parse_args()
     print(*report.machine_lines(), "", sep="\n")
     print(f"{'replicas':>8} {'slots':>5}  {'waits in seconds':18} {'mean':>7} {'p50':>7} {'p95':>7} {'longest':>8}")
-    with on_core(LOAD_CORE), Runner(loop_factory=uvloop.new_event_loop) as runner:
-        endpoint = Endpoint()
+    with on_core(LOAD_CORE), Runner(loop_factory=uvloop.new_event_loop) as runner, closing(Endpoint()) as endpoint:
         runner.run(endpoint.open())
         with Servers("postgresql", endpoint) as servers:
             for replicas in arguments.replicas:

@@ -15,10 +15,8 @@ from tests.cloud import Cloud
 from tests.endpoint import Endpoint
 from tests.image import Image
 from tests.ports import unused_port
-from tests.services import PostgreSQL, Redis
+from tests.services import MIGRATED, PostgreSQL, Redis, migrated_postgresql
 from tests.site import Person, Site, migrate, show_log
-
-MIGRATED = "migrated"  # the database in `postgresql_files`
 
 
 @pytest.fixture
@@ -163,16 +161,10 @@ def person(make_person: Callable[[], Person]) -> Person:
     return make_person()
 
 
-def make_cluster(destination: Path) -> None:
-    server = PostgreSQL(unused_port())
-    migrate(server.create_database(name=MIGRATED))
-    server.leave_files(destination)
-
-
 @pytest.fixture(scope="session")
 def postgresql_files(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The files of a cluster with a migrated database, to be copied: that is quicker than to migrate another."""
-    return made_once(tmp_path_factory, "postgresql", make_cluster)
+    return made_once(tmp_path_factory, "postgresql", lambda path: migrated_postgresql().leave_files(path))
 
 
 @pytest.fixture(scope="session")

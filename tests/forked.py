@@ -1,4 +1,4 @@
-"""Run `manage.py` in processes that are forked from one that has already imported the libraries.
+"""Run `manage.py` and modules in processes that are forked from one that has already imported the libraries.
 
 Importing them is most of a start, and the tests start more than two hundred processes. What is imported beforehand does
 not read the settings, and a forked process runs `manage.py` like any other. `make run`, the image and the benchmarks
@@ -101,7 +101,7 @@ _lock = threading.Lock()  # multiprocessing's own bookkeeping is not safe for th
 
 
 class Process:
-    """`manage.py` of the checkout at `root`, with what the tests use of `subprocess.Popen`.
+    """`manage.py` of the checkout at `root`, or a module (`-m`, its name), with what tests use of `subprocess.Popen`.
 
     Its errors go to `stdout` too, unless `separate`: then to `stderr`.
     """
@@ -152,7 +152,7 @@ def _text(end: Connection) -> TextIO:
 def run(
     root: Path, arguments: Sequence[str], environment: Mapping[str, str], timeout: float
 ) -> subprocess.CompletedProcess[str]:
-    """Run `manage.py` to its end, and return its output. Raises `subprocess.TimeoutExpired`."""
+    """Run a `Process` to its end, and return its output. Raises `subprocess.TimeoutExpired`."""
     process = Process(root, arguments, environment, separate=True)
     with process.stdout, process.stderr, ThreadPoolExecutor(2) as readers:
         texts = [readers.submit(stream.read) for stream in (process.stdout, process.stderr)]
@@ -170,7 +170,7 @@ def _run(
     out: Connection,
     errors: Connection,
 ) -> None:
-    """Become the process that `python manage.py` would be."""
+    """Become the process that `python manage.py` or `python -m` would be."""
     os.dup2(out.fileno(), 1)
     os.dup2(errors.fileno(), 2)
     out.close()
@@ -178,10 +178,13 @@ def _run(
     os.chdir(root)
     os.environ.clear()
     os.environ.update(environment)
-    sys.argv = ["manage.py", *arguments]
+    sys.argv = [*arguments[1:]] if arguments[0] == "-m" else ["manage.py", *arguments]
     sys.path.insert(0, str(root))
     other = ("tests",) if root == ROOT else ("tests", "chatsite", "conversations")
     for name in [name for name in sys.modules if name.partition(".")[0] in other]:
         del sys.modules[name]  # another checkout has other modules of the same names
     gc.freeze()  # what was imported stays: no collection need look at it
-    runpy.run_path("manage.py", run_name="__main__")
+    if arguments[0] == "-m":
+        runpy.run_module(arguments[1], run_name="__main__", alter_sys=True)
+    else:
+        runpy.run_path("manage.py", run_name="__main__")

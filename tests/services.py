@@ -15,9 +15,12 @@ import psycopg
 import redis
 
 from tests.parts import POSTGRESQL, REDIS
+from tests.ports import unused_port
+from tests.site import migrate
 
 WAIT = 60  # seconds
 LINES_SHOWN = 100
+MIGRATED = "migrated"  # the database to be copied for each site
 NOBODY = ["setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups"]  # initdb refuses root
 
 
@@ -141,6 +144,13 @@ class PostgreSQL:
             stderr=subprocess.STDOUT,
             cwd=self._folder,
         )
+
+
+def migrated_postgresql() -> PostgreSQL:
+    """Start a cluster with the migrated database."""
+    server = PostgreSQL(unused_port())
+    migrate(server.create_database(name=MIGRATED))
+    return server
 
 
 class Redis:

@@ -9,7 +9,6 @@ import shutil
 import sqlite3
 import ssl
 import subprocess
-import sys
 import tempfile
 import threading
 import time
@@ -110,18 +109,9 @@ def manage(*arguments: str, root: Path = ROOT, **variables: Any) -> subprocess.C
     return forked.run(root, arguments, environment(**variables), timeout=120)
 
 
-def run_module(name: str, *arguments: str, given: str = "", **variables: Any) -> subprocess.CompletedProcess[str]:
-    """Run a module of the tests in a process with these settings, `given` as its input. Asserts that it succeeds."""
-    done = subprocess.run(
-        [sys.executable, "-m", name, *arguments],
-        cwd=ROOT,
-        env=environment(**variables),
-        input=given,
-        capture_output=True,
-        text=True,
-        timeout=5 * WAIT,
-        check=False,
-    )
+def run_module(name: str, *arguments: str, **variables: Any) -> subprocess.CompletedProcess[str]:
+    """Run a module of the tests in a process with these settings. Asserts that it succeeds."""
+    done = forked.run(ROOT, ["-m", name, *arguments], environment(**variables), timeout=5 * WAIT)
     assert done.returncode == 0, done.stderr[-20_000:]
     return done
 

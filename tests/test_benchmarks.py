@@ -1,23 +1,33 @@
 """The benchmark runs, and measures everything it reports, with a real site."""
 
 import json
+import os
 import re
-import subprocess
+import shutil
+import signal
 import sys
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from statistics import mean
+from types import ModuleType
 
 import pytest
 from django.conf import settings
 
+from benchmarks import __main__ as everything
+from benchmarks import capacity, servers, simulation
 from benchmarks.capacity import Totals, line_through
 from benchmarks.report import growth
 from benchmarks.runs import Row
 from benchmarks.simulation import Question, questions, simulate, theory
 from benchmarks.sizing import BUSY, MIN_REPLICAS, POOL, SPARE_CONNECTIONS, Costs, Demand, sizes
 from benchmarks.texts import KINDS, conversation, long_text
-from tests.site import ROOT, environment, run_module
+from tests.ports import unused_port
+from tests.services import PostgreSQL
+from tests.site import Site
+
+linux = pytest.mark.skipif(sys.platform != "linux", reason="reads Linux's /proc")
 
 NOT_MEASURED_FOR_THE_RELAY = {"cpu_of_baseline", "stored_bytes_per_character"}
 COSTS = Costs(
@@ -41,26 +51,37 @@ def row(**figures: object) -> Row:
     return Row(**dict.fromkeys(Row.__slots__) | {"errors": []} | figures)
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="reads Linux's /proc")
-def test_a_small_benchmark_measures_everything_without_errors(tmp_path: Path):
+@pytest.fixture
+def run_benchmark(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], database_template: Path
+) -> Iterator[Callable[..., str]]:
+    """Run a benchmark in this process and on all cores, and return its output. Databases are copied, not migrated."""
+    monkeypatch.setattr(os, "sched_setaffinity", lambda *_: None)
+    monkeypatch.setattr(servers, "migrate", lambda url: shutil.copy(database_template, url.removeprefix("sqlite:///")))
+    handler = signal.getsignal(signal.SIGTERM)
+
+    def run(benchmark: ModuleType, *arguments: str) -> str:
+        monkeypatch.setattr(sys, "argv", [benchmark.__name__, *arguments])
+        status, printed = benchmark.main(), capsys.readouterr()
+        assert status == 0, printed.out + printed.err
+        return printed.out
+
+    yield run
+    signal.signal(signal.SIGTERM, handler)
+
+
+@pytest.fixture
+def forked_sites(monkeypatch: pytest.MonkeyPatch, postgresql_files: Path) -> None:
+    """Start the sites of a benchmark like those of other tests, with a copy of the same cluster: that is quicker."""
+    monkeypatch.setattr(servers, "StartedSite", Site)
+    monkeypatch.setattr(servers, "migrated_postgresql", lambda: PostgreSQL(unused_port(), postgresql_files))
+
+
+@linux
+def test_a_small_benchmark_measures_everything_without_errors(run_benchmark: Callable[..., str], tmp_path: Path):
     figures = tmp_path / "figures.json"
-    size = [
-        "--streams",
-        "2",
-        "--reasoning",
-        "5",
-        "--answer",
-        "10",
-        "--pace",
-        "100",
-        "--spread",
-        "0",
-        "--beyond",
-        "--long",
-    ]
-    command = [sys.executable, "-m", "benchmarks", "--database", "sqlite", "--json", str(figures), *size]
-    ran = subprocess.run(command, cwd=ROOT, env=environment(), capture_output=True, text=True, timeout=120, check=False)
-    assert ran.returncode == 0, ran.stdout + ran.stderr
+    size = "--streams 2 --reasoning 5 --answer 10 --pace 100 --spread 0 --beyond --long"
+    run_benchmark(everything, "--database", "sqlite", "--json", str(figures), *size.split())
     rows = json.loads(figures.read_text())["rows"]
     assert [row["way"] for row in rows] == ["baseline relay", "open socket", "new conversation"]
     for row in rows:
@@ -139,18 +160,17 @@ def test_the_cost_of_a_question_and_of_a_second_follow_from_answers_of_two_lengt
 
 @pytest.mark.postgresql
 @pytest.mark.redis
-@pytest.mark.skipif(sys.platform != "linux", reason="reads Linux's /proc")
-def test_a_small_measurement_of_the_capacity_ends_with_sizes():
-    small = ["--steps", "2", "--at-once", "2", "--short", "0.3", "--long", "0.6", "--pages", "2", "--users", "1000"]
-    ran = run_module("benchmarks.capacity", *small)
-    assert "1,000 users: 0.21 questions per second, 6 answers at once, 100 open pages" in ran.stdout
-    assert re.search(r"^  replicas +\d+$", ran.stdout, re.MULTILINE)
+@linux
+def test_a_small_measurement_of_the_capacity_ends_with_sizes(run_benchmark: Callable[..., str], forked_sites: None):
+    small = "--steps 2 --at-once 2 --short 0.3 --long 0.6 --pages 2 --users 1000"
+    printed = run_benchmark(capacity, *small.split())
+    assert "1,000 users: 0.21 questions per second, 6 answers at once, 100 open pages" in printed
+    assert re.search(r"^  replicas +\d+$", printed, re.MULTILINE)
 
 
 @pytest.mark.postgresql
 @pytest.mark.redis
-@pytest.mark.skipif(sys.platform != "linux", reason="reads Linux's /proc")
-def test_a_small_simulation_is_printed_beside_a_measurement():
-    small = ["--replicas", "2", "--slots", "1", "--questions", "4", "--seconds", "0.2"]
-    ran = run_module("benchmarks.simulation", *small)
-    assert [line.split()[2] for line in ran.stdout.splitlines() if "ed  " in line] == ["measured", "simulated"]
+@linux
+def test_a_small_simulation_is_printed_beside_a_measurement(run_benchmark: Callable[..., str], forked_sites: None):
+    printed = run_benchmark(simulation, *["--replicas", "2", "--slots", "1", "--questions", "4", "--seconds", "0.2"])
+    assert [line.split()[2] for line in printed.splitlines() if "ed  " in line] == ["measured", "simulated"]

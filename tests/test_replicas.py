@@ -9,9 +9,9 @@ from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection
 
 from tests.api.streams import Event, connect, make_token, stream, text_of
-from tests.conftest import MIGRATED, connection
+from tests.conftest import connection
 from tests.endpoint import Endpoint, Exchange
-from tests.services import PostgreSQL, Redis
+from tests.services import MIGRATED, PostgreSQL, Redis
 from tests.site import WAIT, Person, Site
 from tests.upgrade.stored import execute
 

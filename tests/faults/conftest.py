@@ -4,11 +4,11 @@ from dataclasses import dataclass
 
 import pytest
 
-from tests.conftest import MIGRATED, connection
+from tests.conftest import connection
 from tests.endpoint import Endpoint, Exchange
 from tests.faults.baseline import Baseline
 from tests.faults.endless_model import EndlessModel
-from tests.services import PostgreSQL, Redis
+from tests.services import MIGRATED, PostgreSQL, Redis
 from tests.site import Person, Site, show_log
 
 # Longer than these replicas take to reconnect after PostgreSQL has restarted.

@@ -16,13 +16,13 @@ from dataclasses import dataclass
 import psycopg
 import pytest
 
-from tests.conftest import MIGRATED, connection
+from tests.conftest import connection
 from tests.endpoint import Endpoint
 from tests.faults.baseline import Baseline
 from tests.faults.endless_model import EndlessModel, ask_each
 from tests.faults.stored import Text, assert_stored, texts
 from tests.screen import Tab
-from tests.services import PostgreSQL
+from tests.services import MIGRATED, PostgreSQL
 from tests.site import Person, Site
 
 pytestmark = pytest.mark.postgresql

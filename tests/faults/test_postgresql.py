@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 
 from conversations.generation.committer import MAX_UNCOMMITTED_CHARACTERS
-from tests.conftest import MIGRATED
 from tests.endpoint import Exchange
 from tests.faults.baseline import Baseline
 from tests.faults.conftest import DEAD_SECONDS, Replicas
@@ -17,7 +16,7 @@ from tests.faults.endless_model import EndlessModel
 from tests.faults.stored import texts
 from tests.ports import unused_port
 from tests.screen import Tab
-from tests.services import PostgreSQL
+from tests.services import MIGRATED, PostgreSQL
 from tests.site import Person, Site
 
 pytestmark = [pytest.mark.postgresql, pytest.mark.redis]

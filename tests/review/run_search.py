@@ -1,4 +1,4 @@
-"""Search texts in the database that the environment names: `python -m tests.review.run_search`, with JSON in and out.
+"""Search texts in the database that the environment names: `python -m tests.review.run_search <JSON>`. It prints JSON.
 
 In a process of its own, because a test run has one kind of database.
 """
@@ -15,7 +15,7 @@ def main() -> None:
     django.setup()
     from conversations.models import Attachment, Conversation, Message, StoredFile, User
 
-    given = json.load(sys.stdin)
+    given = json.loads(sys.argv[1])
     conversation = Conversation.objects.create(owner=User.objects.create(username="owner"), title="Texts")
     for name, text in given["texts"].items():
         Message.objects.create(conversation=conversation, role="user", content=text, reasoning=f"{name} text")

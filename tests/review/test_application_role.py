@@ -7,9 +7,8 @@ import psycopg
 import pytest
 from psycopg.errors import InsufficientPrivilege
 
-from tests.conftest import MIGRATED
 from tests.endpoint import Endpoint
-from tests.services import PostgreSQL
+from tests.services import MIGRATED, PostgreSQL
 from tests.site import Person, Site, manage
 
 pytestmark = pytest.mark.postgresql

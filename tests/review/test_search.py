@@ -62,7 +62,7 @@ def results(request: pytest.FixtureRequest, tmp_path: Path) -> dict[str, list[st
     else:
         url = request.getfixturevalue("postgresql_database")
     given = json.dumps({"texts": TEXTS, "queries": [*QUERIES]})
-    completed = run_module("tests.review.run_search", given=given, DATABASE_URL=url)
+    completed = run_module("tests.review.run_search", given, DATABASE_URL=url)
     return json.loads(completed.stdout)
 
 
