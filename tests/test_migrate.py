@@ -1,12 +1,10 @@
 """Migrations: one process at a time, whoever begins them."""
 
-import subprocess
-import sys
-
 import psycopg
 import pytest
 
 from conversations.management.commands.migrate import LOCK
+from tests import forked
 from tests.services import PostgreSQL
 from tests.site import ROOT, WAIT, environment, read_rows
 
@@ -14,22 +12,21 @@ pytestmark = pytest.mark.postgresql
 APPLIED = "select app, name from django_migrations"
 
 
-def begin(database_url: str) -> subprocess.Popen[str]:
-    command = [sys.executable, "manage.py", "migrate"]
-    variables = environment(DATABASE_URL=database_url)
-    return subprocess.Popen(command, cwd=ROOT, env=variables, stdout=subprocess.PIPE, text=True)
+def begin(database_url: str) -> forked.Process:
+    return forked.Process(ROOT, ["migrate"], environment(DATABASE_URL=database_url))
 
 
 def test_a_migration_waits_for_another_to_end(postgresql: PostgreSQL):
     url = postgresql.create_database()
     with psycopg.connect(url) as other:
         other.execute("select pg_advisory_lock(%s)", [LOCK])
-        with begin(url) as waiting:
-            assert waiting.stdout.readline() == "Waiting for another process to finish migrating\n"
+        waiting = begin(url)
+        with waiting.stdout as printed:
+            assert printed.readline() == "Waiting for another process to finish migrating\n"
             assert read_rows(url, "select to_regclass('django_migrations')") == [(None,)]
             other.execute("select pg_advisory_unlock(%s)", [LOCK])
-            waiting.communicate(timeout=WAIT)
-    assert waiting.returncode == 0
+            printed.read()
+    assert waiting.wait(WAIT) == 0
     assert read_rows(url, APPLIED)
 
 
@@ -37,8 +34,9 @@ def test_two_migrations_begun_at_once_apply_each_step_once(postgresql: PostgreSQ
     url = postgresql.create_database()
     both = [begin(url), begin(url)]
     for process in both:
-        process.communicate(timeout=2 * WAIT)
-    assert [process.returncode for process in both] == [0, 0]
+        with process.stdout as printed:
+            printed.read()
+    assert [process.wait(WAIT) for process in both] == [0, 0]
     applied = read_rows(url, APPLIED)
     assert applied
     assert len(applied) == len(set(applied))
