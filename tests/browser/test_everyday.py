@@ -27,6 +27,7 @@ def test_a_draft_is_restored_in_its_conversation(signed_in: Page, shared_site: S
     expect(field).to_have_value("")
     page.goto(conversation)
     expect(field).to_have_value("Half a thou")
+    expect(field).to_be_focused()
     page.keyboard.press("End")
     page.keyboard.type("ght")
     page.reload()
