@@ -18,6 +18,7 @@ from django.conf import settings
 from benchmarks import __main__ as everything
 from benchmarks import capacity, servers, simulation
 from benchmarks.capacity import Totals, line_through
+from benchmarks.measure import on_core
 from benchmarks.report import growth
 from benchmarks.runs import Row
 from benchmarks.simulation import Question, questions, simulate, theory
@@ -49,6 +50,14 @@ COSTS = Costs(
 
 def row(**figures: object) -> Row:
     return Row(**dict.fromkeys(Row.__slots__) | {"errors": []} | figures)
+
+
+@linux
+def test_a_process_is_on_one_core_for_a_while():
+    before = os.sched_getaffinity(0)
+    with on_core(min(before)):
+        assert os.sched_getaffinity(0) == {min(before)}
+    assert os.sched_getaffinity(0) == before
 
 
 @pytest.fixture
