@@ -178,13 +178,14 @@ def _run(
     os.chdir(root)
     os.environ.clear()
     os.environ.update(environment)
-    sys.argv = [*arguments[1:]] if arguments[0] == "-m" else ["manage.py", *arguments]
     sys.path.insert(0, str(root))
     other = ("tests",) if root == ROOT else ("tests", "chatsite", "conversations")
     for name in [name for name in sys.modules if name.partition(".")[0] in other]:
         del sys.modules[name]  # another checkout has other modules of the same names
     gc.freeze()  # what was imported stays: no collection need look at it
     if arguments[0] == "-m":
+        sys.argv = [*arguments[1:]]
         runpy.run_module(arguments[1], run_name="__main__", alter_sys=True)
     else:
+        sys.argv = ["manage.py", *arguments]
         runpy.run_path("manage.py", run_name="__main__")
