@@ -75,6 +75,7 @@ def test_switching_versions_keeps_the_control_in_place_and_focused(signed_in: Pa
     assert abs(previous.evaluate(TOP) - place) <= 1
     ask(page, "And then?")
     expect(page.locator(COMPLETE)).to_have_count(2)
+    expect(page.locator("footer.status").last).to_be_in_viewport()  # the page follows the text with its next frame
     # The ring around a message is not hidden behind the bar above it.
     page.keyboard.press("Escape")
     page.keyboard.press("k")

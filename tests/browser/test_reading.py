@@ -159,6 +159,7 @@ def test_any_part_of_a_thought_is_two_actions_away(
     page.get_by_role("link", name="Read this thought").dispatch_event("click")
     expect(page.locator(".reading-step")).to_have_count(steps)
     expect(page.locator("body")).to_match_aria_snapshot(READING)
+    page.wait_for_load_state()  # its script handles keys from now on
     check(page, "reading")
     page.keyboard.press("j")
     page.keyboard.press("j")
