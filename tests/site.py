@@ -289,6 +289,7 @@ class Person:
         path = f"{conversation}messages/" if conversation else "/conversations/"
         response = self.post(path, content=content, **fields)
         assert response.status_code == 302, response.text
+        assert response.headers["Location"] != "/", "the prompt was refused"
         return response.headers["Location"]
 
     def socket(self, conversation: str, query: str = "", **headers: str) -> ClientConnection:

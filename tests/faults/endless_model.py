@@ -82,6 +82,15 @@ class EndlessModel:
 
 
 def ask_each(person: Person, prompts: Sequence[str]) -> list[str]:
-    """Send each prompt in its own conversation, eight at a time; return the conversations in order."""
+    """Send each prompt in its own conversation; return the conversations in order. At most eight wait at a time."""
+
+    def ask(prompt: str) -> str:
+        conversation = person.ask(prompt)
+        person.site.await_rows(
+            "select 1 from conversations_generation where conversation_id = ? and status <> 'queued'",
+            person.site.uuid(conversation.strip("/").split("/")[-1]),
+        )
+        return conversation
+
     with ThreadPoolExecutor(8) as pool:
-        return list(pool.map(person.ask, prompts))
+        return list(pool.map(ask, prompts))
