@@ -48,6 +48,11 @@ def joined(before: Any, after: Any) -> Any:
     return _parts(before) + _parts(after)
 
 
+def texts_of(content: Any) -> list[str]:
+    """Return the texts of a message's content, without its images."""
+    return [part["text"] for part in _parts(content) if part["type"] == "text"]
+
+
 def data_url(picture: bytes, media_type: str) -> str:
     return f"data:{media_type};base64,{base64.b64encode(picture).decode()}"
 

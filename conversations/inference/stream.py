@@ -13,6 +13,7 @@ from chatsite import tracing
 from conversations.inference import errors, finish_reasons
 from conversations.inference.chunks import ChunkReader, Usage
 from conversations.inference.deltas import Delta, merge
+from conversations.inference.files import texts_of
 from conversations.inference.sse import Event, EventReader
 from conversations.models import Status
 
@@ -95,7 +96,7 @@ async def stream(
             # Those frames refer to the error, which refers to them: prompts would stay in memory after every failure.
             clear_frames(error.__traceback__)
             amended = amend(request, error) if amend and not has_deltas else None
-            error.hide(message["content"] for message in request["messages"])
+            error.hide(text for message in request["messages"] for text in texts_of(message["content"]))
             if amended:
                 logger.info("sending an amended request: %s", error.report)
                 request, amend = amended, None

@@ -23,8 +23,10 @@ async def opened(settings: Any, model: Model) -> AsyncIterator[OpenModel]:
         await models.close()
 
 
-async def ask(connected: OpenModel, seen: list[Delta] | None = None, stall_seconds: float = 20) -> Outcome:
-    request = connected.request([{"role": "user", "content": "canary-prompt"}])
+async def ask(
+    connected: OpenModel, seen: list[Delta] | None = None, stall_seconds: float = 20, content: Any = "canary-prompt"
+) -> Outcome:
+    request = connected.request([{"role": "user", "content": content}])
     sink = [] if seen is None else seen
     return await stream(connected.endpoint.create, request, sink.extend, stall_seconds=stall_seconds)
 

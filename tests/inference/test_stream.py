@@ -63,6 +63,27 @@ async def test_a_status_becomes_an_error_and_is_retried_only_where_that_helps(
     assert "canary" not in str(raised.value) + raised.value.sentence
 
 
+@pytest.mark.parametrize(
+    ("status", "code", "error", "tries"),
+    [(400, "content_filter", errors.Filtered, 1), (503, "", errors.EndpointFailed, 3)],
+)
+async def test_an_error_is_the_same_if_an_image_was_sent(
+    connected: OpenModel, endpoint: Server, status: int, code: str, error: type, tries: int
+):
+    image = {"type": "image_url", "image_url": {"url": "data:image/png;base64,aGk="}}
+
+    async def refuse(exchange: Exchange) -> None:
+        await exchange.fail(status, code, "cannot answer 'canary-prompt'", headers={"Retry-After": "0"})
+
+    endpoint.respond = refuse
+    with pytest.raises(error) as raised:
+        await ask(connected, content=[image, {"type": "text", "text": "canary-prompt"}])
+    assert type(raised.value) is error
+    assert len(endpoint.exchanges) == tries
+    assert "cannot answer '…'" in raised.value.report
+    assert "canary" not in raised.value.report
+
+
 async def test_a_retry_that_succeeds_hides_the_first_failure(connected: OpenModel, endpoint: Server):
     async def refuse_once(exchange: Exchange) -> None:
         if len(endpoint.exchanges) == 1:
