@@ -14,7 +14,7 @@ export PYTHONDONTWRITEBYTECODE :=
 # For commands that read the settings but neither sign anything nor use the data under var/.
 dummy_settings := SECRET_KEY=no-request-is-signed-by-the-command-that-reads-this DATABASE_URL=sqlite://:memory:
 
-.PHONY: run install test test-image bench lint style types lock test-programs
+.PHONY: run install compile test test-image bench lint style types lock test-programs
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
 
@@ -22,6 +22,10 @@ dummy_settings := SECRET_KEY=no-request-is-signed-by-the-command-that-reads-this
 install: .env .venv/.runtime staticfiles/staticfiles.json
 
 # `exec`, so that make's only child is the server: make passes SIGTERM to its child and waits for it.
+# Where the service cannot write beside its modules, Python would compile them at each start.
+compile: .venv/.runtime
+	@$(python) -m compileall -qq -j 0 .venv/lib chatsite conversations
+
 run: install .venv/.local
 	@echo "Preparing the database"
 	@$(python) manage.py migrate --verbosity 0

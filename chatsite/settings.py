@@ -355,7 +355,7 @@ if _models:
         **_facts,
     }.items():
         if _value:
-            raise invalid(_variable, "MODELS is also set. Say it there, and remove this variable.")
+            raise invalid(_variable, "MODELS is also set. Set it there, and remove this variable.")
     try:
         MODELS: Models = read_models(
             _models, partial(env.str, default=""), _pinned, token_scope=_scope, api_version=_version

@@ -36,3 +36,11 @@ def check_email(app_configs: Any, **kwargs) -> list[Warning]:
         return []
     hint = "Set EMAIL_URL to a mail server. Until then the log has links with which its readers can reset passwords."
     return [Warning("Emails are printed to the log instead of sent.", hint=hint, id="conversations.W004")]
+
+
+@register(Tags.compatibility)
+def check_email_sender(app_configs: Any, **kwargs) -> list[Warning]:
+    if "console" in settings.EMAIL_BACKEND or not settings.DEFAULT_FROM_EMAIL.endswith("@localhost"):
+        return []
+    hint = "Add &_default_from_email=chat@example.org to EMAIL_URL. Many mail servers refuse this sender."
+    return [Warning(f"Emails are sent from {settings.DEFAULT_FROM_EMAIL}.", hint=hint, id="conversations.W005")]

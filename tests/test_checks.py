@@ -8,7 +8,11 @@ DEFAULTS = {
     "SECRET_KEY": "k" * 50,
     "EMAIL_BACKEND": "django.core.mail.backends.console.EmailBackend",
 }
-OWN = {"AUDIT_KEYS": ["a" * 50, "k" * 50], "EMAIL_BACKEND": "django.core.mail.backends.smtp.EmailBackend"}
+OWN = {
+    "AUDIT_KEYS": ["a" * 50, "k" * 50],
+    "EMAIL_BACKEND": "django.core.mail.backends.smtp.EmailBackend",
+    "DEFAULT_FROM_EMAIL": "chat@example.org",
+}
 
 
 @pytest.mark.parametrize(
@@ -21,6 +25,7 @@ OWN = {"AUDIT_KEYS": ["a" * 50, "k" * 50], "EMAIL_BACKEND": "django.core.mail.ba
             {"conversations.W003", "conversations.W004"},
         ),
         (True, DEFAULTS | OWN, set()),
+        (True, DEFAULTS | OWN | {"DEFAULT_FROM_EMAIL": "no-reply@localhost"}, {"conversations.W005"}),
         (False, DEFAULTS, set()),
     ],
 )

@@ -63,6 +63,17 @@ def test_the_service_of_systemd_runs_the_clone_and_has_time_to_drain():
     assert float(service["TimeoutStopSec"]) >= settings.DRAIN_SECONDS + WRITE_SECONDS + SIGN_OFF_SECONDS
 
 
+def test_the_folders_of_a_plain_server_belong_to_its_user_before_root_runs_a_command(tmp_path: Path):
+    for name in ("chatsite", "conversations", "templates"):
+        shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(ROOT / "manage.py", tmp_path)
+    variables = {"SECRET_KEY": "k" * 50, "DATABASE_URL": "sqlite://:memory:"}
+    subprocess.run([sys.executable, "manage.py", "check"], cwd=tmp_path, env=variables, check=True, timeout=WAIT)
+    created = {tmp_path / "var", *(tmp_path / "var").rglob("*")}
+    [command] = re.findall(r"^install -d -o ponder .*", (ROOT / "docs/operations.md").read_text(), re.MULTILINE)
+    assert created <= {tmp_path / Path(word).relative_to("/opt/ponder") for word in command.split() if "/" in word}
+
+
 class Secrets:
     """A copy of deploy/secrets.sh in `folder`, and the files that it writes."""
 

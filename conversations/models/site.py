@@ -23,7 +23,7 @@ class Site(models.Model):
 
     @property
     def redis_prefix(self) -> str:
-        """Return what all names on Redis start with, so that sites that share a server never hear each other.
+        """Return what all names on Redis start with, so that sites that share a server never get each other's events.
 
         Derived from SECRET_KEY too: a restored copy beside its original has a key of its own.
         """
