@@ -100,8 +100,8 @@ class OneThreadHandler(ASGIHandler):
             limit, threads = self._upload_limit, self._upload_threads
         try:
             if session := session_of(scope):
-                async with limit.place(session, left):
-                    response = await self._in_thread(self._respond, scope, body, threads=threads)
+                async with limit.place(session, left) as turn:
+                    response = await self._in_thread(turn.run, self._respond, scope, body, threads=threads)
             else:
                 response = await self._in_thread(self._respond, scope, body, threads=threads)
             await self._send(response, left, send)

@@ -7,9 +7,9 @@ import asyncio
 import hashlib
 import time
 from collections import deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, TypeVar
 
 from django.conf import settings
 from django.http.cookie import parse_cookie
@@ -18,9 +18,11 @@ from chatsite.client_address import client_address
 from chatsite.middleware import ANY_HOST
 from chatsite.problems import is_for_api
 
+T = TypeVar("T")
+
 AT_ONCE = 3  # of one session
-# While others load pages. If more of them wait, each is followed by a pause of twice the time that it took: Python runs
-# one thread at a time, of which no session takes more than a third.
+# While others load pages. If more of them wait, each is followed by a pause of twice the processor time that its thread
+# used: Python runs one thread at a time, of which no session takes more than a third.
 AT_ONCE_BESIDE_OTHERS = 1
 PAUSE = 2
 OTHERS_SECONDS = 1.0  # after its last request, a session still counts as one that loads pages
@@ -46,9 +48,10 @@ class RequestLimit:
         self._before, self._before_at = "", 0.0
 
     @asynccontextmanager
-    async def place(self, name: str, left: "asyncio.Future[Any] | None" = None) -> AsyncIterator[None]:
+    async def place(self, name: str, left: "asyncio.Future[Any] | None" = None) -> AsyncIterator["Turn"]:
         """Wait until a request of the session `name` may be served. `left` is done when its client has left.
 
+        What serves it is called with `Turn.run`, in a thread.
         Without `left` it is a socket that reads: it goes before the requests that wait, and is never refused.
         Raises `TooManyRequests` or `ClientLeft`.
         """
@@ -64,14 +67,13 @@ class RequestLimit:
         except BaseException:  # a socket may be cancelled
             self._go_on(name, session)
             raise
-        started = time.monotonic()
+        turn = Turn()
         try:
-            yield
+            yield turn
         finally:
             self._note(name)
             if session.waiting and self._allowed(name) < AT_ONCE:
-                took = time.monotonic() - started
-                asyncio.get_running_loop().call_later(PAUSE * took, self._release, name, session)
+                asyncio.get_running_loop().call_later(PAUSE * turn.seconds, self._release, name, session)
             else:
                 self._release(name, session)
 
@@ -93,6 +95,20 @@ class RequestLimit:
     def _allowed(self, name: str) -> int:
         others_at = self._before_at if name == self._latest else self._latest_at
         return AT_ONCE_BESIDE_OTHERS if time.monotonic() - others_at < OTHERS_SECONDS else AT_ONCE
+
+
+class Turn:
+    """Counts the processor time (`seconds`) of what is called to serve a request. Waiting for a lock does not count."""
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+
+    def run(self, function: Callable[..., T], *args: Any) -> T:
+        started = time.thread_time()
+        try:
+            return function(*args)
+        finally:
+            self.seconds += time.thread_time() - started
 
 
 class _Session:

@@ -137,8 +137,8 @@ class ConversationConsumer(AsyncWebsocketConsumer):
                 self.page.changed.set()
 
     async def _read(self) -> Difference:
-        async with self.limit.place(session_of(self.scope)):
-            return await run_in_thread(self.page.read, self.user_id)
+        async with self.limit.place(session_of(self.scope)) as turn:
+            return await run_in_thread(turn.run, self.page.read, self.user_id)
 
     async def _watch_end(self) -> None:
         await self.ended.wait()

@@ -171,7 +171,7 @@ async def test_only_so_many_sockets_of_a_session_read_the_database_at_a_time(mon
 
     async def run_in_thread(function: Callable[..., Any], *_: object) -> object:
         nonlocal reading, most
-        if function.__name__ != "conversation_changed":
+        if function.__name__ != "run":
             return 1  # the user
         reading += 1
         most = max(most, reading)

@@ -424,8 +424,10 @@ def test_an_answer_that_the_site_is_not_ready_is_not_logged_as_an_error(
 
 
 async def test_a_session_with_more_requests_waiting_pauses_while_others_load_pages(monkeypatch: pytest.MonkeyPatch):
-    now, begun_requests, pauses = [0.0], [], []
-    monkeypatch.setattr(request_limit, "time", SimpleNamespace(monotonic=lambda: now[0]))
+    now, used, begun_requests, pauses = [0.0], [0.0], [], []
+    clocks = SimpleNamespace(monotonic=lambda: now[0], thread_time=lambda: used[0])
+    monkeypatch.setattr(request_limit, "time", clocks)
+    monkeypatch.setattr(request_limit, "OTHERS_SECONDS", 1_000.0)
     loop = asyncio.get_running_loop()
     limit, stays, call_later = RequestLimit(), loop.create_future(), loop.call_later
 
@@ -437,10 +439,14 @@ async def test_a_session_with_more_requests_waiting_pauses_while_others_load_pag
     monkeypatch.setattr(loop, "call_later", record)
 
     async def request(session: str, seconds: float) -> None:
-        async with limit.place(session, stays):
+        def work() -> None:
+            used[0] += seconds
+            now[0] += seconds + 30  # it waits for a lock
+
+        async with limit.place(session, stays) as turn:
             begun_requests.append(session)
             await asyncio.sleep(0)  # so that the others come while it is served
-            now[0] += seconds
+            turn.run(work)
 
     await request("another", 0)
     waiting = [asyncio.create_task(request("mine", 0.5)) for _ in range(2)]
