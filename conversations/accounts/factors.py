@@ -18,6 +18,7 @@ from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from django.conf import settings
+from django.contrib.auth.models import AnonymousUser
 from django.db import transaction
 from django.dispatch import receiver
 from django.http import HttpRequest
@@ -104,12 +105,14 @@ def has_second_factor(user: User) -> bool:
     return Authenticator.objects.filter(user=user, type__in=SECOND_FACTORS).exists()
 
 
-def require(request: HttpRequest, user: User) -> None:
+def require(request: HttpRequest, user: User | AnonymousUser) -> None:
     """Let this session only set up a second factor, if its user needs one and has none.
 
     On a public site, people who administer or review need one, unless single sign-on has signed them in.
     """
-    if not settings.IS_PUBLIC or not (user.is_staff or user.is_superuser or user.review_permissions):
+    if not settings.IS_PUBLIC or not user.is_authenticated:
+        return
+    if not (user.is_staff or user.is_superuser or user.review_permissions):
         return
     methods = {record["method"] for record in get_authentication_records(request, user)}
     if "socialaccount" not in methods and not has_second_factor(user):

@@ -16,6 +16,8 @@ from conversations.session_monitor import FACTOR_REQUIRED
 
 # Open to a session that must first set up a second factor, besides all pages to do so.
 OPEN_VIEWS = {"account_reauthenticate", "account_logout"}
+# Besides the administration, for people who need a second factor on a public site.
+STAFF_VIEWS = {"models"}
 # The same for everyone: these read no session.
 PUBLIC_VIEWS = {"healthz", "readyz", "metrics", "security_txt"}
 
@@ -42,6 +44,8 @@ class SessionsMiddleware:
         if name in PUBLIC_VIEWS or name in OPEN_VIEWS or name.startswith(("mfa_", "api:")):
             return None
         try:
+            if name.startswith("admin:") or name in STAFF_VIEWS:  # the right may be newer than the session
+                factors.require(request, request.user)
             if not request.session.get(FACTOR_REQUIRED):
                 return None
             if factors.has_second_factor(request.user):  # type: ignore[arg-type]  # only signed-in people have the mark

@@ -140,6 +140,22 @@ def test_on_a_public_site_a_person_with_power_must_set_up_a_factor(
     assert not is_signed_in(client)  # without any, it is required again
 
 
+@pytest.mark.parametrize("make", [make_staff, make_superuser, make_reviewer])
+def test_a_right_that_is_newer_than_the_session_needs_a_factor_too(
+    make: Callable[[User], None], client: Client, ada: User, settings
+):
+    settings.IS_PUBLIC = True
+    sign_in(client)
+    assert is_signed_in(client)
+    make(ada)
+    ada.save()
+    for path in ("/admin/", "/models/"):
+        assert client.get(path).headers["Location"] == SETUP
+    assert not is_signed_in(client)
+    set_up_app(client)
+    assert is_signed_in(client)
+
+
 def test_nobody_else_must_set_up_a_factor(client: Client, ada: User, settings):
     settings.IS_PUBLIC = True
     sign_in(client)
