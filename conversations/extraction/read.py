@@ -18,7 +18,10 @@ OTHER_IMAGE: Final = "This image format can't be read. Save the image as PNG or 
 RICH_TEXT: Final = "Rich Text can't be read. Save the file as PDF or .docx, and attach that."
 
 _PDF: Final = re.compile(rb"(?:\xef\xbb\xbf)?\s*%PDF-")
-_HTML: Final = re.compile(rb"(?:\xef\xbb\xbf)?\s*(?:<!--.{,500}?-->\s*)*<(?:!doctype\s+html|html[\s>])", re.I | re.S)
+# The groups are atomic: many comments before something else would take exponential time.
+_HTML: Final = re.compile(
+    rb"(?:\xef\xbb\xbf)?\s*(?>(?><!--.{,500}?-->)\s*)*+<(?:!doctype\s+html|html[\s>])", re.I | re.S
+)
 # Pillow's names of the formats that browsers and models take.
 _IMAGES: Final = (
     (b"\x89PNG\r\n\x1a\n", "PNG"),

@@ -1,12 +1,14 @@
 """Text, code and data: found by content, decoded, and without what would mislead."""
 
+from pathlib import Path
+
 import pytest
 
-from conversations.extraction import Kind, Limits
+from conversations.extraction import Kind, Limits, extract
 from conversations.extraction.kinds import FILE_NAME_ENDINGS
 from conversations.extraction.read import EMPTY, RICH_TEXT
 from conversations.extraction.text import NOT_TEXT
-from tests.extraction.files import read_here
+from tests.extraction.files import read_here, saved
 
 GERMAN = "Größe;Preis\nklein;12,50 €\ngroß;für 99,00 €\n"
 RUSSIAN = "Все счастливые семьи похожи друг на друга, каждая несчастливая семья несчастлива по-своему.\n"
@@ -117,6 +119,13 @@ def test_html_becomes_text():
     assert found.text == "# T & U\n\n## Head\n\nOne two three\nfour\n\n- six\n- seven\n\na\tb\n1\t2\n\nx\n  y"
     assert (found.kind, found.media_type, found.problem) == (Kind.HTML, "text/html", "")
     assert "scripts and styles were left out" in found.notice
+
+
+def test_comments_tell_html_from_text_quickly(tmp_path: Path):
+    comments = b"".join(b"<!-- line %d of a licence -->\n" % number for number in range(40))
+    assert extract(saved(tmp_path, comments + b"<html><p>a</p>"), "").kind is Kind.HTML
+    found = extract(saved(tmp_path, comments + b"<package/>"), "")
+    assert (found.kind, found.problem) == (Kind.TEXT, "")
 
 
 def test_html_by_name_and_html_as_source():
