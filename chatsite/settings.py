@@ -7,7 +7,7 @@ set by a file, as container secrets are: `SECRET_KEY_FILE=/run/secrets/key`.
 
 import re
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from email.utils import parseaddr
 from functools import partial
 from pathlib import Path
@@ -51,6 +51,11 @@ class Environment:
                 raise invalid(f"{variable}_FILE", reason) from error
 
         return checked
+
+    def list(self, variable: str, default: Sequence[str]) -> Sequence[str]:
+        """Return the values between commas. Spaces around them do not count."""
+        read: Sequence[str] = self.__getattr__("list")(variable, default)
+        return [value.strip() for value in read if value.strip()]
 
 
 env = Environment()
@@ -156,10 +161,11 @@ AUDIT_KEYS = env.list("AUDIT_KEYS", [SECRET_KEY, *SECRET_KEY_FALLBACKS])
 if not AUDIT_KEYS or any(len(key) < 32 for key in AUDIT_KEYS):
     raise invalid("AUDIT_KEYS", "each key needs at least 32 random characters. Put the newest first.")
 # Retention in days; 0: no limit. `manage.py prune` deletes what is older.
-RETAIN_REASONING_DAYS = env.int("RETAIN_REASONING_DAYS", 0, validate=validate.Range(min=0))
-RETAIN_CONVERSATIONS_DAYS = env.int("RETAIN_CONVERSATIONS_DAYS", 0, validate=validate.Range(min=0))
-RETAIN_AUDIT_DAYS = env.int("RETAIN_AUDIT_DAYS", 0, validate=validate.Range(min=0))
-RETAIN_DEACTIVATED_DAYS = env.int("RETAIN_DEACTIVATED_DAYS", 0, validate=validate.Range(min=0))
+_days = validate.Range(min=0, max=36_500)
+RETAIN_REASONING_DAYS = env.int("RETAIN_REASONING_DAYS", 0, validate=_days)
+RETAIN_CONVERSATIONS_DAYS = env.int("RETAIN_CONVERSATIONS_DAYS", 0, validate=_days)
+RETAIN_AUDIT_DAYS = env.int("RETAIN_AUDIT_DAYS", 0, validate=_days)
+RETAIN_DEACTIVATED_DAYS = env.int("RETAIN_DEACTIVATED_DAYS", 0, validate=_days)
 
 # Database, events and cache
 

@@ -73,6 +73,7 @@ def read(monkeypatch: pytest.MonkeyPatch, **variables: str) -> dict[str, Any]:
         ("SECURITY_CONTACT", "https://example.org\nContact: https://evil.example"),
         ("USER_DAILY_TOKENS", "plenty"),
         ("RETAIN_CONVERSATIONS_DAYS", "-1"),
+        ("RETAIN_CONVERSATIONS_DAYS", "1000000"),
         ("AUDIT_KEYS", "short"),
         ("OPENAI_API_KEY_FILE", "/nowhere/key"),
         ("OPENAI_API_KEY_FILE", "/"),
@@ -114,6 +115,14 @@ def test_a_forwarded_port_is_not_a_public_site(monkeypatch, host: str):
 def test_the_hosts_of_trusted_origins_are_allowed(monkeypatch):
     found = read(monkeypatch, ALLOWED_HOSTS="a.example.org", CSRF_TRUSTED_ORIGINS="https://b.example.org:8443")
     assert found["ALLOWED_HOSTS"][:2] == ["a.example.org", "b.example.org"]
+
+
+@pytest.mark.parametrize(
+    "variable", ["AUDIT_KEYS", "SECRET_KEY_FALLBACKS", "CSRF_TRUSTED_ORIGINS", "ALLOWED_HOSTS", "REVIEW_REASONS"]
+)
+def test_spaces_around_commas_do_not_count(monkeypatch, variable: str):
+    values = [f"https://{letter * 50}.example.org" for letter in "ab"]
+    assert list(read(monkeypatch, **{variable: f" {values[0]}, {values[1]} ,"})[variable])[:2] == values
 
 
 @pytest.mark.parametrize(("debug", "signup"), [("false", "closed"), ("true", "open")])

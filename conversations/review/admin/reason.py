@@ -16,7 +16,7 @@ class ReasonForm(forms.Form):
     """The reason for a case, which owners see, and a note, which only the audit trail shows."""
 
     reason = forms.ChoiceField(
-        choices=[(reason.strip(), reason.strip()) for reason in settings.REVIEW_REASONS],
+        choices=[(reason, reason) for reason in settings.REVIEW_REASONS],
         widget=forms.RadioSelect,
         help_text="The owners of the conversations you read will see this.",
     )
