@@ -186,7 +186,10 @@ class Screen:
         for fresh in [child for child in part.children if isinstance(child, Element)]:
             if known := self.page.find(fresh.attributes["id"]):
                 part.children.remove(fresh)
-                known.replace(fresh)
+                is_live = fresh.attributes["data-status"] in ("queued", "thinking", "answering")
+                names = ("data-revision", "data-status")
+                if is_live or any(known.attributes[name] != fresh.attributes[name] for name in names):
+                    known.replace(fresh)
 
     def _prepend(self, target: Element, part: Element) -> None:
         """Insert the new elements at the start of `target`; remove existing ones with the same ids."""

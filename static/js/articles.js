@@ -8,6 +8,7 @@ const announcer = document.getElementById("announcer");
 const heading = document.getElementById("title");
 const touch = matchMedia("(pointer: coarse)");
 const HOLD_MS = 1000;
+const LIVE = ["queued", "thinking", "answering"];
 let holdTimer = null;
 
 document.addEventListener("htmx:oobBeforeSwap", ({ target, detail }) => {
@@ -25,9 +26,15 @@ function replaceExisting(fragment) {
     const [before, after] = [current, replacement].map((article) => article?.querySelector("details.reasoning"));
     if (after) after.open = before ? before.open : messages.dataset.showReasoning === "always";
     // A prompt does not change, and its form must not be lost while it is being edited.
-    if (current?.querySelector(".edit-form")) replacement.remove();
+    if (current && (isSame(current, replacement) || current.querySelector(".edit-form"))) replacement.remove();
     else if (current) replace(current, replacement);
   }
+}
+
+/** Return whether an article has nothing new. A socket that connects again sends all since the page was loaded, in some of which something is open. */
+function isSame(current, replacement) {
+  const { revision, status } = replacement.dataset;
+  return current.dataset.revision === revision && current.dataset.status === status && !LIVE.includes(status);
 }
 
 function replace(current, replacement) {

@@ -23,6 +23,12 @@ ADD_MESSAGES = """(number) => {
   }
 }"""
 
+# Connects again, and waits until the server has sent the article with this id again.
+AWAIT_RESENT = """(id) => new Promise((resolve) => {
+  document.addEventListener("htmx:wsAfterMessage", ({ detail }) => detail.message.includes(`id="${id}"`) && resolve());
+  dispatchEvent(new Event("online"));
+})"""
+
 
 async def think_in_two_parts(exchange: Exchange) -> None:
     await exchange.reason("First part. ")
@@ -126,6 +132,25 @@ def test_a_page_whose_place_newer_ones_took_says_so_and_goes_on_when_it_is_looke
     expect(page.locator(".finalised")).to_have_count(2)
     expect(notice).to_be_hidden()
     assert len(opened) == 2
+
+
+def test_what_is_open_and_typed_stays_when_the_page_connects_again(signed_in: Page, shared_endpoint: Endpoint):
+    page, complete = signed_in, "article[data-status=complete][data-role=assistant]"
+    shared_endpoint.respond = think_and_answer
+    ask(page, "Why?")
+    page.wait_for_url("**/conversations/**")
+    expect(page.locator(complete)).to_have_count(1)
+    ask(page, "And then?")  # this answer comes after the page was loaded
+    expect(page.locator(complete)).to_have_count(2)
+    answer = page.locator(complete).last
+    answer.locator(".reasoning summary").click()
+    answer.get_by_role("button", name="Good answer").click()
+    answer.get_by_role("textbox").focus()
+    page.keyboard.type("It is ")
+    page.evaluate(AWAIT_RESENT, answer.get_attribute("id"))
+    page.keyboard.type("so.")
+    expect(answer.get_by_role("textbox")).to_have_value("It is so.")
+    expect(answer.locator(".reasoning-text")).to_be_visible()
 
 
 def test_an_answer_that_was_regenerated_elsewhere_during_an_outage_is_replaced(
