@@ -35,5 +35,11 @@ def token_list(request: SignedInRequest) -> HttpResponse:
         except api_tokens.TooManyTokens:
             form.add_error(None, TOO_MANY)
     tokens = ApiToken.objects.visible_to(request.user).order_by("-pk")
-    context = {"form": form, "secret": secret, "tokens": tokens, "most": api_tokens.MAX_TOKENS}
+    context = {
+        "form": form,
+        "error_in": next(iter(form.errors), ""),  # its error gets the focus: the form is below the list
+        "secret": secret,
+        "tokens": tokens,
+        "most": api_tokens.MAX_TOKENS,
+    }
     return render(request, "account/api_tokens.html", context, status=422 if form.errors else 200)

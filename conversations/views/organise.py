@@ -79,7 +79,7 @@ def selected(request: SignedInRequest) -> HttpResponseBase:
         case "move":
             folder = folder_to_move_to(request)
             number = actions.move(user=request.user, ids=ids, folder=folder)
-            where = f"to “{folder.name}”" if folder else "out of their folders"
+            where = f"to “{folder.name}”" if folder else f"out of {'its folder' if number == 1 else 'their folders'}"
             messages.success(request, f"{_count(number)} moved {where}.")
         case _:
             number = actions.archive_several(user=request.user, ids=ids, archived=do == "archive")

@@ -15,7 +15,10 @@ const FAILURES = {
   429: ["Too many requests at once.", "Wait a few seconds and try again."],
   503: ["The site is temporarily unavailable.", "Try again in a moment."],
 };
+const SENDING_MS = 500; // after which a request takes long, as in composer.css
+const announcer = document.getElementById("announcer");
 let sent = ""; // the text of the last request
+let sendingTimer = null;
 
 /** Return 128 random bits, as a UUID without hyphens. crypto.randomUUID is missing on plain http in a local network, which is not a secure context. */
 function newKey() {
@@ -61,7 +64,9 @@ form.addEventListener("click", (event) => {
 });
 
 form.addEventListener("htmx:beforeRequest", (event) => {
-  if (event.target === form) sent = field.value;
+  if (event.target !== form) return;
+  sent = field.value;
+  sendingTimer = setTimeout(() => { announcer.textContent = "Sending…"; }, SENDING_MS);
 });
 
 /** Return whether the response is of another page: after the session has ended, requests are redirected to the sign-in page. */
@@ -80,6 +85,7 @@ document.addEventListener("htmx:beforeSwap", ({ detail }) => {
 document.addEventListener("htmx:afterRequest", ({ target, detail }) => {
   if (detail.xhr.getResponseHeader("HX-Redirect")) return;
   const isPrompt = Boolean(target.elements?.content);
+  if (target === form) clearTimeout(sendingTimer);
   const alert = alertOf(target);
   if (detail.successful && alert.contains(document.activeElement)) focusField();
   alert.textContent = detail.successful ? "" : failure(detail, isPrompt, alert);

@@ -66,7 +66,9 @@ function open() {
 
 /** Follow the active option, once it is of what was typed last; without any, go to the search page. */
 async function choose() {
-  if (!commands.contains(active())) await loading;
+  const wanted = loading;
+  if (!commands.contains(active())) await wanted;
+  if (wanted !== loading || !dialog.open) return; // more was typed, or the dialog was closed
   if (active()) active().click();
   else if (input.value.trim()) input.form.requestSubmit();
 }

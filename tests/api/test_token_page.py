@@ -51,6 +51,21 @@ def test_a_token_is_shown_once_and_only_its_hash_is_stored(browser: Client, ada:
     assert "Last used" in browser.get(PAGE).text
 
 
+@pytest.mark.parametrize(
+    ("fields", "error"),
+    [
+        ({"name": ""}, "This field is required."),
+        ({"name": "", "scopes": []}, "This field is required."),
+        ({"scopes": []}, "Choose at least one."),
+    ],
+)
+def test_the_first_error_has_the_focus(browser: Client, fields: dict[str, object], error: str):
+    page = browser.post(PAGE, FIELDS | fields)
+    assert page.status_code == 422
+    assert page.text.count("autofocus") == 1
+    assert f"autofocus>{error}" in page.text
+
+
 def test_a_token_can_be_created_only_after_entering_the_password_again(client: Client, ada: User):
     sign_in(client)
     session = client.session

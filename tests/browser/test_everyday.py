@@ -40,14 +40,20 @@ def test_a_draft_is_restored_in_its_conversation(signed_in: Page, shared_site: S
 
 
 def test_sending_a_first_prompt_and_signing_out_delete_drafts(signed_in: Page, shared_site: Site):
-    page = signed_in
+    page, field, held = signed_in, signed_in.locator("#composer textarea"), []
+    page.route("**/conversations/", lambda route: held.append(route))
     ask(page, "Why?")
-    page.wait_for_url(re.compile("/conversations/"))
+    expect(page.locator("#announcer")).to_have_text("Sending…")
+    page.keyboard.press("End")
+    page.keyboard.type(" And how?")  # the beginning of the next prompt
+    held[0].continue_()
+    page.wait_for_url(re.compile("/conversations/."))
+    expect(field).to_have_value("And how?")
     page.goto(shared_site.url)
-    field = page.locator("#composer textarea")
     expect(field).to_have_value("")
+    page.goto(page.url)
     field.fill("For nobody else's eyes")
-    assert page.evaluate("Object.keys(localStorage).length") == 1
+    assert page.evaluate("Object.keys(localStorage).length") == 2
     page.locator(".account summary").click()
     page.get_by_role("button", name="Sign out").click()
     page.wait_for_url(re.compile("/accounts/"))

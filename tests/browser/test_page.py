@@ -109,6 +109,9 @@ def test_wide_content_takes_the_free_space_and_then_scrolls(signed_in: Page, sha
     page.wait_for_function("() => document.querySelector('.table').scrollLeft > 0")
     assert first.evaluate("element => element.getBoundingClientRect().left") == before
     assert page.locator(".prose li > ul").evaluate("element => getComputedStyle(element).marginBlockEnd") == "6px"
+    page.emulate_media(forced_colors="active")
+    colour = page.locator(".composer-dock").evaluate("element => getComputedStyle(element).backgroundColor")
+    assert colour != "rgba(0, 0, 0, 0)"  # messages are hidden behind it
     assert not page.evaluate(SCROLLS_SIDEWAYS)
 
 

@@ -120,7 +120,18 @@ def test_the_first_option_is_of_what_was_typed_last(conversation: str, signed_in
     for route in held:
         route.continue_()
     assert "orchard" in active(page)
+    # What was typed or closed after Enter opens nothing.
+    page.evaluate("addEventListener('click', ({ target }) => { chosen = target.closest('[role=option]'); })")
+    page.evaluate("chosen = null")
+    for key in ("s", "Escape"):
+        page.locator(".palette [role=combobox]").fill("medlar")
+        page.keyboard.press("Enter")
+        page.keyboard.press(key)
+    expect(page.locator(".palette")).to_be_hidden()
+    page.keyboard.press("Control+k")
     page.locator(".palette [role=combobox]").fill("backlog")
+    expect(page.locator(".palette [role=status]")).to_have_text("1 result")
+    assert page.evaluate("chosen") is None
     page.keyboard.press("Enter")
     page.wait_for_url("**/reasoning/?q=backlog#step-*")
 

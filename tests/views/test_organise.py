@@ -232,7 +232,7 @@ def test_several_are_archived_moved_and_deleted_at_once(reader: Client, ada: Use
     one, two, three = (stored(ada, title) for title in ("One", "Two", "Three"))
     assert "2 conversations moved to “Trips”." in post(reader, "move", one, two, folder=folder.pk).text
     assert set(folder.conversations.all()) == {one, two}
-    assert "1 conversation moved out of their folders." in post(reader, "move", one, folder="").text
+    assert "1 conversation moved out of its folder." in post(reader, "move", one, folder="").text
     assert "2 conversations archived." in post(reader, "archive", one, three).text
     assert set(Conversation.objects.archived()) == {one, three}
     assert "1 conversation moved back to your list." in post(reader, "unarchive", one, two).text
