@@ -70,16 +70,21 @@ def expired_verdicts() -> QuerySet[QueueItem]:
 
 
 def prune() -> Iterator[str]:
-    """Delete everything that has expired; yield a sentence for each kind. Each transaction checks legal holds again."""
+    """Delete everything that has expired; yield a sentence for each kind.
+
+    Each transaction checks again what has expired, and what a legal hold covers.
+    """
     yield f"Deleted the reasoning of {_delete_reasoning()} messages."
     yield f"Deleted {_delete_conversations(expired_conversations(), audit.System())} conversations."
     yield f"Deleted {_delete_instructions()} earlier versions of instructions."
     accounts = 0
     for user in expired_accounts().iterator():
-        delete_conversations_of(user, audit.System(), AuditAction.PRUNED)
+        # Each batch asks again: meanwhile, the account can be activated, used, or covered by a legal hold.
+        expired = expired_accounts().filter(pk=user.pk)
+        _delete_conversations(Conversation.with_deleted.filter(owner__in=expired).deletable(), audit.System())
         with transaction.atomic():
-            if not expired_accounts().filter(pk=user.pk).exists():
-                continue  # a legal hold was placed in the meantime
+            if not expired.exists():
+                continue
             accounts += _delete_account(user, audit.System(), AuditAction.PRUNED)
     yield f"Deleted {accounts} deactivated accounts."
     if settings.RETAIN_AUDIT_DAYS:

@@ -1,7 +1,9 @@
 """Expired data is deleted, and its deletion recorded; a legal hold prevents that, and deletion by the owner too."""
 
+from collections import Counter
 from datetime import timedelta
 from io import StringIO
+from typing import Any
 
 import pytest
 from django.core.management import call_command
@@ -10,7 +12,7 @@ from django.utils import timezone
 
 from conversations import actions
 from conversations.models import Chunk, Conversation, Generation, LegalHold, Message, Status, User
-from conversations.review import audit
+from conversations.review import audit, retention
 from conversations.review.filters import filter_conversations
 from conversations.review.models import AuditAction, AuditEntry
 from tests.factories import person, queued
@@ -95,6 +97,29 @@ def test_expired_deactivated_accounts_are_deleted_with_their_conversations(setti
     assert "Deleted 1 deactivated accounts" in prune()
     assert set(User.objects.all()) == {recent, active}
     assert set(Conversation.objects.values_list("owner", flat=True)) == {recent.pk, active.pk}
+
+
+@pytest.mark.parametrize("name", ["is_active", "last_login"])
+def test_what_is_left_of_an_account_that_is_used_again_meanwhile_is_kept(
+    settings, monkeypatch: pytest.MonkeyPatch, name: str
+):
+    settings.RETAIN_DEACTIVATED_DAYS = 90
+    monkeypatch.setattr(retention, "BATCH", 1)
+    begun, next_one, expired = people = person("begun"), person("next"), person("expired")
+    User.objects.update(is_active=False, date_joined=timezone.now() - timedelta(days=200))
+    for owner in people * 3:
+        make_conversation(owner)
+    record = audit.record
+
+    def use_again_and_record(*arguments: Any, **details: Any) -> None:
+        changes = {"is_active": True, "last_login": timezone.now()}
+        User.objects.exclude(pk=expired.pk).update(**{name: changes[name]})
+        record(*arguments, **details)
+
+    monkeypatch.setattr(audit, "record", use_again_and_record)  # while the first conversation is deleted
+    assert "Deleted 1 deactivated accounts" in prune()
+    assert set(User.objects.all()) == {begun, next_one}
+    assert Counter(Conversation.objects.values_list("owner", flat=True)) == {begun.pk: 2, next_one.pk: 3}
 
 
 @pytest.mark.parametrize("subject", ["user", "conversation"])
