@@ -18,8 +18,8 @@ class LegalHoldQuerySet(models.QuerySet["LegalHold"]):
 class LegalHold(models.Model):
     """While in force, nobody can delete or overwrite the user's or the conversation's data, not even after a period.
 
-    What would do so locks the conversations first and then asks `covering`. Placing a hold waits for these locks, so
-    that nothing is lost at the same moment.
+    What would do so locks the conversations first, or the user and then the user's conversations, and then asks for
+    holds. Placing a hold waits for these locks, so that nothing is lost at the same moment.
     """
 
     user = models.ForeignKey(

@@ -83,9 +83,8 @@ def prune() -> Iterator[str]:
         expired = expired_accounts().filter(pk=user.pk)
         _delete_conversations(Conversation.with_deleted.filter(owner__in=expired).deletable(), audit.System())
         with transaction.atomic():
-            if not expired.exists():
-                continue
-            accounts += _delete_account(user, audit.System(), AuditAction.PRUNED)
+            if _lock_account(user) and expired.exists():
+                accounts += _delete_account(user, audit.System(), AuditAction.PRUNED)
     yield f"Deleted {accounts} deactivated accounts."
     if settings.RETAIN_AUDIT_DAYS:
         verdicts, _ = expired_verdicts().delete()
@@ -113,20 +112,31 @@ def delete_conversations_of(
 
 
 def delete_account(*, actor: audit.Actor | audit.System, user: User) -> bool:
-    """Delete a user and all their conversations, and record it; return False if `why_not_deletable`."""
+    """Delete a user and all their conversations, and record it; return False if `why_not_deletable` or gone already."""
     with transaction.atomic():
-        return not why_not_deletable(user) and _delete_account(user, actor, AuditAction.ACCOUNT_DELETED)
+        locked = _lock_account(user)
+        if locked is None or why_not_deletable(locked):
+            return False
+        return _delete_account(locked, actor, AuditAction.ACCOUNT_DELETED)
+
+
+def _lock_account(user: User) -> User | None:
+    """Lock the row, before those of conversations, and read it again; None if it was deleted.
+
+    A hold that is being placed is then seen, or is placed after the caller's transaction. See `LegalHold`.
+    """
+    return User.objects.select_for_update().filter(pk=user.pk).first()
 
 
 def _delete_account(user: User, actor: audit.Actor | audit.System, action: AuditAction) -> bool:
-    """Delete a user and their conversations in the caller's transaction; False, and nothing deleted, under a hold."""
+    """Delete a user whom the caller has locked, and their conversations; False, and nothing deleted, under a hold."""
     with transaction.atomic():
         delete_conversations_of(user, actor, action)
         if _all_of(user).exists():
             transaction.set_rollback(True)
             return False
         audit.record(actor, action, user=user.pk)
-        LegalHold.objects.filter(user=user).delete()  # lifted ones protect the row too
+        LegalHold.objects.filter(user=user, lifted_at__isnull=False).delete()  # they protect the row too
         keep_for_today(user)
         user.delete()
     return True

@@ -31,6 +31,7 @@ from conversations.review.audit import System
 from conversations.review.models import AuditEntry
 from tests.factories import attached, person, queued, unsent
 from tests.review.factories import make_conversation
+from tests.site import run_module
 
 pytestmark = pytest.mark.django_db
 REASON = "this conversation must be kept for legal reasons."
@@ -214,3 +215,34 @@ def test_a_conversation_that_its_owner_has_just_deleted_can_be_held(client: Clie
     Conversation.with_deleted.filter(pk=conversation.pk).update(deleted_at=long_ago)
     assert actions.purge() == 0
     assert Conversation.objects.get() == conversation
+
+
+@pytest.mark.postgresql
+def test_holds_and_deletions_of_accounts_at_once_on_postgresql(postgresql_database: str):
+    run_module("tests.review.held_at_once", DATABASE_URL=postgresql_database)
+
+
+def test_an_account_that_was_deleted_meanwhile_is_not_deleted_again(owner: User):
+    User.objects.filter(pk=owner.pk).update(is_active=False)
+    owner.refresh_from_db()
+    found_twice = User.objects.get(pk=owner.pk)
+    assert retention.delete_account(actor=System(), user=owner)
+    assert not retention.delete_account(actor=System(), user=found_twice)
+    assert AuditEntry.objects.filter(act="deleted").count() == 1
+
+
+def test_a_hold_on_somebody_who_was_deleted_meanwhile_is_refused(
+    client: Client, owner: User, monkeypatch: pytest.MonkeyPatch
+):
+    clean = LegalHold.full_clean
+
+    def clean_then_delete(hold: LegalHold, *arguments: Any, **options: Any) -> None:
+        clean(hold, *arguments, **options)
+        User.objects.filter(pk=owner.pk).delete()
+
+    monkeypatch.setattr(LegalHold, "full_clean", clean_then_delete)
+    client.force_login(User.objects.create_superuser("root"))
+    fields = {"user": owner.pk, "conversation": "", "reason": "Order 7"}
+    assert client.post(f"{HOLDS}add/", fields).status_code == 403
+    assert not LegalHold.objects.exists()
+    assert not AuditEntry.objects.filter(act="held").exists()

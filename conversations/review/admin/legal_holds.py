@@ -1,6 +1,7 @@
 from typing import Any, cast
 
 from django.contrib import admin
+from django.core.exceptions import PermissionDenied
 from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.http import HttpRequest
 
@@ -37,10 +38,12 @@ class LegalHoldAdmin(AllowedLookupsAdmin):
         return False  # lifted holds stay in the list
 
     def save_model(self, request: HttpRequest, obj: LegalHold, form: Any, change: bool) -> None:
-        # Wait for deletions that have not seen this hold.
+        # Wait for deletions that have not seen this hold. First the user: in the order in which accounts are deleted.
+        users = User.objects.select_for_update(no_key=True).filter(pk__in=[obj.user_id]).values_list("pk")
         covered = Conversation.with_deleted.filter(Q(pk=obj.conversation_id) | Q(owner=obj.user_id))
-        list(covered.select_for_update().order_by("pk").values_list("pk"))
-        list(User.objects.select_for_update().filter(pk__in=[obj.user_id]).values_list("pk"))
+        locked = [*users, *covered.select_for_update().order_by("pk").values_list("pk")]
+        if not locked:
+            raise PermissionDenied  # what the form has found was deleted meanwhile
         super().save_model(request, obj, form, change)
         action = AuditAction.HOLD_LIFTED if obj.lifted_at else AuditAction.HOLD_PLACED
         if change and "lifted_at" not in form.changed_data:
