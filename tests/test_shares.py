@@ -2,9 +2,12 @@
 
 import logging
 from datetime import timedelta
+from importlib import import_module
 
 import pytest
+from django.apps import apps
 from django.core.files.storage import default_storage
+from django.core.management import call_command
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
@@ -25,6 +28,8 @@ from conversations.models import (
     User,
 )
 from conversations.models.share import hash_token
+from conversations.review import audit
+from conversations.review.models import AuditAction
 from tests.factories import person, queued
 from tests.review.factories import WORDS, make_conversation
 
@@ -152,6 +157,61 @@ def test_what_is_deleted_is_gone_from_the_link(conversation: Conversation, reade
     actions.delete_at_once(conversation=conversation)
     assert text(reader, url(made)).startswith("404")
     assert not Share.objects.exists()
+
+
+def think_again(answer: Message, thought: str) -> None:
+    """Add to the answer as a continuation does."""
+    before = Message.objects.get(pk=answer.pk)
+    reasoning, content = before.joined_with(thought, " More.")
+    Message.objects.filter(pk=answer.pk).update(reasoning=reasoning, content=content)
+
+
+def shown_and_copied(made: Share, reader: Client) -> str:
+    """Return all that a link shows, and the reasoning in a copy of it."""
+    reader.post(f"{url(made)}copy/")
+    copies = Message.objects.filter(conversation__source_id=str(made.pk))
+    copied = " ".join(copies.values_list("reasoning", flat=True))
+    return text(reader, url(made)) + text(reader, f"{url(made)}messages/{made.conversation.leaf_id}/") + copied
+
+
+def test_a_thought_that_follows_deleted_reasoning_is_not_in_the_link(
+    conversation: Conversation, ada: User, reader: Client, settings
+):
+    settings.RETAIN_REASONING_DAYS = 7
+    made = share(conversation, with_reasoning=True)
+    recent = make_conversation(ada)
+    other = share(recent, with_reasoning=True)
+    assert WORDS["reasoning"] in shown_and_copied(made, reader)
+    Conversation.objects.filter(pk=conversation.pk).update(updated_at=timezone.now() - timedelta(days=8))
+    Conversation.objects.filter(source_id=str(made.pk)).delete()
+    call_command("prune", verbosity=0)
+    think_again(answer_of(conversation), "Secretly, I think of something else")
+    shown = shown_and_copied(Share.objects.get(pk=made.pk), reader)
+    assert WORDS["answer"] in shown
+    assert "Secretly" not in shown
+    assert "Questions and answers, reasoning" not in text(client_of(ada), f"{conversation.get_absolute_url()}share/")
+    assert WORDS["reasoning"] in shown_and_copied(other, reader)
+    assert "Secretly" in text(reader, url(share(conversation, with_reasoning=True)))
+
+
+def test_a_shorter_thought_than_the_one_that_was_shared_is_not_in_the_link(conversation: Conversation, reader: Client):
+    made = share(conversation, with_reasoning=True)
+    Message.objects.update(reasoning="", reasoning_words=0, outline=None)  # as an earlier version's retention does
+    think_again(answer_of(conversation), "Secret")
+    shown = shown_and_copied(made, reader)
+    assert WORDS["answer"] in shown
+    assert "Secret" not in shown
+
+
+def test_reasoning_is_turned_off_in_links_from_before_it_was_deleted(conversation: Conversation, ada: User):
+    other = make_conversation(ada)
+    older, of_another = share(conversation, with_reasoning=True), share(other, with_reasoning=True)
+    audit.record(audit.System(), AuditAction.PRUNED, conversations=[conversation], reasoning_only=1)
+    audit.record(audit.System(), AuditAction.EXPORTED, conversations=[other])
+    newer = share(conversation, with_reasoning=True)
+    import_module("conversations.migrations.0040_reasoning_of_links").leave_out_deleted_reasoning(apps, None)
+    assert set(Share.objects.filter(with_reasoning=True)) == {of_another, newer}
+    assert Share.objects.filter(pk=older.pk).exists()
 
 
 def test_links_are_deleted_with_their_owner_and_by_versions_that_do_not_know_them(conversation: Conversation):

@@ -62,6 +62,7 @@ class Share(models.Model):
     """A link to a part of a conversation. It copies nothing: `pins` names the messages, and how much of each it shows.
 
     Answers that are written later, edits and new titles do not change what it shows; what is deleted is gone from it.
+    Whoever deletes reasoning therefore sets `with_reasoning` to False.
     Only a hash of the token is stored. The token is derived from the id and SECRET_KEY, so that the owner can see the
     link again, and whoever has only the database cannot.
     """
@@ -124,7 +125,9 @@ class Share(models.Model):
         for message in messages:
             pin = by_id[message.pk]
             message.content = message.content[: pin.content]
-            message.reasoning = message.reasoning[: pin.reasoning] if self.with_reasoning else ""
+            # Texts only grow, so a shorter one is of a later thought: that of the pin was deleted.
+            is_shared = self.with_reasoning and len(message.reasoning) >= pin.reasoning
+            message.reasoning = message.reasoning[: pin.reasoning] if is_shared else ""
             message.reasoning_words = count_words(message.reasoning)
             message.generation_list = [each for each in message.generation_list if each.pk <= pin.generation]
             message.outline, message.rating, message.versions = None, None, [message.pk]

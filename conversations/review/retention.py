@@ -9,7 +9,7 @@ from django.db import transaction
 from django.db.models import Q, QuerySet
 from django.utils import timezone
 
-from conversations.models import Conversation, Instructions, LegalHold, Message, User
+from conversations.models import Conversation, Instructions, LegalHold, Message, Share, User
 from conversations.models.conversation import ConversationQuerySet
 from conversations.models.usage import keep_for_today
 from conversations.review import audit
@@ -172,6 +172,8 @@ def _delete_reasoning() -> int:
             if not batch:
                 break
             audit.record(audit.System(), AuditAction.PRUNED, conversations=batch, reasoning_only=1)
+            # Links count characters: those of a later thought would take the place of those that are deleted.
+            Share.objects.filter(conversation__in=batch).update(with_reasoning=False)
             messages = _with_reasoning().filter(conversation__in=batch)
             deleted += messages.update(reasoning="", reasoning_words=0, outline=None)
     return deleted
