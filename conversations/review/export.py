@@ -15,6 +15,7 @@ from django.utils import timezone
 
 from conversations import export
 from conversations.models import Attachment, Conversation, Instructions, Message, Role, User
+from conversations.models.conversation import ConversationQuerySet
 from conversations.models.permissions import EXPORT, READ, REASONING, full
 from conversations.rendering import outlines
 from conversations.review import audit
@@ -22,7 +23,7 @@ from conversations.review.models import AuditAction, Case
 from conversations.zip_buffer import ZipBuffer
 
 BATCH = 50  # conversations that are read, and recorded, at a time
-CHECK_SECONDS = 1.0  # between checks of the reviewer's permissions: sending a large export can take hours
+CHECK_SECONDS = 1.0  # between checks of what the reviewer may export: sending a large export can take hours
 # Where a formula could begin (OWASP, CSV injection), full-width characters included: at the start of a cell, and after
 # whatever separator a spreadsheet uses, which can be any character but a letter or digit.
 FORMULA = re.compile(r"(?<![\w=+\-@＝＋－＠])(?=[=+\-@＝＋－＠])")
@@ -34,13 +35,18 @@ COLUMNS = (
 )
 
 
+class Withdrawn(Exception):
+    """The reviewer may not export any more."""
+
+
 def stream_zip(
     *, actor: audit.Actor, case: Case, ids: list[UUID], criteria: Mapping[str, str], file_format: str, reasoning: bool
 ) -> Iterator[bytes]:
     """Yield the parts of a ZIP with these conversations, each of which is recorded before its part is yielded.
 
     `file_format` is "jsonl" or "csv"; `criteria` are for the manifest. Without `reasoning` there is no field for it.
-    If the reviewer loses a permission meanwhile, no further conversation follows, and the manifest says so.
+    If the reviewer loses a permission or the staff status meanwhile, no further conversation follows, and the manifest
+    says so. It counts the conversations that are left out, for that or another reason.
     """
     audit.record(
         actor,
@@ -52,7 +58,7 @@ def stream_zip(
     )
     buffer, digest = ZipBuffer(), hashlib.sha256()
     size = conversations = messages = 0
-    checked_at, stopped = time.monotonic(), {}
+    stopped: dict[str, str] = {}
     name = f"conversations.{file_format}"
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
         with archive.open(name, "w", force_zip64=True) as file:
@@ -68,15 +74,13 @@ def stream_zip(
             if file_format == "csv":
                 yield write(csv_line([*COLUMNS, "reasoning"] if reasoning else COLUMNS))
             serialise = as_csv if file_format == "csv" else as_json
-            for conversation, thread, instructions in _read(actor, case, ids, file_format, reasoning):
-                if time.monotonic() - checked_at >= CHECK_SECONDS:
-                    if not _may_export(actor.user.pk, reasoning):
-                        stopped = {"stopped": "The permission to export was withdrawn during the export."}
-                        break
-                    checked_at = time.monotonic()
-                conversations += 1
-                messages += len(thread)
-                yield write(serialise(conversation, thread, instructions, reasoning))
+            try:
+                for conversation, thread, instructions in _read(actor, case, ids, file_format, reasoning):
+                    conversations += 1
+                    messages += len(thread)
+                    yield write(serialise(conversation, thread, instructions, reasoning))
+            except Withdrawn:
+                stopped = {"stopped": "The permission to export was withdrawn during the export."}
         manifest = {
             "made_at": timezone.now().isoformat(),
             "by": actor.name,
@@ -84,6 +88,7 @@ def stream_zip(
             "criteria": dict(criteria),
             "reasoning": reasoning,
             "conversations": conversations,
+            "left_out": len(ids) - conversations,
             "messages": messages,
             **stopped,
             "files": {name: {"bytes": size, "sha256": digest.hexdigest()}},
@@ -92,20 +97,32 @@ def stream_zip(
     yield buffer.take()
 
 
-def _may_export(reviewer_id: int, reasoning: bool) -> bool:
-    """Return whether this reviewer has the permissions now: the request's user remembers those it had then."""
+def _exportable(reviewer_id: int, ids: list[UUID], reasoning: bool) -> ConversationQuerySet:
+    """Return those of these conversations that this reviewer may export now. Raises `Withdrawn`.
+
+    The reviewer is read again: the request's user remembers the status, the scope and the permissions it had then.
+    """
     needed = [full(codename) for codename in (READ, EXPORT, *([REASONING] if reasoning else []))]
-    return any(reviewer.has_perms(needed) for reviewer in User.objects.filter(pk=reviewer_id))
+    reviewer = User.objects.filter(pk=reviewer_id, is_staff=True).first()
+    if reviewer is None or not reviewer.has_perms(needed):
+        raise Withdrawn
+    return Conversation.objects.reviewable_by(reviewer).filter(pk__in=ids)
 
 
 def _read(
     actor: audit.Actor, case: Case, ids: list[UUID], file_format: str, reasoning: bool
 ) -> Iterator[tuple[Conversation, list[Message], list[Instructions]]]:
-    """Yield each conversation with its messages and instructions, after it has been recorded."""
+    """Yield each conversation with its messages and instructions, after it has been recorded. Raises `Withdrawn`.
+
+    Those that were deleted, or that the reviewer may not review any more, are left out.
+    """
     actions = [AuditAction.EXPORTED, AuditAction.REASONING] if reasoning else [AuditAction.EXPORTED]
     for start in range(0, len(ids), BATCH):
-        found = Conversation.objects.select_related("owner").in_bulk(ids[start : start + BATCH])
-        batch = [found[pk] for pk in ids[start : start + BATCH] if pk in found]  # some may have been deleted
+        found = _exportable(actor.user.pk, ids[start : start + BATCH], reasoning).select_related("owner").in_bulk()
+        exportable, checked_at = set(found), time.monotonic()
+        batch = [found[pk] for pk in ids[start : start + BATCH] if pk in found]
+        if not batch:
+            continue
         audit.record(actor, *actions, case=case, conversations=batch, form=file_format)
         threads: dict[UUID, list[Message]] = {conversation.pk: [] for conversation in batch}
         messages = Message.objects.filter(conversation__in=batch).order_by("pk")
@@ -116,6 +133,11 @@ def _read(
             message.files = files.get(message.pk, ())
         instructions = list(Instructions.objects.about(batch))
         for conversation in batch:
+            if time.monotonic() - checked_at >= CHECK_SECONDS:
+                exportable = set(_exportable(actor.user.pk, list(found), reasoning).values_list("pk", flat=True))
+                checked_at = time.monotonic()
+            if conversation.pk not in exportable:
+                continue
             thread = threads[conversation.pk]
             sent = {pk for message in thread for part in message.generations.all() for pk in part.instructions.values()}
             own = [each for each in instructions if each.conversation_id == conversation.pk or each.pk in sent]

@@ -9,7 +9,7 @@ import zipfile
 from collections.abc import Callable, Iterator
 
 import pytest
-from django.contrib.auth.models import Permission
+from django.contrib.auth.models import Group, Permission
 from django.test import Client
 
 from conversations.actions import save_instructions
@@ -179,6 +179,52 @@ def test_an_export_ends_when_its_reviewer_loses_a_permission(exporter: User, mon
     assert "stopped" not in manifest
     User.objects.filter(pk=exporter.pk).update(is_active=False)
     assert unpack(b"".join(export_both()))[0] == ""
+
+
+@pytest.mark.parametrize("check_seconds", [0, 1_000])
+def test_an_export_leaves_out_what_its_reviewer_may_not_review_any_more(
+    exporter: User, monkeypatch: pytest.MonkeyPatch, check_seconds: int
+):
+    """Whether that is found within the only batch, or between two."""
+    monkeypatch.setattr(export, "CHECK_SECONDS", check_seconds)
+    monkeypatch.setattr(export, "BATCH", 1 if check_seconds else 100)
+    pilots = Group.objects.create(name="Pilots")
+    ids = [make_conversation(person(name)).pk for name in ("first", "pilot", "third", "fourth")]
+    User.objects.get(username="pilot").groups.add(pilots)
+    case = open_case(exporter)
+    parts = export.stream_zip(
+        actor=audit.Actor(exporter), case=case, ids=ids, criteria={}, file_format="jsonl", reasoning=False
+    )
+    first = next(parts)
+    User.objects.filter(pk=exporter.pk).update(review_limited=True)
+    exporter.review_groups.add(pilots)
+    text, manifest = unpack(first + b"".join(parts))
+    assert [json.loads(line)["owner"] for line in text.splitlines()] == ["first", "pilot"]
+    assert (manifest["conversations"], manifest["left_out"]) == (2, 2)
+    assert "stopped" not in manifest
+    recorded = list(
+        AuditEntry.objects.filter(act="exported").order_by("number").values_list("conversation_id", flat=True)
+    )
+    assert recorded == [None, *(ids[:2] if check_seconds else ids)]  # all that was read before the change
+
+
+@pytest.mark.parametrize("check_seconds", [0, 1_000])
+def test_an_export_ends_when_its_reviewer_is_not_staff_any_more(
+    exporter: User, monkeypatch: pytest.MonkeyPatch, check_seconds: int
+):
+    monkeypatch.setattr(export, "CHECK_SECONDS", check_seconds)
+    monkeypatch.setattr(export, "BATCH", 1)
+    ids = [make_conversation(person(name)).pk for name in ("first", "second", "third")]
+    case = open_case(exporter)
+    parts = export.stream_zip(
+        actor=audit.Actor(exporter), case=case, ids=ids, criteria={}, file_format="jsonl", reasoning=False
+    )
+    first = next(parts)
+    User.objects.filter(pk=exporter.pk).update(is_staff=False)
+    text, manifest = unpack(first + b"".join(parts))
+    assert [json.loads(line)["owner"] for line in text.splitlines()] == ["first"]
+    assert manifest["stopped"] == "The permission to export was withdrawn during the export."
+    assert (manifest["conversations"], manifest["left_out"]) == (1, 2)
 
 
 def test_an_export_needs_a_case_and_a_known_format(fetch: Callable, conversation: Conversation, exporter: User):
