@@ -23,6 +23,7 @@ from conversations.models import (
     LegalHold,
     Message,
     Share,
+    SharedCopy,
     StoredFile,
     StoredText,
     User,
@@ -215,9 +216,10 @@ def test_reasoning_is_turned_off_in_links_from_before_it_was_deleted(conversatio
 
 
 def test_links_are_deleted_with_their_owner_and_by_versions_that_do_not_know_them(conversation: Conversation):
-    share(conversation)
+    actions.copy_share(user=conversation.owner, share=share(conversation))
     conversation.owner.delete()
     assert not Share.objects.exists()
+    assert not SharedCopy.objects.exists()
     eve = person("eve")
     other = Conversation.objects.create(owner=eve)
     for statement, pk in (
@@ -225,9 +227,11 @@ def test_links_are_deleted_with_their_owner_and_by_versions_that_do_not_know_the
         ("delete from conversations_user where id = %s", eve.pk),
     ):
         Share.objects.create(owner=eve, conversation=other, token_hash="", pins=[], expires_at=timezone.now())
+        SharedCopy.objects.create(owner=eve, made_at=timezone.now())
         with connection.cursor() as cursor:
             cursor.execute(statement, [pk])
         assert not Share.objects.exists()
+    assert not SharedCopy.objects.exists()
 
 
 def test_all_links_that_do_not_work_are_the_same_page(conversation: Conversation, ada: User, reader: Client, settings):
@@ -568,6 +572,26 @@ def test_quotas_apply_to_copies(conversation: Conversation, reader: Client, monk
     monkeypatch.setattr(shares, "COPIES_PER_DAY", 1)
     assert reader.post(f"{url(made)}copy/").status_code == 302
     assert "1 copies in the last 24 hours" in reader.post(f"{url(made)}copy/").content.decode()
+
+
+def test_copies_count_for_a_day_also_if_they_are_deleted(conversation: Conversation, ada: User, monkeypatch):
+    monkeypatch.setattr(shares, "COPIES_PER_DAY", 2)
+    made, ben = share(conversation), person("ben")
+    with monkeypatch.context() as full:
+        full.setattr(limits, "STORED_BYTES", 3)
+        with pytest.raises(actions.Refused):  # which does not count
+            actions.copy_share(user=ben, share=made)
+    for _ in range(2):
+        actions.delete_at_once(conversation=actions.copy_share(user=ben, share=made))
+    with pytest.raises(actions.Refused, match="2 copies in the last 24 hours"):
+        actions.copy_share(user=ben, share=made)
+    assert actions.copy_share(user=ada, share=made)  # nobody else is limited
+    first = SharedCopy.objects.filter(owner=ben).order_by("pk")[:1]
+    SharedCopy.objects.filter(pk__in=first).update(made_at=timezone.now() - timedelta(days=1))
+    assert actions.copy_share(user=ben, share=made)
+    with pytest.raises(actions.Refused):
+        actions.copy_share(user=ben, share=made)
+    assert SharedCopy.objects.filter(owner=ben).count() == 2  # older rows are not kept
 
 
 def test_what_does_not_fit_is_not_copied_to_its_end(conversation: Conversation, monkeypatch):

@@ -19,6 +19,7 @@ from conversations.models import (
     LegalHold,
     Message,
     Share,
+    SharedCopy,
     Source,
     StoredFile,
     User,
@@ -29,7 +30,7 @@ from conversations.models.share import Pin, hash_token, make_token
 ACTIVE_SHARES = 50  # of one person
 ENDED_SHARES = 100  # that are kept of one person, besides those under a legal hold
 SHARED_MESSAGES = 1_000
-COPIES_PER_DAY = 50  # of one person
+COPIES_PER_DAY = 50  # that one person makes in 24 hours, those included that they delete
 DAYS = (1, 7, 30, 90, 365)  # until a link expires
 BATCH = 50  # messages that are copied at a time
 
@@ -91,8 +92,9 @@ def copy_share(*, user: User, share: Share) -> Conversation:
         lock_user(user.pk)
         share = Share.objects.readable().select_related("conversation").get(pk=share.pk)
         now = timezone.now()
-        copies = Conversation.objects.visible_to(user).filter(imported_from=Source.SHARED)
-        if copies.filter(imported_at__gt=now - timedelta(days=1)).count() >= COPIES_PER_DAY:
+        made = SharedCopy.objects.filter(owner=user)
+        made.filter(made_at__lte=now - timedelta(days=1)).delete()
+        if made.count() >= COPIES_PER_DAY:
             raise Refused(f"You have made {COPIES_PER_DAY} copies in the last 24 hours. Try again tomorrow.")
         copy = Conversation.objects.create(
             owner=user, imported_at=now, imported_from=Source.SHARED, source_id=str(share.pk)
@@ -109,6 +111,7 @@ def copy_share(*, user: User, share: Share) -> Conversation:
             raise Share.DoesNotExist
         copy.leaf = last
         copy.save(update_fields=["title", "leaf"])
+        SharedCopy.objects.create(owner=user, made_at=now)
         publish(Topic.LIST_CHANGED, user.pk, copy.pk)
     return copy
 

@@ -9,7 +9,7 @@ from conversations.models.instructions import Instructions
 from conversations.models.legal_hold import LegalHold
 from conversations.models.message import Message, Role
 from conversations.models.saved_prompt import SavedPrompt
-from conversations.models.share import Audience, Share
+from conversations.models.share import Audience, Share, SharedCopy
 from conversations.models.site import Site
 from conversations.models.stored_text import StoredText
 from conversations.models.usage import DailyUsage
@@ -38,6 +38,7 @@ __all__ = [
     "SavedPrompt",
     "Scope",
     "Share",
+    "SharedCopy",
     "Site",
     "Source",
     "Status",

@@ -135,6 +135,22 @@ class Share(models.Model):
         return messages
 
 
+class SharedCopy(models.Model):
+    """Says when somebody copied what a link shows, whether or not they have deleted the copy, for a limit of a day."""
+
+    # Without a constraint in Django's sense, like `Share.owner` (migration 0041).
+    owner = models.ForeignKey(
+        settings.AUTH_USER_MODEL, models.CASCADE, related_name="shared_copies", db_constraint=False
+    )
+    made_at = models.DateTimeField()
+
+    class Meta:
+        default_permissions = ()
+
+    def __str__(self) -> str:
+        return f"Shared copy {self.pk}"
+
+
 def make_token(pk: uuid.UUID, key: str) -> str:
     """Return the token of the share with this id."""
     digest = salted_hmac("share", pk.hex, secret=key, algorithm="sha256").digest()
