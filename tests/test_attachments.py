@@ -3,6 +3,7 @@
 import os
 import time
 import uuid
+from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import replace
 from datetime import timedelta
@@ -16,12 +17,12 @@ from django.test import Client
 from django.utils import timezone
 
 from conversations import actions, file_cleanup, limits, storage
-from conversations.actions.attachments import send_files
+from conversations.actions.attachments import check_files, send_files
 from conversations.generation import commit
 from conversations.generation.history import read_prompt
 from conversations.inference.choice import Choice
 from conversations.inference.errors import FileUnavailable
-from conversations.inference.files import MAX_IMAGES
+from conversations.inference.files import MAX_IMAGE_BYTES, MAX_IMAGES
 from conversations.inference.profiles import Profile
 from conversations.inference.prompt import to_messages
 from conversations.inference.registry import EndpointSettings, Model
@@ -257,6 +258,7 @@ def test_images_are_parts_for_models_that_take_them_and_refused_for_others(setti
     ada = person()
     image = attach(ada, PNG, "dot.png")
     assert stored_names() == {image.stored.file_name, image.stored.picture_name}
+    assert image.stored.picture_bytes == default_storage.size(image.stored.picture_name)
     generation = actions.send_message(user=ada, content="What is it?", files=[image.pk])
     [question], [shown] = request_for(generation, settings.MODELS["m"])
     picture, text = question["content"]
@@ -370,6 +372,29 @@ def test_only_the_newest_images_are_sent():
     urls = [part["image_url"]["url"] for part in message["content"] if part["type"] == "image_url"]
     assert urls == [str(attached[prompt.pk][0].pk) for prompt in prompts[1:]]
     assert "(This image is not sent.)" in str(message["content"][0])
+
+
+def with_pictures_of(number_of_bytes: int, names: Sequence[str]) -> list[Attachment]:
+    stored = StoredFile(picture_type="image/png", size=100, text_bytes=0, bytes=100 + number_of_bytes)
+    return [Attachment(name=name, stored=stored) for name in names]
+
+
+@pytest.mark.parametrize(("number_of_bytes", "sent"), [(MAX_IMAGE_BYTES // 2, ["b", "c"]), (1, ["a", "b", "c"])])
+def test_the_images_of_a_request_have_a_limit_together(number_of_bytes: int, sent: list[str]):
+    images = with_pictures_of(number_of_bytes, "abc")
+    prompts = [Message(pk=number, role="user", content="?") for number in range(3)]
+    attached = {prompt.pk: [image] for prompt, image in zip(prompts, images, strict=True)}
+    [message] = to_messages(prompts, "", attached, lambda attachment: attachment.name)
+    assert [part["image_url"]["url"] for part in message["content"] if part["type"] == "image_url"] == sent
+    assert str(message["content"]).count("(This image is not sent.)") == 3 - len(sent)
+
+
+def test_a_question_with_images_that_are_too_large_together_is_refused(settings):
+    settings.MODELS = {"m": model(images=True)}
+    choice = Choice("m")
+    check_files("?", with_pictures_of(MAX_IMAGE_BYTES // 4, "abcd"), choice)
+    with pytest.raises(actions.Refused, match=r"can have up to 8 MB together, and these have 10\.0 MB\. Remove some"):
+        check_files("?", with_pictures_of(MAX_IMAGE_BYTES // 4, "abcde"), choice)
 
 
 def test_an_image_that_cannot_be_read_has_a_sentence(settings):

@@ -16,6 +16,7 @@ from conversations.actions.refusals import Refused, Unavailable
 from conversations.actions.rows import lock_user, lock_user_unless_held
 from conversations.extraction import Extracted, extract
 from conversations.inference.choice import Choice
+from conversations.inference.files import MAX_IMAGE_BYTES
 from conversations.inference.prompt import estimate_tokens, prompt_room
 from conversations.inference.registry import limits_of
 from conversations.models import Attachment, Conversation, FileState, Message, StoredFile, User
@@ -116,6 +117,12 @@ def check_files(content: str, files: Sequence[Attachment], choice: Choice) -> No
         others = any(other.profile.images for other in settings.MODELS.values())
         instead = ", or choose another model" if others else ""
         raise Refused(f"{model.label} cannot read images. Remove {' and '.join(images)}{instead}.")
+    size = sum(each.stored.picture_bytes for each in files if each.is_image)
+    if size > MAX_IMAGE_BYTES:
+        raise Refused(
+            f"The images of a question can have up to {MAX_IMAGE_BYTES // 2**20} MB together, and these have"
+            f" {size / 2**20:.1f} MB. Remove some, and ask about them in another question."
+        )
     tokens = estimate_tokens(content) + sum(each.tokens for each in files)
     room = prompt_room(model.context_tokens, profile.max_output_tokens)
     if tokens > room:

@@ -11,11 +11,12 @@ from conversations.extraction.result import Limits, Picture, Unreadable
 MAX_SIDE: Final = 2048
 ANIMATION: Final = "Only the first image of this animation was read."
 
-# Of a PNG. A photograph has more, which a model would be sent with each question.
-MAX_PNG_BYTES: Final = 2 * 2**20
+# Of a picture, which a model is sent with each question. What has more as a PNG, like a photograph, becomes a JPEG.
+MAX_BYTES: Final = 2 * 2**20
 # What decoding takes at most, in all copies.
 _BYTES_PER_PIXEL: Final = {"PNG": 10, "JPEG": 8, "WEBP": 20, "GIF": 10}
-_QUALITY: Final = 85  # of JPEG
+# Of JPEG: the first that is small enough. Noise, of which nothing is smaller, has 1.4 MiB with the last.
+_QUALITIES: Final = (85, 70, 55, 40)
 _ORIENTATION: Final = 0x0112  # Exif's tag
 _TURNED: Final = (5, 6, 7, 8)  # by a quarter
 
@@ -53,14 +54,17 @@ def _encode(image: Image.Image, *, is_photograph: bool) -> Picture:
     data = io.BytesIO()
     if mode == "RGBA" or not is_photograph:
         shown.save(data, "PNG")
-        if len(data.getvalue()) <= MAX_PNG_BYTES:
+        if len(data.getvalue()) <= MAX_BYTES:
             return _picture(shown, data, "image/png")
     if mode == "RGBA":
         background = Image.new("RGB", shown.size, "white")
         background.paste(shown, mask=shown)
         shown = background
-    data = io.BytesIO()
-    shown.save(data, "JPEG", quality=_QUALITY)
+    for quality in _QUALITIES:
+        data = io.BytesIO()
+        shown.save(data, "JPEG", quality=quality)
+        if len(data.getvalue()) <= MAX_BYTES:
+            break
     return _picture(shown, data, "image/jpeg")
 
 

@@ -64,6 +64,10 @@ class Endpoint:
         body = {**request.get("extra_body", {}), "messages": request["messages"]}
         request |= {"messages": [], "extra_body": body}
         async with client.chat.completions.with_streaming_response.create(**request) as response:
+            # The response refers to its request, and would keep the body with all images in memory until it ends.
+            sent = response.http_response.request
+            response.http_response.request = httpx2.Request(sent.method, sent.url, headers=sent.headers)
+            del sent
             yield response
 
     async def close(self) -> None:

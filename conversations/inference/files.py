@@ -2,12 +2,15 @@
 
 import base64
 from collections.abc import Callable, Container, Iterable, Mapping, Sequence
+from itertools import accumulate
 from typing import Any
 from uuid import UUID
 
 from conversations.models import Attachment, Message
 
-MAX_IMAGES = 20  # of a request: the newest. An image has up to 2 MB, and a request is in memory as a whole
+# Of a request: the newest. It is in memory as a whole, twice, until its answer begins.
+MAX_IMAGES = 20
+MAX_IMAGE_BYTES = 8 * 2**20  # together; an image has up to `extraction.image.MAX_BYTES`
 Attached = Mapping[int, Sequence[Attachment]]  # by message id
 
 
@@ -18,7 +21,9 @@ def tokens_of_files(attached: Attached, message: Message) -> int:
 def newest_images(history: Iterable[Message], attached: Attached) -> set[UUID]:
     """Return the ids of the images that are sent."""
     files = [attachment for message in history for attachment in attached.get(message.pk, ())]
-    return {attachment.pk for attachment in [each for each in files if each.is_image][-MAX_IMAGES:]}
+    newest = [each for each in files if each.is_image][: -MAX_IMAGES - 1 : -1]
+    sizes = accumulate(each.stored.picture_bytes for each in newest)
+    return {each.pk for each, size in zip(newest, sizes, strict=True) if size <= MAX_IMAGE_BYTES}
 
 
 def with_files(
@@ -51,6 +56,13 @@ def joined(before: Any, after: Any) -> Any:
 def texts_of(content: Any) -> list[str]:
     """Return the texts of a message's content, without its images."""
     return [part["text"] for part in _parts(content) if part["type"] == "text"]
+
+
+def remove_images(messages: Iterable[Mapping[str, Any]]) -> None:
+    """Remove the images from messages that are not sent again, also for all who still refer to these messages."""
+    for message in messages:
+        if not isinstance(content := message["content"], str):
+            content[:] = [part for part in content if part["type"] != "image_url"]
 
 
 def data_url(picture: bytes, media_type: str) -> str:

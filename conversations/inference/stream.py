@@ -13,7 +13,7 @@ from chatsite import tracing
 from conversations.inference import errors, finish_reasons
 from conversations.inference.chunks import ChunkReader, Usage
 from conversations.inference.deltas import Delta, merge
-from conversations.inference.files import texts_of
+from conversations.inference.files import remove_images, texts_of
 from conversations.inference.sse import Event, EventReader
 from conversations.models import Status
 
@@ -77,14 +77,16 @@ async def stream(
 
     A request is sent up to `attempts` times: again only before its first delta, and only after a connection error, 429,
     500 or 503. Besides, `amend` is called with the request and what came of it, and may return another one to send
-    instead, once.
+    instead, once. With the first delta, the images are removed from its messages, which are not sent again.
     Cancelling closes the connection to the endpoint at once. Raises `InferenceError`.
     """
     has_deltas = False
 
     def note_and_pass_on(deltas: list[Delta]) -> None:
         nonlocal has_deltas
-        has_deltas = True
+        if not has_deltas:
+            has_deltas = True
+            remove_images(request["messages"])
         sink(deltas)
 
     attempt = 1

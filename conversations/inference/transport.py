@@ -6,6 +6,7 @@ hides the connection, which `BodyReader.pause` needs.
 
 import asyncio
 import ssl
+from collections.abc import AsyncIterator
 from functools import cache
 from http import HTTPStatus
 from urllib.request import getproxies, proxy_bypass
@@ -15,6 +16,7 @@ import httpx2
 
 CONNECT_SECONDS = 10  # to resolve the name, connect and agree on TLS
 KEEPALIVE_SECONDS = 5  # how long an idle connection stays in the pool
+PIECE_BYTES = 256 * 1024  # of a larger body, as with images: writing it whole would block the event loop
 MAX_ERROR_BYTES = 16 * 1024  # of the body of an error, as it was sent
 
 
@@ -45,7 +47,7 @@ class AiohttpTransport(httpx2.AsyncBaseTransport):
                 request.method,
                 str(request.url),
                 headers=request.headers,
-                data=content or None,
+                data=_in_pieces(content) if len(content) > PIECE_BYTES else content or None,
                 allow_redirects=False,  # httpx2's client follows them
                 proxy=_proxy(request.url),
             )
@@ -61,6 +63,11 @@ class AiohttpTransport(httpx2.AsyncBaseTransport):
 
     async def aclose(self) -> None:
         await self._session.close()
+
+
+async def _in_pieces(body: bytes) -> AsyncIterator[bytes]:
+    for start in range(0, len(body), PIECE_BYTES):
+        yield body[start : start + PIECE_BYTES]
 
 
 @cache

@@ -99,6 +99,10 @@ class StoredFile(models.Model):
         return f"pictures/{self.written_key}"
 
     @property
+    def picture_bytes(self) -> int:
+        return self.bytes - self.size - self.text_bytes
+
+    @property
     def is_needed_by_others(self) -> bool:
         """Return whether other rows share the file and are not being deleted."""
         same = StoredFile.objects.filter(Q(key=self.written_key) | Q(shared_key=self.written_key))

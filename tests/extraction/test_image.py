@@ -1,13 +1,14 @@
 """Images, which are measured and encoded again."""
 
 import io
+import os
 
 import pytest
 from PIL import Image, ImageDraw
 from PIL.PngImagePlugin import PngInfo
 
 from conversations.extraction import Extracted, Kind, Limits, image
-from conversations.extraction.image import ANIMATION, MAX_SIDE
+from conversations.extraction.image import ANIMATION, MAX_BYTES, MAX_SIDE
 from conversations.extraction.read import OTHER_IMAGE
 from tests.extraction import files
 from tests.extraction.files import read_here
@@ -104,11 +105,20 @@ def test_a_large_png_becomes_a_jpeg_on_white(image_format: str, monkeypatch: pyt
     picture = read_here(data).picture
     assert picture
     assert picture.media_type == "image/png"
-    monkeypatch.setattr(image, "MAX_PNG_BYTES", len(picture.data) - 1)
+    monkeypatch.setattr(image, "MAX_BYTES", len(picture.data) - 1)
     found = read_here(data)
     assert found.picture
     assert found.picture.media_type == "image/jpeg"
     assert min(shown(found).getpixel((5, 5))) > 240
+
+
+@pytest.mark.parametrize("image_format", ["PNG", "JPEG"])
+def test_no_picture_has_more_bytes_than_models_are_sent(image_format: str):
+    noise = Image.frombytes("RGB", (MAX_SIDE, MAX_SIDE), os.urandom(3 * MAX_SIDE**2))
+    picture = read_here(encoded(noise, image_format)).picture
+    assert picture
+    assert (picture.media_type, picture.width, picture.height) == ("image/jpeg", MAX_SIDE, MAX_SIDE)
+    assert len(picture.data) <= MAX_BYTES
 
 
 def test_print_colours_become_screen_colours():

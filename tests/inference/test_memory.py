@@ -1,7 +1,8 @@
-"""What a failed request leaves in memory."""
+"""What a failed request leaves in memory, and what a request keeps there while its answer streams."""
 
 import asyncio
 import gc
+import tracemalloc
 import weakref
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
@@ -14,6 +15,8 @@ from conversations.inference.stream import stream
 from tests.endpoint import Endpoint as Server
 from tests.endpoint import Exchange
 from tests.faults.traffic import cut, error_event, garbage, stall
+from tests.inference.asking import ask, event, opened
+from tests.models import model
 
 
 class Messages(list[dict[str, str]]):
@@ -41,3 +44,48 @@ async def test_a_failure_keeps_no_prompt_in_memory(
         assert kept() is None
     finally:
         gc.enable()
+
+
+IMAGE_BYTES = 4_000_000
+HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nConnection: close\r\n\r\n"
+
+
+async def test_images_are_not_kept_in_memory_after_the_answer_has_begun(settings):
+    begun, over = asyncio.Event(), asyncio.Event()
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Begin an answer, and cut it if the request was small. Unlike `tests.endpoint`, keep no request."""
+        head = await reader.readuntil(b"\r\n\r\n")
+        length = left = int(head.lower().partition(b"content-length:")[2].split()[0])
+        while left:
+            left -= len(await reader.readexactly(min(left, 2**16)))
+        writer.write(HEAD + event("Yes"))
+        if length > IMAGE_BYTES:
+            await reader.read()  # until the client leaves
+            over.set()
+        writer.close()
+
+    server = await asyncio.start_server(answer, "127.0.0.1", 0)
+    host, port = server.sockets[0].getsockname()
+    async with opened(settings, model(f"http://{host}:{port}/v1")) as connected, asyncio.timeout(60):
+        with suppress(errors.Unfinished):
+            await ask(connected)  # what the first request loads stays in memory
+        tracemalloc.start()
+        try:
+            image = {"type": "image_url", "image_url": {"url": "data:image/png;base64," + "A" * IMAGE_BYTES}}
+            content = [image, {"type": "text", "text": "What is it?"}]
+            del image
+            request = connected.request([{"role": "user", "content": content}])
+            assert tracemalloc.get_traced_memory()[0] > IMAGE_BYTES
+            answering = stream(connected.endpoint.create, request, lambda _: begun.set(), stall_seconds=20)
+            streaming = asyncio.create_task(answering)
+            await begun.wait()
+            assert tracemalloc.get_traced_memory()[0] < IMAGE_BYTES / 2
+            assert content == [{"type": "text", "text": "What is it?"}]
+        finally:
+            tracemalloc.stop()
+        streaming.cancel()
+        await asyncio.wait([streaming])
+        await over.wait()
+    server.close()
+    await server.wait_closed()
