@@ -10,6 +10,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from asgiref.sync import async_to_sync
 from django.core.files.storage import default_storage
 from django.core.files.uploadedfile import SimpleUploadedFile, TemporaryUploadedFile
 from django.core.management import CommandError, call_command
@@ -19,7 +20,7 @@ from django.utils import timezone
 from conversations import actions, file_cleanup, limits, storage
 from conversations.actions.attachments import check_files, send_files
 from conversations.generation import commit
-from conversations.generation.history import read_prompt
+from conversations.generation.history import read_images, read_prompt
 from conversations.inference.choice import Choice
 from conversations.inference.errors import FileUnavailable
 from conversations.inference.files import MAX_IMAGE_BYTES, MAX_IMAGES
@@ -236,6 +237,7 @@ def request_for(generation: Any, chosen: Model) -> tuple[list[dict[str, Any]], l
     """Return the messages that a model gets, and those that the details show."""
     claimed = commit.claim(Worker.objects.create(reads_files=True).pk, generation.pk)
     _, prompt, _ = read_prompt(claimed, chosen)
+    async_to_sync(read_images)(prompt)
     generation.refresh_from_db()
     generation.request = stored_request({"messages": prompt.messages}, prompt)
     return prompt.messages, rebuild_request(generation)[0]["messages"]
@@ -405,6 +407,7 @@ def test_an_image_that_cannot_be_read_has_a_sentence(settings):
     storage.delete(image.stored)
     claimed = commit.claim(Worker.objects.create(reads_files=True).pk, generation.pk)
     assert claimed
+    _, prompt, _ = read_prompt(claimed, settings.MODELS["m"])
     with pytest.raises(FileUnavailable) as raised:
-        read_prompt(claimed, settings.MODELS["m"])
+        async_to_sync(read_images)(prompt)
     assert "storage is not available" in raised.value.sentence

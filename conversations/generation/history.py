@@ -1,5 +1,7 @@
 """Read what a generation sends to the endpoint."""
 
+import asyncio
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
 
@@ -9,19 +11,24 @@ from django.db.models import QuerySet
 from conversations import storage
 from conversations.generation.commit import Claim
 from conversations.inference.errors import FileUnavailable
-from conversations.inference.files import data_url
+from conversations.inference.files import data_url, image_parts
 from conversations.inference.instructions import stored_system, system_pieces, system_text
 from conversations.inference.prompt import NO_FILES, Prompt, build_prompt
 from conversations.inference.registry import Model
-from conversations.models import Attachment, Conversation, Generation, Instructions, Message
+from conversations.models import Attachment, Conversation, Generation, Instructions, Message, StoredFile
 from conversations.models.prepared import prepared
+
+IMAGES_SECONDS = 30.0  # for all images of a prompt
+# Not the threads of commits and heartbeats, which would wait for a storage that hangs. They do not use the database.
+IMAGE_THREADS = 4
+_image_threads = ThreadPoolExecutor(IMAGE_THREADS, thread_name_prefix="images")
 
 
 def read_prompt(claimed: Claim, model: Model) -> tuple[Generation, Prompt, Message]:
     """Return the generation, its prompt for `model`, and the last message of that.
 
-    That is a question, or the answer to continue. Raises `Generation.DoesNotExist` if it was deleted after the claim,
-    and `FileUnavailable`.
+    That is a question, or the answer to continue. `read_images` completes the prompt. Raises `Generation.DoesNotExist`
+    if it was deleted after the claim.
     """
     found = _generation(claimed.generation_id)
     if not found:
@@ -46,17 +53,27 @@ def read_prompt(claimed: Claim, model: Model) -> tuple[Generation, Prompt, Messa
         context_tokens=model.context_tokens,
         output_tokens=model.profile.max_output_tokens,
         attached=attached,
-        image_url=_image_url if model.profile.images else None,
+        takes_images=model.profile.images,
     )
     return generation, replace(prompt, system=stored_system(system)) if ids else prompt, history[-1]
 
 
-def _image_url(attachment: Attachment) -> str:
+async def read_images(prompt: Prompt) -> None:
+    """Put the images into the messages of a prompt, one after the other. Raises `FileUnavailable`."""
+    loop = asyncio.get_running_loop()
     try:
-        picture = storage.read_picture(attachment.stored)
+        async with asyncio.timeout(IMAGES_SECONDS):
+            for part in image_parts(prompt.messages):
+                stored = prompt.images[part["image_url"]["url"]]
+                part["image_url"]["url"] = await loop.run_in_executor(_image_threads, _data_url, stored)
     except storage.StorageError as error:
         raise FileUnavailable(str(error)) from error
-    return data_url(picture, attachment.stored.picture_type)
+    except TimeoutError as error:
+        raise FileUnavailable(f"the images were not read within {IMAGES_SECONDS:.0f} s") from error
+
+
+def _data_url(stored: StoredFile) -> str:
+    return data_url(storage.read_picture(stored), stored.picture_type)
 
 
 @prepared

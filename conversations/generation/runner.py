@@ -15,7 +15,7 @@ from chatsite.outages import describe, is_outage
 from conversations.events import Topic, publish
 from conversations.generation import recovery
 from conversations.generation.commit import Claim, Progress, Result, Stop, fail, finish
-from conversations.generation.history import read_prompt
+from conversations.generation.history import read_images, read_prompt
 from conversations.generation.live import Source, gather_seconds, live_text
 from conversations.generation.repetition import RepetitionDetector
 from conversations.inference.allowance import OutputLimit, output_limit, usage_at_end
@@ -226,6 +226,7 @@ class Run:
 
     async def _stream(self) -> Outcome:
         generation, prompt, last = await run_in_thread(self._prompt)
+        await read_images(prompt)
         self._fields["context_start"] = prompt.context_start
         self.live.update(activity=outcomes.activity(generation))
         trimmer = None

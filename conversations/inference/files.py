@@ -58,6 +58,12 @@ def texts_of(content: Any) -> list[str]:
     return [part["text"] for part in _parts(content) if part["type"] == "text"]
 
 
+def image_parts(messages: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Return the parts of messages that are images."""
+    contents = [message["content"] for message in messages if not isinstance(message["content"], str)]
+    return [part for content in contents for part in content if part["type"] == "image_url"]
+
+
 def remove_images(messages: Iterable[Mapping[str, Any]]) -> None:
     """Remove the images from messages that are not sent again, also for all who still refer to these messages."""
     for message in messages:

@@ -1,13 +1,13 @@
 """From a conversation's history to the messages of a request."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
 
 from conversations.inference.files import Attached, joined, newest_images, tokens_of_files, with_files
 from conversations.inference.registry import ANSWER_SHARE
-from conversations.models import Attachment, Message, Role
+from conversations.models import Attachment, Message, Role, StoredFile
 from conversations.models.attachment import BYTES_PER_TOKEN
 
 TOKENS_PER_MESSAGE = 8  # role and separators of a chat template
@@ -19,14 +19,15 @@ class Prompt:
     """The messages to send, and about how many tokens they have.
 
     `context_start` is the first message of the history among them, if turns were left out. `system` is what is to be
-    stored of the system message, if that contains instructions.
+    stored of the system message, if that contains instructions. `images` are the images in the messages, by what stands
+    there for their URLs.
     """
 
     messages: list[dict[str, Any]]
     context_start: Message | None
     tokens: int
     system: str | list[str | int] = ""
-    images: bool = False  # some of the messages have images as parts
+    images: Mapping[str, StoredFile] = field(default_factory=dict)
 
 
 def estimate_tokens(text: str) -> int:
@@ -50,7 +51,7 @@ def build_prompt(
     context_tokens: int,
     output_tokens: int = 0,
     attached: Attached = NO_FILES,
-    image_url: Callable[[Attachment], str] | None = None,
+    takes_images: bool = False,
 ) -> Prompt:
     """Return the request's messages: the system prompt, then as many of the newest whole turns as fit.
 
@@ -69,8 +70,14 @@ def build_prompt(
         chosen.append(turn)
         tokens = with_turn
     first = chosen[-1][0]
-    messages = to_messages([message for turn in reversed(chosen) for message in turn], system, attached, image_url)
-    images = any(not isinstance(message["content"], str) for message in messages)
+    images: dict[str, StoredFile] = {}
+
+    def image_url(attachment: Attachment) -> str:
+        images[attachment.pk.hex] = attachment.stored
+        return attachment.pk.hex
+
+    sent = [message for turn in reversed(chosen) for message in turn]
+    messages = to_messages(sent, system, attached, image_url if takes_images else None)
     return Prompt(messages, first if first != history[0] else None, tokens, images=images)
 
 

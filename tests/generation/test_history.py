@@ -1,0 +1,110 @@
+"""What a generation reads before it asks: images, also from a storage that hangs."""
+
+import asyncio
+import threading
+from collections.abc import AsyncIterator, Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+from django.core.files.base import ContentFile, File
+from django.core.files.storage import InMemoryStorage, default_storage
+
+from conversations.generation import commit, history
+from conversations.generation.committer import Committer
+from conversations.generation.history import IMAGE_THREADS
+from conversations.generation.runner import Run
+from conversations.inference.endpoint import OpenModel, open_models
+from conversations.inference.files import data_url
+from conversations.models import Attachment, FileState, Generation, Status, StoredFile, Worker
+from conversations.threads import run_in_thread
+from tests.endpoint import Endpoint as Server
+from tests.factories import person, queued
+from tests.models import model, registry
+
+pytestmark = pytest.mark.django_db(transaction=True)
+PICTURE = b"a picture"
+
+
+class HangingStorage(InMemoryStorage):
+    """A storage that opens no file until the test allows it. `opening` is released by each that waits for that."""
+
+    allowed: threading.Event
+    opening: threading.Semaphore
+
+    def _open(self, name: str, mode: str = "rb") -> File:
+        self.opening.release()
+        assert self.allowed.wait(60)
+        return super()._open(name, mode)
+
+
+@pytest.fixture
+def storage(settings) -> Iterator[type[HangingStorage]]:
+    HangingStorage.allowed, HangingStorage.opening = threading.Event(), threading.Semaphore(0)
+    backend = {"BACKEND": f"{__name__}.HangingStorage"}
+    settings.STORAGES = {**settings.STORAGES, "default": backend}
+    yield HangingStorage
+    HangingStorage.allowed.set()
+
+
+@pytest.fixture
+async def opened(endpoint: Server, settings) -> AsyncIterator[OpenModel]:
+    settings.MODELS = registry(model(endpoint.base_url, images=True))
+    models = await open_models()
+    yield models.by_id["m"]
+    await models.close()
+
+
+def claimed_with_image(worker: Worker, name: str) -> commit.Claim:
+    """Return the claim of an answer to a question with an image."""
+    generation = queued(person(name), "What is it?")
+    facts = {"size": 1, "bytes": 1 + len(PICTURE), "picture_type": "image/png", "state": FileState.STORED}
+    stored = StoredFile.objects.create(owner=generation.owner, sha256=name, **facts)
+    default_storage.save(stored.picture_name, ContentFile(PICTURE))
+    prompt = generation.message.prompt
+    Attachment.objects.create(owner=generation.owner, stored=stored, message=prompt, name="dot.png")
+    claim = commit.claim(worker.pk, generation.pk)
+    assert claim
+    return claim
+
+
+async def test_a_storage_that_hangs_does_not_stop_the_heartbeat(
+    storage: type[HangingStorage], opened: OpenModel, endpoint: Server, settings
+):
+    asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(settings.STREAM_THREADS))
+    worker = await Worker.objects.acreate(reads_files=True)
+    committer = Committer({})
+    committer.worker_id = worker.pk
+    names = [f"ada{number}" for number in range(settings.STREAM_THREADS)]
+    claims = [await run_in_thread(claimed_with_image, worker, name) for name in names]
+    answering = [asyncio.create_task(Run(claim, lambda: worker.pk, opened).run()) for claim in claims]
+    assert await in_another_thread(lambda: all(storage.opening.acquire(timeout=10) for _ in range(IMAGE_THREADS)))
+    async with asyncio.timeout(10):
+        await committer.commit()
+    assert (await Worker.objects.aget()).beat == worker.beat + 1
+    assert not any(task.done() for task in answering)
+    storage.allowed.set()
+    await asyncio.gather(*answering)
+    assert {each.status async for each in Generation.objects.all()} == {Status.COMPLETE}
+    pictures = [exchange.body["messages"][-1]["content"][0]["image_url"]["url"] for exchange in endpoint.exchanges]
+    assert pictures == [data_url(PICTURE, "image/png")] * len(names)
+
+
+async def test_an_answer_does_not_wait_for_images_without_end(
+    monkeypatch: pytest.MonkeyPatch, storage: type[HangingStorage], opened: OpenModel, endpoint: Server
+):
+    monkeypatch.setattr(history, "IMAGES_SECONDS", 1)
+    worker = await Worker.objects.acreate(reads_files=True)
+    claim = await run_in_thread(claimed_with_image, worker, "ada")
+    async with asyncio.timeout(10):
+        await Run(claim, lambda: worker.pk, opened).run()
+    generation = await Generation.objects.aget()
+    assert (generation.status, endpoint.exchanges) == (Status.FAILED, [])
+    assert "the site's storage is not available" in generation.error
+    assert storage.opening.acquire(blocking=False)
+
+
+async def in_another_thread(function: Callable[[], Any]) -> Any:
+    """Call a function in a thread that is none of the loop's."""
+    with ThreadPoolExecutor(1) as threads:
+        return await asyncio.get_running_loop().run_in_executor(threads, function)
