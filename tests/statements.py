@@ -85,6 +85,7 @@ def examples() -> dict[str, list[tuple[Any, ...]]]:
         "generation.history._generation": [(first.pk,)],
         "generation.history._instructions": [([instructions.pk],)],
         "generation.history._without_reasoning": [(messages,)],
+        "generation.history._without_text": [(messages,)],
         "actions.queueing._user_instructions": [(ada.pk,)],
         "models.conversation.visible_conversation": [(ada.pk, conversation)],
         "models.conversation._parents": [(conversation,)],

@@ -10,10 +10,11 @@ from django.db.models import QuerySet
 
 from conversations import storage
 from conversations.generation.commit import Claim
+from conversations.inference.allowance import Bytes
 from conversations.inference.errors import FileUnavailable
-from conversations.inference.files import data_url, image_parts
+from conversations.inference.files import data_url, image_parts, tokens_of_files
 from conversations.inference.instructions import stored_system, system_pieces, system_text
-from conversations.inference.prompt import NO_FILES, Prompt, build_prompt
+from conversations.inference.prompt import NO_FILES, Prompt, Size, build_prompt, choose_start, prompt_room
 from conversations.inference.registry import Model
 from conversations.models import Attachment, Conversation, Generation, Instructions, Message, StoredFile
 from conversations.models.prepared import prepared
@@ -37,24 +38,26 @@ def read_prompt(claimed: Claim, model: Model) -> tuple[Generation, Prompt, Messa
     conversation = Conversation(claimed.conversation_id)
     tree = conversation.tree()
     path = tree.path_to(generation.message_id)[: None if generation.is_continuation else -1]
-    by_id = {message.pk: message for message in _without_reasoning(path)}
-    history = [by_id[pk] for pk in path if pk in by_id]  # without messages that were deleted meanwhile
+    ids = [pk for pk in generation.instructions.values() if pk]
+    system = system_pieces(settings.SYSTEM_PROMPT, _instructions(ids) if ids else ())
+    limits = {"context_tokens": model.context_tokens, "output_tokens": model.profile.max_output_tokens}
+    # Only what is sent is loaded: a conversation can have hundreds of times as much.
+    rows = _without_text(path)
+    with_files = [pk for pk, *_, has_files in rows if has_files]
+    attached = Attachment.objects.of_messages(with_files) if with_files else NO_FILES
+    sizes = {pk: Size(role, size, tokens_of_files(attached, pk)) for pk, role, size, _ in rows}
+    path = [pk for pk in path if pk in sizes]  # without messages that were deleted meanwhile
+    start, _ = choose_start([sizes[pk] for pk in path], system_text(system), prompt_room(**limits))
+    by_id = {message.pk: message for message in _without_reasoning(path[start:])}
+    history = [by_id[pk] for pk in path[start:] if pk in by_id]
     if not history:
         raise Generation.DoesNotExist
     if generation.is_continuation:
         history[-1:] = conversation.read(tree, path[-1:])
-    with_files = [message.pk for message in history if message.has_files]
-    attached = Attachment.objects.of_messages(with_files) if with_files else NO_FILES
-    ids = [pk for pk in generation.instructions.values() if pk]
-    system = system_pieces(settings.SYSTEM_PROMPT, _instructions(ids) if ids else ())
     prompt = build_prompt(
-        history,
-        system=system_text(system),
-        context_tokens=model.context_tokens,
-        output_tokens=model.profile.max_output_tokens,
-        attached=attached,
-        takes_images=model.profile.images,
+        history, system=system_text(system), **limits, attached=attached, takes_images=model.profile.images
     )
+    prompt = replace(prompt, context_start=history[0] if start else None)
     return generation, replace(prompt, system=stored_system(system)) if ids else prompt, history[-1]
 
 
@@ -87,5 +90,11 @@ def _instructions(ids: Any) -> QuerySet[Any]:
 
 
 @prepared
+def _without_text(messages: Any) -> QuerySet[Any]:
+    found = Message.objects.filter(pk__in=messages).with_has_files()
+    return found.values_list("pk", "role", Bytes("content"), "has_files")
+
+
+@prepared
 def _without_reasoning(messages: Any) -> QuerySet[Any]:
-    return Message.objects.filter(pk__in=messages).defer("reasoning", "outline").with_has_files()
+    return Message.objects.filter(pk__in=messages).defer("reasoning", "outline")

@@ -14,8 +14,8 @@ MAX_IMAGE_BYTES = 8 * 2**20  # together; an image has up to `extraction.image.MA
 Attached = Mapping[int, Sequence[Attachment]]  # by message id
 
 
-def tokens_of_files(attached: Attached, message: Message) -> int:
-    return sum(attachment.tokens for attachment in attached.get(message.pk, ()))
+def tokens_of_files(attached: Attached, message_id: int) -> int:
+    return sum(attachment.tokens for attachment in attached.get(message_id, ()))
 
 
 def newest_images(history: Iterable[Message], attached: Attached) -> set[UUID]:

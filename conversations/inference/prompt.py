@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Any
+from typing import Any, NamedTuple
 
 from conversations.inference.files import Attached, joined, newest_images, tokens_of_files, with_files
 from conversations.inference.registry import ANSWER_SHARE
@@ -28,6 +28,14 @@ class Prompt:
     tokens: int
     system: str | list[str | int] = ""
     images: Mapping[str, StoredFile] = field(default_factory=dict)
+
+
+class Size(NamedTuple):
+    """How much of a prompt a message takes: the bytes of its content, and about how many tokens its files have."""
+
+    role: str
+    bytes: int
+    tokens_of_files: int
 
 
 def estimate_tokens(text: str) -> int:
@@ -59,26 +67,30 @@ def build_prompt(
     endpoint knows for certain what is too long. Reasoning is never sent, nor are answers without text. Questions in a
     row become one message, since many chat templates refuse two messages of one role. For the files, see `with_files`.
     """
-    room = prompt_room(context_tokens, output_tokens)
-    newest, *older = reversed(_turns(history))
-    chosen = [newest]
-    tokens = _tokens(newest, attached) + (estimate_tokens(system) if system else 0)
-    for turn in older:
-        with_turn = tokens + _tokens(turn, attached)
-        if with_turn > room:
-            break
-        chosen.append(turn)
-        tokens = with_turn
-    first = chosen[-1][0]
+    sizes = [Size(each.role, len(each.content.encode()), tokens_of_files(attached, each.pk)) for each in history]
+    start, tokens = choose_start(sizes, system, prompt_room(context_tokens, output_tokens))
     images: dict[str, StoredFile] = {}
 
     def image_url(attachment: Attachment) -> str:
         images[attachment.pk.hex] = attachment.stored
         return attachment.pk.hex
 
-    sent = [message for turn in reversed(chosen) for message in turn]
-    messages = to_messages(sent, system, attached, image_url if takes_images else None)
-    return Prompt(messages, first if first != history[0] else None, tokens, images=images)
+    messages = to_messages(history[start:], system, attached, image_url if takes_images else None)
+    return Prompt(messages, history[start] if start else None, tokens, images=images)
+
+
+def choose_start(history: Sequence[Size], system: str, room: int) -> tuple[int, int]:
+    """Return where in `history` what is sent begins, and about how many tokens it has, for `build_prompt`."""
+    tokens = estimate_tokens(system) if system else 0
+    start, turn = len(history), 0
+    for at, message in reversed(list(enumerate(history))):
+        if message.role == Role.USER or message.bytes:
+            turn += tokens_of(message.bytes) + message.tokens_of_files
+        if message.role == Role.USER:
+            if start < len(history) and tokens + turn > room:
+                break
+            start, tokens, turn = at, tokens + turn, 0
+    return start, tokens
 
 
 def to_messages(
@@ -97,10 +109,6 @@ def to_messages(
         else:
             messages.append({"role": str(message.role), "content": content})
     return messages
-
-
-def _tokens(turn: Sequence[Message], attached: Attached) -> int:
-    return sum(estimate_tokens(message.content) + tokens_of_files(attached, message) for message in turn)
 
 
 def _turns(history: Sequence[Message]) -> list[list[Message]]:

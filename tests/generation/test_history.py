@@ -1,7 +1,8 @@
-"""What a generation reads before it asks: images, also from a storage that hangs."""
+"""What a generation reads before it asks: what fits of its conversation, and images."""
 
 import asyncio
 import threading
+import tracemalloc
 from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -12,14 +13,25 @@ from django.core.files.storage import InMemoryStorage, default_storage
 
 from conversations.generation import commit, history
 from conversations.generation.committer import Committer
-from conversations.generation.history import IMAGE_THREADS
+from conversations.generation.history import IMAGE_THREADS, read_prompt
 from conversations.generation.runner import Run
 from conversations.inference.endpoint import OpenModel, open_models
 from conversations.inference.files import data_url
-from conversations.models import Attachment, FileState, Generation, Status, StoredFile, Worker
+from conversations.inference.prompt import build_prompt
+from conversations.models import (
+    Attachment,
+    Conversation,
+    FileState,
+    Generation,
+    Message,
+    Role,
+    Status,
+    StoredFile,
+    Worker,
+)
 from conversations.threads import run_in_thread
 from tests.endpoint import Endpoint as Server
-from tests.factories import person, queued
+from tests.factories import attached, person, queued
 from tests.models import model, registry
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -102,6 +114,60 @@ async def test_an_answer_does_not_wait_for_images_without_end(
     assert (generation.status, endpoint.exchanges) == (Status.FAILED, [])
     assert "the site's storage is not available" in generation.error
     assert storage.opening.acquire(blocking=False)
+
+
+@pytest.fixture
+def long_conversation(settings) -> Generation:
+    """The generation of an answer to the last question of a conversation with long and empty answers and a file."""
+    settings.SYSTEM_PROMPT = "Be brief."
+    generation = queued(person(), "Q1 é")
+    for number, answer in enumerate(["short", "", "ü" * 3_000, "", "x" * 900, "\N{ROCKET}" * 200], 2):
+        Message.objects.filter(pk=generation.message_id).update(content=answer)
+        Generation.objects.update(status=Status.COMPLETE)
+        generation = queued(generation.owner, f"Q{number} " + "word " * 50 * number, generation.conversation)
+        if number == 4:
+            attached(generation.message.prompt, "secret " * 300)
+    return generation
+
+
+@pytest.mark.parametrize("is_continuation", [False, True])
+@pytest.mark.parametrize("room", [0, 100, 400, 1_100, 2_000, 4_500, 6_000, 100_000])
+def test_what_is_loaded_is_what_fits(room: int, is_continuation: bool, long_conversation: Generation):
+    generation, facts = long_conversation, {"context_tokens": room + 400, "max_output_tokens": 400}
+    if is_continuation:
+        Message.objects.filter(pk=generation.message_id).update(content="A cut answer")
+        Generation.objects.filter(pk=generation.pk).update(joined_at=11)
+    whole = list(generation.conversation.messages.order_by("pk"))[: None if is_continuation else -1]
+    sizes = {"context_tokens": room + 400, "output_tokens": 400, "system": "Be brief."}
+    expected = build_prompt(whole, **sizes, attached=Attachment.objects.of_messages([each.pk for each in whole]))
+    claim = commit.claim(Worker.objects.create(reads_files=True).pk, generation.pk)
+    assert claim
+    _, prompt, last = read_prompt(claim, model(**facts))
+    assert prompt == expected
+    assert last == whole[-1]
+
+
+def test_text_that_is_not_sent_is_not_loaded():
+    generation, texts = queued(person()), 40
+    Generation.objects.update(status=Status.COMPLETE)
+    for _ in range(texts):
+        question = Message(conversation=generation.conversation, parent=generation.message, role=Role.USER)
+        question.content = "\N{ROCKET}" + "word " * 40_000
+        question.save()
+        answer = Message.objects.create(conversation=question.conversation, parent=question, role=Role.ASSISTANT)
+        generation.message = answer
+    Conversation.objects.update(leaf=generation.message)
+    last = queued(generation.owner, "And now?", generation.conversation)
+    claim = commit.claim(Worker.objects.create(reads_files=True).pk, last.pk)
+    assert claim
+    tracemalloc.start()
+    try:
+        _, prompt, _ = read_prompt(claim, model(context_tokens=8_000))
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert [message["content"] for message in prompt.messages] == ["And now?"]
+    assert peak < 10 * len(question.content) < texts * len(question.content)
 
 
 async def in_another_thread(function: Callable[[], Any]) -> Any:
