@@ -187,8 +187,10 @@ class Screen:
             if known := self.page.find(fresh.attributes["id"]):
                 part.children.remove(fresh)
                 is_live = fresh.attributes["data-status"] in ("queued", "thinking", "answering")
-                names = ("data-revision", "data-status")
-                if is_live or any(known.attributes[name] != fresh.attributes[name] for name in names):
+                before, after = [
+                    (each.attributes.get("data-revision"), each.attributes["data-status"]) for each in (known, fresh)
+                ]
+                if is_live or not after[0] or before != after:
                     known.replace(fresh)
 
     def _prepend(self, target: Element, part: Element) -> None:

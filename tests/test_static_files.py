@@ -12,7 +12,7 @@ from conversations.templatetags.bundles import bundle
 from tests.site import ROOT
 
 SCRIPTS = sorted((ROOT / "static/js").glob("*.js"))
-MAX_LINES = 1_330  # of all scripts
+MAX_LINES = 1_370  # of all scripts
 
 
 def test_the_scripts_stay_few_lines():

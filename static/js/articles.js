@@ -33,8 +33,8 @@ function replaceExisting(fragment) {
 
 /** Return whether an article has nothing new. A socket that connects again sends all since the page was loaded, in some of which something is open. */
 function isSame(current, replacement) {
-  const { revision, status } = replacement.dataset;
-  return current.dataset.revision === revision && current.dataset.status === status && !LIVE.includes(status);
+  const { revision, status } = replacement.dataset; // an earlier version of the site, during an upgrade, sends no revision
+  return revision && current.dataset.revision === revision && current.dataset.status === status && !LIVE.includes(status);
 }
 
 function replace(current, replacement) {
