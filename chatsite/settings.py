@@ -54,8 +54,14 @@ class Environment:
 
     def list(self, variable: str, default: Sequence[str]) -> Sequence[str]:
         """Return the values between commas. Spaces around them do not count."""
-        read: Sequence[str] = self.__getattr__("list")(variable, default)
-        return [value.strip() for value in read if value.strip()]
+        read: Sequence[str] | None = self.__getattr__("list")(variable, None)
+        return default if read is None else [value.strip() for value in read if value.strip()]
+
+    def keys(self, variable: str, default: Sequence[str]) -> Sequence[str]:
+        """Return such a list, and then its values with their spaces: earlier versions have signed with those."""
+        read: Sequence[str] = self.__getattr__("list")(variable, [])
+        keys = [*self.list(variable, default), *(value for value in read if value.strip())]
+        return list(dict.fromkeys(keys))
 
 
 env = Environment()
@@ -67,7 +73,7 @@ DEBUG = env.bool("DEBUG", False)
 SECRET_KEY = env.str("SECRET_KEY", secrets.token_urlsafe(50) if DEBUG else "")
 if len(SECRET_KEY) < 32:
     raise invalid("SECRET_KEY", "set it to at least 32 random characters (`make run` writes one to .env).")
-SECRET_KEY_FALLBACKS = env.list("SECRET_KEY_FALLBACKS", [])
+SECRET_KEY_FALLBACKS = env.keys("SECRET_KEY_FALLBACKS", [])
 # Loopback names are always allowed: a container's health check uses them.
 LOOPBACK = ["127.0.0.1", "localhost", "[::1]", "::1"]
 # Ports that GitHub Codespaces and Visual Studio Code forward to people who have signed in there: not public sites.
@@ -157,7 +163,7 @@ SHARING = env.str("SHARING", "members", validate=validate.OneOf(["off", "members
 REVIEW_REASONS = env.list("REVIEW_REASONS", ["Safety", "Quality", "Complaint", "Legal request"])
 if not REVIEW_REASONS or any(not 0 < len(reason.strip()) <= 80 for reason in REVIEW_REASONS):
     raise invalid("REVIEW_REASONS", "list reasons of 1 to 80 characters, separated by commas.")
-AUDIT_KEYS = env.list("AUDIT_KEYS", [SECRET_KEY, *SECRET_KEY_FALLBACKS])
+AUDIT_KEYS = env.keys("AUDIT_KEYS", [SECRET_KEY, *SECRET_KEY_FALLBACKS])
 if not AUDIT_KEYS or any(len(key) < 32 for key in AUDIT_KEYS):
     raise invalid("AUDIT_KEYS", "each key needs at least 32 random characters. Put the newest first.")
 # Retention in days; 0: no limit. `manage.py prune` deletes what is older.

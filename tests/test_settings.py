@@ -125,6 +125,14 @@ def test_spaces_around_commas_do_not_count(monkeypatch, variable: str):
     assert list(read(monkeypatch, **{variable: f" {values[0]}, {values[1]} ,"})[variable])[:2] == values
 
 
+def test_what_was_signed_with_a_key_and_its_spaces_remains_valid(monkeypatch):
+    key, old = "k" * 50, "o" * 50
+    found = read(monkeypatch, SECRET_KEY=f"{key}\n", SECRET_KEY_FALLBACKS=f"{old} ")
+    assert (found["SECRET_KEY"], found["SECRET_KEY_FALLBACKS"]) == (f"{key}\n", [old, f"{old} "])
+    assert found["AUDIT_KEYS"] == [f"{key}\n", old, f"{old} "]
+    assert read(monkeypatch, AUDIT_KEYS=f"{key}, {old}\n")["AUDIT_KEYS"] == [key, old, f" {old}\n"]
+
+
 @pytest.mark.parametrize(("debug", "signup"), [("false", "closed"), ("true", "open")])
 def test_nobody_signs_up_by_default_except_where_developers_work(monkeypatch, debug: str, signup: str):
     monkeypatch.delenv("SIGNUP")
