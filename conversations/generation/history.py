@@ -19,7 +19,7 @@ from conversations.inference.registry import Model
 from conversations.models import Attachment, Conversation, Generation, Instructions, Message, StoredFile
 from conversations.models.prepared import prepared
 
-IMAGES_SECONDS = 30.0  # for all images of a prompt
+IMAGE_SECONDS = 30.0  # until the next image of a prompt is read
 # Not the threads of commits and heartbeats, which would wait for a storage that hangs. They do not use the database.
 IMAGE_THREADS = 4
 _image_threads = ThreadPoolExecutor(IMAGE_THREADS, thread_name_prefix="images")
@@ -65,14 +65,15 @@ async def read_images(prompt: Prompt) -> None:
     """Put the images into the messages of a prompt, one after the other. Raises `FileUnavailable`."""
     loop = asyncio.get_running_loop()
     try:
-        async with asyncio.timeout(IMAGES_SECONDS):
+        async with asyncio.timeout(IMAGE_SECONDS) as deadline:
             for part in image_parts(prompt.messages):
                 stored = prompt.images[part["image_url"]["url"]]
                 part["image_url"]["url"] = await loop.run_in_executor(_image_threads, _data_url, stored)
+                deadline.reschedule(loop.time() + IMAGE_SECONDS)
     except storage.StorageError as error:
         raise FileUnavailable(str(error)) from error
     except TimeoutError as error:
-        raise FileUnavailable(f"the images were not read within {IMAGES_SECONDS:.0f} s") from error
+        raise FileUnavailable(f"an image was not read within {IMAGE_SECONDS:.0f} s") from error
 
 
 def _data_url(stored: StoredFile) -> str:

@@ -105,7 +105,7 @@ async def test_a_storage_that_hangs_does_not_stop_the_heartbeat(
 async def test_an_answer_does_not_wait_for_images_without_end(
     monkeypatch: pytest.MonkeyPatch, storage: type[HangingStorage], opened: OpenModel, endpoint: Server
 ):
-    monkeypatch.setattr(history, "IMAGES_SECONDS", 1)
+    monkeypatch.setattr(history, "IMAGE_SECONDS", 1)
     worker = await Worker.objects.acreate(reads_files=True)
     claim = await run_in_thread(claimed_with_image, worker, "ada")
     async with asyncio.timeout(10):
