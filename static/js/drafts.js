@@ -3,8 +3,9 @@
 
 const field = document.getElementById("composer-content");
 const prefix = `draft:${document.body.dataset.person}:`;
+let path = location.pathname; // of the page at which the composer's text is asked next
 
-const keyOf = (area) => prefix + (area === field ? location : new URL(area.form.action)).pathname;
+const keyOf = (area) => prefix + (area === field ? path : new URL(area.form.action).pathname);
 
 function save(key, text) {
   if (text.trim()) localStorage.setItem(key, text);
@@ -25,19 +26,23 @@ document.addEventListener("input", ({ target }) => {
 });
 restore(field);
 document.addEventListener("htmx:afterSettle", ({ target }) => restore(target.querySelector(".edit-form textarea")));
-document.addEventListener("prompt:sent", ({ target }) => {
-  if (target.matches(".edit-form")) save(keyOf(target.elements.content), "");
-});
 document.addEventListener("click", ({ target }) => {
   if (target.matches("[data-action=cancel-edit]")) save(keyOf(target.closest("form").elements.content), "");
 }, { capture: true }); // before the form is removed
-// A first prompt redirects to its conversation. What was typed during the request is the beginning of the next prompt.
+document.addEventListener("htmx:beforeRequest", ({ target: form }) => {
+  if (!form.matches(".edit-form")) return;
+  // On the form itself: the socket may have removed it before the response.
+  form.addEventListener("htmx:afterRequest", ({ detail }) => { if (detail.successful) save(keyOf(form.elements.content), ""); });
+});
+// A first prompt redirects to its conversation. What is typed until that page is loaded is the beginning of the next prompt.
 document.addEventListener("htmx:afterRequest", ({ target, detail }) => {
   const url = detail.xhr.getResponseHeader("HX-Redirect");
   if (target.id !== "composer" || !url) return;
-  const sent = detail.requestConfig.formData.get("content");
   save(keyOf(field), "");
-  save(prefix + new URL(url, location).pathname, field.value.startsWith(sent) ? field.value.slice(sent.length).trimStart() : field.value);
+  path = new URL(url, location).pathname;
+  const sent = detail.requestConfig.formData.get("content");
+  if (field.value.startsWith(sent)) field.value = field.value.slice(sent.length).trimStart();
+  save(keyOf(field), field.value);
 });
 // Other people may use this browser.
 document.addEventListener("submit", ({ target }) => {

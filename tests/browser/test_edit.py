@@ -1,6 +1,6 @@
 """Editing a question."""
 
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
 from tests.browser.conftest import ask
 from tests.endpoint import Endpoint, Exchange
@@ -26,12 +26,20 @@ async def in_steps(exchange: Exchange) -> None:
 
 
 def test_an_edited_question_is_asked_again(signed_in: Page, shared_endpoint: Endpoint):
-    page = signed_in
+    page, held = signed_in, []
+
+    def hold(route: Route) -> None:
+        if route.request.method == "POST":
+            held.append((route, route.fetch()))
+        else:
+            route.continue_()
+
     shared_endpoint.respond = repeat_question
     ask(page, "Why?")
     expect(page.locator(".prose")).to_have_text("You asked: Why?")
     other = page.context.new_page()
     other.goto(page.url)
+    page.route("**/edit/", hold)
     page.get_by_role("link", name="Edit this question").click()
     field = page.get_by_label("Edit your question")
     expect(field).to_be_focused()
@@ -43,9 +51,14 @@ def test_an_edited_question_is_asked_again(signed_in: Page, shared_endpoint: End
         expect(tab.locator("article")).to_have_count(2)
         expect(tab.locator("article[data-role=user] .versions")).to_contain_text("2 / 2")
     expect(page.locator("#composer textarea")).to_be_focused()
+    [(route, response)] = held  # the socket was quicker
+    with page.expect_event("requestfinished"):
+        route.fulfill(response=response)
     page.get_by_role("button", name="Previous version").click()
     for tab in (page, other):
         expect(tab.locator(".prose")).to_have_text("You asked: Why?")
+    page.get_by_role("link", name="Edit this question").click()
+    expect(field).to_have_value("Why?")
 
 
 def test_escape_discards_an_edit(signed_in: Page, shared_endpoint: Endpoint):

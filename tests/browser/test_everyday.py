@@ -9,6 +9,12 @@ from tests.browser.conftest import ask
 from tests.endpoint import Endpoint, Exchange
 from tests.site import Site
 
+TYPE_BEFORE_THE_NEXT_PAGE = """document.addEventListener("htmx:afterRequest", () => setTimeout(() => {
+  const field = document.getElementById("composer-content");
+  field.value += "!";
+  field.dispatchEvent(new Event("input", { bubbles: true }));
+}))"""
+
 
 async def wait_and_answer(exchange: Exchange) -> None:
     await exchange.reason("A thought.")
@@ -46,9 +52,10 @@ def test_sending_a_first_prompt_and_signing_out_delete_drafts(signed_in: Page, s
     expect(page.locator("#announcer")).to_have_text("Sending…")
     page.keyboard.press("End")
     page.keyboard.type(" And how?")  # the beginning of the next prompt
+    page.evaluate(TYPE_BEFORE_THE_NEXT_PAGE)
     held[0].continue_()
     page.wait_for_url(re.compile("/conversations/."))
-    expect(field).to_have_value("And how?")
+    expect(field).to_have_value("And how?!")
     page.goto(shared_site.url)
     expect(field).to_have_value("")
     page.goto(page.url)
