@@ -21,11 +21,11 @@ dummy_settings := SECRET_KEY=no-request-is-signed-by-the-command-that-reads-this
 # All that a server needs, without the embedded model. deploy/systemd/ponder.service runs it.
 install: .env .venv/.runtime staticfiles/staticfiles.json
 
-# `exec`, so that make's only child is the server: make passes SIGTERM to its child and waits for it.
 # Where the service cannot write beside its modules, Python would compile them at each start.
 compile: .venv/.runtime
 	@$(python) -m compileall -qq -j 0 .venv/lib chatsite conversations
 
+# `exec`, so that make's only child is the server: make passes SIGTERM to its child and waits for it.
 run: install .venv/.local
 	@echo "Preparing the database"
 	@$(python) manage.py migrate --verbosity 0
