@@ -58,7 +58,6 @@ def test_sending_a_first_prompt_and_signing_out_delete_drafts(signed_in: Page, s
     expect(field).to_have_value("And how?!")
     page.goto(shared_site.url)
     expect(field).to_have_value("")
-    page.goto(page.url)
     field.fill("For nobody else's eyes")
     assert page.evaluate("Object.keys(localStorage).length") == 2
     page.locator(".account summary").click()
