@@ -57,7 +57,8 @@ def read_prompt(claimed: Claim, model: Model) -> tuple[Generation, Prompt, Messa
     prompt = build_prompt(
         history, system=system_text(system), **limits, attached=attached, takes_images=model.profile.images
     )
-    prompt = replace(prompt, context_start=history[0] if start else None)
+    if start:  # earlier turns were not even loaded
+        prompt = replace(prompt, context_start=prompt.context_start or history[0])
     return generation, replace(prompt, system=stored_system(system)) if ids else prompt, history[-1]
 
 

@@ -11,13 +11,14 @@ import pytest
 from django.core.files.base import ContentFile, File
 from django.core.files.storage import InMemoryStorage, default_storage
 
+from conversations import storage as storage_of_files
 from conversations.generation import commit, history
 from conversations.generation.committer import Committer
-from conversations.generation.history import IMAGE_THREADS, read_prompt
+from conversations.generation.history import IMAGE_SECONDS, IMAGE_THREADS, read_images, read_prompt
 from conversations.generation.runner import Run
 from conversations.inference.endpoint import OpenModel, open_models
 from conversations.inference.files import data_url
-from conversations.inference.prompt import build_prompt
+from conversations.inference.prompt import Prompt, build_prompt
 from conversations.models import (
     Attachment,
     Conversation,
@@ -114,6 +115,23 @@ async def test_an_answer_does_not_wait_for_images_without_end(
     assert (generation.status, endpoint.exchanges) == (Status.FAILED, [])
     assert "the site's storage is not available" in generation.error
     assert storage.opening.acquire(blocking=False)
+
+
+async def test_each_image_of_a_prompt_has_its_own_time(monkeypatch: pytest.MonkeyPatch):
+    loop, late = asyncio.get_running_loop(), 0.0
+    now = loop.time
+
+    def read(_: StoredFile) -> bytes:
+        nonlocal late
+        late += 0.8 * IMAGE_SECONDS
+        return PICTURE
+
+    monkeypatch.setattr(loop, "time", lambda: now() + late)
+    monkeypatch.setattr(storage_of_files, "read_picture", read)
+    stored = StoredFile(picture_type="image/png")
+    parts = [{"type": "image_url", "image_url": {"url": name}} for name in "ab"]
+    await read_images(Prompt([{"role": "user", "content": parts}], None, 0, images=dict.fromkeys("ab", stored)))
+    assert [part["image_url"]["url"] for part in parts] == [data_url(PICTURE, "image/png")] * 2
 
 
 @pytest.fixture
