@@ -161,7 +161,7 @@ SHARING = env.str("SHARING", "members", validate=validate.OneOf(["off", "members
 # Review: the reasons for reading conversations, and the keys of the audit trail (the first signs, all verify)
 
 REVIEW_REASONS = env.list("REVIEW_REASONS", ["Safety", "Quality", "Complaint", "Legal request"])
-if not REVIEW_REASONS or any(not 0 < len(reason.strip()) <= 80 for reason in REVIEW_REASONS):
+if not REVIEW_REASONS or any(len(reason) > 80 for reason in REVIEW_REASONS):
     raise invalid("REVIEW_REASONS", "list reasons of 1 to 80 characters, separated by commas.")
 AUDIT_KEYS = env.keys("AUDIT_KEYS", [SECRET_KEY, *SECRET_KEY_FALLBACKS])
 if not AUDIT_KEYS or any(len(key) < 32 for key in AUDIT_KEYS):
