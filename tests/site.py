@@ -221,7 +221,8 @@ class Site:
         return rows
 
     def uuid(self, text: str) -> str | uuid.UUID:
-        """Return a UUID as this database's driver takes it."""
+        """Return a UUID, or the one at the end of a path, as this database's driver takes it."""
+        text = text.strip("/").split("/")[-1]
         return text.replace("-", "") if self.database_url.startswith("sqlite") else uuid.UUID(text)
 
     def _read(self) -> None:
@@ -314,7 +315,7 @@ class Person:
         return self.site.rows(
             "select g.status, g.error, m.reasoning, m.content from conversations_generation g"
             " join conversations_message m on m.id = g.message_id where g.conversation_id = ? order by g.id",
-            self.site.uuid(conversation.strip("/").split("/")[-1]),
+            self.site.uuid(conversation),
         )
 
     def close(self) -> None:

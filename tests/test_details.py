@@ -38,7 +38,7 @@ async def refuse_effort(exchange: Exchange) -> None:
 
 
 def answers(site: Site, conversation: str) -> list[int]:
-    key = site.uuid(conversation.strip("/").split("/")[-1])
+    key = site.uuid(conversation)
     query = "select id from conversations_message where conversation_id = ? and role = 'assistant' order by id"
     return [pk for (pk,) in site.rows(query, key)]
 

@@ -190,7 +190,7 @@ def test_retrying_a_failure_without_text_reuses_the_message(everybody: Person, s
     shared_endpoint.respond = fail_with(401)
     conversation = everybody.ask("Why?")
     everybody.await_end(conversation)
-    key = everybody.site.uuid(conversation.strip("/").split("/")[-1])
+    key = everybody.site.uuid(conversation)
     find = "select id from conversations_message where conversation_id = ? and role = 'assistant'"
     [(message,)] = everybody.site.rows(find, key)
     shared_endpoint.respond = think_and_answer

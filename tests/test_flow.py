@@ -30,7 +30,7 @@ def open_gates(endpoint: Endpoint) -> None:
 
 def generations(person: Person, conversation: str) -> list[int]:
     """Return the conversation's generations, oldest first."""
-    key = person.site.uuid(conversation.strip("/").split("/")[-1])
+    key = person.site.uuid(conversation)
     rows = person.site.rows("select id from conversations_generation where conversation_id = ? order by id", key)
     return [pk for (pk,) in rows]
 
@@ -123,7 +123,7 @@ def test_a_prompt_that_is_sent_repeatedly_with_one_key_is_stored_once(
     assert len(replies) == 6
     assert len(set(replies)) == 1
     person.await_end(replies[0])
-    key = person.site.uuid(replies[0].strip("/").split("/")[-1])
+    key = person.site.uuid(replies[0])
     stored = person.site.rows(
         "select count(*) from conversations_message where content = 'Only once' and conversation_id = ?", key
     )
@@ -209,7 +209,7 @@ def test_a_deletion_stops_what_is_running_and_is_carried_out_later(person: Perso
     assert person.post(f"{conversation}delete/").status_code == 302
     assert shared_endpoint.exchanges[0].closed_by_client.wait(WAIT)
     assert person.http.get(conversation).status_code == 404
-    key = person.site.uuid(conversation.strip("/").split("/")[-1])
+    key = person.site.uuid(conversation)
     person.site.await_rows("select 1 from conversations_generation where id = ? and status = 'stopped'", generation)
     long_ago = "update conversations_conversation set deleted_at = '2026-01-01 00:00:00' where deleted_at is not null"
     person.site.execute(long_ago)

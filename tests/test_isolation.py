@@ -25,7 +25,7 @@ def stranger(make_person: Callable[[], Person]) -> Person:
 
 def ids(person: Person, conversation: str) -> tuple[int, int]:
     """Return the ids of the answer and of its generation."""
-    key = person.site.uuid(conversation.strip("/").split("/")[-1])
+    key = person.site.uuid(conversation)
     [(message, generation)] = person.site.rows(
         "select message_id, id from conversations_generation where conversation_id = ?", key
     )

@@ -58,7 +58,7 @@ def test_what_was_replaced_before_the_first_connection_is_removed(person: Person
     person.ask("And then?", conversation)
     tab = Tab(person, conversation)
     assert tab.statuses == ["thinking", "queued"]
-    key = person.site.uuid(conversation.strip("/").split("/")[-1])
+    key = person.site.uuid(conversation)
     [(generation,)] = person.site.rows("select min(id) from conversations_generation where conversation_id = ?", key)
     assert person.post(f"/generations/{generation}/answer-now/").status_code == 302
     shared_endpoint.open("thought")

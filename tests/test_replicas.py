@@ -96,7 +96,7 @@ def continued_answer(person: Person) -> tuple[str, int]:
     """Ask, and continue the answer when it has ended; return the conversation and the continuation's generation."""
     conversation = person.ask("Who is there?")
     person.await_end(conversation)
-    key = person.site.uuid(conversation.strip("/").split("/")[-1])
+    key = person.site.uuid(conversation)
     [(answer,)] = person.site.rows("select message_id from conversations_generation where conversation_id = ?", key)
     person.post(f"/messages/{answer}/continue/")
     [(generation,)] = person.site.rows("select max(id) from conversations_generation where conversation_id = ?", key)

@@ -37,7 +37,7 @@ async def think_until_opened(exchange: Exchange) -> None:
 
 def newest(person: Person, conversation: str) -> tuple[int, int, int]:
     """Return the ids of the newest prompt, its answer and its generation."""
-    key = person.site.uuid(conversation.strip("/").split("/")[-1])
+    key = person.site.uuid(conversation)
     [row] = person.site.rows(
         "select m.parent_id, m.id, g.id from conversations_generation g join conversations_message m"
         " on m.id = g.message_id where g.conversation_id = ? order by g.id desc limit 1",

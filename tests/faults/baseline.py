@@ -75,7 +75,7 @@ def check_page(person: Person, conversation: str) -> None:
         "select m.id, m.reasoning, m.content, g.status, g.error from conversations_message m"
         " left join conversations_generation g on g.message_id = m.id"
         " where m.conversation_id = ? order by m.id, g.id",
-        person.site.uuid(conversation.strip("/").split("/")[-1]),
+        person.site.uuid(conversation),
     )
     newest = {pk: row for pk, *row in rows}
     unread = {pane.attributes["id"] for pane in screen.unread_reasoning()}

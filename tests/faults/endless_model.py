@@ -88,7 +88,7 @@ def ask_each(person: Person, prompts: Sequence[str]) -> list[str]:
         conversation = person.ask(prompt)
         person.site.await_rows(
             "select 1 from conversations_generation where conversation_id = ? and status <> 'queued'",
-            person.site.uuid(conversation.strip("/").split("/")[-1]),
+            person.site.uuid(conversation),
         )
         return conversation
 

@@ -75,7 +75,7 @@ def test_deletions_are_carried_out_or_undone_after_a_kill(make_site, join, endpo
     site.await_rows("select 1 where (select count(distinct generation_id) from conversations_chunk) = 2")
     for conversation in (gone, undone):
         person.post(f"{conversation}delete/")
-    key = {conversation: site.uuid(conversation.strip("/").split("/")[-1]) for conversation in (gone, undone)}
+    key = {conversation: site.uuid(conversation) for conversation in (gone, undone)}
     site.kill()
     # The time to undo one is over, however long the start takes; that of the other is not.
     [(moment,)] = site.rows("select deleted_at from conversations_conversation where id = ?", key[undone])

@@ -60,7 +60,7 @@ def suspend_in_transaction(site: Site, conversation: str) -> None:
     """Suspend a process while it writes the text of this conversation: the worst time, since it keeps its locks."""
     with psycopg.connect(site.database_url) as database:
         generation = "select 1 from conversations_generation where conversation_id = %s for update"
-        database.execute(generation, [site.uuid(conversation.strip("/").split("/")[-1])])
+        database.execute(generation, [site.uuid(conversation)])
         waiting = "select 1 from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'"
         site.await_rows(waiting)
         site.process.send_signal(signal.SIGSTOP)

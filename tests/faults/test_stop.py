@@ -83,7 +83,7 @@ def ask(replicas: Replicas, person: Person, phase: str, elsewhere: bool) -> Runn
         exchange = None
     [(generation,)] = person.site.rows(
         "select max(id) from conversations_generation where conversation_id = ?",
-        person.site.uuid(conversation.strip("/").split("/")[-1]),
+        person.site.uuid(conversation),
     )
     with Tab(person, conversation) as tab:
         tab.read_until(lambda tab: (tab.reasoning, tab.answer) == PHASES[phase])
