@@ -6,7 +6,7 @@ from django.template.loader import render_to_string
 
 from conversations.export import heading, messages_of, particulars
 from conversations.models import Attachment, Conversation, Role
-from conversations.rendering import fragments
+from conversations.rendering import message_state
 
 FileUrl = Callable[[Attachment], str]
 
@@ -38,7 +38,7 @@ def stream_html(
                 "heading": heading(message),
                 "particulars": particulars(message),
                 "thought": thought if reasoning else "",
-                "html": fragments.answer_html(message, content) if is_answer else "",
+                "html": message_state.answer_html(message, content) if is_answer else "",
                 "content": content,
                 "files": [(attachment.name, file_url(attachment)) for attachment in message.files],
             },

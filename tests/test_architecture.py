@@ -11,6 +11,7 @@ import pytest
 from tests.site import ROOT
 
 FOLDERS = ("chatsite", "conversations", "benchmarks")
+MAX_LINES = 350  # of a module, so that it can be read in one sitting; the settings are one list
 # The packages and modules of conversations/, lowest layer first. Each may import from lower layers and from itself.
 LAYERS = (
     {"models", "events", "extraction", "figure", "pagination", "threads", "templatetags", "zip_buffer"},
@@ -109,6 +110,12 @@ def violations(path: str, source: str) -> Iterator[str]:
             for homes in (HOMES.get(library), HOMES.get(f"{library}.{there}")):
                 if homes is not None and not path.startswith((*homes, FREE_OF_HOMES)):
                     yield f"{path}: {name} is used in {' and '.join(homes) or 'no module'} only"
+
+
+def test_modules_are_short():
+    paths = [path for folder in FOLDERS for path in (ROOT / folder).rglob("*.py")]
+    long = {path.relative_to(ROOT).as_posix() for path in paths if len(path.read_text().splitlines()) > MAX_LINES}
+    assert long == {"chatsite/settings.py"}
 
 
 def test_every_module_imports_only_what_it_may():

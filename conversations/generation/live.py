@@ -19,6 +19,7 @@ from conversations.models.words import count_words
 from conversations.rendering import fragments, outcomes
 from conversations.rendering.fragments import FRAME_CHARACTERS
 from conversations.rendering.incremental import IncrementalRenderer, assemble
+from conversations.rendering.message_state import id_prefix
 from conversations.rendering.steps import Step
 
 TICK_SECONDS = 0.021  # all frames are made at multiples of this time
@@ -84,7 +85,7 @@ class LiveText:
         self._queue_position: int | None = None
         self._activity = outcomes.THINKING
         self.repeats = False  # the model was found to repeat itself
-        self._renderer = IncrementalRenderer(fragments.id_prefix(message_id))
+        self._renderer = IncrementalRenderer(id_prefix(message_id))
         self._steps = LiveSteps()
         self._started: float | None = None
         self._changed: asyncio.Event | None = None  # exists while someone waits for it
@@ -286,7 +287,7 @@ class LiveText:
         self._steps = LiveSteps()
         if self._earlier_reasoning and self.reasoning.pieces:
             self._earlier_reasoning.append(PARAGRAPH_BREAK)
-        self._renderer = IncrementalRenderer(fragments.id_prefix(self.message_id))
+        self._renderer = IncrementalRenderer(id_prefix(self.message_id))
         self._renderer.feed(answer, self._continuation_offsets)
         self.epoch += 1
 

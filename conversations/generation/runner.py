@@ -24,10 +24,9 @@ from conversations.inference.continuation import OverlapTrimmer
 from conversations.inference.deltas import Delta, DeltaTotals, merge
 from conversations.inference.endpoint import OpenModel
 from conversations.inference.errors import InferenceError, notice
-from conversations.inference.prompt import Prompt
 from conversations.inference.request_log import stored_request
 from conversations.inference.stream import Outcome, stream
-from conversations.models import Generation, Kind, Message, Status, Worker
+from conversations.models import Generation, Kind, Status, Worker
 from conversations.rendering import outcomes
 from conversations.threads import run_in_thread
 
@@ -225,7 +224,8 @@ class Run:
                 self._streaming.cancel()
 
     async def _stream(self) -> Outcome:
-        generation, prompt, last = await run_in_thread(self._prompt)
+        generation, prompt, last = await run_in_thread(read_prompt, self.claim, self._model.model)
+        self._output_limit = await run_in_thread(output_limit, generation, prompt.tokens)
         await read_images(prompt)
         self._fields["context_start"] = prompt.context_start
         self.live.update(activity=outcomes.activity(generation))
@@ -264,11 +264,6 @@ class Run:
         if trimmer:  # not if the stream was cut: what the trimmer holds back are repeated words
             trimmer.close()
         return outcome
-
-    def _prompt(self) -> tuple[Generation, Prompt, Message]:
-        found = read_prompt(self.claim, self._model.model)
-        self._output_limit = output_limit(found[0], found[1].tokens)
-        return found
 
     def feed(self, deltas: list[Delta]) -> None:
         first_at = dict(self._totals.first_at)

@@ -7,7 +7,7 @@ from django.utils.safestring import SafeString, mark_safe
 
 from conversations.models import Message
 from conversations.models.generation import total_thinking_seconds
-from conversations.rendering import find, fragments, markdown, outlines, pool, timeline
+from conversations.rendering import find, markdown, message_state, outlines, pool, timeline
 from conversations.rendering.outlines import ThoughtOutline
 
 
@@ -57,7 +57,7 @@ def page_context(message: Message, query: str = "") -> dict[str, Any]:
     outline = outlines.load_or_build(message) or outlines.build(reasoning)
     seconds = total_thinking_seconds(message.parts)
     steps = render_steps(message.pk, reasoning, outline, query) if outline else []
-    html = pool.render(content, fragments.id_prefix(message.pk))
+    html = pool.render(content, message_state.id_prefix(message.pk))
     return {
         "message": message,
         "outline": outline,

@@ -7,9 +7,8 @@ from dataclasses import replace
 from django.utils.html import escape
 
 from conversations.models import Message
-from conversations.rendering import fragments
 from conversations.rendering.files import FileState, file_states
-from conversations.rendering.fragments import Room, State
+from conversations.rendering.message_state import Room, State, state_of
 
 
 def entries(messages: Sequence[Message], url: str, *, whole: bool = False) -> list[tuple[Message, State]]:
@@ -23,7 +22,7 @@ def entries(messages: Sequence[Message], url: str, *, whole: bool = False) -> li
 
 
 def _state(message: Message, url: str, room: Room | None) -> State:
-    state = fragments.state_of(message, readonly=True, room=room)
+    state = state_of(message, readonly=True, room=room)
     state.timeline, state.read_url, state.statistics, state.reasoning_url = None, "", "", ""
     page = f"{url}messages/{message.pk}/"
     if state.whole_url:

@@ -5,7 +5,7 @@ from django.views.decorators.http import require_safe
 from django.views.decorators.vary import vary_on_headers
 
 from conversations.forms import FindForm
-from conversations.rendering import fragments, outlines, reading
+from conversations.rendering import message_state, outlines, reading
 from conversations.request import SignedInRequest
 from conversations.views.lookups import get_answer
 
@@ -29,5 +29,5 @@ def show(request: SignedInRequest, pk: int) -> HttpResponse:
     outline = outlines.load_or_build(message) or outlines.build(reasoning)
     steps = reading.render_steps(message.pk, reasoning, outline) if outline else []
     # The page has no timeline yet.
-    state = fragments.state_of(message) if is_new and outline else None
+    state = message_state.state_of(message) if is_new and outline else None
     return render(request, "conversations/_outline.html", {"message": message, "steps": steps, "state": state})

@@ -7,7 +7,7 @@ from django.views.decorators.http import require_safe
 from django.views.decorators.vary import vary_on_headers
 
 from conversations.models import Message, Role
-from conversations.rendering import fragments
+from conversations.rendering import message_state
 from conversations.request import SignedInRequest
 
 
@@ -20,7 +20,7 @@ def show(request: SignedInRequest, pk: int) -> HttpResponse:
     message = get_object_or_404(messages, pk=pk)
     _, content = message.current_text()
     is_prompt = message.role == Role.USER
-    html = escape(content) if is_prompt else mark_safe(fragments.answer_html(message, content))  # noqa: S308  (sanitised)
+    html = escape(content) if is_prompt else mark_safe(message_state.answer_html(message, content))  # noqa: S308  (sanitised)
     if request.htmx:
         return HttpResponse(html)
     return render(request, "conversations/whole.html", {"message": message, "html": html, "is_prompt": is_prompt})

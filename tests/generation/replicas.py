@@ -6,6 +6,7 @@ from typing import Any
 from django.db import OperationalError
 
 from conversations.generation import runner, worker
+from conversations.generation.history import read_prompt
 from conversations.generation.live import LiveText
 from conversations.inference.stream import Outcome
 from conversations.threads import run_in_thread
@@ -35,7 +36,7 @@ class FedRun(runner.Run):
         return await super()._write(write_and_lose_the_response, *arguments)
 
     async def _stream(self) -> Outcome:
-        _, prompt, last = await run_in_thread(self._prompt)
+        _, prompt, last = await run_in_thread(read_prompt, self.claim, self._model.model)
         self._prompt_tokens = prompt.tokens
         if last.pk == self.claim.message_id:
             self.live.continue_from(last)

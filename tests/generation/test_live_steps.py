@@ -11,7 +11,7 @@ from conversations.generation import commit
 from conversations.generation.live import Cursor, LiveText
 from conversations.inference.deltas import Delta
 from conversations.models import Chunk, Conversation, Generation, Kind, Message, Status
-from conversations.rendering import fragments
+from conversations.rendering import fragments, message_state
 from conversations.rendering.steps import split
 from tests.factories import claimed, person
 from tests.rendering.test_steps import THOUGHTS
@@ -20,14 +20,14 @@ from tests.screen import Screen
 THOUGHT = THOUGHTS["r1-migration"][:2_600] + "<script>alert(1)</script>\n\n" + THOUGHTS["zh-system"][:300]
 
 
-def article_of(message: Message, state: fragments.State) -> str:
+def article_of(message: Message, state: message_state.State) -> str:
     return render_to_string("conversations/_message.html", {"message": message, "state": state})
 
 
 def page_of(message_id: int, *, with_text: bool) -> Screen:
     conversation = Conversation.objects.get(messages=message_id)
     [message] = conversation.read(conversation.tree(), [message_id])
-    article = article_of(message, fragments.state_of(message, with_text=with_text))
+    article = article_of(message, message_state.state_of(message, with_text=with_text))
     return Screen(f'<main ws-connect="/"><section id="messages">{article}</section></main>')
 
 
@@ -100,10 +100,10 @@ def test_a_viewer_who_lacks_text_gets_it_before_the_outcome():
     assert sent.index("An answer.") < sent.index('data-status="complete"')
 
 
-def _message_and_state(pk: int) -> tuple[Message, fragments.State]:
+def _message_and_state(pk: int) -> tuple[Message, message_state.State]:
     conversation = Conversation.objects.get(messages=pk)
     [message] = conversation.read(conversation.tree(), [pk])
-    return message, fragments.state_of(message)
+    return message, message_state.state_of(message)
 
 
 async def test_a_timeline_is_sent_for_each_step_and_not_for_each_word():

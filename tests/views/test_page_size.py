@@ -13,7 +13,7 @@ from conversations.models import Conversation, Generation, Message, Status, User
 from conversations.models.message import PAGE_CHARACTERS
 from conversations.page_state import PageState
 from conversations.rendering import fragments, pool
-from conversations.rendering.fragments import EXCERPT, PAGE_BYTES
+from conversations.rendering.message_state import EXCERPT, PAGE_BYTES
 from tests.factories import person
 from tests.test_long_conversation import conversation_of
 

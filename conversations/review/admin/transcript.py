@@ -10,7 +10,7 @@ from conversations.forms import FindForm
 from conversations.models import Conversation, Instructions, Message, Role
 from conversations.models.permissions import READ, REASONING, full
 from conversations.rendering import fragments, reading
-from conversations.rendering.fragments import State
+from conversations.rendering.message_state import State
 from conversations.review import cases, queue
 from conversations.review.admin import access, files, shares
 from conversations.review.admin import queue as queue_pages
